@@ -1,1 +1,2 @@
-export {};
+export * from "./http/message.ts";
+export * from "./registry/service.ts";

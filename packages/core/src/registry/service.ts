@@ -1,0 +1,260 @@
+/**
+ * What a service is, after configuration: every value present, every default applied.
+ * `runtime` makes these from sticky.yaml and flags; everybody else only reads them.
+ */
+
+export interface Service {
+  /** [a-z0-9][a-z0-9-]{0,62}; also its first path segment unless `match` says otherwise. */
+  readonly name: string;
+  readonly instances: readonly Instance[];
+  readonly match: ServiceMatch;
+  /** null: no active probe. */
+  readonly health: HealthPolicy | null;
+  readonly callbackAuth: CallbackAuth;
+  readonly limits: ServiceLimits;
+  readonly timeouts: UpstreamTimeouts;
+  /** Header names (lower-case) or "cookie.<name>" whose values are the request's credential; empty: none. */
+  readonly credential: readonly string[];
+  /** Forward the client's Host instead of the instance's. */
+  readonly preserveHost: boolean;
+  readonly breaker: BreakerPolicy | null;
+  /** The service honours Idempotency-Key or Sticky-Fence, so an unsafe request may be sent again. */
+  readonly honoursKey: boolean;
+  readonly routes: readonly Route[];
+}
+
+export interface Instance {
+  /** Shown in logs, metrics and admin, never to clients: "<host>:<port>" unless configured. */
+  readonly name: string;
+  /** http or https origin: no userinfo, path, query, fragment; no trailing slash. */
+  readonly origin: string;
+  readonly weight: number;
+}
+
+export interface ServiceMatch {
+  /** Lower-case host without port; null: any. */
+  readonly host: string | null;
+  /** Prefix at segment ends, stripped before routing; "/" takes every path. Default "/<service>". */
+  readonly path: string;
+}
+
+export interface HealthPolicy {
+  readonly path: string;
+  readonly intervalMs: number;
+  readonly timeoutMs: number;
+  /** Consecutive successes that bring an instance back, failures that take it out. */
+  readonly rise: number;
+  readonly fall: number;
+}
+
+export interface CallbackAuth {
+  /** Which proofs count: the execution token, a Standard Webhooks signature, both together, or (insecure) none. */
+  readonly mode: "token" | "signature" | "either" | "both" | "none";
+  /** Standard Webhooks secrets ("whsec_<base64>"), newest first. */
+  readonly secrets: readonly string[];
+  /** Shared token for a service with one fixed webhook address; null: none. */
+  readonly sharedToken: string | null;
+}
+
+export interface ServiceLimits {
+  /** Requests in flight per service and replica; beyond it they queue. */
+  readonly maxInFlight: number;
+  readonly maxQueue: number;
+  readonly queueTimeoutMs: number;
+}
+
+export interface UpstreamTimeouts {
+  readonly connectMs: number;
+  /** Until the first byte of the response's head. */
+  readonly firstByteMs: number;
+  /** Between two body chunks. */
+  readonly idleMs: number;
+}
+
+export interface BreakerPolicy {
+  readonly failures: number;
+  readonly openMs: number;
+}
+
+export interface RouteMatch {
+  /** Upper-case; empty: any method. */
+  readonly methods: readonly string[];
+  /** Prefix at segment ends, seen after the service's own prefix is stripped; "/" matches all. */
+  readonly path: string;
+}
+
+export interface Route {
+  /** Unique in its service: "POST /charges" style template, used as metric label and in records. */
+  readonly name: string;
+  readonly match: RouteMatch;
+  /** null: plain proxying. */
+  readonly process: ProcessPolicy | null;
+  /** null: not cached. Never together with `process`. */
+  readonly cache: CachePolicy | null;
+  readonly mirror: MirrorPolicy | null;
+  readonly maxBodyBytes: number;
+  /** Header lines set on the way to the service and on the way back, names lower-case. */
+  readonly headers: {
+    readonly request: ReadonlyMap<string, string>;
+    readonly response: ReadonlyMap<string, string>;
+  };
+  /** JSON Schema (draft 2020-12 subset) the JSON body must match; null: none. */
+  readonly bodySchema: Readonly<Record<string, unknown>> | null;
+  readonly retries: RetryPolicy;
+  readonly allowUpgrade: boolean;
+}
+
+export type Identity = "request" | "key" | "none";
+export type OnUnknown = "release" | "fail" | "retry" | "probe";
+export type OnDuplicate = "join" | "reject" | "replace";
+
+export interface ProcessPolicy {
+  readonly identity: Identity;
+  /** For identity `key`: what a request without a key means. */
+  readonly key: "required" | "optional" | "ignored";
+  /** How long a client is held for the result; 0: 202 at once. */
+  readonly waitMs: number;
+  readonly onWaitEnd: "accepted" | "timeout";
+  readonly completion: "response" | "callback";
+  readonly onDuplicate: OnDuplicate;
+  /** What Sticky-On-Duplicate may ask for. */
+  readonly allowOnDuplicate: readonly OnDuplicate[];
+  readonly force: boolean;
+  readonly leaseMs: number;
+  /** From the first dispatch to the end of the process; null: none. */
+  readonly deadlineMs: number | null;
+  /** In awaiting-callback: the longest silence between heartbeats; null: only the deadline counts. */
+  readonly heartbeatTimeoutMs: number | null;
+  readonly resultTtlMs: number;
+  readonly tombstoneMs: number;
+  readonly maxResultBytes: number;
+  readonly onUnknown: { readonly cut: OnUnknown; readonly timeout: OnUnknown; readonly lost: OnUnknown };
+  /** After a cancel: may the same key start anew? */
+  readonly restartCancelled: boolean;
+  /** Does a 5xx of the service count as `failed`, and is it kept (identity key) or released (identity request)? */
+  readonly keepServerErrors: boolean;
+  /** Statuses that say the service did not execute. */
+  readonly notExecutedStatuses: readonly number[];
+  /** Header names (lower-case) that enter the fingerprint. */
+  readonly fingerprintHeaders: readonly string[];
+  /** Response headers kept in the stored result; empty: all end-to-end ones. */
+  readonly storedHeaders: readonly string[];
+  readonly callback: CallbackPolicy;
+  /** Poll `Location` when the service answers 202. */
+  readonly pollLocation: PollPolicy | null;
+  /** Absolute URL on the service's side told about a cancel; null: none. */
+  readonly cancelHook: string | null;
+  readonly probe: ProbePolicy | null;
+  readonly keepRequest: boolean;
+}
+
+export interface RetryPolicy {
+  /** Dispatches in all, the first included. */
+  readonly attempts: number;
+  readonly minMs: number;
+  readonly maxMs: number;
+}
+
+/** JSON Pointers (RFC 6901) are arrays of decoded reference tokens; null: not used. */
+export type Pointer = readonly string[];
+
+export interface CallbackPolicy {
+  readonly inject: {
+    readonly query: string | null;
+    readonly json: Pointer | null;
+    readonly header: string | null;
+  };
+  /** How to read the outcome from the service's own payload; null: our own form. */
+  readonly accept: {
+    readonly status: Pointer;
+    readonly completed: readonly string[];
+    readonly failed: readonly string[];
+    readonly result: Pointer | null;
+    readonly error: Pointer | null;
+    /** Job id in the callback that must equal the one in the service's answer. */
+    readonly jobId: { readonly response: Pointer; readonly callback: Pointer } | null;
+  } | null;
+  /** For a fixed webhook address: where the job's id stands in the answer and in the callback. */
+  readonly correlate: { readonly response: Pointer; readonly callback: Pointer } | null;
+}
+
+export interface PollPolicy {
+  readonly minMs: number;
+  readonly maxMs: number;
+}
+
+export interface ProbePolicy {
+  /** Path on the service; "{id}" and "{key}" are replaced. */
+  readonly path: string;
+  readonly intervalMs: number;
+}
+
+export interface CachePolicy {
+  readonly profile: "safe" | "conformance";
+  /** Used when the response says nothing; null: heuristics only. */
+  readonly defaultTtlMs: number | null;
+  readonly maxTtlMs: number | null;
+  readonly negativeTtlMs: ReadonlyMap<number, number>;
+  readonly staleWhileRevalidateMs: number | null;
+  readonly staleIfErrorMs: number | null;
+  readonly maxObjectBytes: number;
+  readonly maxVariants: number;
+  readonly query: {
+    readonly sort: boolean;
+    /** Parameter names kept, null: all; names may end in "*". */
+    readonly allow: readonly string[] | null;
+    readonly deny: readonly string[];
+  };
+  /** Request headers and cookies that enter the key and may reach the service. */
+  readonly keyHeaders: readonly string[];
+  readonly keyCookies: readonly string[];
+  /** Read Surrogate-Key / Cache-Tag. */
+  readonly tags: boolean;
+  readonly bypass: { readonly authorization: boolean; readonly cookies: readonly string[] };
+  readonly ttlJitter: number;
+  readonly collapseCredentials: boolean;
+  readonly cacheStatusKey: boolean;
+}
+
+export type MirrorMode = "off" | "shadow" | "dual-write" | "dual-read";
+
+export interface MirrorPolicy {
+  /** Name of the secondary service. */
+  readonly to: string;
+  readonly mode: MirrorMode;
+  /** Share of order keys that are mirrored, 0 to 1. `dual-write` is always 1. */
+  readonly rate: number;
+  readonly outbox: "best-effort" | "required";
+  /** null: tenant + path. */
+  readonly orderKey:
+    | { readonly header: string }
+    | { readonly json: Pointer }
+    | { readonly path: string }
+    | null;
+  readonly mirror4xx: boolean;
+  readonly credentials: "drop" | "forward";
+  readonly onDeadKey: "stop-key" | "continue";
+  readonly maxAgeMs: number;
+  readonly maxLag: { readonly entries: number; readonly bytes: number };
+  readonly compare: ComparePolicy;
+}
+
+/** A mask pointer may hold "*" (one token) and "**" (any number). */
+export interface ComparePolicy {
+  readonly sampleRate: number;
+  readonly status: "exact" | "class";
+  readonly headers: readonly string[];
+  readonly exactErrors: boolean;
+  readonly ignore: readonly Pointer[];
+  readonly rules: readonly MaskRule[];
+  readonly ttlMs: number;
+  readonly maxDifferences: number;
+}
+
+export type MaskRule =
+  | { readonly at: Pointer; readonly kind: "type" }
+  | { readonly at: Pointer; readonly kind: "format"; readonly format: "uuid" | "timestamp" | "hash" }
+  | { readonly at: Pointer; readonly kind: "tolerance"; readonly amount: number }
+  | { readonly at: Pointer; readonly kind: "timeTolerance"; readonly ms: number }
+  | { readonly at: Pointer; readonly kind: "set" }
+  | { readonly at: Pointer; readonly kind: "keyed"; readonly by: Pointer };
