@@ -1,0 +1,176 @@
+/**
+ * The process record: one execution of a scope's request with its attempts and result.
+ * It is flat, so that a store can keep one field per property; values stay short (64 bytes keeps a Redis
+ * hash compact), bodies and heads live in payloads beside it.
+ */
+import type { Executed, ProblemSlug } from "@sticky-proxy/protocol";
+import type { Identity } from "../registry/service.ts";
+
+export type Status = "pending" | "in-progress" | "completed" | "failed" | "cancelled";
+export type Phase = "forwarding" | "awaiting-callback" | "backing-off";
+export type DeadLetterClass = "upstream" | "callback" | "internal";
+
+/** Names one process: `scope` within `partition`, born with fence `epoch`. */
+export interface ProcessRef {
+  readonly partition: number;
+  readonly scope: string;
+  readonly epoch: number;
+}
+
+/** All times are epoch milliseconds of the store's clock. null: does not apply (yet). */
+export interface ProcessRecord extends ProcessRef {
+  /** Rises when something visible changes; the ETag. */
+  readonly version: number;
+  /** Fence of the latest dispatch; equals epoch until a second one. */
+  readonly fence: number;
+  /** Id of the write that made this version, so that a write without an answer can be recognised. */
+  readonly lastWrite: string;
+
+  readonly tenant: string;
+  readonly service: string;
+  readonly route: string;
+  /** "POST /reports", for people; cut at 64 bytes. */
+  readonly operation: string;
+  readonly identity: Identity;
+  /** Fingerprint of the request, compared under one key; "" for identity `none`. */
+  readonly fingerprint: string;
+  /** Keyed digest of the request's credential; "" when it had none. */
+  readonly credential: string;
+
+  readonly status: Status;
+  /** Only while in progress. */
+  readonly phase: Phase | null;
+  /** The node that works on it; null: nobody (P4). */
+  readonly owner: string | null;
+  readonly leaseMs: number;
+  readonly attempt: number;
+  readonly maxAttempts: number;
+  readonly cancelRequested: boolean;
+
+  readonly createdAt: number;
+  readonly startedAt: number | null;
+  readonly updatedAt: number;
+  readonly endedAt: number | null;
+  /** When a finished process stops being replayed. */
+  readonly expireAt: number | null;
+  /** When the store may drop every key of it, sweeper or not. */
+  readonly keepUntil: number | null;
+  /** The next moment somebody must look at it; null: never. */
+  readonly wakeAt: number | null;
+  readonly deadlineAt: number | null;
+  readonly heartbeatAt: number | null;
+  readonly nextAttemptAt: number | null;
+
+  /** Set when done (and after a failed attempt): did the service run it? */
+  readonly executed: Executed | null;
+  /** The service's own status code, when it gave one. */
+  readonly httpStatus: number | null;
+  /** Why it failed, or `result-too-large` on a completed one; also the last failed attempt's reason. */
+  readonly problem: ProblemSlug | null;
+  /** A short word on the last failure (RFC 9209 error type or the service's own title), for people. */
+  readonly reason: string | null;
+  /** The identity is free: the next identical request starts anew although this record is still here. */
+  readonly released: boolean;
+  /** Only a tombstone is left: its result has expired. */
+  readonly expired: boolean;
+  readonly deadLetter: DeadLetterClass | null;
+
+  /** Random ids of the payloads beside the record; null: none kept. */
+  readonly requestPayload: string | null;
+  readonly resultPayload: string | null;
+
+  readonly progressPercent: number | null;
+  readonly progressMessage: string | null;
+  /** Epochs of the neighbours in the same scope. */
+  readonly rerunOf: number | null;
+  readonly supersededBy: number | null;
+
+  /** Job id or absolute URL under which the service knows its own work; null: none. */
+  readonly jobId: string | null;
+  readonly pollUrl: string | null;
+  /** Name of the client's registered webhook endpoint; null: none. */
+  readonly notify: string | null;
+  readonly notifyState: "pending" | "delivered" | "failed" | null;
+  readonly notifyAttempt: number;
+  /** Dual-write: `pending` until the secondary has been served and compared. */
+  readonly mirror: "pending" | "done" | null;
+  /** W3C trace context of the submitting request; null: none. */
+  readonly traceparent: string | null;
+}
+
+/** How each field is written as text; the order is the order in which stores read it. */
+export const recordFields = {
+  epoch: "number",
+  version: "number",
+  fence: "number",
+  lastWrite: "text",
+  tenant: "text",
+  service: "text",
+  route: "text",
+  operation: "text",
+  identity: "text",
+  fingerprint: "text",
+  credential: "text",
+  status: "text",
+  phase: "text",
+  owner: "text",
+  leaseMs: "number",
+  attempt: "number",
+  maxAttempts: "number",
+  cancelRequested: "flag",
+  createdAt: "number",
+  startedAt: "number",
+  updatedAt: "number",
+  endedAt: "number",
+  expireAt: "number",
+  keepUntil: "number",
+  wakeAt: "number",
+  deadlineAt: "number",
+  heartbeatAt: "number",
+  nextAttemptAt: "number",
+  executed: "text",
+  httpStatus: "number",
+  problem: "text",
+  reason: "text",
+  released: "flag",
+  expired: "flag",
+  deadLetter: "text",
+  requestPayload: "text",
+  resultPayload: "text",
+  progressPercent: "number",
+  progressMessage: "text",
+  rerunOf: "number",
+  supersededBy: "number",
+  jobId: "text",
+  pollUrl: "text",
+  notify: "text",
+  notifyState: "text",
+  notifyAttempt: "number",
+  mirror: "text",
+  traceparent: "text",
+} as const satisfies Record<Exclude<keyof ProcessRecord, "partition" | "scope">, "text" | "number" | "flag">;
+
+export type RecordField = keyof typeof recordFields;
+
+/** Fields that only the store assigns. */
+export type AssignedField = "epoch" | "version" | "lastWrite" | "createdAt" | "updatedAt";
+
+/** Time fields that a change gives as a span from the store's own clock at the moment of the write. */
+export type SpanField =
+  | "startedAt"
+  | "endedAt"
+  | "expireAt"
+  | "keepUntil"
+  | "wakeAt"
+  | "deadlineAt"
+  | "heartbeatAt"
+  | "nextAttemptAt";
+
+export function isTerminal(status: Status): boolean {
+  return status === "completed" || status === "failed" || status === "cancelled";
+}
+
+/** The panel's list a record stands in, or null when it stands in none (a tombstone). */
+export function listOf(record: Pick<ProcessRecord, "service" | "status" | "expired">): string | null {
+  return record.expired ? null : `${record.service}:${record.status}`;
+}

@@ -1,0 +1,179 @@
+/**
+ * The port to wherever processes live. A store knows no states: it creates if absent, commits if the epoch and
+ * version are still the caller's, replaces, renews, hands out what is due, and purges, each atomically.
+ *
+ * Every time in a write is a span (ms) added to the store's own clock at the moment of the write, so no node's
+ * clock enters a record. `wakeAt` null takes the alarm away.
+ *
+ * Payloads stand beside the record under one name per scope, each carrying the random id that the record names:
+ * a reader holding an older record sees another id and reads again; it never gets a newer body.
+ */
+import type { RequestHead, StoredResponse } from "../http/message.ts";
+import type { AssignedField, ProcessRecord, ProcessRef, RecordField, SpanField } from "./record.ts";
+
+/** The store gave no answer, or refused for its own reasons (read-only, memory full). Nothing may be dispatched. */
+export class StoreUnavailable extends Error {
+  override readonly name = "StoreUnavailable";
+}
+
+export type Spans = Readonly<Partial<Record<SpanField, number | null>>>;
+
+/** The request as it may have to be sent again or mirrored. */
+export interface StoredRequest {
+  readonly head: RequestHead;
+  /** The client's own Idempotency-Key, sent on to the service; null: it gave none. */
+  readonly key: string | null;
+  readonly body: Uint8Array;
+}
+
+/** A line of the timeline: closed event word and short values. */
+export interface TimelineEntry {
+  readonly event: string;
+  readonly [field: string]: string;
+}
+
+/** A new process before the store gave it epoch, fence, version and times. */
+export interface Draft {
+  readonly partition: number;
+  readonly scope: string;
+  readonly fields: Readonly<
+    Partial<Pick<ProcessRecord, Exclude<RecordField, AssignedField | SpanField | "fence">>>
+  >;
+  readonly spans: Spans;
+  readonly request: StoredRequest | null;
+  /** Unique for this write; kept as `lastWrite`. */
+  readonly writeId: string;
+  readonly entry: TimelineEntry;
+}
+
+/** What a commit changes; null removes a field. */
+export interface Change {
+  readonly set: Readonly<
+    Partial<Pick<ProcessRecord, Exclude<RecordField, AssignedField | SpanField | "fence">>>
+  >;
+  readonly spans: Spans;
+  /** Mint the next fence for a dispatch. */
+  readonly mintFence: boolean;
+  /** Kept under the fresh id that `set.resultPayload` names. */
+  readonly result: StoredResponse | null;
+  /** Payloads to delete. */
+  readonly drop: readonly ("request" | "result")[];
+  readonly entry: TimelineEntry;
+}
+
+export interface Snapshot {
+  /** The store's clock, epoch ms. */
+  readonly now: number;
+  readonly record: ProcessRecord | null;
+  /** The stored result, when it was asked for and the record names one. */
+  readonly result: StoredResponse | null;
+}
+
+export type CreateAnswer =
+  | { readonly kind: "created"; readonly now: number; readonly record: ProcessRecord }
+  /** The scope has a record already; its result comes along, so that a replay costs one trip. */
+  | ({ readonly kind: "exists"; readonly record: ProcessRecord } & Snapshot)
+  /** The write arrived after its own time limit and did nothing. */
+  | { readonly kind: "late"; readonly now: number };
+
+export type CommitAnswer =
+  | { readonly kind: "committed"; readonly now: number; readonly record: ProcessRecord }
+  /** Epoch or version is not the caller's any more; record: what stands now, null when it is gone. */
+  | { readonly kind: "stale"; readonly now: number; readonly record: ProcessRecord | null }
+  /** Asked for "only if due", and the alarm has been moved meanwhile. */
+  | { readonly kind: "not-due"; readonly now: number; readonly record: ProcessRecord };
+
+export interface Lease {
+  readonly partition: number;
+  readonly scope: string;
+  readonly epoch: number;
+  readonly owner: string;
+  readonly leaseMs: number;
+}
+
+export interface Page<T> {
+  readonly items: readonly T[];
+  /** Opaque; null: no more. Stays correct while processes are created and finish. */
+  readonly next: string | null;
+}
+
+export interface ListQuery {
+  readonly service: string;
+  readonly status: ProcessRecord["status"];
+  /** Only older than this many ms; null: all. */
+  readonly olderThanMs: number | null;
+  readonly limit: number;
+  readonly cursor: string | null;
+}
+
+export interface ProcessStore {
+  readonly partitions: number;
+
+  /**
+   * Creates the scope's process unless it has a record (expired, released or not: deciding that is the caller's).
+   * epoch = fence = a freshly minted fence; version 1.
+   * @throws StoreUnavailable; the write may still arrive later, is then refused by its own time limit or released
+   * as never sent by the store as soon as it answers again.
+   */
+  create(draft: Draft, options: { readonly withResult: boolean }): Promise<CreateAnswer>;
+
+  /** Reads the scope's current record, or with an epoch that process wherever it stands (superseded ones too). */
+  read(
+    ref: { readonly partition: number; readonly scope: string; readonly epoch: number | null },
+    options: { readonly withResult: boolean },
+  ): Promise<Snapshot>;
+
+  readRequest(record: ProcessRecord): Promise<StoredRequest | null>;
+
+  /**
+   * Writes `change` if the process still has base's epoch and version (and, with `ifDue`, its alarm has rung by the
+   * store's clock). version + 1; wakes waiters. A write without an answer is read again once and recognised by
+   * `writeId`.
+   */
+  commit(
+    base: ProcessRecord,
+    change: Change,
+    options: { readonly ifDue: boolean; readonly writeId: string },
+  ): Promise<CommitAnswer>;
+
+  /**
+   * Moves the scope's current record aside (readable under its own id until its retention ends, `closing` applied and
+   * `supersededBy` set) and creates the next process, if base's epoch and version still stand.
+   */
+  supersede(base: ProcessRecord, closing: Change, draft: Draft): Promise<CommitAnswer>;
+
+  /** Moves the ends of the leases that their owners still hold; returns the lost ones. Wakes nobody. */
+  renew(leases: readonly Lease[]): Promise<readonly Lease[]>;
+
+  /** Hands out processes whose alarm has rung and hides each alarm until now + hideMs; it rings again by itself. */
+  claimDue(options: {
+    readonly limit: number;
+    readonly hideMs: number;
+  }): Promise<{ readonly now: number; readonly due: readonly ProcessRecord[] }>;
+
+  /** Removes every key of the process if base's epoch and version still stand. true: it is gone. */
+  purge(base: ProcessRecord): Promise<boolean>;
+
+  /** Adds a line to the process's timeline without changing the process. */
+  note(ref: ProcessRef, entry: TimelineEntry): Promise<void>;
+  timeline(ref: ProcessRef): Promise<readonly (TimelineEntry & { readonly at: string })[]>;
+
+  list(query: ListQuery): Promise<Page<ProcessRecord>>;
+  deadLetters(query: {
+    readonly limit: number;
+    readonly cursor: string | null;
+  }): Promise<Page<ProcessRecord>>;
+  count(service: string): Promise<Readonly<Record<ProcessRecord["status"], number>>>;
+
+  /** Index of a service's own job ids, for callbacks that carry no process id. */
+  correlate(service: string, jobId: string, ref: ProcessRef, keepMs: number): Promise<void>;
+  correlated(service: string, jobId: string): Promise<ProcessRef | null>;
+}
+
+/** Tells that a scope's process changed, on whichever replica. At most once: waiters re-check now and then. */
+export interface Changes {
+  watch(
+    scope: { readonly partition: number; readonly scope: string },
+    onChange: () => void,
+  ): { close(): void };
+}
