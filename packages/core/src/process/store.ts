@@ -126,7 +126,7 @@ export interface ProcessStore {
   readRequest(record: ProcessRecord): Promise<StoredRequest | null>;
 
   /**
-   * Writes `change` if the process still has base's epoch and version (and, with `ifDue`, its alarm has rung by the
+   * Writes `change` to the process wherever it stands (superseded ones too) if it still has base's epoch and version (and, with `ifDue`, its alarm has rung by the
    * store's clock). version + 1; wakes waiters. A write without an answer is read again once and recognised by
    * `writeId`.
    */

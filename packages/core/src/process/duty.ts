@@ -1,0 +1,42 @@
+/**
+ * What a rung alarm calls for. Pure: the sweeper claims, asks here, does, and applies what it learned.
+ * null: the alarm moved or nothing is due; look again when it rings.
+ */
+import { isTerminal, type ProcessRecord } from "./record.ts";
+
+export type Duty =
+  /** Send the request (again): a long backoff or a pause has ended. */
+  | "dispatch"
+  /** The owner's lease ended; apply `lease-ended`. */
+  | "take-over"
+  /** Ask the service at `pollUrl`. */
+  | "poll"
+  /** A callback or the deadline did not hold; apply `overdue`. */
+  | "fail"
+  /** Tell the client's webhook endpoint. */
+  | "deliver"
+  /** Turn the result into a tombstone. */
+  | "expire"
+  /** Remove the tombstone. */
+  | "purge";
+
+export function dutyOf(record: ProcessRecord, now: number): Duty | null {
+  if (record.wakeAt !== null && record.wakeAt > now) return null;
+  if (isTerminal(record.status)) {
+    if (record.expired) return "purge";
+    if (record.notifyState === "pending") return "deliver";
+    return "expire";
+  }
+  if (record.deadlineAt !== null && record.deadlineAt <= now) return "fail";
+  switch (record.phase) {
+    case "forwarding":
+      return "take-over";
+    case "awaiting-callback":
+      return record.pollUrl === null ? "fail" : "poll";
+    case "backing-off":
+    case null: // pending
+      // A lease that ended here was a wait for the next dispatch: nothing has been sent since, so send it now.
+      if (record.requestPayload !== null) return "dispatch";
+      return "take-over";
+  }
+}

@@ -1,0 +1,321 @@
+/**
+ * `begin` and `apply` are the only code that changes a process: read, decide, commit; on `stale` read and decide
+ * again. Proxy, callback route, watchdog, sweeper and admin all come through here.
+ */
+import type { Claim, Verdict } from "../idempotency/verdict.ts";
+import { verdictOf } from "../idempotency/verdict.ts";
+import type { StoredResponse } from "../http/message.ts";
+import type { ProcessPolicy, RetryPolicy } from "../registry/service.ts";
+import { isTerminal, type ProcessRecord, type ProcessRef } from "./record.ts";
+import { transition, type Circumstances, type ProcessEvent, type Transition } from "./state-machine.ts";
+import {
+  StoreUnavailable,
+  type Change,
+  type Draft,
+  type ProcessStore,
+  type Snapshot,
+  type StoredRequest,
+} from "./store.ts";
+
+/** The rules a process lives by: its route's, or defaults when the route is gone. */
+export interface Rules {
+  readonly policy: ProcessPolicy;
+  readonly retries: RetryPolicy;
+  readonly honoursKey: boolean;
+}
+
+export interface ProcessesDeps {
+  readonly store: ProcessStore;
+  /** This node's name, unique among live nodes; the owner of what it dispatches. */
+  readonly node: string;
+  readonly rulesOf: (record: Pick<ProcessRecord, "service" | "route">) => Rules;
+  /** In [0, 1). */
+  readonly chance: () => number;
+  readonly newId: () => string;
+  /** Monotonic ms. */
+  readonly monotonic: () => number;
+  /** Told of every committed change; from null: created. */
+  readonly onTransition: (from: ProcessRecord | null, to: ProcessRecord, event: string) => void;
+  /** Set when the profile wants a write confirmed by others before anything is sent (RELIABILITY of the store). */
+  readonly confirm: (() => Promise<void>) | null;
+}
+
+export interface BeginRequest {
+  readonly scope: string;
+  readonly partition: number;
+  readonly tenant: string;
+  readonly service: string;
+  readonly route: string;
+  readonly operation: string;
+  readonly rules: Rules;
+  readonly claim: Claim;
+  /** The request's own deadline (ms from the first dispatch); null: the route's. */
+  readonly deadlineMs: number | null;
+  readonly notify: string | null;
+  readonly traceparent: string | null;
+  readonly mirror: boolean;
+  /** The service is paused for this long: wait before the first dispatch. */
+  readonly pausedMs: number;
+  /** Kept with the record where it may be sent again; null: not kept. */
+  readonly request: StoredRequest | null;
+}
+
+export type Begun =
+  | {
+      readonly verdict: "start";
+      readonly record: ProcessRecord;
+      /** The process that had to move aside; null: none. */
+      readonly superseded: ProcessRecord | null;
+    }
+  | (Exclude<Verdict, { verdict: "start" }> & { readonly result: StoredResponse | null });
+
+export type Applied =
+  | { readonly kind: "applied"; readonly record: ProcessRecord; readonly from: ProcessRecord }
+  | { readonly kind: "same"; readonly record: ProcessRecord }
+  | {
+      readonly kind: "refused";
+      readonly slug: Extract<Transition, { kind: "refuse" }>["slug"];
+      readonly record: ProcessRecord;
+    }
+  | { readonly kind: "not-due"; readonly record: ProcessRecord }
+  /** No record stands under that id any more. */
+  | { readonly kind: "gone" };
+
+export interface Processes {
+  readonly store: ProcessStore;
+  /** @throws StoreUnavailable */
+  begin(request: BeginRequest): Promise<Begun>;
+  /** @throws StoreUnavailable */
+  apply(base: ProcessRecord, event: ProcessEvent, options?: { ifDue?: boolean }): Promise<Applied>;
+  /** Runs a process's request anew as the next process of its scope. @throws StoreUnavailable */
+  rerun(
+    base: ProcessRecord,
+    options: { cancelRunning: boolean },
+  ): Promise<
+    | Extract<Begun, { verdict: "start" }>
+    | { verdict: "running"; record: ProcessRecord }
+    | { verdict: "no-request" }
+  >;
+  read(ref: ProcessRef, options: { withResult: boolean }): Promise<Snapshot>;
+  /** The store's clock as far as this node knows it, epoch ms. */
+  now(): number;
+}
+
+/** A hot scope can lose this many races before we say that the store is unavailable. */
+const maxRaces = 50;
+
+export function createProcesses(deps: ProcessesDeps): Processes {
+  const { store, node, rulesOf, chance, newId, monotonic, onTransition, confirm } = deps;
+  let seenNow = 0;
+  let seenAt = 0;
+
+  function see<T extends { now: number }>(answer: T): T {
+    seenNow = answer.now;
+    seenAt = monotonic();
+    return answer;
+  }
+  function now(): number {
+    return seenNow + (monotonic() - seenAt);
+  }
+  function circumstances(record: ProcessRecord): Circumstances {
+    return { ...rulesOf(record), now: now(), chance: chance() };
+  }
+
+  async function begin(request: BeginRequest): Promise<Begun> {
+    const draft = draftOf(request, node, newId(), confirm !== null, null);
+    let answer = see(await store.create(draft, { withResult: !request.claim.force }));
+    for (let race = 0; race < maxRaces; race += 1) {
+      if (answer.kind === "late") throw new StoreUnavailable("create arrived after its time limit");
+      if (answer.kind === "created") return started(answer.record, null);
+      const verdict = verdictOf(answer.record, request.claim, request.rules.policy, answer.now);
+      if (verdict.verdict !== "start") return { ...verdict, result: answer.result };
+      const base = answer.record;
+      const next = await replace(base, draftOf(request, node, newId(), confirm !== null, base));
+      if (next !== null) return started(next, base);
+      answer = see(await store.create({ ...draft, writeId: newId() }, { withResult: !request.claim.force }));
+    }
+    throw new StoreUnavailable("the scope changed too often to decide");
+  }
+
+  /** Returns the new process, or null when somebody else changed the scope first. */
+  async function replace(base: ProcessRecord, draft: Draft): Promise<ProcessRecord | null> {
+    const answer = see(await store.supersede(base, closing(base, circumstances(base)), draft));
+    if (answer.kind !== "committed") return null;
+    if (!isTerminal(base.status)) onTransition(base, { ...base, status: "cancelled" }, "superseded");
+    return answer.record;
+  }
+
+  /** The gate of the stronger profiles: nothing is sent before the claim is confirmed. */
+  async function started(record: ProcessRecord, superseded: ProcessRecord | null): Promise<Begun> {
+    onTransition(null, record, "created");
+    if (confirm === null) return { verdict: "start", record, superseded };
+    await confirm();
+    if (record.nextAttemptAt !== null) return { verdict: "start", record, superseded };
+    const sent = await apply(record, { type: "dispatched", owner: node });
+    if (sent.kind === "gone") throw new StoreUnavailable("the claim was lost before its dispatch");
+    return { verdict: "start", record: sent.record, superseded };
+  }
+
+  async function apply(
+    base: ProcessRecord,
+    event: ProcessEvent,
+    options: { ifDue?: boolean } = {},
+  ): Promise<Applied> {
+    let record = base;
+    for (let race = 0; race < maxRaces; race += 1) {
+      const decided = transition(record, event, circumstances(record));
+      if (decided.kind === "same") return { kind: "same", record };
+      if (decided.kind === "refuse") {
+        // The refusal may rest on an old record only when ours is not the store's last word; refusing is safe: P2, P10.
+        return { kind: "refused", slug: decided.slug, record };
+      }
+      const writeId = newId();
+      const answer = see(
+        await store.commit(record, decided.change, { ifDue: options.ifDue ?? false, writeId }),
+      );
+      switch (answer.kind) {
+        case "committed":
+          onTransition(record, answer.record, decided.change.entry.event);
+          return { kind: "applied", record: answer.record, from: record };
+        case "not-due":
+          return { kind: "not-due", record: answer.record };
+        case "stale": {
+          const current =
+            answer.record !== null && answer.record.epoch === base.epoch
+              ? answer.record
+              : see(await store.read(base, { withResult: false })).record;
+          if (current === null) return { kind: "gone" };
+          record = current;
+        }
+      }
+    }
+    throw new StoreUnavailable("the process changed too often to decide");
+  }
+
+  async function rerun(
+    base: ProcessRecord,
+    options: { cancelRunning: boolean },
+  ): ReturnType<Processes["rerun"]> {
+    const current = see(
+      await store.read({ partition: base.partition, scope: base.scope, epoch: null }, { withResult: false }),
+    ).record;
+    const target = current ?? base;
+    if (!isTerminal(target.status) && !options.cancelRunning) return { verdict: "running", record: target };
+    const request = await store.readRequest(base);
+    if (request === null) return { verdict: "no-request" };
+    const rules = rulesOf(base);
+    const draft = draftOf(
+      {
+        scope: base.scope,
+        partition: base.partition,
+        tenant: base.tenant,
+        service: base.service,
+        route: base.route,
+        operation: base.operation,
+        rules,
+        claim: {
+          fingerprint: base.fingerprint,
+          credential: base.credential,
+          force: true,
+          onDuplicate: "replace",
+        },
+        deadlineMs: null,
+        notify: base.notify,
+        traceparent: base.traceparent,
+        mirror: base.mirror !== null,
+        pausedMs: 0,
+        request,
+      },
+      node,
+      newId(),
+      confirm !== null,
+      base,
+    );
+    const next = await replace(target, draft);
+    if (next === null) return { verdict: "running", record: target };
+    return (await started(next, target)) as Extract<Begun, { verdict: "start" }>;
+  }
+
+  return {
+    store,
+    begin,
+    apply,
+    rerun,
+    now,
+    async read(ref, options) {
+      return see(await store.read(ref, options));
+    },
+  };
+}
+
+/** A process at its birth: dispatched at once, or pending where a gate or a pause comes first. */
+function draftOf(
+  request: BeginRequest,
+  node: string,
+  writeId: string,
+  gated: boolean,
+  replaces: ProcessRecord | null,
+): Draft {
+  const { policy, retries } = request.rules;
+  const paused = request.pausedMs > 0;
+  const waits = gated || paused;
+  const ownerWaits = request.pausedMs <= policy.leaseMs / 2;
+  const deadline =
+    request.deadlineMs === null
+      ? policy.deadlineMs
+      : Math.min(request.deadlineMs, policy.deadlineMs ?? Infinity);
+  return {
+    partition: request.partition,
+    scope: request.scope,
+    fields: {
+      tenant: request.tenant,
+      service: request.service,
+      route: request.route,
+      operation: request.operation.slice(0, 64),
+      identity: policy.identity,
+      fingerprint: request.claim.fingerprint,
+      credential: request.claim.credential,
+      status: waits ? "pending" : "in-progress",
+      phase: waits ? null : "forwarding",
+      owner: ownerWaits ? node : null,
+      leaseMs: policy.leaseMs,
+      attempt: waits ? 0 : 1,
+      maxAttempts: retries.attempts,
+      cancelRequested: false,
+      released: false,
+      expired: false,
+      requestPayload: request.request === null ? null : writeId,
+      rerunOf: replaces !== null && request.claim.force ? replaces.epoch : null,
+      notify: request.notify,
+      notifyAttempt: 0,
+      mirror: request.mirror ? "pending" : null,
+      traceparent: request.traceparent,
+    },
+    spans: {
+      ...(waits ? {} : { startedAt: 0 }),
+      ...(deadline === null ? {} : { deadlineAt: deadline }),
+      ...(paused ? { nextAttemptAt: request.pausedMs } : {}),
+      wakeAt: ownerWaits ? policy.leaseMs : request.pausedMs,
+    },
+    request: request.request,
+    writeId,
+    entry: { event: "created", operation: request.operation.slice(0, 64) },
+  };
+}
+
+/** What the record that has to move aside becomes: a running one is cancelled, a finished one keeps its end. */
+function closing(base: ProcessRecord, c: Circumstances): Change {
+  if (isTerminal(base.status)) {
+    return {
+      set: {},
+      spans: {},
+      mintFence: false,
+      result: null,
+      drop: [],
+      entry: { event: "superseded" },
+    };
+  }
+  const decided = transition(base, { type: "cancelled" }, c);
+  if (decided.kind !== "change") throw new Error("a running process can always be cancelled");
+  return { ...decided.change, entry: { event: "superseded" } };
+}
