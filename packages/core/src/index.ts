@@ -10,3 +10,5 @@ export * from "./process/watchdog.ts";
 export * from "./process/waiting.ts";
 export * from "./process/memory-store.ts";
 export * from "./idempotency/verdict.ts";
+export * from "./process/view.ts";
+export * from "./process/answer.ts";

@@ -365,19 +365,17 @@ describe("the state machine", () => {
               retryAfterMs: x.status === 503 ? 50 : null,
             }) as ProcessEvent,
         ),
-      fc
-        .record({ attempt: fc.integer({ min: 0, max: 4 }) })
-        .map(
-          (x) =>
-            ({
-              type: "accepted",
-              ...x,
-              status: 202,
-              jobId: null,
-              pollUrl: null,
-              pollInMs: null,
-            }) as ProcessEvent,
-        ),
+      fc.record({ attempt: fc.integer({ min: 0, max: 4 }) }).map(
+        (x) =>
+          ({
+            type: "accepted",
+            ...x,
+            status: 202,
+            jobId: null,
+            pollUrl: null,
+            pollInMs: null,
+          }) as ProcessEvent,
+      ),
       fc
         .record({
           attempt: fc.integer({ min: 0, max: 4 }),

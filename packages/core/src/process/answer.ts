@@ -1,0 +1,65 @@
+/** What a complete answer of the service means for its process. Pure; DESIGN: "what can end an execution". */
+import { createHash } from "node:crypto";
+import { headerValue, type HeaderList, type StoredResponse } from "../http/message.ts";
+import type { Pointer, ProcessPolicy } from "../registry/service.ts";
+
+export type AnswerMeaning =
+  /** The answer is the result. */
+  | { readonly kind: "result" }
+  /** The service will report back. */
+  | { readonly kind: "accepted" }
+  /** The service wants to be asked at `pollUrl` (as it was sent: absolute or a path). */
+  | { readonly kind: "poll"; readonly pollUrl: string };
+
+/**
+ * @param echoedToken the service's own Sticky-Execution field, null: none
+ * @param token what was sent to it for this attempt
+ */
+export function meaningOf(
+  policy: Pick<ProcessPolicy, "completion" | "pollLocation">,
+  answer: { readonly status: number; readonly headers: HeaderList },
+  echoedToken: string | null,
+  token: string,
+): AnswerMeaning {
+  const { status, headers } = answer;
+  const location = headerValue(headers, "location");
+  if (status === 202 && policy.pollLocation !== null && location !== null)
+    return { kind: "poll", pollUrl: location };
+  if (policy.completion === "callback" && status >= 200 && status < 300) return { kind: "accepted" };
+  if (status === 202 && echoedToken !== null && echoedToken === token) return { kind: "accepted" };
+  return { kind: "result" };
+}
+
+/** The result's id: equal for equal answers of one attempt, so a report sent twice is known without reading the first. */
+export function resultId(response: StoredResponse): string {
+  const hash = createHash("sha256");
+  hash.update(`${response.status}\n${headerValue(response.headers, "content-type") ?? ""}\n`);
+  hash.update(response.body);
+  return hash.digest("base64url").slice(0, 22);
+}
+
+/** The lines a route keeps of a result; an empty list keeps all. */
+export function storedHeaders(headers: HeaderList, names: readonly string[]): HeaderList {
+  if (names.length === 0) return headers;
+  return headers.filter(
+    ([name]) => names.includes(name.toLowerCase()) || name.toLowerCase() === "content-type",
+  );
+}
+
+/** The value at a pointer in parsed JSON; undefined: nothing there. Own properties only. */
+export function valueAt(value: unknown, pointer: Pointer): unknown {
+  let at = value;
+  for (const token of pointer) {
+    if (Array.isArray(at)) at = /^(0|[1-9]\d*)$/.test(token) ? at[Number(token)] : undefined;
+    else if (typeof at === "object" && at !== null && Object.hasOwn(at, token))
+      at = (at as Record<string, unknown>)[token];
+    else return undefined;
+  }
+  return at;
+}
+
+/** A string or number as an id text of at most 200 characters; null for anything else. */
+export function idText(value: unknown): string | null {
+  if (typeof value === "number" && Number.isSafeInteger(value)) return String(value);
+  return typeof value === "string" && value.length > 0 && value.length <= 200 ? value : null;
+}
