@@ -1,0 +1,37 @@
+/** The Cache-Status field (RFC 9211) and its short form X-Cache. */
+import type { BypassReason, ForwardCause } from "./reuse.ts";
+
+export type CacheResult = "HIT" | "MISS" | "STALE" | "REVALIDATED" | "BYPASS";
+
+export interface CacheStatus {
+  /** null: forwarded. */
+  readonly hit: { readonly ttlMs: number } | null;
+  readonly fwd: ForwardCause | "method" | "bypass" | null;
+  /** Status of the service's answer, told where it differs from ours or was not passed on. */
+  readonly fwdStatus: number | null;
+  readonly stored: boolean;
+  readonly collapsed: boolean;
+  /** A token: why, in one word. */
+  readonly detail: string | null;
+  /** Shown where the route says so. */
+  readonly key: string | null;
+}
+
+/** This cache's member of the list; upstream's members stand before it. */
+export function formatCacheStatus(status: CacheStatus): string {
+  const parts = ["sticky"];
+  if (status.hit !== null) parts.push("hit", `ttl=${Math.floor(status.hit.ttlMs / 1000)}`);
+  if (status.fwd !== null) parts.push(`fwd=${status.fwd}`);
+  if (status.fwdStatus !== null) parts.push(`fwd-status=${status.fwdStatus}`);
+  if (status.stored) parts.push("stored");
+  if (status.collapsed) parts.push("collapsed");
+  if (status.key !== null) parts.push(`key="${status.key}"`);
+  if (status.detail !== null) parts.push(`detail=${status.detail}`);
+  return parts.join("; ");
+}
+
+/** RFC 9211 2.2: a request directive that keeps the cache from answering is fwd=request, a rule of ours fwd=bypass. */
+export function bypassCause(reason: BypassReason): "method" | "request" | "bypass" {
+  if (reason === "method") return "method";
+  return reason === "authorization" || reason === "cookie" || reason === "body" ? "bypass" : "request";
+}

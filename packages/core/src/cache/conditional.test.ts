@@ -1,0 +1,94 @@
+import { expect } from "chai";
+import type { HeaderList } from "../http/message.ts";
+import { isNotModified, notModifiedHeaders, withoutConditions } from "./conditional.ts";
+
+const date = "Sun, 06 Nov 1994 08:49:37 GMT";
+const later = "Sun, 06 Nov 1994 08:49:38 GMT";
+const earlier = "Sun, 06 Nov 1994 08:49:36 GMT";
+const dateAt = Date.UTC(1994, 10, 6, 8, 49, 37);
+const now = dateAt + 1_000_000;
+
+describe("the client's conditions (RFC 9111 4.3.2)", () => {
+  const strong: HeaderList = [
+    ["ETag", '"a"'],
+    ["Last-Modified", date],
+  ];
+  const rows: readonly [string, HeaderList, HeaderList, boolean][] = [
+    ["the same tag", [["If-None-Match", '"a"']], strong, true],
+    ["another tag", [["If-None-Match", '"b"']], strong, false],
+    ["one of several", [["If-None-Match", '"b", "a"']], strong, true],
+    [
+      "one of several lines",
+      [
+        ["If-None-Match", '"b"'],
+        ["If-None-Match", '"a"'],
+      ],
+      strong,
+      true,
+    ],
+    ["weak against strong (9110 8.8.3.2)", [["If-None-Match", 'W/"a"']], strong, true],
+    ["strong against weak", [["If-None-Match", '"a"']], [["ETag", 'W/"a"']], true],
+    ["a tag with a comma inside", [["If-None-Match", '"x, y"']], [["ETag", '"x, y"']], true],
+    ["a tag in another case", [["If-None-Match", '"A"']], strong, false],
+    ["a tag without its quotes", [["If-None-Match", "a"]], strong, false],
+    ["a star", [["If-None-Match", "*"]], [], true],
+    ["a tag where none is stored", [["If-None-Match", '"a"']], [], false],
+    [
+      "a date is not looked at beside a tag (9110 13.1.3)",
+      [
+        ["If-None-Match", '"b"'],
+        ["If-Modified-Since", later],
+      ],
+      strong,
+      false,
+    ],
+    ["the same date", [["If-Modified-Since", date]], strong, true],
+    ["a later date", [["If-Modified-Since", later]], strong, true],
+    ["an earlier date", [["If-Modified-Since", earlier]], strong, false],
+    ["no date", [["If-Modified-Since", "0"]], strong, false],
+    [
+      "two dates",
+      [
+        ["If-Modified-Since", date],
+        ["If-Modified-Since", date],
+      ],
+      strong,
+      false,
+    ],
+    ["Date stands in for Last-Modified", [["If-Modified-Since", date]], [], true],
+    ["Date stands in, earlier asked", [["If-Modified-Since", earlier]], [], false],
+    ["no condition", [], strong, false],
+  ];
+  for (const [what, request, headers, expected] of rows) {
+    it(`${expected ? "304" : "200"}: ${what}`, () => {
+      expect(isNotModified(request, { status: 200, headers, dateAt }, now)).to.equal(expected);
+    });
+  }
+  it("only a 200 can be not modified", () => {
+    expect(isNotModified([["If-None-Match", "*"]], { status: 404, headers: strong, dateAt }, now)).to.equal(
+      false,
+    );
+  });
+  it("a 304 has no field of the representation (9110 15.4.5)", () => {
+    const names = (headers: HeaderList) => notModifiedHeaders(headers).map(([name]) => name);
+    expect(
+      names([
+        ["Content-Type", "x"],
+        ["ETag", '"a"'],
+        ["Last-Modified", date],
+        ["Content-Location", "/"],
+        ["X", "1"],
+      ]),
+    ).to.deep.equal(["ETag", "Content-Location", "X"]);
+    expect(names([["Last-Modified", date]])).to.deep.equal(["Last-Modified"]);
+  });
+  it("the request for the whole has no condition and no range", () => {
+    const request: HeaderList = [
+      ["If-None-Match", "a"],
+      ["IF-RANGE", "a"],
+      ["Range", "bytes=0-"],
+      ["Accept", "x"],
+    ];
+    expect(withoutConditions(request)).to.deep.equal([["Accept", "x"]]);
+  });
+});

@@ -1,0 +1,49 @@
+/**
+ * Comma-separated lists, RFC 9110 5.6.1: members outside quoted strings, empty ones dropped.
+ * A quote that never closes is an ordinary character, so nothing behind it can hide.
+ */
+export function splitList(text: string): string[] {
+  const members: string[] = [];
+  let from = 0;
+  for (let i = 0; i <= text.length; i++) {
+    if (text[i] === '"') {
+      i = closingQuote(text, i) ?? i;
+    } else if (i === text.length || text[i] === ",") {
+      const member = trimOws(text.slice(from, i));
+      if (member !== "") members.push(member);
+      from = i + 1;
+    }
+  }
+  return members;
+}
+
+/** Index of the quote that ends the quoted-string beginning at `open`; null when there is none. */
+export function closingQuote(text: string, open: number): number | null {
+  for (let i = open + 1; i < text.length; i++) {
+    if (text[i] === "\\") i++;
+    else if (text[i] === '"') return i;
+  }
+  return null;
+}
+
+/** Without optional whitespace at both ends: space and tab only (RFC 9110 5.6.3). */
+export function trimOws(text: string): string {
+  let from = 0;
+  let to = text.length;
+  while (from < to && (text[from] === " " || text[from] === "\t")) from++;
+  while (to > from && (text[to - 1] === " " || text[to - 1] === "\t")) to--;
+  return text.slice(from, to);
+}
+
+/** The content of a quoted-string with its escapes undone; any other text as it is (RFC 9110 5.6.4). */
+export function unquote(text: string): string {
+  if (text.length < 2 || text[0] !== '"' || closingQuote(text, 0) !== text.length - 1) return text;
+  return text.slice(1, -1).replace(/\\(.)/gs, "$1");
+}
+
+const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+
+/** RFC 9110 5.6.2. */
+export function isToken(text: string): boolean {
+  return token.test(text);
+}

@@ -1,0 +1,23 @@
+/** The cache policy of a route that only says `cache:`, and of the quick form `--cache`. */
+import type { CachePolicy } from "../registry/service.ts";
+
+export function defaultCachePolicy(profile: CachePolicy["profile"] = "safe"): CachePolicy {
+  return {
+    profile,
+    defaultTtlMs: null,
+    maxTtlMs: null,
+    negativeTtlMs: new Map(),
+    staleWhileRevalidateMs: null,
+    staleIfErrorMs: null,
+    maxObjectBytes: 8 * 1024 * 1024,
+    maxVariants: 16,
+    query: { sort: false, allow: null, deny: [] },
+    keyHeaders: [],
+    keyCookies: [],
+    tags: true,
+    bypass: { authorization: false, cookies: [] },
+    ttlJitter: 0,
+    collapseCredentials: false,
+    cacheStatusKey: false,
+  };
+}

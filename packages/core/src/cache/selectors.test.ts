@@ -1,0 +1,45 @@
+import { expect } from "chai";
+import { cacheGroups, selectorOf, selectorsOf, selectorTags } from "./selectors.ts";
+
+describe("selectors of a stored response", () => {
+  const of = (path: string, headers: readonly [string, string][] = [], tags = true) => {
+    const found = selectorsOf("shop", path, headers, tags);
+    return found.ok ? found.selectors : found.reason;
+  };
+
+  it("names everything, its service and every prefix at a segment's end", () => {
+    expect(of("/a/b")).to.deep.equal(["a", "v:shop", "p:shop:/", "p:shop:/a", "p:shop:/a/b"]);
+  });
+  it("a closing slash adds no prefix of its own", () => {
+    expect(of("/a/")).to.deep.equal(["a", "v:shop", "p:shop:/", "p:shop:/a"]);
+    expect(selectorOf({ kind: "prefix", service: "shop", path: "/a/" })).to.equal("p:shop:/a");
+  });
+  it("reads Surrogate-Key and Cache-Tag once each, only where the route says so", () => {
+    const headers: [string, string][] = [
+      ["Surrogate-Key", "x y"],
+      ["Cache-Tag", "y,z"],
+    ];
+    expect(selectorTags(of("/", headers) as string[])).to.deep.equal(["x", "y", "z"]);
+    expect(selectorTags(of("/", headers, false) as string[])).to.deep.equal([]);
+  });
+  it("groups are strings of their own service (RFC 9875)", () => {
+    expect(
+      of("/", [
+        ["Cache-Groups", '"g, 1"'],
+        ["Cache-Groups", '"h"'],
+      ]),
+    ).to.include.members(["r:shop:g, 1", "r:shop:h"]);
+    expect(cacheGroups([["Cache-Groups", "g"]], "cache-groups")).to.deep.equal([]);
+  });
+  it("what a purge could not reach exactly is not storable", () => {
+    expect(of("/x".repeat(17))).to.equal("path-too-deep");
+    expect(of("/x".repeat(16))).to.be.an("array");
+    const many = Array.from({ length: 33 }, (_, i) => `t${i}`).join(" ");
+    expect(of("/", [["Surrogate-Key", many]])).to.equal("too-many-tags");
+    expect(of("/", [["Cache-Tag", "t".repeat(2000)]])).to.equal("too-many-tags");
+  });
+  it("kinds cannot be mistaken for each other", () => {
+    expect(selectorOf({ kind: "tag", tag: "v:shop" })).to.equal("t:v:shop");
+    expect(selectorOf({ kind: "tag", tag: "x".repeat(2000) })).to.equal(null);
+  });
+});

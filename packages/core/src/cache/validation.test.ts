@@ -1,0 +1,112 @@
+import { expect } from "chai";
+import type { HeaderList } from "../http/message.ts";
+import { defaultCachePolicy } from "./policy.ts";
+import { judge } from "./storable.ts";
+import { freshen, headEffect, mergeHeaders } from "./validation.ts";
+
+const now = Date.UTC(2026, 10, 21);
+function stored(headers: HeaderList, bodyBytes = 5) {
+  const request = { method: "GET", path: "/", query: null, headers: [] };
+  const response = { status: 200, headers: [["Cache-Control", "max-age=1"], ...headers] as HeaderList };
+  const judgement = judge(
+    request,
+    response,
+    defaultCachePolicy(),
+    { requestAt: now, responseAt: now },
+    {
+      service: "s",
+      url: "",
+      generation: 1,
+    },
+  );
+  if (!judgement.storable) throw new Error(judgement.reason);
+  return { ...judgement.metadata, bodyBytes };
+}
+const date = "Sun, 06 Nov 1994 08:49:37 GMT";
+
+describe("a 304 to our validation (RFC 9111 4.3.4, 3.2)", () => {
+  it("replaces the fields it has, adds new ones, keeps the others", () => {
+    const merged = mergeHeaders(
+      [
+        ["A", "1"],
+        ["B", "1"],
+        ["b", "2"],
+        ["C", "1"],
+      ],
+      [
+        ["B", "3"],
+        ["D", "4"],
+      ],
+    );
+    expect(merged).to.deep.equal([
+      ["A", "1"],
+      ["C", "1"],
+      ["B", "3"],
+      ["D", "4"],
+    ]);
+  });
+  it("changes nothing that describes the stored bytes, and takes over nothing of its hop", () => {
+    const merged = mergeHeaders(
+      [["Content-Encoding", "gzip"]],
+      [
+        ["Content-Length", "0"],
+        ["Content-Encoding", "br"],
+        ["Content-Range", "x"],
+        ["Connection", "X-Hop"],
+        ["X-Hop", "1"],
+        ["Transfer-Encoding", "chunked"],
+      ],
+    );
+    expect(merged).to.deep.equal([["Content-Encoding", "gzip"]]);
+  });
+  const rows: readonly [string, HeaderList, HeaderList, boolean][] = [
+    ["the same strong tag", [["ETag", '"a"']], [["ETag", '"a"']], true],
+    ["another strong tag", [["ETag", '"a"']], [["ETag", '"b"']], false],
+    ["a strong tag against a weak one", [["ETag", 'W/"a"']], [["ETag", '"a"']], false],
+    ["the same weak tag", [["ETag", 'W/"a"']], [["ETag", 'W/"a"']], true],
+    ["a tag where we have none", [["Last-Modified", date]], [["ETag", '"a"']], false],
+    ["no validator", [["ETag", '"a"']], [], true],
+    ["the same date", [["Last-Modified", date]], [["Last-Modified", date]], true],
+    ["another date", [["Last-Modified", date]], [["Last-Modified", "Sun, 06 Nov 1994 08:49:38 GMT"]], false],
+  ];
+  for (const [what, ours, theirs, matches] of rows) {
+    it(`${matches ? "is" : "is not"} about the stored response: ${what}`, () => {
+      expect(freshen(stored(ours), { status: 304, headers: theirs }) !== null).to.equal(matches);
+    });
+  }
+  it("keeps the stored status and the new Age for the judgement", () => {
+    const fresh = freshen(stored([["ETag", '"a"']]), { status: 304, headers: [["Age", "3"]] })!;
+    expect(fresh.status).to.equal(200);
+    expect(fresh.headers).to.deep.include(["Age", "3"]);
+  });
+});
+
+describe("a forwarded HEAD (RFC 9111 4.3.5)", () => {
+  const base = stored([
+    ["ETag", '"a"'],
+    ["Last-Modified", date],
+  ]);
+  const rows: readonly [string, number, HeaderList, string][] = [
+    [
+      "the same representation",
+      200,
+      [
+        ["ETag", '"a"'],
+        ["Content-Length", "5"],
+        ["X", "1"],
+      ],
+      "freshen",
+    ],
+    ["no validator", 200, [["X", "1"]], "freshen"],
+    ["another tag", 200, [["ETag", '"b"']], "drop"],
+    ["another date", 200, [["Last-Modified", "Sun, 06 Nov 1994 08:49:38 GMT"]], "drop"],
+    ["another length", 200, [["Content-Length", "6"]], "drop"],
+    ["gone", 410, [], "drop"],
+    ["not found", 404, [], "drop"],
+    ["an error", 503, [], "keep"],
+    ["a redirect", 302, [], "keep"],
+  ];
+  for (const [what, status, headers, effect] of rows) {
+    it(`${effect}: ${what}`, () => expect(headEffect(base, { status, headers }).effect).to.equal(effect));
+  }
+});

@@ -1,0 +1,68 @@
+/**
+ * Which of several stored responses a request selects (RFC 9111 4.1).
+ * The route's own picks (`keyHeaders`, `keyCookies` as "cookie.<name>") select in the same way as Vary does,
+ * so one key stands for one URI and a purge of the key takes all its variants.
+ */
+import { createHash } from "node:crypto";
+import { headerLines, type HeaderList } from "../http/message.ts";
+import type { CachePolicy } from "../registry/service.ts";
+import { splitList, trimOws } from "./list.ts";
+
+/** The sorted lower-case names of all Vary lines; null when "*" stands anywhere among them. */
+export function varyNames(headers: HeaderList): string[] | null {
+  const names = new Set(splitList(headerLines(headers, "vary").join(",")).map((name) => name.toLowerCase()));
+  return names.has("*") ? null : [...names].toSorted();
+}
+
+/** Vary and the route's picks together, sorted; null for "*". */
+export function selectingNames(
+  headers: HeaderList,
+  policy: Pick<CachePolicy, "keyHeaders" | "keyCookies">,
+): string[] | null {
+  const names = varyNames(headers);
+  if (names === null) return null;
+  const picks = [...policy.keyHeaders, ...policy.keyCookies.map((name) => `cookie.${name}`)];
+  return [...new Set([...names, ...picks])].toSorted();
+}
+
+/** An id for (names, the request's normalised values for them); "" is the variant that selects by nothing. */
+export function variantOf(request: HeaderList, names: readonly string[]): string {
+  if (names.length === 0) return "";
+  const hash = createHash("sha256");
+  for (const name of names) {
+    const value = selectingValue(request, name);
+    hash.update(`${name.length}:${name}=${value === null ? "-" : `${value.length}:${value}`};`, "latin1");
+  }
+  return hash.digest("base64url").slice(0, 22);
+}
+
+/** The request's value for a selecting name, normalised as far as its meaning stays the same; null: absent. */
+export function selectingValue(request: HeaderList, name: string): string | null {
+  if (name.startsWith("cookie.")) return cookieValue(request, name.slice("cookie.".length));
+  const lines = headerLines(request, name);
+  if (lines.length === 0) return null;
+  const members = splitList(lines.join(","));
+  if (name === "accept-encoding" || name === "accept-language") {
+    return [...new Set(members.map(weighted))].toSorted().join(",");
+  }
+  return members.join(",");
+}
+
+/** "GZIP ; q=1.000" → "gzip"; "de;q=0.50" → "de;q=0.5". Both fields are case-insensitive, their order means nothing. */
+function weighted(member: string): string {
+  const [coding = "", ...parameters] = member.toLowerCase().split(";").map(trimOws);
+  const kept = parameters.map((parameter) => {
+    const q = /^q=([01](?:\.[0-9]{0,3})?)$/.exec(parameter);
+    return q === null ? parameter : `q=${Number(q[1])}`;
+  });
+  return [coding, ...kept.filter((parameter) => parameter !== "q=1")].join(";");
+}
+
+/** The value of the first cookie of that name (case-sensitive), or null. */
+export function cookieValue(request: HeaderList, name: string): string | null {
+  for (const pair of headerLines(request, "cookie").join(";").split(";")) {
+    const equals = pair.indexOf("=");
+    if (equals !== -1 && trimOws(pair.slice(0, equals)) === name) return trimOws(pair.slice(equals + 1));
+  }
+  return null;
+}
