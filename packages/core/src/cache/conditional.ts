@@ -14,9 +14,9 @@ export function isNotModified(request: HeaderList, stored: Representation, now: 
   if (stored.status !== 200) return false;
   const tags = headerLines(request, "if-none-match");
   if (tags.length > 0) return matchesAny(tags, headerValue(stored.headers, "etag"));
-  const since = headerLines(request, "if-modified-since");
-  if (since.length !== 1) return false;
-  const sinceAt = parseHttpDate(since[0]!, now);
+  const [since, ...more] = headerLines(request, "if-modified-since");
+  if (since === undefined || more.length > 0) return false;
+  const sinceAt = parseHttpDate(since, now);
   if (sinceAt === null) return false;
   const modified = headerValue(stored.headers, "last-modified");
   const modifiedAt = modified === null ? stored.dateAt : parseHttpDate(modified, now);

@@ -84,9 +84,9 @@ function explicitLifetime(
     const seconds = deltaSeconds(directives, name);
     if (seconds !== null) return { ms: seconds * 1000, from: name };
   }
-  const expires = targeted ? [] : headerLines(headers, "expires");
-  if (expires.length === 0) return null;
-  const at = expires.length === 1 ? parseHttpDate(expires[0]!, responseAt) : null;
+  const [expires, ...more] = targeted ? [] : headerLines(headers, "expires");
+  if (expires === undefined) return null;
+  const at = more.length === 0 ? parseHttpDate(expires, responseAt) : null;
   const ms = at === null ? 0 : Math.max(0, at - dateOf(headers, responseAt));
   return { ms: Math.min(ms, maxDeltaSeconds * 1000), from: "expires" };
 }

@@ -15,18 +15,18 @@ export function parseHttpDate(text: string, now: number): number | null {
   const lower = text.toLowerCase();
   let found = imf.exec(lower);
   if (found !== null) {
-    const [, day, date, month, year, h, m, s] = found;
-    return days.includes(day!) ? epoch(Number(year), month!, date!, h!, m!, s!) : null;
+    const [, day = "", date, month, year, h, m, s] = found;
+    return days.includes(day) ? epoch(Number(year), month, date, h, m, s) : null;
   }
   found = rfc850.exec(lower);
   if (found !== null) {
-    const [, day, date, month, year, h, m, s] = found;
-    return longDays.includes(day!) ? epoch(fullYear(Number(year), now), month!, date!, h!, m!, s!) : null;
+    const [, day = "", date, month, year, h, m, s] = found;
+    return longDays.includes(day) ? epoch(fullYear(Number(year), now), month, date, h, m, s) : null;
   }
   found = asctime.exec(lower);
   if (found !== null) {
-    const [, day, month, date, h, m, s, year] = found;
-    return days.includes(day!) ? epoch(Number(year), month!, date!, h!, m!, s!) : null;
+    const [, day = "", month, date, h, m, s, year] = found;
+    return days.includes(day) ? epoch(Number(year), month, date, h, m, s) : null;
   }
   return null;
 }
@@ -37,7 +37,7 @@ function fullYear(twoDigits: number, now: number): number {
   return year > thisYear + 50 ? year - 100 : year;
 }
 
-function epoch(year: number, month: string, date: string, h: string, m: string, s: string): number | null {
+function epoch(year: number, month = "", ...[date, h, m, s]: readonly (string | undefined)[]): number | null {
   const monthIndex = months.indexOf(month);
   const [day, hour, minute, second] = [Number(date), Number(h), Number(m), Number(s)];
   if (monthIndex === -1 || day < 1 || hour > 23 || minute > 59 || second > 60) return null;

@@ -42,7 +42,7 @@ export function keyQuery(query: string | null, { query: rules }: Pick<CachePolic
 }
 
 function parameterName(parameter: string): string {
-  const name = parameter.split("=", 1)[0]!;
+  const name = parameter.split("=", 1).join();
   try {
     return decodeURIComponent(name.replaceAll("+", " "));
   } catch {

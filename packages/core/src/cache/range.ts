@@ -19,9 +19,10 @@ export function evaluateRange(
   length: number,
   now: number,
 ): RangeAnswer {
-  const lines = headerLines(request, "range");
-  if (lines.length !== 1 || stored.status !== 200 || !ifRangeHolds(request, stored, now)) return full;
-  const range = /^bytes=[ \t]*(?:([0-9]+)-([0-9]*)|-([0-9]+))[ \t]*$/i.exec(lines[0]!);
+  const [line, ...more] = headerLines(request, "range");
+  if (line === undefined || more.length > 0 || stored.status !== 200 || !ifRangeHolds(request, stored, now))
+    return full;
+  const range = /^bytes=[ \t]*(?:([0-9]+)-([0-9]*)|-([0-9]+))[ \t]*$/i.exec(line);
   if (range === null) return full;
   const [, from, to, suffix] = range;
   if (suffix !== undefined) {

@@ -180,7 +180,8 @@ function reusableBecause(
   }
   if (!directives.has("max-stale")) return null;
   // Without an argument any staleness is accepted (5.2.1.2); with one we cannot read, none.
-  const limit = directives.get("max-stale") === null ? Infinity : deltaSeconds(directives, "max-stale")!;
+  const limit =
+    directives.get("max-stale") === null ? Infinity : (deltaSeconds(directives, "max-stale") ?? 0);
   return -ttlMs <= limit * 1000 ? "max-stale" : null;
 }
 

@@ -242,7 +242,7 @@ function reusableHeaders(headers: HeaderList, directives: Directives, responseAt
 export function announcedLength(headers: HeaderList): number {
   const values = new Set(headerLines(headers, "content-length"));
   const [value] = values;
-  return values.size === 1 && /^[0-9]+$/.test(value!) ? Number(value) : 0;
+  return values.size === 1 && /^[0-9]+$/.test(value ?? "") ? Number(value) : 0;
 }
 
 function byteLength(headers: HeaderList): number {

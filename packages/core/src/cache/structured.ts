@@ -64,7 +64,7 @@ class Reader {
   }
 
   skip(characters: string): void {
-    while (!this.atEnd() && characters.includes(this.text[this.at]!)) this.at++;
+    while (!this.atEnd() && characters.includes(this.text.charAt(this.at))) this.at++;
   }
 
   take(character: string): boolean {
