@@ -1,0 +1,22 @@
+// Where things lie, and how the runner speaks.
+import { fileURLToPath } from "node:url";
+import path from "node:path";
+
+/** The project's root folder. */
+export const root = fileURLToPath(new URL("../..", import.meta.url)).replace(/\/$/, "");
+
+/** Joins parts below the project's root. */
+export const inRoot = (...parts) => path.join(root, ...parts);
+
+/** Progress goes to stderr: stdout belongs to the command that was asked for. */
+export function say(line = "") {
+  process.stderr.write(`${line}\n`);
+}
+
+/** An expected failure: its message is written for the person at the terminal, without a stack. */
+export class Trouble extends Error {
+  constructor(message, exitCode = 1) {
+    super(message);
+    this.exitCode = exitCode;
+  }
+}

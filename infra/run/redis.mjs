@@ -1,0 +1,130 @@
+// A Redis of the project's own: found, started, shared between runs, stopped by the last one.
+//
+// Redis must outlive the gateway's shutdown, and a terminal's Ctrl-C goes to the whole process group: a Redis in the
+// group would be gone before the last result is stored. So it runs under a keeper (redis-keeper.mjs) in a group of its
+// own. Every run that uses it leaves its process id in `<dir>/users`; the keeper stops Redis when none of them lives
+// any more, however they ended.
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { createConnection, createServer } from "node:net";
+import { once } from "node:events";
+import { spawn } from "node:child_process";
+import os from "node:os";
+import path from "node:path";
+import process from "node:process";
+import { fileURLToPath } from "node:url";
+import { setTimeout as sleep } from "node:timers/promises";
+import { findRedis } from "./find-redis.mjs";
+import { isAlive, withLock } from "./lock.mjs";
+import { inRoot, say, Trouble } from "./project.mjs";
+
+const keeperFile = fileURLToPath(new URL("redis-keeper.mjs", import.meta.url));
+
+/** The Redis whose data survives restarts: `.data/redis` below the project. Returns { url, release }. */
+export function startRedis() {
+  return useRedis(inRoot(".data", "redis"), { keepData: true });
+}
+
+/** An empty Redis in a temporary folder that goes away with its run. Returns { url, release }. */
+export function startThrowAwayRedis() {
+  return useRedis(mkdtempSync(path.join(os.tmpdir(), "sticky-redis-")), { keepData: false });
+}
+
+async function useRedis(dir, { keepData }) {
+  const users = path.join(dir, "users");
+  mkdirSync(users, { recursive: true });
+  const me = path.join(users, String(process.pid));
+  const server = await withLock(path.join(dir, "lock"), async () => {
+    writeFileSync(me, "");
+    return (await runningServer(dir)) ?? (await startServer(dir));
+  });
+  return {
+    ...server,
+    async release() {
+      rmSync(me, { force: true });
+      if (othersUse(users)) return;
+      while (isAlive(server.keeper)) await sleep(50);
+      if (!keepData) rmSync(dir, { recursive: true, force: true });
+    },
+  };
+}
+
+function othersUse(users) {
+  return readdirSync(users).some((pid) => isAlive(Number(pid)));
+}
+
+async function runningServer(dir) {
+  const server = readState(dir);
+  if (!server?.keeper || !isAlive(server.keeper)) return null;
+  if (!(await answers(server.port, 2000)))
+    throw new Trouble(`The Redis on port ${server.port} does not answer.`);
+  say(`Using the Redis that already runs on port ${server.port}.`);
+  return server;
+}
+
+async function startServer(dir) {
+  const redis = await findRedis();
+  const port = await freePort(readState(dir)?.port);
+  const keeper = spawn(
+    process.execPath,
+    [keeperFile, JSON.stringify({ dir, ...redis.command({ dir, port }) })],
+    { detached: true, stdio: "ignore" },
+  );
+  const server = { url: `redis://127.0.0.1:${port}`, port, keeper: keeper.pid };
+  writeFileSync(path.join(dir, "server.json"), JSON.stringify(server));
+  let ended = false;
+  keeper.once("exit", () => (ended = true));
+  // A container image may have to be fetched first; a large AOF takes a while to load.
+  for (const began = Date.now(); !(await answers(port, 500)); await sleep(50)) {
+    if (ended) throw new Trouble(`Redis did not start:\n${logTail(dir)}`);
+    if (Date.now() - began > 180_000) throw new Trouble(`Redis does not answer:\n${logTail(dir)}`);
+  }
+  keeper.unref();
+  return server;
+}
+
+function readState(dir) {
+  try {
+    return JSON.parse(readFileSync(path.join(dir, "server.json"), "utf8"));
+  } catch {
+    return null; // first start
+  }
+}
+
+function logTail(dir) {
+  try {
+    return readFileSync(path.join(dir, "redis.log"), "utf8").split("\n").slice(-15).join("\n");
+  } catch {
+    return "(no log)";
+  }
+}
+
+/** Whether a Redis on this port answers PING, not merely accepts connections (it does while it loads its data). */
+function answers(port, timeoutMs) {
+  return new Promise((resolve) => {
+    const socket = createConnection({ host: "127.0.0.1", port });
+    const end = (answer) => {
+      socket.destroy();
+      resolve(answer);
+    };
+    socket.setTimeout(timeoutMs, () => end(false));
+    socket.once("error", () => end(false)).once("close", () => end(false));
+    socket.once("connect", () => socket.write("PING\r\n"));
+    socket.once("data", (data) => end(data.toString().startsWith("+PONG")));
+  });
+}
+
+/** A port that is free now on the loopback address: the preferred one when possible. */
+export async function freePort(preferred = 0) {
+  const probe = createServer();
+  probe.listen({ host: "127.0.0.1", port: preferred });
+  try {
+    await once(probe, "listening");
+  } catch (error) {
+    if (preferred !== 0) return freePort();
+    throw error;
+  }
+  const { port } = probe.address();
+  probe.close();
+  await once(probe, "close");
+  return port;
+}

@@ -1,0 +1,68 @@
+// npm test: every test, with a Redis of its own and the programs that the integration tests put in front.
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import process from "node:process";
+import { findProgram } from "./binaries.mjs";
+import { checkInterrupted, run } from "./children.mjs";
+import { findRedisBinary } from "./find-redis.mjs";
+import { inRoot, root, say } from "./project.mjs";
+import { startThrowAwayRedis } from "./redis.mjs";
+
+const mocha = inRoot("node_modules", "mocha", "bin", "mocha.js");
+export const unitTests = ["packages/**/src/**/*.test.ts", "services/**/src/**/*.test.ts"];
+const allTests = [...unitTests, "test/**/*.test.ts"];
+
+/**
+ * Runs mocha on everything, or on the test files among `args`; other arguments go to mocha (`--grep words`).
+ * @returns {Promise<number>} mocha's exit code
+ */
+export async function test({ node, env, args }) {
+  const redis = process.env.REDIS_URL ? null : await startThrowAwayRedis();
+  try {
+    const found = await programs();
+    return await runMocha({ node, env: { ...env, ...found, ...(redis && { REDIS_URL: redis.url }) }, args });
+  } finally {
+    await redis?.release();
+  }
+}
+
+/** What tests need beside Redis, as STICKY_TEST_… variables. A test that misses one says so by failing. */
+async function programs() {
+  const redis = await findRedisBinary();
+  const haproxy = await findProgram({ names: ["haproxy"], packages: ["haproxy"], formula: "haproxy" });
+  const libraries = [redis, haproxy].map((program) => program?.env.LD_LIBRARY_PATH).filter(Boolean);
+  if (!redis) say("No local redis-server: tests that kill and restart Redis will fail.");
+  if (!haproxy) say("No haproxy: tests of the cluster behind a balancer will fail.");
+  return {
+    ...(redis && { STICKY_TEST_REDIS_SERVER: redis.file }),
+    ...(haproxy && { STICKY_TEST_HAPROXY: haproxy.file }),
+    ...(libraries.length > 0 && { LD_LIBRARY_PATH: libraries.join(":") }),
+  };
+}
+
+async function runMocha({ node, env, args }) {
+  const folder = mkdtempSync(path.join(os.tmpdir(), "sticky-test-"));
+  const summary = path.join(folder, "summary.json");
+  const specs = args.some((arg) => arg.endsWith(".test.ts")) ? [] : allTests;
+  checkInterrupted();
+  const reporter = inRoot("infra", "run", "mocha-reporter.mjs");
+  const code = await run(node, [mocha, "--reporter", reporter, ...specs, ...args], {
+    cwd: root,
+    env: { ...env, STICKY_TEST_SUMMARY: summary },
+  });
+  // Nothing was counted when mocha itself broke: that is one failure, not none.
+  const counts = existsSync(summary) ? JSON.parse(readFileSync(summary, "utf8")) : { passes: 0, failures: 1 };
+  rmSync(folder, { recursive: true, force: true });
+  const skipped = counts.pending ? `, ${counts.pending} skipped` : "";
+  process.stdout.write(`\n${counts.passes} passed, ${counts.failures} failed${skipped}\n`);
+  return code === 0 && counts.passes === 0 ? 1 : code;
+}
+
+/** Unit tests and the walls of the architecture: seconds, no Redis. */
+export function unitTest({ node, env }) {
+  return run(node, [mocha, "--reporter", "dot", ...unitTests, "test/architecture.test.ts"], {
+    cwd: root,
+    env,
+  });
+}
