@@ -32,7 +32,7 @@ export interface Instance {
 }
 
 export interface ServiceMatch {
-  /** Lower-case host without port; null: any. */
+  /** Lower-case host without port; null: any; "": none, so that no client reaches it (a mirror's secondary). */
   readonly host: string | null;
   /** Prefix at segment ends, stripped before routing; "/" takes every path. Default "/<service>". */
   readonly path: string;

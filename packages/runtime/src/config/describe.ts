@@ -1,0 +1,88 @@
+/** The schema as rows, for the reference table in the README, which a test compares with it. */
+import type Joi from "joi";
+import { schema } from "./schema.ts";
+
+export interface ConfigRow {
+  /** "services.<name>.routes[].process.waitMs" */
+  readonly path: string;
+  /** "integer (ms)", "one of: a, b", "list of text" … */
+  readonly type: string;
+  /** As one would write it; "required" when there is none. */
+  readonly initial: string;
+  readonly about: string;
+}
+
+/** One row per entry, in the schema's order. */
+export function describeConfig(): ConfigRow[] {
+  const rows: ConfigRow[] = [];
+  walk("", schema.describe(), rows);
+  return rows;
+}
+
+type Description = Joi.Description & {
+  keys?: Record<string, Description>;
+  patterns?: { rule: Description }[];
+  items?: Description[];
+  matches?: { then?: Description; otherwise?: Description }[];
+  rules?: { name: string; args?: { limit?: unknown; unit?: string } }[];
+  allow?: unknown[];
+  metas?: { defaultText?: string }[];
+  flags?: { default?: unknown; description?: string; presence?: string; only?: boolean; unit?: string };
+};
+
+function walk(path: string, node: Description, rows: ConfigRow[]): void {
+  if (path !== "" && node.flags?.description !== undefined)
+    rows.push({ path, type: typeOf(node), initial: initialOf(node), about: node.flags.description });
+  for (const [key, child] of Object.entries(node.keys ?? {}))
+    walk(path === "" ? key : `${path}.${key}`, child, rows);
+  for (const { rule } of node.patterns ?? []) {
+    const placeholder = rule.type === "object" ? "<name>" : null;
+    if (placeholder !== null) walkInside(`${path}.${placeholder}`, rule, rows);
+  }
+  for (const item of node.items ?? []) walkInside(`${path}[]`, item, rows);
+  for (const match of node.matches ?? [])
+    if (match.then?.keys !== undefined) walkInside(path, match.then, rows);
+}
+
+/** The parts of a nested shape, without a row for the shape itself. */
+function walkInside(path: string, node: Description, rows: ConfigRow[]): void {
+  const { description: _own, ...flags } = node.flags ?? {};
+  walk(path, { ...node, flags }, rows);
+}
+
+function typeOf(node: Description): string {
+  const { flags } = node;
+  const words = (node.allow ?? []).filter((word) => word !== null && word !== "" && typeof word !== "object");
+  if (flags?.only === true) return `one of: ${words.map(String).join(", ")}`;
+  switch (node.type) {
+    case "number": {
+      const kind = node.rules?.some(({ name }) => name === "integer") ? "integer" : "number";
+      return flags?.unit === undefined ? kind : `${kind} (${flags.unit})`;
+    }
+    case "string":
+      return "text";
+    case "boolean":
+      return "true or false";
+    case "array":
+      return `list of ${typeOf(node.items?.[0] ?? node)}`;
+    case "alternatives":
+      return (node.matches ?? [])
+        .flatMap(({ then, otherwise }) => [then, otherwise])
+        .filter((branch) => branch !== undefined)
+        .map(typeOf)
+        .join(", or ");
+    default:
+      return "mapping";
+  }
+}
+
+function initialOf(node: Description): string {
+  const { flags } = node;
+  const inWords = node.metas?.find(({ defaultText }) => defaultText !== undefined)?.defaultText;
+  if (inWords !== undefined) return inWords;
+  if (flags?.presence === "required") return "required";
+  const initial = flags?.default;
+  if (initial === undefined) return "none";
+  if (typeof initial === "object" && initial !== null && "special" in initial) return "see below";
+  return JSON.stringify(initial);
+}

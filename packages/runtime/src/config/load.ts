@@ -1,0 +1,67 @@
+/** Sources → configuration, or every reason why not. Pure: nothing is read, nothing is started. */
+import { createHash } from "node:crypto";
+import type { Config } from "./config.ts";
+import { quickForm } from "./quick-forms.ts";
+import { brokenRelations, isLoopback, type ConfigError } from "./relations.ts";
+import { resolveConfig, type ValidConfig } from "./resolve.ts";
+import { schema } from "./schema.ts";
+import { readSettings, withSecrets, withSettings, type Sources } from "./sources.ts";
+import { parseYaml } from "./yaml.ts";
+
+export type LoadResult =
+  | { readonly ok: true; readonly config: Config; readonly warnings: readonly string[] }
+  | { readonly ok: false; readonly errors: readonly string[] };
+
+/** defaults < YAML < environment < flags. Errors read "path: what is wrong". */
+export function loadConfig(sources: Sources): LoadResult {
+  const settings = readSettings(sources);
+  const quick = quickForm(settings);
+  const file = sources.yaml === null ? { value: null, errors: [] } : parseYaml(sources.yaml);
+  const errors: ConfigError[] = [...settings.errors, ...quick.errors];
+  const lines = [...file.errors];
+
+  const isFileReadable = file.value !== null || file.errors.length === 0;
+  if (isFileReadable) {
+    let tree = withSecrets(file.value ?? {}, sources.env, errors) as Record<string, unknown>;
+    if (quick.services !== null) {
+      if (tree.services === undefined || tree.services === null) tree = { ...tree, services: quick.services };
+      else errors.push({ path: "--origin", message: "stands alone: the configuration already has services" });
+    }
+    tree = withSettings(tree, settings);
+    if (sources.role === "sweeper" && tree.opsPort === undefined) tree.opsPort = 9181;
+    const validated = schema.validate(tree, { abortEarly: false, convert: false, errors: { label: false } });
+    for (const { path, message } of validated.error?.details ?? [])
+      errors.push({ path: path.join("."), message });
+    errors.push(...brokenRelations(validated.value));
+    if (errors.length === 0 && lines.length === 0) {
+      const config = resolveConfig(validated.value as ValidConfig, sources.node);
+      return { ok: true, config, warnings: [...settings.warnings, ...warningsOf(config)] };
+    }
+  }
+  lines.push(...errors.map(({ path, message }) => (path === "" ? message : `${path}: ${message}`)));
+  return { ok: false, errors: [...new Set(lines)] };
+}
+
+function warningsOf(config: Config): string[] {
+  const warnings: string[] = [];
+  const isRemote = config.services.some(({ instances }) =>
+    instances.some(({ origin }) => !isLoopback(new URL(origin).hostname)),
+  );
+  const needsCallbacks = config.services.some(({ routes }) => routes.some(({ process }) => process !== null));
+  if (config.publicUrl === null && isRemote && needsCallbacks)
+    warnings.push(
+      "publicUrl is not set: services on other machines will be given a loopback address for callbacks",
+    );
+  for (const { name, callbackAuth } of config.services)
+    if (callbackAuth.mode === "none")
+      warnings.push(`services.${name}.callbackAuth: anybody who knows a process id can end it (insecure)`);
+  if (config.redis.profile === "dev") warnings.push("redis.profile dev: up to 2 s of results may be lost");
+  return warnings;
+}
+
+/** Same configuration, same hash on every replica: entries that are a node's own do not count. */
+export function configHash(config: Config): string {
+  const { node: _node, port: _port, opsPort: _ops, adminPort: _admin, ...shared } = config;
+  const text = JSON.stringify(shared, (_key, value: unknown) => (value instanceof Map ? [...value] : value));
+  return createHash("sha256").update(text).digest("hex").slice(0, 12);
+}

@@ -1,0 +1,67 @@
+/** `--origin` and its companions: one service for every path, written as the file would have said it. */
+import type { ConfigError } from "./relations.ts";
+import type { Settings } from "./sources.ts";
+
+const reads = ["GET", "HEAD"];
+
+export interface QuickForm {
+  /** Entries of `services`; null: no quick form was asked for. */
+  readonly services: Readonly<Record<string, unknown>> | null;
+  readonly errors: readonly ConfigError[];
+}
+
+/**
+ * Services named `origin` (match "/") and, with a mirror, `mirror` (no client reaches it).
+ * Routes: what is cached is GET and HEAD only; writes are mirrored durably, reads are compared.
+ */
+export function quickForm({ given }: Settings): QuickForm {
+  const errors: ConfigError[] = [];
+  const origin = given.get("origin");
+  const isCached = given.get("cache") === true;
+  const isIdempotent = given.get("idempotent") === true;
+  const mirror = given.get("mirror");
+  const ttl = given.get("ttl");
+  const profile = given.get("cache-profile");
+  if (origin === undefined) {
+    for (const [flag, isGiven] of [
+      ["cache", isCached],
+      ["idempotent", isIdempotent],
+      ["mirror", mirror !== undefined],
+    ] as const)
+      if (isGiven) errors.push({ path: `--${flag}`, message: "needs --origin" });
+  }
+  if (!isCached) {
+    if (ttl !== undefined) errors.push({ path: "--ttl", message: "needs --cache" });
+    if (profile !== undefined) errors.push({ path: "--cache-profile", message: "needs --cache" });
+  }
+  if (origin === undefined) return { services: null, errors };
+
+  const cache = isCached
+    ? {
+        ...(typeof ttl === "number" ? { defaultTtlMs: ttl * 1000 } : {}),
+        ...(profile === undefined ? {} : { profile }),
+      }
+    : null;
+  const process = isIdempotent ? { identity: "key", key: "optional" } : null;
+  const routes: unknown[] = [];
+  // A cache alone sees every method: an unsafe one drops what it changed (RFC 9111 4.4).
+  const cacheAlone = cache !== null && process === null && mirror === undefined;
+  if (cache !== null || mirror !== undefined)
+    routes.push({
+      match: { methods: cacheAlone ? [] : reads },
+      ...(cache !== null ? { cache } : process !== null ? { process } : {}),
+      ...(mirror === undefined ? {} : { mirror: { to: "mirror", mode: "dual-read" } }),
+    });
+  if (process !== null || mirror !== undefined)
+    routes.push({
+      ...(process === null ? {} : { process }),
+      ...(mirror === undefined ? {} : { mirror: { to: "mirror", mode: "dual-write" } }),
+    });
+  return {
+    services: {
+      origin: { instances: [origin], match: { path: "/" }, routes },
+      ...(mirror === undefined ? {} : { mirror: { instances: [mirror], match: "none" } }),
+    },
+    errors,
+  };
+}

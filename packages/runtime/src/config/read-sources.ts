@@ -1,0 +1,53 @@
+/** The only place that reads configuration from the outside: the file, and secrets kept in files. */
+import { randomBytes } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { hostname } from "node:os";
+import { options, secretName, type FlagValue, type Sources } from "./sources.ts";
+
+export type ReadResult =
+  | { readonly ok: true; readonly sources: Sources }
+  | { readonly ok: false; readonly errors: readonly string[] };
+
+/**
+ * `NAME_FILE` gives the content of that file as `NAME`, for every variable the gateway knows.
+ * The node's default name holds a random part: a restarted container must not look like its predecessor.
+ */
+export function readSources(
+  flags: Readonly<Record<string, FlagValue | undefined>>,
+  env: Readonly<Record<string, string | undefined>>,
+  role: NonNullable<Sources["role"]> = "all",
+): ReadResult {
+  const errors: string[] = [];
+  const known = new Set(options.map((option) => option.env));
+  const filled: Record<string, string | undefined> = { ...env };
+  for (const [variable, path] of Object.entries(env)) {
+    const name = variable.endsWith("_FILE") ? variable.slice(0, -5) : null;
+    if (name === null || path === undefined || path === "" || !(known.has(name) || secretName.test(name)))
+      continue;
+    if (env[name] !== undefined && env[name] !== "")
+      errors.push(`${variable}: ${name} is set too; give one of the two`);
+    else filled[name] = readText(path, variable, errors)?.trimEnd();
+  }
+  const given = flags.config ?? (filled.STICKY_CONFIG === "" ? undefined : filled.STICKY_CONFIG);
+  const source = flags.config === undefined ? "STICKY_CONFIG" : "--config";
+  const yaml = typeof given === "string" ? readText(given, source, errors) : null;
+  if (errors.length > 0) return { ok: false, errors };
+  const host = hostname()
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9.-]/g, "-")
+    .replace(/^[.-]+/, "")
+    .slice(0, 50);
+  const node = `${host || "node"}-${randomBytes(4).toString("hex")}`;
+  return { ok: true, sources: { yaml, env: filled, flags, node, role } };
+}
+
+function readText(path: string, source: string, errors: string[]): string | null {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? String(error.code) : "unreadable";
+    const why = code === "ENOENT" ? "there is no such file" : `cannot be read (${code})`;
+    errors.push(`${source}: ${path}: ${why}`);
+    return null;
+  }
+}

@@ -1,0 +1,35 @@
+/** The configuration as people may see it: YAML's shape, secrets replaced. */
+import type { Config } from "./config.ts";
+
+const hidden = "[redacted]";
+const secretEntry = /^(?:secrets|sharedToken|purgeToken|password|sentinelPassword)$/;
+const urlEntry = /^(?:url|redis|lockNodes|origin)$/;
+
+/** Plain data fit for JSON: maps become objects, pointers their text form, every secret "[redacted]". */
+export function redactedConfig(config: Config): Record<string, unknown> {
+  return redactValue("", config) as Record<string, unknown>;
+}
+
+function redactValue(name: string, value: unknown): unknown {
+  if (value === null || value === undefined) return null;
+  if (secretEntry.test(name)) return Array.isArray(value) ? value.map(() => hidden) : hidden;
+  if (typeof value === "string") return urlEntry.test(name) ? withoutPassword(value) : value;
+  if (value instanceof Map) {
+    // A header value that the gateway sets may be a credential.
+    const isFields = name === "request" || name === "response";
+    return Object.fromEntries([...value].map(([key, item]) => [String(key), isFields ? hidden : item]));
+  }
+  if (Array.isArray(value)) return value.map((item: unknown) => redactValue(name, item));
+  if (typeof value === "object")
+    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, redactValue(key, item)]));
+  return value;
+}
+
+function withoutPassword(text: string): string {
+  if (!URL.canParse(text)) return text;
+  const url = new URL(text);
+  if (url.password === "" && !url.searchParams.has("password")) return text;
+  if (url.password !== "") url.password = "redacted";
+  if (url.searchParams.has("password")) url.searchParams.set("password", "redacted");
+  return url.href;
+}

@@ -1,0 +1,263 @@
+/** One route's policies with the defaults that depend on its identity (DESIGN: "Rules and defaults"). */
+import type {
+  CachePolicy,
+  CallbackPolicy,
+  MaskRule,
+  MirrorPolicy,
+  OnUnknown,
+  Pointer,
+  ProcessPolicy,
+  RetryPolicy,
+  Route,
+} from "@sticky-proxy/core";
+import { defaults } from "./schema-route.ts";
+
+export interface ValidRoute extends Omit<
+  Route,
+  "name" | "process" | "cache" | "mirror" | "maxBodyBytes" | "headers" | "retries"
+> {
+  readonly name?: string;
+  readonly process: ValidProcess | null;
+  readonly cache: ValidCache | null;
+  readonly mirror: ValidMirror | null;
+  readonly maxBodyBytes?: number;
+  readonly headers: { readonly request: { set: Fields }; readonly response: { set: Fields } };
+  readonly retries?: RetryPolicy;
+}
+
+type Fields = Readonly<Record<string, string>>;
+type PointerPair = { readonly response: string; readonly callback: string };
+
+interface ValidProcess extends Omit<
+  ProcessPolicy,
+  | "key"
+  | "waitMs"
+  | "onWaitEnd"
+  | "allowOnDuplicate"
+  | "force"
+  | "deadlineMs"
+  | "onUnknown"
+  | "restartCancelled"
+  | "keepServerErrors"
+  | "callback"
+  | "pollLocation"
+  | "keepRequest"
+> {
+  readonly key?: ProcessPolicy["key"];
+  readonly waitMs?: number;
+  readonly onWaitEnd?: ProcessPolicy["onWaitEnd"];
+  readonly allowOnDuplicate?: ProcessPolicy["allowOnDuplicate"];
+  readonly force?: boolean;
+  readonly deadlineMs?: number | null;
+  readonly onUnknown?: OnUnknown | Partial<ProcessPolicy["onUnknown"]>;
+  readonly restartCancelled?: boolean;
+  readonly keepServerErrors?: boolean;
+  readonly callback: {
+    readonly inject: { query: string | null; json: string | null; header: string | null };
+    readonly accept: {
+      status: string;
+      completed: string[];
+      failed: string[];
+      result: string | null;
+      error: string | null;
+      jobId: PointerPair | null;
+    } | null;
+    readonly correlate: PointerPair | null;
+  };
+  readonly pollLocation: boolean | { minMs: number; maxMs: number };
+  readonly keepRequest?: boolean;
+  readonly retries?: RetryPolicy;
+}
+
+interface ValidCache extends Omit<CachePolicy, "negativeTtlMs" | "tags"> {
+  readonly negativeTtlMs: Readonly<Record<string, number>>;
+  readonly tags: boolean | "header" | "none";
+}
+
+interface ValidMirror extends Omit<MirrorPolicy, "rate" | "orderKey" | "compare"> {
+  readonly rate?: number;
+  readonly orderKey: { header?: string; json?: string; path?: string } | null;
+  readonly compare: Omit<MirrorPolicy["compare"], "ignore" | "rules"> & {
+    readonly ignore: readonly string[];
+    readonly rules: readonly (Readonly<Record<string, unknown>> & { at: string; by?: string })[];
+  };
+}
+
+export function resolveRoute(valid: ValidRoute): Route {
+  const { process: written, ...rest } = valid;
+  const retries = valid.retries ?? written?.retries ?? { attempts: 1, minMs: 200, maxMs: 10_000 };
+  const mirror = valid.mirror && resolveMirror(valid.mirror);
+  const process = written
+    ? resolveProcess(written, retries, mirror)
+    : mirror?.mode === "dual-write"
+      ? mirroredProcess(mirror)
+      : null;
+  return {
+    ...rest,
+    name: valid.name ?? `${valid.match.methods.join(",") || "*"} ${valid.match.path}`,
+    process,
+    cache: valid.cache && resolveCache(valid.cache),
+    mirror,
+    maxBodyBytes: valid.maxBodyBytes ?? (process ? defaults.processBodyBytes : defaults.plainBodyBytes),
+    headers: {
+      request: lowerFields(valid.headers.request.set),
+      response: lowerFields(valid.headers.response.set),
+    },
+    retries,
+  };
+}
+
+function resolveProcess(
+  valid: ValidProcess,
+  retries: RetryPolicy,
+  mirror: MirrorPolicy | null,
+): ProcessPolicy {
+  const { retries: _moved, ...rest } = valid;
+  const byRequest = valid.identity === "request";
+  const byKey = valid.identity === "key";
+  const acceptsAtEnd = byRequest || (valid.identity === "none" && valid.completion === "callback");
+  const force = valid.force ?? byRequest;
+  const onUnknown = resolveOnUnknown(valid.onUnknown, byKey);
+  const onDuplicate = valid.onDuplicate;
+  const allowed = valid.allowOnDuplicate ?? ["join", "reject"];
+  const mayRepeat =
+    force ||
+    retries.attempts > 1 ||
+    Object.values(onUnknown).some((word) => word === "retry" || word === "probe");
+  return {
+    ...rest,
+    key: valid.key ?? "required",
+    waitMs: valid.waitMs ?? (byRequest ? 0 : defaults.heldWaitMs),
+    onWaitEnd: valid.onWaitEnd ?? (acceptsAtEnd ? "accepted" : "timeout"),
+    allowOnDuplicate: allowed.includes(onDuplicate) ? allowed : [onDuplicate, ...allowed],
+    force,
+    deadlineMs:
+      valid.deadlineMs === undefined
+        ? valid.completion === "callback"
+          ? defaults.callbackDeadlineMs
+          : null
+        : valid.deadlineMs,
+    onUnknown,
+    restartCancelled: valid.restartCancelled ?? !byKey,
+    keepServerErrors: valid.keepServerErrors ?? byKey,
+    fingerprintHeaders: valid.fingerprintHeaders.map(lower),
+    storedHeaders: valid.storedHeaders.map(lower),
+    callback: resolveCallback(valid.callback),
+    pollLocation:
+      typeof valid.pollLocation === "object"
+        ? valid.pollLocation
+        : valid.pollLocation
+          ? { minMs: 1000, maxMs: 30_000 }
+          : null,
+    keepRequest: valid.keepRequest ?? (mayRepeat || mirror?.mode === "dual-write"),
+  };
+}
+
+/** A dual-write route without `process` still needs a record: the outbox reads its outcome there. */
+function mirroredProcess(mirror: MirrorPolicy): ProcessPolicy {
+  const plain: ValidProcess = {
+    identity: "none",
+    completion: "response",
+    onDuplicate: "join",
+    leaseMs: 30_000,
+    heartbeatTimeoutMs: null,
+    resultTtlMs: 60_000,
+    tombstoneMs: 0,
+    maxResultBytes: 1024 * 1024,
+    notExecutedStatuses: [425, 429, 503],
+    fingerprintHeaders: [],
+    storedHeaders: [],
+    callback: { inject: { query: null, json: null, header: null }, accept: null, correlate: null },
+    pollLocation: false,
+    cancelHook: null,
+    probe: null,
+  };
+  return resolveProcess(plain, { attempts: 1, minMs: 200, maxMs: 10_000 }, mirror);
+}
+
+function resolveOnUnknown(
+  written: OnUnknown | Partial<ProcessPolicy["onUnknown"]> | undefined,
+  byKey: boolean,
+): ProcessPolicy["onUnknown"] {
+  if (typeof written === "string") return { cut: written, timeout: written, lost: written };
+  const kept: OnUnknown = byKey ? "fail" : "release";
+  return { cut: "release", timeout: kept, lost: kept, ...written };
+}
+
+function resolveCallback(valid: ValidProcess["callback"]): CallbackPolicy {
+  const { inject, accept, correlate } = valid;
+  return {
+    inject: { ...inject, json: pointerOrNull(inject.json), header: inject.header?.toLowerCase() ?? null },
+    accept: accept && {
+      ...accept,
+      status: pointerTokens(accept.status),
+      result: pointerOrNull(accept.result),
+      error: pointerOrNull(accept.error),
+      jobId: pointerPair(accept.jobId),
+    },
+    correlate: pointerPair(correlate),
+  };
+}
+
+function resolveCache(valid: ValidCache): CachePolicy {
+  return {
+    ...valid,
+    negativeTtlMs: new Map(Object.entries(valid.negativeTtlMs).map(([status, ms]) => [Number(status), ms])),
+    keyHeaders: valid.keyHeaders.map(lower),
+    tags: valid.tags === true || valid.tags === "header",
+  };
+}
+
+function resolveMirror(valid: ValidMirror): MirrorPolicy {
+  const { orderKey, compare } = valid;
+  return {
+    ...valid,
+    rate: valid.rate ?? 1,
+    orderKey:
+      orderKey === null
+        ? null
+        : orderKey.json !== undefined
+          ? { json: pointerTokens(orderKey.json) }
+          : orderKey.header !== undefined
+            ? { header: orderKey.header.toLowerCase() }
+            : { path: orderKey.path ?? "" },
+    compare: {
+      ...compare,
+      headers: compare.headers.map(lower),
+      ignore: compare.ignore.map(pointerTokens),
+      rules: compare.rules.map(
+        (rule) =>
+          // The schema has checked that each kind has exactly its own members.
+          ({
+            ...rule,
+            at: pointerTokens(rule.at),
+            ...(rule.by === undefined ? {} : { by: pointerTokens(rule.by) }),
+          }) as unknown as MaskRule,
+      ),
+    },
+  };
+}
+
+function lowerFields(set: Fields): ReadonlyMap<string, string> {
+  return new Map(Object.entries(set).map(([name, value]) => [name.toLowerCase(), value]));
+}
+
+function lower(name: string): string {
+  return name.toLowerCase();
+}
+
+/** Reference tokens of a JSON Pointer, escapes decoded (RFC 6901 section 4); "" has none. */
+export function pointerTokens(text: string): Pointer {
+  return text
+    .split("/")
+    .slice(1)
+    .map((token) => token.replaceAll("~1", "/").replaceAll("~0", "~"));
+}
+
+function pointerOrNull(text: string | null): Pointer | null {
+  return text === null ? null : pointerTokens(text);
+}
+
+function pointerPair(pair: PointerPair | null): { response: Pointer; callback: Pointer } | null {
+  return pair && { response: pointerTokens(pair.response), callback: pointerTokens(pair.callback) };
+}
