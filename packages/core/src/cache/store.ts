@@ -1,0 +1,138 @@
+/**
+ * The port to the store that all replicas share: metadata and bodies apart, fetch leases, purges as generations.
+ *
+ * C1 A stored response is visible only after every byte of its body is: bodies first, metadata last.
+ * C2 A purge beats every fetch that began before it: a fetch carries the partition's generation from its beginning,
+ *    `commit` refuses and `lookup` rejects what is older than a generation of its key or of one of its selectors.
+ * C3 A bodyId is never written twice, so a reader that holds metadata never gets another body's bytes.
+ *
+ * Every method may reject with {@link CacheUnavailable}; the caller goes on without the cache.
+ */
+import type { StoredMetadata } from "./stored-metadata.ts";
+
+/** Bodies are kept in pieces of this size; only the last may be shorter. */
+export const chunkBytes = 256 * 1024;
+
+/** No fetch that took longer than this is stored: a dropped key remembers its drop for so long. */
+export const maxFetchMs = 600_000;
+
+/** The store did not answer in time, or is given a pause. */
+export class CacheUnavailable extends Error {
+  override readonly name = "CacheUnavailable";
+}
+
+export interface Lookup {
+  /** Server time, epoch ms. */
+  readonly now: number;
+  /** The newest stored response that the request selects; never a purged one. */
+  readonly stored: StoredMetadata | null;
+  /** Server time of the soft purge that made `stored` stale; null: none. */
+  readonly softPurgedAt: number | null;
+  /** The key holds responses that the request does not select. */
+  readonly otherVariants: boolean;
+  /** Hit-for-miss marker: why the last response could not be shared; null: none. */
+  readonly unshareable: string | null;
+  /** Changes whenever something is stored under the key or dropped from it. */
+  readonly revision: number;
+  /** Names by which the newest response of the key selects; [] when there is none. */
+  readonly varyNames: readonly string[];
+}
+
+/** Computes the variant that a request selects by these names. */
+export type SelectVariant = (varyNames: readonly string[]) => string;
+
+export interface FetchBegun {
+  /** true: the lease is the caller's. Always true when none was asked for. */
+  readonly granted: boolean;
+  readonly generation: number;
+  readonly revision: number;
+  readonly now: number;
+}
+
+/** What followers elsewhere are told about a flight. */
+export type FlightNotice = "stored" | "not-storable" | "failed";
+
+export interface FetchLease {
+  readonly key: string;
+  /** Which of the key's fetches: values of the selecting names known so far. */
+  readonly flight: string;
+  /** Random; null: a fetch that nobody waits for, without a lease. */
+  readonly token: string | null;
+}
+
+export interface CommitOptions {
+  readonly lease: FetchLease;
+  readonly metadata: StoredMetadata;
+  /** The stored response that was freshened, when only its metadata changes. */
+  readonly replaces: StoredMetadata | null;
+  readonly maxVariants: number;
+}
+
+/** `gone`: what was to be freshened is not there any more. */
+export type Committed = "stored" | "purged" | "lease-lost" | "too-many-variants" | "gone" | "store-full";
+
+/** Takes a body's bytes in order. Nothing is visible before `commit`. */
+export interface BodyWriter {
+  readonly bodyId: string;
+  /** Whole chunks that `readChunk` can return already. */
+  readonly writtenChunks: number;
+  append(bytes: Uint8Array): Promise<void>;
+  /** Writes the rest. */
+  end(): Promise<void>;
+  /** Forgets what was written; never rejects. */
+  abandon(): Promise<void>;
+}
+
+export interface PurgeReport {
+  readonly partitions: number;
+  /** Partitions that did not acknowledge; the purge must be repeated until this is empty. */
+  readonly missing: readonly number[];
+}
+
+/** For people: what is stored for one key. */
+export interface KeyView {
+  readonly now: number;
+  readonly variants: readonly { readonly metadata: StoredMetadata; readonly softPurgedAt: number | null }[];
+  readonly hits: number;
+  /** Why the last response was not stored, while the marker lasts; null: no such response. */
+  readonly notStored: string | null;
+}
+
+export interface TopKey {
+  readonly key: string;
+  readonly url: string;
+  readonly hits: number;
+  readonly bytes: number;
+}
+
+export interface FlightWatch {
+  /** The flight's end; stays pending when no notice comes. */
+  readonly notice: Promise<FlightNotice>;
+  close(): void;
+}
+
+export interface CacheStore {
+  lookup(key: string, select: SelectVariant): Promise<Lookup>;
+  /** Begins a fetch. `leaseMs` null: without a lease. */
+  begin(lease: FetchLease, leaseMs: number | null): Promise<FetchBegun>;
+  /** Ends a fetch: frees the lease if it is still the caller's and tells those who wait. */
+  finish(lease: FetchLease, notice: FlightNotice): Promise<void>;
+  /** Resolves once notices of this flight cannot be missed any more. */
+  watch(key: string, flight: string): Promise<FlightWatch>;
+  openBody(key: string): BodyWriter;
+  /** The nth chunk, or null when it is gone. */
+  readChunk(key: string, bodyId: string, n: number): Promise<Buffer | null>;
+  commit(options: CommitOptions): Promise<Committed>;
+  /** Leaves a hit-for-miss marker for `ms`. */
+  markUnshareable(key: string, reason: string, ms: number): Promise<void>;
+  /** All variants of one key. Hard: gone. Soft: stale from now. */
+  drop(key: string, soft: boolean): Promise<void>;
+  /** Everything that carries the selector. The same number of commands however much is stored. */
+  purge(selector: string, soft: boolean): Promise<PurgeReport>;
+  /** Counts uses; best effort. */
+  recordHits(hits: ReadonlyMap<string, number>): Promise<void>;
+  inspect(key: string): Promise<KeyView | null>;
+  top(count: number): Promise<readonly TopKey[]>;
+  /** Bytes of all stored responses, as counted. */
+  totalBytes(): Promise<number>;
+}
