@@ -5,3 +5,23 @@ export { readSources, type ReadResult } from "./config/read-sources.ts";
 export { redactedConfig } from "./config/redacted.ts";
 export { describeConfig, type ConfigRow } from "./config/describe.ts";
 export { isLoopback } from "./config/relations.ts";
+export { createLogger, type Logger, type LoggerOptions, type LogFields } from "./logger.ts";
+export { createRedactor, isSecretName, redact, type Redact } from "./redact.ts";
+export {
+  createMetrics,
+  knownMethod,
+  statusClass,
+  unknownName,
+  type Metrics,
+  type MetricsOptions,
+} from "./metrics.ts";
+export type { CounterHandle, GaugeHandle, HistogramHandle } from "./metric-kinds.ts";
+export { after, every, monotonic, sleep, type Loop, type LoopOptions } from "./loop.ts";
+export { createLifecycle, phases, type Lifecycle, type LifecycleOptions, type Phase } from "./lifecycle.ts";
+export {
+  createOpsServer,
+  readiness,
+  type CheckResult,
+  type OpsServer,
+  type Readiness,
+} from "./ops-server.ts";

@@ -117,7 +117,10 @@ function checkRouteNames(at: string, routes: readonly Fields[], report: Report):
   const seen = new Map<string, number>();
   routes.forEach((route, i) => {
     const match = fields(route.match);
-    const template = `${items(match.methods).toSorted().join(",")} ${String(match.path)}`;
+    const template = `${items(match.methods)
+      .map(String)
+      .toSorted((a, b) => a.localeCompare(b))
+      .join(",")} ${String(match.path)}`;
     const name = typeof route.name === "string" ? `name ${route.name}` : `match ${template}`;
     for (const key of new Set([name, `match ${template}`])) {
       const first = seen.get(key);
@@ -247,7 +250,8 @@ function isOurs(origin: string, root: Fields): boolean {
 
 /** `host` as URL.hostname writes it. */
 export function isLoopback(host: string): boolean {
-  return host === "localhost" || host.endsWith(".localhost") || host === "[::1]" || /^127\./.test(host);
+  const isAddress = host === "[::1]" || (isIP(host) === 4 && host.startsWith("127."));
+  return isAddress || host === "localhost" || host.endsWith(".localhost");
 }
 
 /** Literal addresses only; a name is checked when it is connected to. */
@@ -255,7 +259,7 @@ function isPrivateUrl(value: string): boolean {
   if (!URL.canParse(value)) return false;
   const { hostname } = new URL(value);
   if (isLoopback(hostname) || isLoopback(hostname.replace(/\.$/, ""))) return true;
-  if (hostname.startsWith("[")) return !/^\[[23][0-9a-f]{3}:/.test(hostname) || /^\[2002:/.test(hostname);
+  if (hostname.startsWith("[")) return !/^\[[23][0-9a-f]{3}:/.test(hostname) || hostname.startsWith("[2002:");
   return (
     isIP(hostname) === 4 &&
     /^(?:0|10|100\.(?:6[4-9]|[7-9]\d|1[01]\d|12[0-7])|172\.(?:1[6-9]|2\d|3[01])|192\.168|192\.0\.0|198\.1[89]|2(?:2[4-9]|[3-5]\d))\./.test(

@@ -131,7 +131,7 @@ export function withSettings(
       const isSection = typeof section === "object" && section !== null && !Array.isArray(section);
       // A malformed section stays as it is: the schema will name it.
       if (section === undefined || section === null || isSection)
-        merged[first] = { ...(section ?? {}), [second]: value };
+        merged[first] = { ...section, [second]: value };
     }
   }
   return merged;

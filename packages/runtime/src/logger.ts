@@ -1,0 +1,113 @@
+/**
+ * Logs: one JSON line per event on stdout: ts, level, msg (an event word), then fields.
+ * Fields are written as camelCase and appear as snake_case. Redaction is the first format, so nothing passes it.
+ * A winston call below its level still costs microseconds: on the data path ask {@link Logger.isOn} first.
+ */
+import type { Writable } from "node:stream";
+import winston from "winston";
+import type { LogLevel } from "./config/config.ts";
+import { redact as sharedRedact, type Redact } from "./redact.ts";
+
+export type LogFields = Readonly<Record<string, unknown>>;
+
+export interface Logger {
+  error(event: string, fields?: LogFields): void;
+  warn(event: string, fields?: LogFields): void;
+  info(event: string, fields?: LogFields): void;
+  debug(event: string, fields?: LogFields): void;
+  isOn(level: LogLevel): boolean;
+  /** The same log with more fields on every line. */
+  child(fields: LogFields): Logger;
+}
+
+export interface LoggerOptions {
+  readonly level: LogLevel;
+  /** On every line, e.g. service_name and replica. */
+  readonly fields?: LogFields;
+  readonly stream?: Writable;
+  readonly redact?: Redact;
+  /** Milliseconds that never go back. */
+  readonly monotonic?: () => number;
+}
+
+const levels = { error: 0, warn: 1, info: 2, debug: 3 } as const satisfies Record<LogLevel, number>;
+
+/** Of one event (and error type) so many lines pass per window; the next line says how many did not. */
+const repeatLimit = 10;
+const repeatWindowMs = 10_000;
+const maxTracked = 1000;
+
+export function createLogger(options: LoggerOptions): Logger {
+  const {
+    level,
+    stream = process.stdout,
+    redact = sharedRedact,
+    monotonic = () => performance.now(),
+  } = options;
+  const lines = winston.createLogger({
+    level,
+    levels,
+    format: winston.format.combine(redacted({ redact }), line()),
+    transports: [new winston.transports.Stream({ stream, eol: "\n" })],
+    exitOnError: false,
+  });
+  const repeats = new Map<string, { until: number; count: number }>();
+
+  /** How many lines like this one were swallowed before it, or null when this one is swallowed too. */
+  function admit(event: string, fields: LogFields | undefined): number | null {
+    const err = fields?.err;
+    const kind = err instanceof Error ? `${event} ${err.name}` : event;
+    const now = monotonic();
+    const seen = repeats.get(kind);
+    if (seen !== undefined && now < seen.until) {
+      seen.count += 1;
+      return seen.count > repeatLimit ? null : 0;
+    }
+    if (seen === undefined && repeats.size >= maxTracked) repeats.clear();
+    repeats.set(kind, { until: now + repeatWindowMs, count: 1 });
+    return seen === undefined ? 0 : Math.max(0, seen.count - repeatLimit);
+  }
+
+  function write(at: LogLevel, event: string, own: LogFields, fields: LogFields | undefined): void {
+    if (levels[at] > levels[level]) return;
+    const suppressed = at === "error" || at === "warn" ? admit(event, fields) : 0;
+    if (suppressed === null) return;
+    lines.log({
+      level: at,
+      message: event,
+      fields: { ...own, ...fields, ...(suppressed > 0 ? { suppressed } : {}) },
+    });
+  }
+
+  function withFields(own: LogFields): Logger {
+    return {
+      error: (event, fields) => write("error", event, own, fields),
+      warn: (event, fields) => write("warn", event, own, fields),
+      info: (event, fields) => write("info", event, own, fields),
+      debug: (event, fields) => write("debug", event, own, fields),
+      isOn: (at) => levels[at] <= levels[level],
+      child: (fields) => withFields({ ...own, ...fields }),
+    };
+  }
+  return withFields(options.fields ?? {});
+}
+
+const redacted = winston.format((info, options) => {
+  const { redact } = options as { redact: Redact };
+  info.fields = redact(info.fields);
+  info.message = redact(info.message);
+  return info;
+});
+
+const line = winston.format((info) => {
+  const own = { ts: new Date().toISOString(), level: info.level, msg: info.message };
+  const fields = Object.entries(info.fields as object).map(
+    ([name, value]) => [snakeCase(name), value] as const,
+  );
+  info[Symbol.for("message")] = JSON.stringify({ ...own, ...Object.fromEntries(fields), ...own });
+  return info;
+});
+
+function snakeCase(name: string): string {
+  return name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+}

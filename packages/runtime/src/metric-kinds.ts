@@ -1,0 +1,90 @@
+/** Typed handles over prom-client: a label is either free text from the configuration or one word of a closed set. */
+import { Counter, Gauge, Histogram, type Registry } from "prom-client";
+
+/** Label name → its closed set, or `text` for configured names (service, route, instance). */
+export type LabelShape = Readonly<Record<string, readonly string[] | typeof text>>;
+export const text = "text";
+
+export type Labels<S extends LabelShape> = {
+  readonly [K in keyof S]: S[K] extends readonly (infer W extends string)[] ? W : string;
+};
+
+export interface CounterHandle<S extends LabelShape> {
+  inc(labels: Labels<S>, by?: number): void;
+}
+
+export interface GaugeHandle<S extends LabelShape> {
+  set(labels: Labels<S>, value: number): void;
+  inc(labels: Labels<S>, by?: number): void;
+  dec(labels: Labels<S>, by?: number): void;
+  /** Forgets every series: a leader that steps down must not go on exporting. */
+  reset(): void;
+}
+
+export interface HistogramHandle<S extends LabelShape> {
+  observe(labels: Labels<S>, value: number): void;
+}
+
+export interface MetricKinds {
+  readonly counter: <const S extends LabelShape>(name: string, help: string, labels: S) => CounterHandle<S>;
+  readonly gauge: <const S extends LabelShape>(name: string, help: string, labels: S) => GaugeHandle<S>;
+  readonly histogram: <const S extends LabelShape>(
+    name: string,
+    help: string,
+    labels: S,
+    buckets: readonly number[],
+  ) => HistogramHandle<S>;
+  /** Counters begin at 0 for each combination of closed sets and these values of text labels. */
+  start(values: Readonly<Record<string, readonly string[]>>): void;
+}
+
+const prefix = "sticky_proxy_";
+/** A counter with more combinations starts when it is first used. */
+const maxStarted = 2000;
+
+export function metricKinds(registry: Registry): MetricKinds {
+  const counters: { counter: Counter; labels: LabelShape }[] = [];
+  const common = (name: string, help: string, labels: LabelShape) => ({
+    name: prefix + name,
+    help,
+    labelNames: Object.keys(labels),
+    registers: [registry],
+  });
+  return {
+    counter(name, help, labels) {
+      const counter = new Counter(common(name, help, labels));
+      counters.push({ counter, labels });
+      return { inc: (values, by = 1) => counter.inc(values, by) };
+    },
+    gauge(name, help, labels) {
+      const gauge = new Gauge(common(name, help, labels));
+      return {
+        set: (values, value) => gauge.set(values, value),
+        inc: (values, by = 1) => gauge.inc(values, by),
+        dec: (values, by = 1) => gauge.dec(values, by),
+        reset: () => gauge.reset(),
+      };
+    },
+    histogram(name, help, labels, buckets) {
+      const histogram = new Histogram({ ...common(name, help, labels), buckets: [...buckets] });
+      return { observe: (values, value) => histogram.observe(values, value) };
+    },
+    start(values) {
+      for (const { counter, labels } of counters) {
+        const sets = Object.entries(labels).map(
+          ([name, set]) => [name, set === text ? (values[name] ?? []) : set] as const,
+        );
+        const size = sets.reduce((product, [, set]) => product * set.length, 1);
+        if (size > maxStarted) continue;
+        for (const combination of combinations(sets)) counter.inc(combination, 0);
+      }
+    },
+  };
+}
+
+function combinations(sets: readonly (readonly [string, readonly string[]])[]): Record<string, string>[] {
+  return sets.reduce<Record<string, string>[]>(
+    (rows, [name, words]) => rows.flatMap((row) => words.map((word) => ({ ...row, [name]: word }))),
+    [{}],
+  );
+}

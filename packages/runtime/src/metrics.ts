@@ -1,0 +1,236 @@
+/**
+ * Every metric: name, unit, closed label sets. Seconds and bytes, counters end in `_total`.
+ * Never a label: key, process id, scope, raw path, query, User-Agent, error text. A service or route that is not
+ * configured is `unknown`, a method as received goes through {@link knownMethod}.
+ * Gauges that describe the whole store (marked "leader only") are set by the sweeper's leader alone: exported by
+ * every replica they would be N-fold when summed.
+ */
+import { collectDefaultMetrics, Registry } from "prom-client";
+import { metricKinds, text } from "./metric-kinds.ts";
+
+export const unknownName = "unknown";
+
+const httpBuckets = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10];
+const processBuckets = [0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900, 1800, 3600];
+const redisBuckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1];
+const sizeBuckets = [256, 1024, 4096, 16_384, 65_536, 262_144, 1_048_576, 4_194_304, 16_777_216, 67_108_864];
+
+const methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "_OTHER"] as const;
+const statusClasses = ["1xx", "2xx", "3xx", "4xx", "5xx"] as const;
+const statuses = ["pending", "in-progress", "completed", "failed", "cancelled"] as const;
+const deadLetterClasses = ["upstream", "callback", "internal"] as const;
+/** RFC 9209 section 2.3 error types that the gateway can meet, and what an answer was. */
+const upstreamOutcomes = [
+  "ok",
+  "4xx",
+  "5xx",
+  "dns_error",
+  "destination_unavailable",
+  "destination_ip_prohibited",
+  "destination_ip_unroutable",
+  "connection_refused",
+  "connection_terminated",
+  "connection_timeout",
+  "connection_read_timeout",
+  "connection_limit_reached",
+  "tls_protocol_error",
+  "tls_certificate_error",
+  "http_request_error",
+  "http_response_incomplete",
+  "http_response_header_section_size",
+  "http_response_transfer_coding",
+  "http_response_timeout",
+  "http_upgrade_failed",
+  "http_protocol_error",
+  "proxy_internal_response",
+  "proxy_internal_error",
+  "aborted",
+] as const;
+
+export type MetricMethod = (typeof methods)[number];
+export type StatusClass = (typeof statusClasses)[number];
+
+export function knownMethod(method: string): MetricMethod {
+  const known: readonly string[] = methods;
+  return known.includes(method) ? (method as MetricMethod) : "_OTHER";
+}
+
+/** `status` from 100 to 599. */
+export function statusClass(status: number): StatusClass {
+  return statusClasses[Math.floor(status / 100) - 1] ?? "5xx";
+}
+
+export interface MetricsOptions {
+  readonly version: string;
+  readonly node: string;
+  readonly configHash: string;
+  /** Configured names, so that their series start at 0. */
+  readonly services: readonly string[];
+  readonly routes: readonly string[];
+  /** Process and event-loop metrics; they keep observers alive, so tests leave them out. */
+  readonly withDefaults?: boolean;
+}
+
+export type Metrics = ReturnType<typeof createMetrics>;
+
+export function createMetrics(options: MetricsOptions) {
+  const registry = new Registry();
+  const kinds = metricKinds(registry);
+  const { counter, gauge, histogram } = kinds;
+  const service = text;
+  const route = text;
+  const handles = {
+    httpRequestDuration: histogram(
+      "http_request_duration_seconds",
+      "From the request's head to the last byte of the answer.",
+      { route, method: methods, status_class: statusClasses },
+      httpBuckets,
+    ),
+    httpRequestsInFlight: gauge("http_requests_in_flight", "Requests being answered.", {}),
+    httpRequestSize: histogram("http_request_size_bytes", "Bodies received.", { route }, sizeBuckets),
+    httpResponseSize: histogram("http_response_size_bytes", "Bodies sent.", { route }, sizeBuckets),
+
+    upstreamRequestDuration: histogram(
+      "upstream_request_duration_seconds",
+      "One attempt at a service.",
+      { service, method: methods, outcome: upstreamOutcomes },
+      httpBuckets,
+    ),
+    instanceState: gauge("instance_state", "1: usable, 0: not.", { service, instance: text }),
+    instanceEjections: counter("instance_ejections_total", "Instances taken out by their answers.", {
+      service,
+      instance: text,
+    }),
+    breakerState: gauge("breaker_state", "0: closed, 0.5: half-open, 1: open.", { service }),
+    panic: gauge("panic", "1: too few instances are usable, so all are used.", { service }),
+    queueDepth: gauge("queue_depth", "Requests waiting for a free slot.", { service }),
+    retryBudgetRatio: gauge("retry_budget_ratio", "Share of the retry budget that is left.", { service }),
+
+    processTransitions: counter("process_transitions_total", "Committed transitions.", {
+      service,
+      from: [...statuses, "none"],
+      to: statuses,
+    }),
+    processDuration: histogram(
+      "process_duration_seconds",
+      "From creation to the end.",
+      { service, result: ["completed", "failed", "cancelled"] },
+      processBuckets,
+    ),
+    processes: gauge("processes", "Stored processes (leader only).", { service, status: statuses }),
+    processOldestAge: gauge("process_oldest_age_seconds", "Oldest unfinished process (leader only).", {
+      service,
+      status: statuses,
+    }),
+    deadLetters: gauge("dead_letters", "Dead letters (leader only).", { service, class: deadLetterClasses }),
+    verdicts: counter("verdicts_total", "What became of a request that has an identity.", {
+      service,
+      verdict: ["start", "join", "replay", "conflict", "mismatch", "bypass"],
+    }),
+    executionsUnknown: counter(
+      "executions_unknown_total",
+      "Attempts of which nobody knows whether they ran.",
+      {
+        service,
+      },
+    ),
+    fenceRejected: counter("fence_rejected_total", "Writes refused because a later one had counted.", {
+      service,
+    }),
+    leaseLost: counter("lease_lost_total", "Leases that ended under their owner.", { service }),
+    renewFailures: counter("renew_failures_total", "Renewals that got no answer.", { service }),
+
+    callbacks: counter("callbacks_total", "Reports of services.", {
+      service,
+      outcome: ["accepted", "duplicate", "stale", "unauthorized", "too_large"],
+    }),
+    deliveries: counter("deliveries_total", "Webhooks to clients.", {
+      outcome: ["delivered", "retry", "gone", "failed"],
+    }),
+    deliveryDuration: histogram(
+      "delivery_duration_seconds",
+      "One delivery attempt.",
+      { outcome: ["delivered", "retry", "gone", "failed"] },
+      httpBuckets,
+    ),
+    wait: histogram(
+      "wait_seconds",
+      "How long clients were held.",
+      { service, outcome: ["answered", "timeout", "client_gone", "draining"] },
+      processBuckets,
+    ),
+    waiters: gauge("waiters", "Clients held for a result.", { service }),
+
+    cacheRequests: counter("cache_requests_total", "Requests of cached routes, as X-Cache says.", {
+      route,
+      result: ["HIT", "MISS", "STALE", "REVALIDATED", "BYPASS"],
+    }),
+    cacheCollapsed: counter("cache_collapsed_total", "Requests answered by another one's fetch.", { route }),
+    cacheStoreErrors: counter("cache_store_errors_total", "Cache operations that failed open.", {
+      operation: ["lookup", "store", "drop", "purge"],
+    }),
+    cacheBytes: gauge("cache_bytes", "Stored bodies (leader only).", {}),
+    cachePurges: counter("cache_purges_total", "Purges.", {
+      kind: ["key", "prefix", "tag", "group", "service", "all"],
+    }),
+
+    mirror: counter("mirror_total", "Eligible executions by what became of their copy.", {
+      service,
+      result: ["matched", "masked", "different", "race", "failed", "skipped"],
+    }),
+    mirrorDifferences: counter("mirror_differences_total", "Differences found.", {
+      service,
+      class: ["status", "header", "body", "missing", "error", "timeout", "race", "order", "too-large"],
+    }),
+    mirrorDropped: counter("mirror_dropped_total", "Copies that were not sent.", {
+      service,
+      reason: [
+        "queue-full",
+        "lag",
+        "too-large",
+        "store-unavailable",
+        "sampled-out",
+        "not-applicable",
+        "primary-unknown",
+        "expired",
+      ],
+    }),
+    mirrorLag: gauge("mirror_lag_seconds", "Age of the oldest copy not yet sent (leader only).", { service }),
+
+    sweeperLastSuccess: gauge(
+      "sweeper_last_success_timestamp_seconds",
+      "End of the last complete sweep.",
+      {},
+    ),
+    duties: counter("duties_total", "What rung alarms called for.", {
+      duty: ["dispatch", "probe", "fail", "deliver", "purge", "poll", "none"],
+    }),
+
+    redisCommandDuration: histogram(
+      "redis_command_duration_seconds",
+      "One command or script.",
+      { command: text },
+      redisBuckets,
+    ),
+    redisErrors: counter("redis_errors_total", "Commands without an answer, or with an error.", {
+      kind: ["timeout", "connection", "readonly", "oom", "loading", "noscript", "desync", "other"],
+    }),
+    redisUp: gauge("redis_up", "1: Redis answers.", {}),
+
+    authFailures: counter("auth_failures_total", "Refused credentials.", {
+      action: ["client", "callback", "purge", "admin"],
+    }),
+    buildInfo: gauge("build_info", "Always 1.", { version: text, node: text, config_hash: text }),
+    configReloadSuccess: gauge(
+      "config_reload_success",
+      "1: the last configuration that was read is in use.",
+      {},
+    ),
+    configReloadTimestamp: gauge("config_reload_timestamp_seconds", "When it was read.", {}),
+  };
+
+  kinds.start({ service: [...options.services, unknownName], route: [...options.routes, unknownName] });
+  handles.buildInfo.set({ version: options.version, node: options.node, config_hash: options.configHash }, 1);
+  if (options.withDefaults === true) collectDefaultMetrics({ register: registry });
+  return { ...handles, registry };
+}
