@@ -1,0 +1,91 @@
+import { expect } from "chai";
+import fc from "fast-check";
+import { blankRecord, type ProcessRecord } from "../process/record.ts";
+import type { Intent, IntentDecision } from "./intent.ts";
+import { decideIntent, overlaps } from "./intent.ts";
+
+const intent: Intent = {
+  partition: 1,
+  scope: "s",
+  epoch: 5,
+  fence: 7,
+  service: "users",
+  route: "POST /",
+  orderKey: "k",
+  configVersion: "1",
+  bodyBytes: 0,
+  window: 0,
+};
+
+function record(fields: Partial<ProcessRecord>): ProcessRecord {
+  return {
+    ...blankRecord,
+    partition: 1,
+    scope: "s",
+    epoch: 5,
+    fence: 7,
+    mirror: "pending",
+    ...fields,
+  } as ProcessRecord;
+}
+
+function decide(fields: Partial<ProcessRecord> | null, mirror4xx = false): IntentDecision {
+  return decideIntent(intent, fields === null ? null : record(fields), { mirror4xx });
+}
+
+describe("decideIntent", () => {
+  it("sends what the primary completed with 2xx and 3xx", () => {
+    for (const httpStatus of [200, 201, 204, 302]) {
+      expect(decide({ status: "completed", executed: "yes", httpStatus }).kind).to.equal("send");
+    }
+    expect(decide({ status: "completed", executed: "yes", httpStatus: null }).kind).to.equal("send");
+  });
+
+  it("leaves 4xx out unless the route wants them", () => {
+    const refused = { status: "completed", executed: "yes", httpStatus: 422 } as const;
+    expect(decide(refused)).to.deep.equal({ kind: "skip", reason: "not-applicable" });
+    expect(decide(refused, true).kind).to.equal("send");
+  });
+
+  it("waits while the process is not settled", () => {
+    for (const status of ["pending", "in-progress"] as const)
+      expect(decide({ status }).kind).to.equal("wait");
+  });
+
+  it("skips what never ran", () => {
+    for (const status of ["failed", "cancelled"] as const) {
+      expect(decide({ status, executed: "no" })).to.deep.equal({ kind: "skip", reason: "never-executed" });
+    }
+  });
+
+  it("never guesses: unknown ends and 5xx are primary-unknown", () => {
+    expect(decide({ status: "failed", executed: "unknown" }).kind).to.equal("primary-unknown");
+    expect(decide({ status: "cancelled", executed: "unknown" }).kind).to.equal("primary-unknown");
+    expect(decide({ status: "failed", executed: "yes", httpStatus: 500 }).kind).to.equal("primary-unknown");
+  });
+
+  it("acts only on the intent whose fence the record carries", () => {
+    expect(decide({ status: "completed", fence: 8, httpStatus: 200 })).to.deep.equal({
+      kind: "skip",
+      reason: "redispatched",
+    });
+    expect(decide({ status: "completed", fence: 6, httpStatus: 200 }).kind).to.equal("primary-unknown");
+  });
+
+  it("does not send a redelivered intent whose record is mirrored or gone", () => {
+    expect(decide({ status: "completed", mirror: "done", httpStatus: 200 })).to.deep.equal({
+      kind: "skip",
+      reason: "already-mirrored",
+    });
+    expect(decide(null)).to.deep.equal({ kind: "skip", reason: "record-gone" });
+  });
+});
+
+describe("overlaps", () => {
+  it("is symmetric, and open ends reach for ever", () => {
+    const call = fc.record({ at: fc.nat(100), endedAt: fc.option(fc.nat(100)) });
+    fc.assert(fc.property(call, call, (a, b) => overlaps(a, b) === overlaps(b, a)));
+    expect(overlaps({ at: 1, endedAt: null }, { at: 50, endedAt: 60 })).to.equal(true);
+    expect(overlaps({ at: 1, endedAt: 49 }, { at: 50, endedAt: 60 })).to.equal(false);
+  });
+});

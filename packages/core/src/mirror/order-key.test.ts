@@ -1,0 +1,92 @@
+import { expect } from "chai";
+import fc from "fast-check";
+import type { HeaderList } from "../http/message.ts";
+import type { MirrorPolicy } from "../registry/service.ts";
+import { orderKeyHash, orderKeyPartition, pathParameters } from "./order-key.ts";
+import { isSampled, samplePoint } from "./sample.ts";
+
+function key(
+  rule: MirrorPolicy["orderKey"],
+  path: string,
+  more: { headers?: HeaderList; body?: string; tenant?: string } = {},
+): string {
+  const head = { method: "POST", path, query: null, headers: more.headers ?? [] };
+  return orderKeyHash(
+    { tenant: more.tenant ?? "t", service: "users", head, body: Buffer.from(more.body ?? "") },
+    rule,
+    "secret",
+  );
+}
+
+describe("orderKeyHash", () => {
+  it("is tenant and path by default", () => {
+    expect(key(null, "/users/1")).to.equal(key(null, "/users/1")).and.have.length(22);
+    expect(key(null, "/users/1")).not.to.equal(key(null, "/users/2"));
+    expect(key(null, "/users/1")).not.to.equal(key(null, "/users/1", { tenant: "u" }));
+  });
+
+  it("comes from a header, the body or path parameters where the route says so", () => {
+    const byHeader = { header: "X-Account" };
+    const headers: HeaderList = [["x-account", "7"]];
+    expect(key(byHeader, "/a", { headers })).to.equal(key(byHeader, "/b", { headers }));
+    const byBody = { json: ["user", "id"] };
+    expect(key(byBody, "/a", { body: '{"user":{"id":7}}' })).to.equal(
+      key(byBody, "/b", { body: '{"user":{"id":7.0,"x":1}}' }),
+    );
+    expect(key(byBody, "/a", { body: '{"user":{"id":7}}' })).not.to.equal(
+      key(byBody, "/a", { body: '{"user":{"id":"7"}}' }),
+    );
+    expect(key({ path: "/users/{id}" }, "/users/7/address")).to.equal(
+      key({ path: "/users/{id}" }, "/users/7"),
+    );
+  });
+
+  it("falls back to the path where the request lacks it", () => {
+    expect(key({ header: "x-account" }, "/a")).to.equal(key(null, "/a"));
+    expect(key({ json: ["id"] }, "/a", { body: "no json" })).to.equal(key(null, "/a"));
+    expect(key({ path: "/users/{id}" }, "/other")).to.equal(key(null, "/other"));
+  });
+
+  it("does not let parts run into each other", () => {
+    expect(key(null, "/b", { tenant: "a" })).not.to.equal(key(null, "b", { tenant: "a/" }));
+  });
+});
+
+describe("pathParameters", () => {
+  it("names and values, null where the template does not fit", () => {
+    expect(pathParameters("/a/{x}/b/{y}", "/a/1/b/2/c")).to.equal("x=1&y=2");
+    expect(pathParameters("/a/{x}", "/a/")).to.equal(null);
+    expect(pathParameters("/a/{x}", "/b/1")).to.equal(null);
+  });
+});
+
+describe("sampling and partitions", () => {
+  const hashes = fc
+    .uint8Array({ minLength: 16, maxLength: 16 })
+    .map((bytes) => Buffer.from(bytes).toString("base64url"));
+
+  it("rate 0 takes none, rate 1 all, and a higher rate only adds keys", () => {
+    fc.assert(
+      fc.property(
+        hashes,
+        fc.double({ min: 0, max: 1, noNaN: true }),
+        fc.double({ min: 0, max: 1, noNaN: true }),
+        (hash, x, y) => {
+          expect(isSampled(hash, 0)).to.equal(false);
+          expect(isSampled(hash, 1)).to.equal(true);
+          const [low, high] = [Math.min(x, y), Math.max(x, y)];
+          if (isSampled(hash, low)) expect(isSampled(hash, high)).to.equal(true);
+        },
+      ),
+    );
+  });
+
+  it("spreads real keys evenly over the rate and the partitions", () => {
+    const keys = Array.from({ length: 4000 }, (_, i) => key(null, `/users/${i}`));
+    const share = keys.filter((hash) => isSampled(hash, 0.25)).length / keys.length;
+    expect(share).to.be.closeTo(0.25, 0.03);
+    const used = new Set(keys.map((hash) => orderKeyPartition(hash, 64)));
+    expect(used.size).to.equal(64);
+    expect(keys.every((hash) => samplePoint(hash) >= 0 && samplePoint(hash) < 1)).to.equal(true);
+  });
+});

@@ -1,0 +1,92 @@
+/**
+ * The order key (rule 6): executions with the same key reach the secondary one at a time, in the order of the
+ * dispatches that counted. Keys are kept as keyed digests only: a path or a header value may name a person.
+ */
+import { createHmac } from "node:crypto";
+import type { RequestHead } from "../http/message.ts";
+import { headerJoined } from "../http/message.ts";
+import type { MirrorPolicy, Pointer } from "../registry/service.ts";
+import type { JsonValue } from "./json-walk.ts";
+import { JsonArray, JsonNumber, JsonObject, parseJson } from "./json-walk.ts";
+
+/** What the key is made of; a request that lacks it falls back to tenant + path, which is always there. */
+export interface OrderKeySource {
+  readonly tenant: string;
+  readonly service: string;
+  readonly head: RequestHead;
+  readonly body: Uint8Array;
+}
+
+/**
+ * 22 characters of base64url (132 bits). `secret` is the installation's, equal on all replicas.
+ * The chosen source enters the digest, so a header value never collides with a path.
+ */
+export function orderKeyHash(source: OrderKeySource, rule: MirrorPolicy["orderKey"], secret: string): string {
+  const mac = createHmac("sha256", secret);
+  const chosen = chosenPart(source, rule);
+  for (const part of ["mirror-key", source.tenant, source.service, chosen[0], chosen[1]]) {
+    mac.update(`${Buffer.byteLength(part)}:`).update(part);
+  }
+  return mac.digest("base64url").slice(0, 22);
+}
+
+/** The outbox partition of a key: the store's partition count is fixed, so this never moves. */
+export function orderKeyPartition(keyHash: string, partitions: number): number {
+  return Buffer.from(keyHash, "base64url").readUInt32BE(0) % partitions;
+}
+
+function chosenPart(source: OrderKeySource, rule: MirrorPolicy["orderKey"]): [kind: string, value: string] {
+  const { head, body } = source;
+  if (rule !== null && "header" in rule) {
+    const value = headerJoined(head.headers, rule.header.toLowerCase());
+    if (value !== null) return ["header", value];
+  } else if (rule !== null && "json" in rule) {
+    const value = scalarAt(body, rule.json);
+    if (value !== null) return ["json", value];
+  } else if (rule !== null && "path" in rule) {
+    const value = pathParameters(rule.path, head.path);
+    if (value !== null) return ["path-parameters", value];
+  }
+  return ["path", head.path];
+}
+
+/**
+ * The parameters of `template` ("/users/{id}") in `path`, as "id=17"; null: the path does not fit.
+ * Segments beyond the template are ignored, so "/users/17/address" shares the key of "/users/17".
+ */
+export function pathParameters(template: string, path: string): string | null {
+  const wanted = template.split("/");
+  const given = path.split("/");
+  if (given.length < wanted.length) return null;
+  const found: string[] = [];
+  for (const [i, part] of wanted.entries()) {
+    const segment = given[i]!;
+    if (part.startsWith("{") && part.endsWith("}")) {
+      if (segment === "") return null;
+      found.push(`${part.slice(1, -1)}=${segment}`);
+    } else if (part !== segment) return null;
+  }
+  return found.join("&");
+}
+
+/** The text of the scalar at `pointer`; null: no JSON, no such place, or no scalar there. */
+function scalarAt(body: Uint8Array, pointer: Pointer): string | null {
+  const parsed = parseJson(body);
+  if (!parsed.ok) return null;
+  const value = valueAt(parsed.value, pointer);
+  if (typeof value === "string") return `s${value}`;
+  if (value instanceof JsonNumber) return `n${value.key}`;
+  return typeof value === "boolean" ? `b${value}` : null;
+}
+
+/** The value that an RFC 6901 pointer names, or undefined. */
+export function valueAt(root: JsonValue, pointer: Pointer): JsonValue | undefined {
+  let value: JsonValue | undefined = root;
+  for (const token of pointer) {
+    if (value instanceof JsonObject) value = value.members.get(token);
+    else if (value instanceof JsonArray && /^(?:0|[1-9][0-9]{0,8})$/.test(token))
+      value = value.items[Number(token)];
+    else return undefined;
+  }
+  return value;
+}
