@@ -10,6 +10,7 @@ export * from "./process/watchdog.ts";
 export * from "./process/waiting.ts";
 export * from "./process/memory-store.ts";
 export * from "./idempotency/verdict.ts";
+export * from "./idempotency/credential.ts";
 export * from "./process/view.ts";
 export * from "./process/answer.ts";
 export * from "./cache/cache-control.ts";

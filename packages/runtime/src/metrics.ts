@@ -203,7 +203,7 @@ export function createMetrics(options: MetricsOptions) {
       {},
     ),
     duties: counter("duties_total", "What rung alarms called for.", {
-      duty: ["dispatch", "probe", "fail", "deliver", "purge", "poll", "none"],
+      duty: ["dispatch", "take-over", "poll", "fail", "deliver", "expire", "purge"],
     }),
 
     redisCommandDuration: histogram(

@@ -96,7 +96,11 @@ export interface Processes {
     | { verdict: "running"; record: ProcessRecord }
     | { verdict: "no-request" }
   >;
-  read(ref: ProcessRef, options: { withResult: boolean }): Promise<Snapshot>;
+  /** epoch null: whatever process the scope has now. @throws StoreUnavailable */
+  read(
+    ref: Omit<ProcessRef, "epoch"> & { readonly epoch: number | null },
+    options: { withResult: boolean },
+  ): Promise<Snapshot>;
   /** The store's clock as far as this node knows it, epoch ms. */
   now(): number;
 }

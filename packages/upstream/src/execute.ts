@@ -1,0 +1,394 @@
+/**
+ * Runs a process that this node owns: dispatch, wait for the answer, commit it; again while the owner itself waits
+ * between attempts. The client gets the committed record, never the answer in hand.
+ */
+import type { Readable } from "node:stream";
+import {
+  headerValue,
+  idText,
+  isTerminal,
+  meaningOf,
+  processId,
+  resultId,
+  storedHeaders,
+  StoreUnavailable,
+  valueAt,
+  type Changes,
+  type HeaderLine,
+  type HeaderList,
+  type Pointer,
+  type ProcessEvent,
+  type ProcessRecord,
+  type Processes,
+  type Route,
+  type Rules,
+  type Service,
+  type StoredRequest,
+  type StoredResponse,
+  type Watchdog,
+} from "@sticky-proxy/core";
+import { executionUrl, parseRetryAfter, Problem, formatIdempotencyKey } from "@sticky-proxy/protocol";
+import { collectBody } from "./collect-body.ts";
+import type { Forwarder, ForwardRequest } from "./forward.ts";
+import { injectCallback } from "./inject-callback.ts";
+
+/** Asked before every dispatch of a mirrored process; rejects when the intent is required and cannot be written. */
+export interface DispatchIntents {
+  beforeDispatch(record: ProcessRecord, request: StoredRequest): Promise<void>;
+}
+
+/** The shared pause of a service that asked for one. */
+export interface Pacing {
+  /** ms that the service is still paused; 0: not. */
+  pausedMs(service: string): number;
+  pause(service: string, ms: number): void;
+}
+
+export interface ExecutorDeps {
+  readonly processes: Processes;
+  readonly changes: Changes;
+  readonly forwarder: Forwarder;
+  readonly watchdog: Watchdog;
+  readonly node: string;
+  /** Base of callback URLs, without a slash at its end. */
+  readonly publicUrl: string;
+  /** The execution token of one attempt. */
+  readonly tokenOf: (id: string, attempt: number) => string;
+  readonly intents: DispatchIntents | null;
+  readonly pacing: Pacing;
+  readonly monotonic: () => number;
+  /** Resolves after ms or when the signal aborts; never rejects. */
+  readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
+  readonly onFailure: (what: string, error: unknown) => void;
+}
+
+export interface Execution {
+  readonly record: ProcessRecord;
+  readonly service: Service;
+  readonly route: Route;
+  readonly rules: Rules;
+  readonly request: StoredRequest;
+  /** Fields the gateway adds beside the process's own (traceparent, mirror marker). */
+  readonly extra: HeaderList;
+  readonly client: ForwardRequest["client"];
+  readonly onInformational?: ForwardRequest["onInformational"];
+}
+
+export interface Run {
+  /** As committed, by us or by whoever was faster. */
+  readonly record: ProcessRecord;
+  /** The committed result, when it was this run that committed one. */
+  readonly result: StoredResponse | null;
+  /** A result too large to be kept, on its way: for one client, once. */
+  readonly live: { readonly status: number; readonly headers: HeaderList; readonly body: Readable } | null;
+}
+
+export interface Executor {
+  /** @throws Problem execution-lost when the service's answer could not be stored; StoreUnavailable before a dispatch. */
+  run(execution: Execution): Promise<Run>;
+  readonly inFlight: number;
+  /** Resolves when nothing runs any more. */
+  idle(): Promise<void>;
+}
+
+/** What one attempt brought: the event to commit, and what goes with it. */
+interface Attempt {
+  readonly event: ProcessEvent;
+  readonly result: StoredResponse | null;
+  readonly live: Run["live"];
+  readonly sawAnswer: boolean;
+  readonly pauseMs: number | null;
+}
+
+export function createExecutor(deps: ExecutorDeps): Executor {
+  const {
+    processes,
+    changes,
+    forwarder,
+    watchdog,
+    node,
+    publicUrl,
+    tokenOf,
+    intents,
+    pacing,
+    monotonic,
+    sleep,
+  } = deps;
+  const running = new Set<Promise<unknown>>();
+
+  async function run(execution: Execution): Promise<Run> {
+    let { record } = execution;
+    for (;;) {
+      if (record.owner !== node || isTerminal(record.status)) return { record, result: null, live: null };
+      const abort = new AbortController();
+      const tracked = watchdog.track(record, () => abort.abort());
+      const elsewhere = watchEnd(record, abort);
+      try {
+        if (record.phase !== "forwarding") {
+          const waitMs = (record.nextAttemptAt ?? 0) - processes.now();
+          if (waitMs > 0) await sleep(waitMs, abort.signal);
+          if (abort.signal.aborted) return { record: await current(record), result: null, live: null };
+          const sent = await processes.apply(record, { type: "dispatched", owner: node });
+          if (sent.kind === "gone") throw lost(record, false);
+          record = sent.record;
+          continue;
+        }
+        if (!tracked.mayDispatch()) return { record: await current(record), result: null, live: null };
+        if (record.mirror !== null && intents !== null)
+          await intents.beforeDispatch(record, execution.request);
+        const won = await Promise.race([attempt(execution, record, abort.signal), elsewhere.ended]);
+        if ("ended" in won) return { record: won.ended, result: null, live: null };
+        if (won.pauseMs !== null) pacing.pause(record.service, won.pauseMs);
+        tracked.release(); // before the commit that may end ownership, so that its renewal is never counted as lost
+        const applied = await commitAnswer(record, won);
+        record = applied.record;
+        if (!applied.ours) won.live?.body.destroy();
+        if (record.owner !== node) {
+          return { record, result: applied.ours ? won.result : null, live: applied.ours ? won.live : null };
+        }
+      } finally {
+        tracked.release();
+        elsewhere.close();
+      }
+    }
+  }
+
+  /** Cancel, force and callbacks may end the process on another node while we wait for the service. */
+  function watchEnd(record: ProcessRecord, abort: AbortController) {
+    let close = (): void => undefined;
+    const ended = new Promise<{ ended: ProcessRecord }>((resolve) => {
+      const watch = changes.watch(record, () => {
+        current(record).then(
+          (now) => {
+            if (now.attempt === record.attempt && !isTerminal(now.status)) return;
+            // A callback that outran its own 202 leaves the service's connection alone; anything else closes it.
+            if (now.status !== "completed") abort.abort();
+            resolve({ ended: now });
+          },
+          (error: unknown) => deps.onFailure("watching a process", error),
+        );
+      });
+      close = () => watch.close();
+    });
+    return { ended, close };
+  }
+
+  async function current(record: ProcessRecord): Promise<ProcessRecord> {
+    const snapshot = await processes.read(record, { withResult: false });
+    if (snapshot.record === null) throw lost(record, false);
+    return snapshot.record;
+  }
+
+  async function attempt(
+    execution: Execution,
+    record: ProcessRecord,
+    lostLease: AbortSignal,
+  ): Promise<Attempt> {
+    const { service, route, rules, request } = execution;
+    const id = processId(record);
+    const token = tokenOf(id, record.attempt);
+    const deadline = new AbortController();
+    const untilDeadline = record.deadlineAt === null ? null : record.deadlineAt - processes.now();
+    const timer =
+      untilDeadline === null
+        ? null
+        : setTimeout(() => deadline.abort(), Math.max(0, Math.min(untilDeadline, 2 ** 31 - 1)));
+    try {
+      const callbackUrl = executionUrl(id, "complete", publicUrl);
+      const injected = injectCallback(
+        rules.policy.callback.inject,
+        request,
+        `${callbackUrl}?sticky=${token}`,
+      );
+      const outcome = await forwarder.forward({
+        service,
+        route,
+        head: injected.head,
+        set: [...ownFields(record, request, id, token), ...injected.set, ...execution.extra],
+        body: injected.body,
+        bodyLength: injected.body.length,
+        client: execution.client,
+        signal: AbortSignal.any([lostLease, deadline.signal]),
+        ...(execution.onInformational === undefined ? {} : { onInformational: execution.onInformational }),
+      });
+      if (outcome.kind === "failed") return failed(record, outcome, deadline.signal.aborted);
+      const collected = await collectBody(outcome.body, rules.policy.maxResultBytes, {
+        instance: outcome.instance,
+      });
+      if (collected.kind === "failed") return failed(record, collected, deadline.signal.aborted);
+      const { status, headers } = outcome;
+      const retryAfter = headerValue(headers, "retry-after");
+      const retryAfterMs = retryAfter === null ? null : parseRetryAfter(retryAfter, processes.now());
+      const pauseMs =
+        retryAfterMs !== null && rules.policy.notExecutedStatuses.includes(status)
+          ? Math.min(retryAfterMs, 60_000)
+          : null;
+      if (collected.kind === "too-large") {
+        collected.rest.unshift(collected.head);
+        return {
+          event: { type: "responded", attempt: record.attempt, status, result: null, retryAfterMs },
+          result: null,
+          live: { status, headers, body: collected.rest },
+          sawAnswer: true,
+          pauseMs,
+        };
+      }
+      const response: StoredResponse = {
+        status,
+        headers: storedHeaders(headers, rules.policy.storedHeaders),
+        body: collected.body,
+      };
+      const meaning = meaningOf(
+        rules.policy,
+        outcome,
+        outcome.own.sticky.get("sticky-execution") ?? null,
+        token,
+      );
+      if (meaning.kind !== "result") {
+        const jobId = await correlate(execution, record, response);
+        const pollUrl = meaning.kind === "poll" ? meaning.pollUrl : null;
+        const pollInMs = pollUrl === null ? null : (retryAfterMs ?? rules.policy.pollLocation?.minMs ?? 1000);
+        return {
+          event: { type: "accepted", attempt: record.attempt, status, jobId, pollUrl, pollInMs },
+          result: null,
+          live: null,
+          sawAnswer: true,
+          pauseMs,
+        };
+      }
+      return {
+        event: {
+          type: "responded",
+          attempt: record.attempt,
+          status,
+          result: { id: resultId(response), response },
+          retryAfterMs,
+        },
+        result: response,
+        live: null,
+        sawAnswer: true,
+        pauseMs,
+      };
+    } finally {
+      if (timer !== null) clearTimeout(timer);
+    }
+  }
+
+  /** The index entry for a service's own job ids is written before the process counts as accepted. */
+  async function correlate(
+    execution: Execution,
+    record: ProcessRecord,
+    response: StoredResponse,
+  ): Promise<string | null> {
+    const { callback } = execution.rules.policy;
+    const pointer: Pointer | null = callback.correlate?.response ?? callback.accept?.jobId?.response ?? null;
+    if (pointer === null) return null;
+    const jobId = idText(valueAt(parseJson(response.body), pointer));
+    if (jobId !== null && callback.correlate !== null) {
+      const keepMs = execution.rules.policy.deadlineMs ?? 24 * 3_600_000;
+      await processes.store.correlate(
+        record.service,
+        jobId,
+        record,
+        keepMs + execution.rules.policy.resultTtlMs,
+      );
+    }
+    return jobId;
+  }
+
+  /** Offers the answer until the store takes it, as long as a lease lasts. */
+  async function commitAnswer(
+    record: ProcessRecord,
+    answer: Attempt,
+  ): Promise<{ record: ProcessRecord; ours: boolean }> {
+    const until = monotonic() + record.leaseMs;
+    const never = new AbortController().signal;
+    for (let pauseMs = 50; ; pauseMs = Math.min(pauseMs * 2, 1000)) {
+      try {
+        const applied = await processes.apply(record, answer.event);
+        if (applied.kind === "gone") throw lost(record, answer.sawAnswer);
+        return { record: applied.record, ours: applied.kind === "applied" };
+      } catch (error) {
+        if (!(error instanceof StoreUnavailable)) throw error;
+        if (monotonic() + pauseMs > until) throw lost(record, answer.sawAnswer);
+        await sleep(pauseMs, never);
+      }
+    }
+  }
+
+  return {
+    get inFlight() {
+      return running.size;
+    },
+    run(execution) {
+      const promise = run(execution);
+      const settled = promise.then(
+        () => undefined,
+        () => undefined,
+      );
+      running.add(settled);
+      void settled.then(() => running.delete(settled));
+      return promise;
+    },
+    async idle() {
+      while (running.size > 0) await Promise.all(running);
+    },
+  };
+}
+
+/** RELIABILITY: never "no" once bytes went out; "yes" when we saw the service's answer. */
+function lost(record: ProcessRecord, sawAnswer: boolean): Problem {
+  return new Problem("execution-lost", {
+    processId: processId(record),
+    service: record.service,
+    executed: sawAnswer ? "yes" : "unknown",
+  });
+}
+
+function failed(
+  record: ProcessRecord,
+  outcome: {
+    executed: "no" | "unknown";
+    slug: import("@sticky-proxy/protocol").ProblemSlug;
+    proxyStatus: string;
+  },
+  deadlinePassed: boolean,
+): Attempt {
+  const timeout = deadlinePassed || outcome.slug === "upstream-timeout";
+  return {
+    event: {
+      type: "failed",
+      attempt: record.attempt,
+      executed: outcome.executed,
+      unknown: timeout ? "timeout" : "cut",
+      slug: deadlinePassed ? "deadline-exceeded" : outcome.slug,
+      reason: outcome.proxyStatus,
+      retryAfterMs: null,
+    },
+    result: null,
+    live: null,
+    sawAnswer: false,
+    pauseMs: null,
+  };
+}
+
+/** API.md, "Sent to the service". */
+function ownFields(record: ProcessRecord, request: StoredRequest, id: string, token: string): HeaderLine[] {
+  const lines: HeaderLine[] = [
+    ["Idempotency-Key", formatIdempotencyKey(request.key ?? id)],
+    ["Sticky-Process-Id", id],
+    ["Sticky-Attempt", String(record.attempt)],
+    ["Sticky-Fence", String(record.fence)],
+    ["Sticky-Execution", token],
+  ];
+  if (record.deadlineAt !== null) lines.push(["Sticky-Deadline", new Date(record.deadlineAt).toISOString()]);
+  return lines;
+}
+
+function parseJson(body: Uint8Array): unknown {
+  try {
+    return JSON.parse(Buffer.from(body).toString("utf8")) as unknown;
+  } catch {
+    return undefined;
+  }
+}

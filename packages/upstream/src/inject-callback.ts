@@ -1,0 +1,70 @@
+/**
+ * Puts the callback address where a service expects it: a query parameter, a JSON body member, or a header.
+ * Pure. A JSON member is set in the parsed document, so bytes outside it may be written anew; everything else is
+ * sent as it came.
+ */
+import type { CallbackPolicy, HeaderLine, RequestHead, StoredRequest } from "@sticky-proxy/core";
+
+export interface Injected {
+  readonly head: RequestHead;
+  readonly body: Uint8Array;
+  readonly set: readonly HeaderLine[];
+}
+
+/** @param url with the execution token in it; goes where a service cannot read our own header fields */
+export function injectCallback(
+  inject: CallbackPolicy["inject"],
+  request: StoredRequest,
+  url: string,
+): Injected {
+  const bare = url.slice(0, url.indexOf("?"));
+  const set: HeaderLine[] = [["Sticky-Callback-Url", bare]];
+  let { head, body } = request;
+  if (inject.header !== null) set.push([inject.header, url]);
+  if (inject.query !== null) {
+    const parameter = `${encodeURIComponent(inject.query)}=${encodeURIComponent(url)}`;
+    head = {
+      ...head,
+      query: head.query === null || head.query === "" ? parameter : `${head.query}&${parameter}`,
+    };
+  }
+  if (inject.json !== null && inject.json.length > 0) {
+    const document = parseObject(body);
+    if (document !== null) {
+      place(document, inject.json, url);
+      body = Buffer.from(JSON.stringify(document));
+    }
+  }
+  return { head, body, set };
+}
+
+function parseObject(body: Uint8Array): Record<string, unknown> | null {
+  try {
+    const value: unknown = JSON.parse(Buffer.from(body).toString("utf8"));
+    return typeof value === "object" && value !== null && !Array.isArray(value)
+      ? (value as Record<string, unknown>)
+      : null;
+  } catch {
+    return null;
+  }
+}
+
+/** Makes the objects on the way; never follows or makes an inherited property. */
+function place(document: Record<string, unknown>, pointer: readonly string[], value: string): void {
+  let at = document;
+  for (const token of pointer.slice(0, -1)) {
+    const next: unknown = Object.hasOwn(at, token) ? at[token] : undefined;
+    if (typeof next === "object" && next !== null && !Array.isArray(next)) {
+      at = next as Record<string, unknown>;
+      continue;
+    }
+    const made: Record<string, unknown> = {};
+    define(at, token, made);
+    at = made;
+  }
+  define(at, pointer.at(-1)!, value);
+}
+
+function define(object: Record<string, unknown>, name: string, value: unknown): void {
+  Object.defineProperty(object, name, { value, enumerable: true, configurable: true, writable: true });
+}

@@ -1,0 +1,274 @@
+/**
+ * A request that belongs to a process: begin, run what we started, hold the client, answer with what was committed.
+ * The execution is detached from the client: a client that leaves never cancels the others' process.
+ */
+import {
+  credentialDigest,
+  credentialValues,
+  fingerprint,
+  headerValue,
+  isTerminal,
+  namedHeaders,
+  partitionOf,
+  scopeOf,
+  waitFor,
+  type Begun,
+  type HeaderList,
+  type ProcessRecord,
+  type Processes,
+  type RequestHead,
+  type Route,
+  type Service,
+  type StoredRequest,
+  type StoredResponse,
+  type WaitDeps,
+} from "@sticky-proxy/core";
+import type { Executor, ForwardRequest, Pacing, Run } from "@sticky-proxy/upstream";
+import {
+  acceptedReply,
+  cancelledProblem,
+  endProblem,
+  holdEndedProblem,
+  inProgressProblem,
+  problemFields,
+  resultReply,
+  storedResult,
+  type Reply,
+} from "./reply.ts";
+import type { Wishes } from "./wishes.ts";
+import { Problem } from "@sticky-proxy/protocol";
+
+export interface SubmitDeps {
+  readonly processes: Processes;
+  readonly executor: Executor;
+  readonly waiting: WaitDeps;
+  readonly pacing: Pacing;
+  /** Keys the scopes and credential digests; shared by all replicas. */
+  readonly secret: Buffer;
+  readonly newId: () => string;
+  readonly onVerdict: (service: string, verdict: Begun["verdict"]) => void;
+  readonly onWait: (
+    service: string,
+    outcome: "answered" | "timeout" | "client_gone" | "draining",
+    ms: number,
+  ) => void;
+  /** An execution ended in a way nobody was waiting for. */
+  readonly onFailure: (what: string, error: unknown) => void;
+  /** Aborts when the node drains: held clients are answered with what is known. */
+  readonly draining: AbortSignal;
+}
+
+export interface Submission {
+  readonly service: Service;
+  readonly route: Route;
+  readonly tenant: string;
+  readonly wishes: Wishes;
+  readonly head: RequestHead;
+  readonly body: Uint8Array;
+  readonly extra: HeaderList;
+  readonly traceparent: string | null;
+  readonly client: ForwardRequest["client"];
+  /** Aborts when the client is gone. */
+  readonly gone: AbortSignal;
+  readonly onInformational?: ForwardRequest["onInformational"];
+}
+
+/** @throws Problem; StoreUnavailable when the store is away (nothing was sent) */
+export async function submit(deps: SubmitDeps, submission: Submission): Promise<Reply> {
+  const { processes, pacing } = deps;
+  const { service, route, wishes } = submission;
+  const { policy } = wishes.rules;
+  const claim = identify(deps, submission);
+  const request: StoredRequest = { head: submission.head, key: wishes.key, body: submission.body };
+  const mayRepeat = wishes.rules.retries.attempts > 1 || Object.values(policy.onUnknown).includes("retry");
+  const begun = await processes.begin({
+    scope: claim.scope,
+    partition: partitionOf(claim.scope, processes.store.partitions),
+    tenant: submission.tenant,
+    service: service.name,
+    route: route.name,
+    operation: `${submission.head.method} ${submission.head.path}`,
+    rules: wishes.rules,
+    claim: {
+      fingerprint: claim.fingerprint,
+      credential: claim.credential,
+      force: wishes.force,
+      onDuplicate: wishes.onDuplicate,
+    },
+    deadlineMs: wishes.deadlineMs,
+    notify: wishes.notify,
+    traceparent: submission.traceparent,
+    mirror: isMirrored(route),
+    pausedMs: pacing.pausedMs(service.name),
+    request: mayRepeat || policy.keepRequest || isMirrored(route) ? request : null,
+  });
+  deps.onVerdict(service.name, begun.verdict);
+  switch (begun.verdict) {
+    case "start": {
+      const run = deps.executor.run({
+        record: begun.record,
+        service,
+        route,
+        rules: wishes.rules,
+        request,
+        extra: submission.extra,
+        client: submission.client,
+        ...(submission.onInformational === undefined ? {} : { onInformational: submission.onInformational }),
+      });
+      return hold(deps, submission, begun.record, run);
+    }
+    case "join":
+      return hold(deps, submission, begun.record, null);
+    case "replay":
+      return answer(submission, begun.record, begun.result, true);
+    case "conflict":
+      throw begun.slug === "process-cancelled"
+        ? cancelledProblem(begun.record, true)
+        : inProgressProblem(begun.record);
+    case "mismatch":
+      throw new Problem("idempotency-key-reused", { service: service.name });
+  }
+}
+
+export function isMirrored(route: Route): boolean {
+  return route.mirror !== null && route.mirror.mode === "dual-write";
+}
+
+interface Identified {
+  readonly scope: string;
+  readonly fingerprint: string;
+  readonly credential: string;
+}
+
+function identify(deps: SubmitDeps, { service, tenant, wishes, head, body }: Submission): Identified {
+  const { policy } = wishes.rules;
+  const credential = credentialDigest(deps.secret, credentialValues(head.headers, service.credential));
+  const identity = { tenant, service: service.name };
+  if (policy.identity === "none") {
+    const scope = scopeOf(deps.secret, { ...identity, identity: { kind: "random", value: deps.newId() } });
+    return { scope, fingerprint: "", credential: "" };
+  }
+  const value = fingerprint({
+    method: head.method,
+    path: head.path,
+    query: head.query,
+    contentType: headerValue(head.headers, "content-type"),
+    body,
+    headers: namedHeaders(head.headers, policy.fingerprintHeaders),
+    // Identity `request`: two users never share a result. Identity `key`: compared like the payload.
+    credentialDigest: policy.identity === "request" ? credential : null,
+  });
+  const scope = scopeOf(deps.secret, {
+    ...identity,
+    identity: wishes.key !== null ? { kind: "key", key: wishes.key } : { kind: "fingerprint", value },
+  });
+  return { scope, fingerprint: value, credential };
+}
+
+/**
+ * Holds the client until the process has ended, the hold is over, the client is gone or the node drains.
+ * `run` is the execution that this request started; null: somebody else's.
+ */
+async function hold(
+  deps: SubmitDeps,
+  submission: Submission,
+  record: ProcessRecord,
+  run: Promise<Run> | null,
+): Promise<Reply> {
+  const { waiting, draining } = deps;
+  const { wishes, gone, service } = submission;
+  const startedAt = waiting.monotonic();
+  const stop = AbortSignal.any([gone, draining]);
+  let replayed = run === null;
+  let latest: ProcessRecord = record;
+
+  if (run !== null) {
+    const first = await firstOf(run, wishes.holdMs, stop, deps);
+    if (first !== null) {
+      latest = first.record;
+      if (first.live !== null) {
+        if (!gone.aborted)
+          return resultReply(latest, first.live, { replayed: false, applied: wishes.applied });
+        first.live.body.destroy();
+      }
+      if (isTerminal(latest.status) && first.result !== null) {
+        deps.onWait(service.name, "answered", waiting.monotonic() - startedAt);
+        return resultReply(latest, first.result, { replayed: false, applied: wishes.applied });
+      }
+    }
+  }
+
+  const left = wishes.holdMs - (waiting.monotonic() - startedAt);
+  const mustRead = left > 0 && !stop.aborted;
+  if (mustRead || isTerminal(latest.status)) {
+    const snapshot = await waitFor(
+      waiting,
+      record,
+      ({ record: now }) => now === null || isTerminal(now.status),
+      { timeoutMs: left, signal: stop, withResult: true },
+    );
+    if (snapshot.record === null) throw new Problem("process-expired", { service: service.name });
+    latest = snapshot.record;
+    if (isTerminal(latest.status)) {
+      deps.onWait(service.name, "answered", waiting.monotonic() - startedAt);
+      // A callback's result is first-hand for the client that started the process.
+      return answer(submission, latest, snapshot.result, replayed);
+    }
+  }
+  replayed = false;
+  if (gone.aborted) deps.onWait(service.name, "client_gone", waiting.monotonic() - startedAt);
+  else if (draining.aborted) deps.onWait(service.name, "draining", waiting.monotonic() - startedAt);
+  else if (wishes.holdMs > 0) deps.onWait(service.name, "timeout", waiting.monotonic() - startedAt);
+  if (wishes.onWaitEnd === "timeout" && !draining.aborted) throw holdEndedProblem(latest);
+  if (wishes.onWaitEnd === "timeout") {
+    throw new Problem("draining", {
+      service: service.name,
+      executed: "unknown",
+      headers: { ...problemFields(latest, false), "Retry-After": "1" },
+    });
+  }
+  return acceptedReply(latest, wishes.applied, run === null);
+}
+
+/** The run if it ends within the hold, else null; a run that nobody waits for any more is still looked after. */
+async function firstOf(
+  run: Promise<Run>,
+  ms: number,
+  stop: AbortSignal,
+  deps: SubmitDeps,
+): Promise<Run | null> {
+  let abandoned = false;
+  const watched = run.then((ended) => {
+    if (abandoned) ended.live?.body.destroy();
+    return ended;
+  });
+  watched.catch((error: unknown) => {
+    if (abandoned) deps.onFailure("execution", error);
+  });
+  if (ms <= 0) {
+    abandoned = true;
+    return null;
+  }
+  const over = new AbortController();
+  try {
+    const ended = await Promise.race([
+      watched,
+      deps.waiting.sleep(ms, AbortSignal.any([stop, over.signal])).then(() => null),
+    ]);
+    if (ended === null) abandoned = true;
+    return ended;
+  } finally {
+    over.abort();
+  }
+}
+
+function answer(
+  submission: Submission,
+  record: ProcessRecord,
+  result: StoredResponse | null,
+  replayed: boolean,
+): Reply {
+  const stored = storedResult(record, result);
+  if (stored === null) throw endProblem(record, replayed);
+  return resultReply(record, stored, { replayed, applied: submission.wishes.applied });
+}

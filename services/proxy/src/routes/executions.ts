@@ -1,0 +1,277 @@
+/**
+ * The execution API: services complete, fail and report progress on any replica. Bad or missing credentials, bad
+ * signatures and unknown processes all look alike (401); the cause stands in the log and, where there is a process,
+ * in its timeline.
+ */
+import Router from "@koa/router";
+import {
+  headerList,
+  idText,
+  isTerminal,
+  processId,
+  resultId,
+  valueAt,
+  type HeaderList,
+  type ProcessEvent,
+  type ProcessRecord,
+  type Processes,
+  type Rules,
+  type Service,
+  type StoredResponse,
+} from "@sticky-proxy/core";
+import {
+  executionApiPath,
+  parseCompletion,
+  parseFailure,
+  parseHeartbeat,
+  parseProcessId,
+  Problem,
+  type Json,
+} from "@sticky-proxy/protocol";
+import type { Context } from "koa";
+import { jsonBody, type Reply } from "../process/reply.ts";
+import type { CallbackVerifier, Proof } from "../process/verify-callback.ts";
+import { readAccepted } from "../process/accept-payload.ts";
+
+export type CallbackOutcome = "accepted" | "duplicate" | "stale" | "unauthorized" | "too_large";
+
+export interface ExecutionRouteDeps {
+  readonly processes: Processes;
+  readonly verifier: CallbackVerifier;
+  readonly find: (record: ProcessRecord) => { service: Service; rules: Rules } | null;
+  readonly findService: (name: string) => Service | null;
+  readonly readBody: (ctx: Context, maxBytes: number) => Promise<Uint8Array>;
+  readonly write: (ctx: Context, reply: Reply) => void;
+  readonly onCallback: (service: string, outcome: CallbackOutcome) => void;
+  readonly maxHeartbeatBytes: number;
+}
+
+/** A job's webhook may outrun the index entry of its own dispatch by this much. */
+const correlationGraceSeconds = 1;
+
+export function executionRoutes(deps: ExecutionRouteDeps): Router {
+  const { processes, verifier, write } = deps;
+  const router = new Router();
+
+  router.post(`${executionApiPath}/:id/:action`, async (ctx) => {
+    const action = ctx.params["action"];
+    if (action !== "complete" && action !== "fail" && action !== "heartbeat")
+      throw new Problem("unauthorized");
+    const { record, service, rules, proof, body } = await authenticate(ctx, ctx.params["id"] ?? "", action);
+    if (action === "heartbeat") {
+      const { progress, extendMs } = parseHeartbeat({ headers: linesOf(ctx), body });
+      const event: ProcessEvent = {
+        type: "heartbeat",
+        attempt: proof.attempt ?? record.attempt,
+        percent: progress?.percent ?? null,
+        message: progress?.message ?? null,
+        extendMs,
+      };
+      await settle(ctx, record, event);
+      return;
+    }
+    const accept = rules.policy.callback.accept;
+    const report =
+      accept !== null && proof.via !== "header" && action === "complete"
+        ? readAccepted(accept, body, record)
+        : action === "complete"
+          ? completion(ctx, body)
+          : failure(ctx, body);
+    if (report === null) {
+      write(ctx, {
+        status: 200,
+        headers: jsonType,
+        body: jsonBody({ accepted: true, cancelRequested: false }),
+      });
+      return;
+    }
+    const size = report.response.body.length;
+    if (size > rules.policy.maxResultBytes) {
+      deps.onCallback(service.name, "too_large");
+      throw new Problem("payload-too-large", { processId: processId(record) });
+    }
+    const result = { id: resultId(report.response), response: report.response };
+    const attempt = proof.attempt ?? record.attempt;
+    const event: ProcessEvent =
+      report.kind === "completed"
+        ? { type: "called-back", attempt, status: report.response.status, result }
+        : {
+            type: "reported-failure",
+            attempt,
+            retryable: report.retryable,
+            executed: report.executed,
+            reason: report.reason,
+            result,
+          };
+    await settle(ctx, record, event);
+  });
+
+  /** A job server with one fixed webhook address: the job's id stands in the payload. */
+  router.post("/_sticky/v1/callbacks/:service", async (ctx) => {
+    const service = deps.findService(ctx.params["service"] ?? "");
+    const body = await deps.readBody(ctx, service === null ? 65_536 : largestResult(service));
+    if (service === null || !verifier.verifyFixed(service, linesOf(ctx), body, processes.now())) {
+      throw unauthorized(deps, service?.name ?? "unknown");
+    }
+    const jobId = jobIdOf(service, body);
+    const ref = jobId === null ? null : await processes.store.correlated(service.name, jobId);
+    const snapshot = ref === null ? null : await processes.read(ref, { withResult: false });
+    const record = snapshot?.record ?? null;
+    if (record === null || record.service !== service.name) {
+      // The index is written before a process counts as accepted: a webhook that is quicker is asked to come again.
+      throw new Problem("store-unavailable", {
+        detail: "No process is known for this job yet.",
+        headers: { "Retry-After": String(correlationGraceSeconds) },
+      });
+    }
+    const found = deps.find(record);
+    const accept = found?.rules.policy.callback.accept ?? null;
+    const report = accept === null ? completion(ctx, body) : readAccepted(accept, body, record);
+    if (report === null) {
+      write(ctx, {
+        status: 200,
+        headers: jsonType,
+        body: jsonBody({ accepted: true, cancelRequested: false }),
+      });
+      return;
+    }
+    const result = { id: resultId(report.response), response: report.response };
+    await settle(
+      ctx,
+      record,
+      report.kind === "completed"
+        ? { type: "called-back", attempt: record.attempt, status: report.response.status, result }
+        : {
+            type: "reported-failure",
+            attempt: record.attempt,
+            retryable: report.retryable,
+            executed: report.executed,
+            reason: report.reason,
+            result,
+          },
+    );
+  });
+
+  async function authenticate(ctx: Context, processText: string, action: string) {
+    const id = parseProcessId(processText);
+    const lines = linesOf(ctx);
+    // The body is read before the record is known, so the bound is the largest that any service may send.
+    const body = await deps.readBody(
+      ctx,
+      action === "heartbeat" ? deps.maxHeartbeatBytes : verifier.largestBody,
+    );
+    const snapshot = id === null ? null : await processes.read(id, { withResult: false });
+    const record = snapshot?.record ?? null;
+    const found = record === null ? null : deps.find(record);
+    const proof: Proof | null =
+      record === null || found === null
+        ? verifier.refuse(lines, body, processes.now())
+        : verifier.verify(found.service, processId(record), lines, queryToken(ctx), body, snapshot?.now ?? 0);
+    if (record === null || found === null || proof === null) {
+      if (record !== null) await processes.store.note(record, { event: "callback-unauthorized" });
+      throw unauthorized(deps, record?.service ?? "unknown");
+    }
+    return { record, service: found.service, rules: found.rules, proof, body };
+  }
+
+  async function settle(ctx: Context, record: ProcessRecord, event: ProcessEvent): Promise<void> {
+    const applied = await processes.apply(record, event);
+    if (applied.kind === "gone") throw unauthorized(deps, record.service);
+    if (applied.kind === "refused") {
+      deps.onCallback(record.service, "stale");
+      await processes.store.note(record, {
+        event: "late-report",
+        report: event.type,
+        status: applied.record.status,
+      });
+      throw new Problem("execution-stale", {
+        processId: processId(record),
+        extensions: { cancelRequested: applied.record.cancelRequested },
+      });
+    }
+    const duplicate = applied.kind === "same" && event.type !== "heartbeat";
+    deps.onCallback(record.service, duplicate ? "duplicate" : "accepted");
+    const cancelRequested = applied.kind !== "not-due" && applied.record.cancelRequested;
+    write(ctx, {
+      status: 200,
+      headers: jsonType,
+      body: jsonBody(
+        duplicate
+          ? { accepted: true, duplicate: true }
+          : { accepted: true, cancelRequested: cancelRequested && isTerminal(applied.record.status) },
+      ),
+    });
+  }
+
+  return router;
+}
+
+const jsonType: HeaderList = [
+  ["Content-Type", "application/json"],
+  ["Cache-Control", "no-store"],
+];
+
+export type Report =
+  | { readonly kind: "completed"; readonly response: StoredResponse }
+  | {
+      readonly kind: "failed";
+      readonly response: StoredResponse;
+      readonly retryable: boolean;
+      readonly executed: "no" | "yes" | "unknown";
+      readonly reason: string;
+    };
+
+function completion(ctx: Context, body: Uint8Array): Report {
+  const { status, headers, body: content } = parseCompletion({ headers: linesOf(ctx), body });
+  return { kind: "completed", response: { status, headers, body: content } };
+}
+
+/** A failure report is kept as the answer that clients will get: 502 unless it names an error status of its own. */
+function failure(ctx: Context, body: Uint8Array): Report {
+  const { retryable, executed, title, status } = parseFailure({ headers: linesOf(ctx), body });
+  return {
+    kind: "failed",
+    retryable,
+    executed,
+    reason: (title ?? "reported").slice(0, 60),
+    response: {
+      status: status !== null && status >= 400 ? status : 502,
+      headers: [["Content-Type", "application/problem+json"]],
+      body: body.length === 0 ? jsonBody({ title: "The service reported a failure", status: 502 }) : body,
+    },
+  };
+}
+
+function jobIdOf(service: Service, body: Uint8Array): string | null {
+  let payload: Json;
+  try {
+    payload = JSON.parse(Buffer.from(body).toString("utf8")) as Json;
+  } catch {
+    throw new Problem("malformed-json");
+  }
+  for (const route of service.routes) {
+    const pointer = route.process?.callback.correlate?.callback;
+    const id = pointer === undefined ? null : idText(valueAt(payload, pointer));
+    if (id !== null) return id;
+  }
+  return null;
+}
+
+function largestResult(service: Service): number {
+  return Math.max(65_536, ...service.routes.map((route) => route.process?.maxResultBytes ?? 0));
+}
+
+/** `?sticky=<token>` for services that cannot send header fields; redacted in every log. */
+function queryToken(ctx: Context): string | null {
+  const token = ctx.query["sticky"];
+  return typeof token === "string" ? token : null;
+}
+
+function unauthorized(deps: ExecutionRouteDeps, service: string): Problem {
+  deps.onCallback(service, "unauthorized");
+  return new Problem("unauthorized", { headers: { "WWW-Authenticate": "Sticky-Execution" } });
+}
+
+function linesOf(ctx: Context): HeaderList {
+  return headerList(ctx.req.rawHeaders);
+}

@@ -1,0 +1,310 @@
+/**
+ * The process API: any replica answers for any process. A process's state is never the status code of its status
+ * page; only `/result` speaks with the service's own code.
+ */
+import Router from "@koa/router";
+import {
+  headerLines,
+  headerList,
+  isTerminal,
+  partitionOf,
+  processId,
+  scopeOf,
+  viewOf,
+  waitFor,
+  type HeaderList,
+  type ProcessRecord,
+  type Processes,
+  type ProcessRef,
+  type Snapshot,
+  type WaitDeps,
+} from "@sticky-proxy/core";
+import {
+  fields,
+  formatRetryAfter,
+  formatVersionTag,
+  lowerFields,
+  matchesVersionTag,
+  parseJsonObject,
+  parseProcessId,
+  Problem,
+  processApiPath,
+  processLinks,
+  readIdempotencyKey,
+  readPrefer,
+  type Json,
+} from "@sticky-proxy/protocol";
+import type { Context } from "koa";
+import {
+  acceptedReply,
+  endProblem,
+  jsonBody,
+  processFields,
+  problemFields,
+  resultReply,
+  retryIn,
+  storedResult,
+  type Reply,
+} from "../process/reply.ts";
+import { selectRange } from "../process/select-range.ts";
+import { eventStream } from "./event-stream.ts";
+
+export interface ProcessRouteDeps {
+  readonly processes: Processes;
+  readonly waiting: WaitDeps;
+  readonly secret: Buffer;
+  /** Runs a re-run that this node has begun; looked after by the executor, never rejects. */
+  readonly execute: (record: ProcessRecord) => void;
+  /** Tells the service that its work is not wanted any more; never rejects. */
+  readonly tellCancelled: (record: ProcessRecord) => void;
+  readonly isService: (name: string) => boolean;
+  /** The caller's tenant. */
+  readonly tenantOf: (ctx: Context) => string;
+  readonly readBody: (ctx: Context, maxBytes: number) => Promise<Uint8Array>;
+  readonly write: (ctx: Context, reply: Reply) => void;
+  /** Aborts when the client is gone or the node drains. */
+  readonly endOf: (ctx: Context) => AbortSignal;
+}
+
+/** The longest a poll is held, whatever the client prefers. */
+const longestHoldMs = 60_000;
+const rerunMemoryMs = 24 * 3_600_000;
+
+export function processRoutes(deps: ProcessRouteDeps): Router {
+  const { processes, waiting, write } = deps;
+  const router = new Router({ prefix: processApiPath });
+
+  function refOf(ctx: Context & { params: Record<string, string> }): ProcessRef {
+    const id = parseProcessId(ctx.params["id"] ?? "");
+    if (id === null || partitionOf(id.scope, processes.store.partitions) !== id.partition) {
+      throw new Problem("process-not-found");
+    }
+    return id;
+  }
+
+  /** Another tenant's process looks like none. */
+  function mine(ctx: Context, snapshot: Snapshot): ProcessRecord {
+    const { record } = snapshot;
+    if (record === null || record.tenant !== deps.tenantOf(ctx)) throw new Problem("process-not-found");
+    return record;
+  }
+
+  async function find(ctx: Context & { params: Record<string, string> }): Promise<ProcessRecord> {
+    const record = mine(ctx, await processes.read(refOf(ctx), { withResult: false }));
+    if (record.expired || isPast(record, processes.now())) {
+      throw new Problem("process-expired", {
+        processId: processId(record),
+        headers: problemFields(record, false),
+      });
+    }
+    return record;
+  }
+
+  router.get("/:id", async (ctx) => {
+    if (ctx.accepts("json", "text/event-stream") === "text/event-stream") {
+      const record = await find(ctx);
+      const seen = Number(ctx.get("last-event-id") || 0);
+      const stream = eventStream(waiting, record, Number.isSafeInteger(seen) ? seen : 0, deps.endOf(ctx));
+      write(ctx, {
+        status: 200,
+        headers: [
+          ["Content-Type", "text/event-stream"],
+          ["Cache-Control", "no-store"],
+          ["X-Accel-Buffering", "no"],
+        ],
+        body: stream,
+      });
+      return;
+    }
+    const known = headerLines(linesOf(ctx), "if-none-match");
+    let record = await find(ctx);
+    const { waitMs } = readPrefer(headerLines(linesOf(ctx), lowerFields.prefer));
+    if (waitMs !== null && !isTerminal(record.status)) {
+      const isNews = ({ record: now }: Snapshot): boolean =>
+        now === null ||
+        isTerminal(now.status) ||
+        (known.length > 0 && !matchesVersionTag(known, now.version));
+      const snapshot = await waitFor(waiting, record, isNews, {
+        timeoutMs: Math.min(waitMs, longestHoldMs),
+        signal: deps.endOf(ctx),
+        withResult: false,
+      });
+      record = mine(ctx, snapshot);
+    }
+    write(ctx, statusReply(record, known, waitMs));
+  });
+
+  router.get("/:id/result", async (ctx) => {
+    const { waitMs } = readPrefer(headerLines(linesOf(ctx), lowerFields.prefer));
+    const ref = refOf(ctx);
+    const first = await processes.read(ref, { withResult: true });
+    let record = mine(ctx, first);
+    let { result } = first;
+    if (waitMs !== null && !isTerminal(record.status)) {
+      const isOver = ({ record: now }: Snapshot): boolean => now === null || isTerminal(now.status);
+      const snapshot = await waitFor(waiting, ref, isOver, {
+        timeoutMs: Math.min(waitMs, longestHoldMs),
+        signal: deps.endOf(ctx),
+        withResult: true,
+      });
+      record = mine(ctx, snapshot);
+      result = snapshot.result;
+    }
+    const applied = waitMs === null ? null : { respondAsync: false, waitMs: Math.min(waitMs, longestHoldMs) };
+    if (!isTerminal(record.status)) {
+      write(ctx, acceptedReply(record, applied, false));
+      return;
+    }
+    if (isPast(record, processes.now())) {
+      throw new Problem("process-expired", {
+        processId: processId(record),
+        headers: problemFields(record, true),
+      });
+    }
+    const stored = storedResult(record, result);
+    if (stored === null) throw endProblem(record, true);
+    write(
+      ctx,
+      selectRange(ctx.method, linesOf(ctx), resultReply(record, stored, { replayed: true, applied })),
+    );
+  });
+
+  router.post("/:id/cancel", async (ctx) => {
+    const record = await find(ctx);
+    const applied = await processes.apply(record, { type: "cancelled" });
+    if (applied.kind === "gone") throw new Problem("process-not-found");
+    if (applied.kind === "refused") {
+      throw new Problem("process-terminal", {
+        processId: processId(record),
+        headers: problemFields(applied.record, false),
+      });
+    }
+    if (applied.kind === "applied") deps.tellCancelled(applied.from);
+    write(ctx, statusReply(applied.record, [], null));
+  });
+
+  router.post("/:id/rerun", async (ctx) => {
+    const record = await find(ctx);
+    const lines = linesOf(ctx);
+    const key = readIdempotencyKey(
+      headerLines(lines, lowerFields.idempotencyKey),
+      headerLines(lines, lowerFields.xIdempotencyKey),
+    );
+    const { cancelRunning } = readRerun(await deps.readBody(ctx, 4096));
+    const memory = `${processId(record)} ${key ?? ""}`;
+    if (key !== null) {
+      const earlier = await processes.store.correlated("@rerun", memory);
+      const snapshot = earlier === null ? null : await processes.read(earlier, { withResult: false });
+      if (snapshot?.record) {
+        write(ctx, acceptedReply(snapshot.record, null, true));
+        return;
+      }
+    }
+    const begun = await processes.rerun(record, { cancelRunning });
+    switch (begun.verdict) {
+      case "running":
+        throw new Problem("process-running", {
+          processId: processId(begun.record),
+          headers: {
+            ...problemFields(begun.record, false),
+            Link: `<${processLinks(processId(begun.record), "").self}>; rel="status"`,
+          },
+        });
+      case "no-request":
+        throw new Problem("forbidden", {
+          processId: processId(record),
+          detail: "The request of this process was not kept, so it cannot be sent again.",
+        });
+      case "start":
+        if (key !== null) await processes.store.correlate("@rerun", memory, begun.record, rerunMemoryMs);
+        if (begun.superseded !== null && !isTerminal(begun.superseded.status))
+          deps.tellCancelled(begun.superseded);
+        deps.execute(begun.record);
+        write(ctx, acceptedReply(begun.record, null, false));
+    }
+  });
+
+  router.delete("/:id", async (ctx) => {
+    const record = await find(ctx);
+    if (!isTerminal(record.status)) {
+      throw new Problem("process-running", {
+        processId: processId(record),
+        headers: problemFields(record, false),
+      });
+    }
+    if (!(await processes.store.purge(record))) {
+      throw new Problem("process-running", {
+        processId: processId(record),
+        detail: "The process has just changed.",
+      });
+    }
+    write(ctx, { status: 204, headers: [], body: null });
+  });
+
+  return router;
+}
+
+/** `POST /processes:lookup`: keys stay out of access logs. A path of its own, outside the router's prefix. */
+export function lookupRoute(deps: ProcessRouteDeps) {
+  return async function lookup(ctx: Context): Promise<void> {
+    const body = parseJsonObject(await deps.readBody(ctx, 4096));
+    const service = textMember(body["service"], "service");
+    const key = readIdempotencyKey([textMember(body["idempotencyKey"], "idempotencyKey")], []);
+    if (key === null || !deps.isService(service)) throw new Problem("process-not-found");
+    const tenant = deps.tenantOf(ctx);
+    const scope = scopeOf(deps.secret, { tenant, service, identity: { kind: "key", key } });
+    const partition = partitionOf(scope, deps.processes.store.partitions);
+    const { record } = await deps.processes.read({ partition, scope, epoch: null }, { withResult: false });
+    if (record === null || record.expired) throw new Problem("process-not-found");
+    deps.write(ctx, statusReply(record, [], null));
+  };
+}
+
+function statusReply(record: ProcessRecord, known: readonly string[], waitMs: number | null): Reply {
+  const headers: HeaderList = [
+    ["ETag", formatVersionTag(record.version)],
+    ["Cache-Control", "no-store"],
+    ...(isTerminal(record.status) ? [] : [[fields.retryAfter, formatRetryAfter(retryIn(record))] as const]),
+    ...(waitMs === null
+      ? []
+      : [[fields.preferenceApplied, `wait=${Math.floor(Math.min(waitMs, longestHoldMs) / 1000)}`] as const]),
+    ...processFields(record, "gateway", false),
+  ];
+  if (known.length > 0 && matchesVersionTag(known, record.version))
+    return { status: 304, headers, body: null };
+  return {
+    status: 200,
+    headers: [["Content-Type", "application/json"], ...headers],
+    body: jsonBody(viewOf(record, "")),
+  };
+}
+
+/** The sweeper may be down: what has expired is gone for clients all the same. */
+function isPast(record: ProcessRecord, now: number): boolean {
+  return record.expired || (isTerminal(record.status) && record.expireAt !== null && record.expireAt <= now);
+}
+
+function linesOf(ctx: Context): HeaderList {
+  return headerList(ctx.req.rawHeaders);
+}
+
+function readRerun(body: Uint8Array): { cancelRunning: boolean } {
+  if (body.length === 0) return { cancelRunning: false };
+  const { cancelRunning, ...rest } = parseJsonObject(body);
+  if (Object.keys(rest).length > 0 || (cancelRunning !== undefined && typeof cancelRunning !== "boolean")) {
+    throw new Problem("validation-failed", {
+      detail: "The body may have only cancelRunning, true or false.",
+    });
+  }
+  return { cancelRunning: cancelRunning ?? false };
+}
+
+function textMember(value: Json | undefined, name: string): string {
+  if (typeof value !== "string" || value === "") {
+    throw new Problem("validation-failed", {
+      detail: `/${name} must be a string.`,
+      extensions: { errors: [{ pointer: `/${name}`, message: "must be a string" }] },
+    });
+  }
+  return value;
+}
