@@ -47,7 +47,7 @@ describe("readPrefer", () => {
   it("never throws, whatever the line", () => {
     fc.assert(
       fc.property(
-        fc.array(fc.string({ unit: fc.constantFrom(...'wait=,;"\\ 1respond-async\t') })),
+        fc.array(fc.string({ unit: fc.constantFrom(...Array.from('wait=,;"\\ 1respond-async\t')) })),
         (lines) => {
           const { waitMs } = readPrefer(lines);
           expect(waitMs === null || waitMs >= 0).to.equal(true);
