@@ -1,4 +1,5 @@
 /** The configuration as people may see it: YAML's shape, secrets replaced. */
+import { stringify } from "yaml";
 import type { Config } from "./config.ts";
 
 const hidden = "[redacted]";
@@ -8,6 +9,11 @@ const urlEntry = /^(?:url|redis|lockNodes|origin)$/;
 /** Plain data fit for JSON: maps become objects, pointers their text form, every secret "[redacted]". */
 export function redactedConfig(config: Config): Record<string, unknown> {
   return redactValue("", config) as Record<string, unknown>;
+}
+
+/** The same as YAML text. */
+export function configText(config: Config): string {
+  return stringify(redactedConfig(config), { aliasDuplicateObjects: false });
 }
 
 function redactValue(name: string, value: unknown): unknown {

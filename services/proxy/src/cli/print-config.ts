@@ -1,0 +1,18 @@
+import { configText, redactedConfig } from "@sticky-proxy/runtime";
+import { exitCodes, loadOrExplain, parseFlags, type Command } from "../command.ts";
+
+export const command: Command = {
+  summary: "print the configuration with every default, secrets redacted",
+  usage: "print-config [--json] [--config FILE] [options of serve]",
+  run(args, io) {
+    const { flags } = parseFlags(args, { json: { type: "boolean" } });
+    const loaded = loadOrExplain(flags, io);
+    if (loaded === null) return Promise.resolve(exitCodes.config);
+    const { config, warnings } = loaded;
+    for (const warning of warnings) io.err(`warning: ${warning}`);
+    io.out(
+      flags.json === true ? JSON.stringify(redactedConfig(config), null, 2) : configText(config).trimEnd(),
+    );
+    return Promise.resolve(exitCodes.ok);
+  },
+};
