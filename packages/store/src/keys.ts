@@ -1,0 +1,67 @@
+/**
+ * Every Redis key of processes and of the cluster's own data. `{p17}` is the hash tag that keeps one partition on one
+ * slot, so that a script touches one node. Cache and mirror have key families of their own on the same tags.
+ *
+ *   key                       type    written by                         ends
+ *   {p}:x:<scope>             HASH    create, commit, renew, supersede   keepUntil; purge
+ *   {p}:x:<scope>:<epoch>     HASH    supersede (RENAME), commit         keepUntil; purge
+ *   {p}:b:<scope>[:<epoch>]   STRING  commit (stored response)           with its record
+ *   {p}:q:<scope>[:<epoch>]   STRING  create, supersede (request)        with its record
+ *   {p}:t                     ZSET    all but read: scope[:epoch] by wakeAt or hide time    trimmed by claims
+ *   {p}:f                     STRING  create, commit, supersede          never: fences keep rising
+ *   {p}:i:<service>:<status>  ZSET    create, commit, supersede: scope:epoch by epoch       purge, trim
+ *   {p}:d                     ZSET    commit, supersede: scope:epoch by epoch               purge, trim
+ *   {p}:e                     STREAM  every transition, notes            capped by length
+ *   {p}:w                     sharded channel  "id:version:status"
+ *   {p}:j:<digest>            STRING  correlate: a service's job id      its own TTL
+ *   {meta}:settings           HASH    openMeta                           never
+ *   {meta}:services           SET     the process store: names that have lists              never
+ *   {meta}:health:<service>   HASH    registry: probe results            TTL
+ *   {meta}:pause:<service>    STRING  registry: 429 pause                TTL
+ *   {meta}:breaker:<service>  HASH    registry: breaker advice           TTL
+ *   {meta}:replica:<id>       STRING  registry: heartbeat                TTL
+ *   {meta}:replicas           ZSET    registry: replicas by last heartbeat                  trimmed
+ *   {meta}:canary             HASH    profile: the canary's record       TTL
+ *   {lock}:<name>             STRING  redlock                            TTL
+ */
+export interface Keys {
+  /** Begins every key and channel. */
+  readonly prefix: string;
+  /** `<prefix>{p17}:`, the family of one partition. */
+  partition(partition: number): string;
+  /** epoch null: the scope's current process; else the superseded one born with that fence. */
+  process(partition: number, scope: string, epoch: number | null): string;
+  result(partition: number, scope: string, epoch: number | null): string;
+  request(partition: number, scope: string, epoch: number | null): string;
+  alarms(partition: number): string;
+  fence(partition: number): string;
+  list(partition: number, service: string, status: string): string;
+  deadLetters(partition: number): string;
+  timeline(partition: number): string;
+  changes(partition: number): string;
+  job(partition: number, digest: string): string;
+  meta(name: string): string;
+  lock(name: string): string;
+}
+
+export function createKeys(prefix: string): Keys {
+  const partition = (p: number): string => `${prefix}{p${p}}:`;
+  const inScope = (kind: string) => (p: number, scope: string, epoch: number | null) =>
+    `${partition(p)}${kind}:${scope}${epoch === null ? "" : `:${epoch}`}`;
+  return {
+    prefix,
+    partition,
+    process: inScope("x"),
+    result: inScope("b"),
+    request: inScope("q"),
+    alarms: (p) => `${partition(p)}t`,
+    fence: (p) => `${partition(p)}f`,
+    list: (p, service, status) => `${partition(p)}i:${service}:${status}`,
+    deadLetters: (p) => `${partition(p)}d`,
+    timeline: (p) => `${partition(p)}e`,
+    changes: (p) => `${partition(p)}w`,
+    job: (p, digest) => `${partition(p)}j:${digest}`,
+    meta: (name) => `${prefix}{meta}:${name}`,
+    lock: (name) => `${prefix}{lock}:${name}`,
+  };
+}

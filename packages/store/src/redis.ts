@@ -1,0 +1,206 @@
+/**
+ * Connections to Redis, with the settings that keep a write from running twice behind our back.
+ * Three of them: `writes` (claims and commits), `reads` (pipelines by itself), `subscriber`.
+ *
+ * Why these settings: by default the client re-sends what was in flight when a connection broke, so one call could
+ * run twice; here an unanswered command fails, and the caller decides with what the record says.
+ */
+import { once } from "node:events";
+import { Cluster, type ClusterOptions, Redis, type RedisOptions } from "ioredis";
+
+/** Where Redis is: exactly one of the three. */
+export interface RedisTarget {
+  /** redis://, rediss://, unix:///path or /path; a database number may end a TCP URL. */
+  readonly url?: string;
+  readonly sentinels?: {
+    /** Name of the master group. */
+    readonly name: string;
+    /** "host:port" each. */
+    readonly nodes: readonly string[];
+    readonly username?: string;
+    readonly password?: string;
+    readonly sentinelPassword?: string;
+    readonly tls?: boolean;
+  };
+  readonly cluster?: {
+    /** "host:port" each; any of them tells the rest. */
+    readonly nodes: readonly string[];
+    readonly username?: string;
+    readonly password?: string;
+    readonly tls?: boolean;
+  };
+}
+
+export type Connection = Redis | Cluster;
+export type ConnectionName = "writes" | "reads" | "subscriber";
+
+export interface RedisConnections {
+  readonly writes: Connection;
+  readonly reads: Connection;
+  readonly subscriber: Connection;
+  readonly isCluster: boolean;
+  readonly commandTimeoutMs: number;
+  /** true when all three are ready; false after `timeoutMs`. */
+  ready(timeoutMs: number): Promise<boolean>;
+  close(): Promise<void>;
+}
+
+export interface ConnectOptions {
+  /** Default 1000: after it a command's fate is unknown. */
+  readonly commandTimeoutMs?: number;
+  /** Told about every connection error; reconnecting goes on by itself. */
+  readonly onError?: (name: ConnectionName, error: Error) => void;
+}
+
+/** Opens the connections in the background; Redis may be away. @throws TypeError when the target names not one place. */
+export function connectRedis(target: RedisTarget, options: ConnectOptions = {}): RedisConnections {
+  const commandTimeoutMs = options.commandTimeoutMs ?? 1000;
+  const open = (name: ConnectionName): Connection => {
+    const connection = openConnection(target, name, commandTimeoutMs);
+    connection.on("error", (error: Error) => options.onError?.(name, error));
+    connection.connect().catch(() => {}); // reported by the event; the client tries again
+    return connection;
+  };
+  const connections = { writes: open("writes"), reads: open("reads"), subscriber: open("subscriber") };
+  const all = Object.values(connections);
+  return {
+    ...connections,
+    isCluster: target.cluster !== undefined,
+    commandTimeoutMs,
+    async ready(timeoutMs) {
+      const waits = await Promise.all(all.map((connection) => untilReady(connection, timeoutMs)));
+      return waits.every(Boolean);
+    },
+    async close() {
+      await Promise.all(all.map(closeConnection));
+    },
+  };
+}
+
+/** true as soon as the connection takes commands, false when it did not within `timeoutMs`. */
+export async function untilReady(connection: Connection, timeoutMs: number): Promise<boolean> {
+  if (connection.status === "ready") return true;
+  const limit = AbortSignal.timeout(timeoutMs);
+  const ready = new Promise<boolean>((resolve) => {
+    connection.once("ready", onReady);
+    limit.addEventListener("abort", onLimit, { once: true });
+    function onReady(): void {
+      limit.removeEventListener("abort", onLimit);
+      resolve(true);
+    }
+    function onLimit(): void {
+      connection.off("ready", onReady);
+      resolve(false);
+    }
+  });
+  return ready;
+}
+
+/** One connection of its own, for WAIT, locks or a blocking read; the caller ends it with `closeConnection`. */
+export function openConnection(
+  target: RedisTarget,
+  name: ConnectionName,
+  commandTimeoutMs: number,
+): Connection {
+  const common = connectionOptions(commandTimeoutMs);
+  const places = [target.url, target.sentinels, target.cluster].filter((place) => place !== undefined);
+  if (places.length !== 1) throw new TypeError("redis: name exactly one of url, sentinels, cluster");
+  if (target.cluster !== undefined) {
+    const { nodes, username, password, tls } = target.cluster;
+    const cluster: ClusterOptions = {
+      retryDelayOnFailover: 0, // anything else re-sends after a lost connection
+      enableOfflineQueue: false,
+      clusterRetryStrategy: reconnectDelay,
+      shardedSubscribers: name === "subscriber",
+      enableAutoPipelining: name === "reads",
+      lazyConnect: true,
+      redisOptions: {
+        ...withoutKeys(common, ["retryStrategy", "enableOfflineQueue"]),
+        ...credentials(username, password, tls),
+      },
+    };
+    return new Cluster(nodes.map(hostAndPort), cluster);
+  }
+  const single: RedisOptions = { ...common, enableAutoPipelining: name === "reads" };
+  if (target.sentinels !== undefined) {
+    const { name: group, nodes, username, password, sentinelPassword, tls } = target.sentinels;
+    return new Redis({
+      ...single,
+      ...credentials(username, password, tls),
+      ...(sentinelPassword === undefined ? {} : { sentinelPassword }),
+      name: group,
+      sentinels: nodes.map(hostAndPort),
+      failoverDetector: true,
+    });
+  }
+  return new Redis(target.url!.replace(/^unix:\/\//, ""), single);
+}
+
+/** Says goodbye when the server answers, else just leaves. */
+export async function closeConnection(connection: Connection): Promise<void> {
+  if (connection.status === "end") return;
+  const ended = once(connection, "end");
+  if (connection.status === "ready") {
+    try {
+      await connection.quit();
+    } catch {
+      connection.disconnect();
+    }
+  } else {
+    connection.disconnect();
+  }
+  if ((connection.status as string) !== "end") await ended;
+}
+
+/** Drops the socket at once, so that no reply under way is read; the client connects again by itself. */
+export function destroyConnection(connection: Connection): void {
+  const nodes = connection instanceof Cluster ? connection.nodes("all") : [connection];
+  for (const node of nodes) node.stream?.destroy();
+}
+
+/** The settings shared by every connection; times in ms. */
+export function connectionOptions(commandTimeoutMs: number): RedisOptions {
+  return {
+    autoResendUnfulfilledCommands: false,
+    commandTimeout: commandTimeoutMs,
+    maxRetriesPerRequest: 0,
+    enableOfflineQueue: false,
+    enableReadyCheck: true,
+    connectTimeout: 500,
+    keepAlive: 10_000,
+    retryStrategy: reconnectDelay,
+    reconnectOnError: (error) => error.message.startsWith("READONLY"), // true: reconnect; 2 would send it again
+    lazyConnect: true,
+    disableClientInfo: true,
+  };
+}
+
+/** ms before the nth attempt; jitter keeps replicas from returning in step. */
+function reconnectDelay(attempt: number): number {
+  return Math.min(50 * attempt, 250) + Math.random() * 50;
+}
+
+function credentials(
+  username: string | undefined,
+  password: string | undefined,
+  tls: boolean | undefined,
+): RedisOptions {
+  return {
+    ...(username === undefined ? {} : { username }),
+    ...(password === undefined ? {} : { password }),
+    ...(tls === true ? { tls: {} } : {}),
+  };
+}
+
+function hostAndPort(node: string): { host: string; port: number } {
+  const at = node.lastIndexOf(":");
+  const port = Number(node.slice(at + 1));
+  if (at < 1 || !Number.isInteger(port)) throw new TypeError(`redis: "${node}" is not host:port`);
+  return { host: node.slice(0, at).replace(/^\[|\]$/g, ""), port };
+}
+
+function withoutKeys<T extends object, K extends keyof T>(value: T, keys: readonly K[]): Omit<T, K> {
+  const copy = { ...value };
+  for (const key of keys) delete copy[key];
+  return copy;
+}

@@ -1,0 +1,110 @@
+import { expect } from "chai";
+import { describeWithRedis, startRedis, type TestRedis } from "@sticky-proxy/testkit";
+import {
+  connectRedis,
+  createKeys,
+  destroyConnection,
+  MetaMismatch,
+  openMeta,
+  verifyMeta,
+} from "@sticky-proxy/store";
+
+describeWithRedis("connections and the cluster's own settings", () => {
+  let server: TestRedis;
+  before(async () => {
+    server = await startRedis();
+  });
+  after(() => server.stop());
+
+  it("connects, answers, and closes", async () => {
+    const redis = connectRedis({ url: server.url });
+    expect(await redis.ready(2000)).to.equal(true);
+    expect(await redis.writes.ping()).to.equal("PONG");
+    await redis.close();
+    expect(redis.writes.status).to.equal("end");
+  });
+
+  it("an unanswered command fails within its time limit and is not sent again", async () => {
+    const redis = connectRedis({ url: server.url }, { commandTimeoutMs: 200, onError: () => {} });
+    await redis.ready(2000);
+    server.pause();
+    const write = await redis.writes.incr("once").catch((error: Error) => error);
+    const read = await redis.reads.get("once").catch((error: Error) => error);
+    server.resume();
+    expect(write).to.be.instanceOf(Error);
+    expect(read).to.be.instanceOf(Error);
+    await redis.ready(2000);
+    expect(await redis.writes.get("once")).to.equal("1");
+    await redis.close();
+  });
+
+  it("a command in flight when the connection breaks is not sent again after reconnecting", async () => {
+    const redis = connectRedis({ url: server.url }, { onError: () => {} });
+    await redis.ready(2000);
+    const admin = connectRedis({ url: server.url });
+    await admin.ready(2000);
+    const running = redis.writes.eval(
+      "redis.call('INCR', KEYS[1]) local t = redis.call('TIME') repeat local n = redis.call('TIME') until (n[1]-t[1])*1e6+n[2]-t[2] > 200000 return 1",
+      1,
+      "slow",
+    );
+    const outcome = running.then(
+      () => "answered",
+      () => "failed",
+    );
+    destroyConnection(redis.writes);
+    expect(await outcome).to.equal("failed");
+    expect(await redis.ready(3000)).to.equal(true);
+    expect(Number(await admin.writes.get("slow"))).to.be.at.most(1);
+    await redis.close();
+    await admin.close();
+  });
+
+  it("fails closed while Redis is away and comes back by itself", async () => {
+    const redis = connectRedis({ url: server.url }, { onError: () => {} });
+    await redis.ready(2000);
+    await server.kill("SIGKILL");
+    const refused = await redis.writes.ping().catch((error: Error) => error);
+    expect(refused).to.be.instanceOf(Error);
+    await server.restart();
+    expect(await redis.ready(5000)).to.equal(true);
+    expect(await redis.writes.ping()).to.equal("PONG");
+    await redis.close();
+  });
+
+  it("the first node writes partition count and secret, later ones take them", async () => {
+    const redis = connectRedis({ url: server.url });
+    await redis.ready(2000);
+    const keys = createKeys("meta1:");
+    const first = await openMeta(redis.writes, keys, { partitions: 16 });
+    const second = await openMeta(redis.writes, keys, { partitions: null });
+    expect(second).to.deep.equal(first);
+    expect(first.secret).to.have.length(32);
+    await redis.close();
+  });
+
+  it("another partition count or schema is refused, and the message says what to do", async () => {
+    const redis = connectRedis({ url: server.url });
+    await redis.ready(2000);
+    const keys = createKeys("meta2:");
+    await openMeta(redis.writes, keys, { partitions: 16 });
+    const other = await openMeta(redis.writes, keys, { partitions: 32 }).catch((error: Error) => error);
+    expect(other).to.be.instanceOf(MetaMismatch);
+    expect((other as Error).message).to.contain("16 partitions are stored, 32 are configured");
+    await redis.writes.hset(keys.meta("settings"), "schema", "99");
+    const newer = await openMeta(redis.writes, keys, { partitions: 16 }).catch((error: Error) => error);
+    expect(newer).to.be.instanceOf(MetaMismatch);
+    await redis.close();
+  });
+
+  it("after a loss of data a running node puts its own secret back", async () => {
+    const redis = connectRedis({ url: server.url });
+    await redis.ready(2000);
+    const keys = createKeys("meta3:");
+    const meta = await openMeta(redis.writes, keys, { partitions: 8 });
+    await redis.writes.del(keys.meta("settings"));
+    await verifyMeta(redis.writes, keys, meta);
+    expect(await openMeta(redis.writes, keys, { partitions: null })).to.deep.equal(meta);
+    await redis.close();
+  });
+});
