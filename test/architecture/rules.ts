@@ -1,0 +1,291 @@
+// The walls of the architecture. A rule looks at all sources and names what breaks it; architecture.test.ts shows that
+// each one can turn red.
+import path from "node:path";
+import type { Manifest, Source } from "./sources.ts";
+
+/** What each member may import from the workspace. Arrows point to the pure. */
+const arrows = new Map<string, readonly string[]>([
+  ["protocol", []],
+  ["core", ["protocol"]],
+  ["store", ["core", "protocol"]],
+  ["upstream", ["core", "protocol"]],
+  ["runtime", ["core", "protocol"]],
+  ["client", ["protocol"]],
+  ["testkit", ["core", "protocol"]],
+  // `serve` runs proxy, sweeper and admin in one process for one-machine use.
+  ["proxy", ["core", "protocol", "runtime", "store", "upstream", "sweeper", "admin"]],
+  ["sweeper", ["core", "protocol", "runtime", "store", "upstream"]],
+  ["admin", ["core", "protocol", "runtime", "store"]],
+  ["demo", ["protocol"]],
+]);
+
+/** Packages that tests beside the sources may use although production code may not. */
+const testOnly = ["testkit"];
+
+/** Files with a timer of their own. Everything periodic is runtime/loop.ts's; these end one request's wait. */
+const timerExceptions = new Map([
+  ["packages/runtime/src/loop.ts", "the only timers of the services"],
+  ["packages/upstream/src/execute.ts", "the deadline of one request"],
+  ["services/proxy/src/write-reply.ts", "how long one slow client may take to read its answer"],
+  ["packages/store/src/cache-guard.ts", "how long one look-up in the cache's Redis may take"],
+  ["packages/upstream/src/bulkhead.ts", "one request's longest wait in its instance's queue"],
+]);
+
+/** Longer files, each for a reason. */
+const lengthExceptions = new Map([
+  ["packages/core/src/process/state-machine.ts", "the whole state machine is one file by design"],
+]);
+const maxLines = 400;
+
+const workspace = "@sticky-proxy/";
+
+export interface World {
+  readonly sources: readonly Source[];
+  readonly manifests: ReadonlyMap<string, Manifest>;
+}
+
+export interface Rule {
+  readonly name: string;
+  /** What breaks the rule, a sentence each. */
+  readonly broken: (world: World) => string[];
+}
+
+export const rules: readonly Rule[] = [
+  { name: "packages and services import along the arrows only", broken: againstTheArrows },
+  { name: "a package is entered by its one door", broken: deepImports },
+  { name: "a package's one door is src/index.ts", broken: otherDoors },
+  { name: "what is imported stands in the importer's own manifest", broken: undeclared },
+  { name: "no circle of imports", broken: circles },
+  {
+    name: "in services only main.ts and the command line know store and upstream",
+    broken: concreteOutsideMain,
+  },
+  { name: "only store/locks.ts knows redlock", broken: redlockOutsideLocks },
+  { name: "only store knows ioredis", broken: ioredisOutsideStore },
+  { name: "only upstream knows undici and got", broken: httpClientsOutsideUpstream },
+  { name: "timers live in runtime/loop.ts, but for listed waits of one request", broken: timers },
+  { name: "core decides without clock, chance, environment or I/O", broken: impureCore },
+  { name: "protocol does no I/O", broken: impureProtocol },
+  { name: "the environment is read by runtime/config only", broken: environment },
+  { name: "no file is named after a drawer", broken: drawers },
+  { name: `a source stays below ${maxLines} lines`, broken: tooLong },
+];
+
+const production = ({ sources }: World) => sources.filter((source) => !source.isTest);
+
+/** Demo and testkit are no part of a running gateway. */
+const running = (world: World) =>
+  production(world).filter(({ member }) => member !== "demo" && member !== "testkit" && member !== "client");
+
+function workspaceImports(source: Source): string[] {
+  return source.imports
+    .filter(({ specifier }) => specifier.startsWith(workspace))
+    .map(({ specifier }) => specifier.slice(workspace.length).split("/")[0] ?? "");
+}
+
+function againstTheArrows({ sources }: World): string[] {
+  return sources.flatMap((source) => {
+    if (source.member === null) return [];
+    const allowed = arrows.get(source.member);
+    if (!allowed) return [`${source.file}: ${source.member} has no place among the arrows`];
+    return workspaceImports(source)
+      .filter((name) => !allowed.includes(name) && !(source.isTest && testOnly.includes(name)))
+      .map((name) => `${source.file} imports ${name}`);
+  });
+}
+
+function deepImports({ sources, manifests }: World): string[] {
+  const isDoor = (specifier: string): boolean => {
+    const [, name = "", ...below] = specifier.split("/");
+    const { exports } = manifests.get(name) ?? {};
+    return below.length === 0 || Object.hasOwn(Object(exports) as object, `./${below.join("/")}`);
+  };
+  return sources.flatMap((source) =>
+    source.imports
+      .filter(({ specifier }) => {
+        if (specifier.startsWith(workspace)) return !isDoor(specifier);
+        if (!specifier.startsWith(".")) return false;
+        const target = path.posix.join(path.posix.dirname(source.file), specifier);
+        const home = source.member === null ? "test/" : source.file.split("/").slice(0, 2).join("/") + "/";
+        return !target.startsWith(home);
+      })
+      .map(({ specifier }) => `${source.file} imports ${specifier}`),
+  );
+}
+
+/** The client is published: it has a door for each of its audiences. */
+function otherDoors({ manifests }: World): string[] {
+  return [...manifests]
+    .filter(([name]) => name !== "client")
+    .filter(([, { exports }]) => exports !== "./src/index.ts")
+    .map(([name, { exports }]) => `${name} exports ${JSON.stringify(exports)}`);
+}
+
+/**
+ * Node looks upwards, and the workspace's root has every package: without this an undeclared import would resolve.
+ * Tests may use the root's tools.
+ */
+function undeclared({ sources, manifests }: World): string[] {
+  return sources.flatMap((source) => {
+    const manifest = source.member === null ? undefined : manifests.get(source.member);
+    if (!manifest || source.isTest) return [];
+    return source.imports
+      .filter(({ specifier }) => !/^(\.|node:)/.test(specifier))
+      .map(({ specifier, isType }) => ({ name: packageOf(specifier), isType }))
+      .filter(({ name, isType }) => {
+        if (manifest.dependencies?.[name] !== undefined) return false;
+        return !(isType && manifest.devDependencies?.[name] !== undefined);
+      })
+      .map(({ name }) => `${source.file} imports ${name}`);
+  });
+}
+
+function packageOf(specifier: string): string {
+  const parts = specifier.split("/");
+  return parts.slice(0, specifier.startsWith("@") ? 2 : 1).join("/");
+}
+
+function circles({ sources }: World): string[] {
+  const next = new Map(
+    sources.map((source) => [
+      source.file,
+      source.imports
+        .filter(({ specifier, isType, isDynamic }) => specifier.startsWith(".") && !isType && !isDynamic)
+        .map(({ specifier }) => path.posix.join(path.posix.dirname(source.file), specifier)),
+    ]),
+  );
+  const done = new Set<string>();
+  const found: string[] = [];
+  const visit = (file: string, way: readonly string[]): void => {
+    if (way.includes(file)) {
+      found.push([...way.slice(way.indexOf(file)), file].join(" -> "));
+      return;
+    }
+    if (done.has(file)) return;
+    for (const target of next.get(file) ?? []) visit(target, [...way, file]);
+    done.add(file);
+  };
+  for (const file of next.keys()) visit(file, []);
+  return found;
+}
+
+/** main.ts and the command line: where everything is wired. */
+function isEntry(file: string): boolean {
+  return /^services\/[^/]+\/src\/(main\.ts|cli\.ts|cli\/.*)$/.test(file);
+}
+
+/** A type may be named anywhere: it is how a file says which collaborators it wants to be handed. */
+function concreteOutsideMain(world: World): string[] {
+  return production(world)
+    .filter(
+      ({ kind, file }) =>
+        kind === "service" && !/^services\/[^/]+\/src\/(main\.ts|cli\.ts|cli\/.*)$/.test(file),
+    )
+    .flatMap(({ file, imports }) =>
+      imports
+        .filter(({ specifier, isType }) => !isType && /^@sticky-proxy\/(store|upstream)$/.test(specifier))
+        .map(({ specifier }) => `${file} imports ${specifier}`),
+    );
+}
+
+function importersOf(sources: readonly Source[], names: readonly string[]): string[] {
+  return sources.flatMap(({ file, imports }) =>
+    imports
+      .filter(({ specifier }) => names.some((name) => specifier === name || specifier.startsWith(`${name}/`)))
+      .map(({ specifier }) => `${file} imports ${specifier}`),
+  );
+}
+
+function redlockOutsideLocks(world: World): string[] {
+  const others = world.sources.filter(
+    ({ file }) => !/^packages\/store\/src\/(locks|redlock\.d)\.ts$/.test(file),
+  );
+  return importersOf(others, ["redlock"]);
+}
+
+function ioredisOutsideStore(world: World): string[] {
+  return importersOf(
+    production(world).filter(({ member }) => member !== "store"),
+    ["ioredis"],
+  );
+}
+
+function httpClientsOutsideUpstream(world: World): string[] {
+  return importersOf(
+    production(world).filter(({ member }) => member !== "upstream" && member !== "testkit"),
+    ["undici", "got"],
+  );
+}
+
+function timers(world: World): string[] {
+  const pattern = /\b(?:setTimeout|setInterval)\(|"(?:node:)?timers(?:\/promises)?"/;
+  const withTimer = running(world).filter(({ code }) => pattern.test(code));
+  return [
+    ...withTimer.filter(({ file }) => !timerExceptions.has(file)).map(({ file }) => `${file} has a timer`),
+    ...unneeded(timerExceptions, withTimer),
+  ];
+}
+
+/** An exception whose reason is gone would hide the next violation. */
+function unneeded(exceptions: ReadonlyMap<string, string>, used: readonly Source[]): string[] {
+  return [...exceptions.keys()]
+    .filter((file) => !used.some((source) => source.file === file))
+    .map((file) => `${file} needs no exception any more`);
+}
+
+function impureCore(world: World): string[] {
+  return impure(
+    world,
+    "core",
+    /\bDate\.now\(|\bnew Date\(\)|\bMath\.random\b|\bperformance\.now\b|\bprocess\.|\bfetch\(/,
+  );
+}
+
+function impureProtocol(world: World): string[] {
+  return impure(world, "protocol", /\bprocess\.env\b|\bfetch\(/);
+}
+
+function impure(world: World, member: string, forbidden: RegExp): string[] {
+  return production(world)
+    .filter((source) => source.member === member)
+    .flatMap(({ file, code, imports }) => [
+      ...[forbidden.exec(code)?.[0]]
+        .filter((word) => word !== undefined)
+        .map((word) => `${file} uses ${word}`),
+      ...imports
+        .filter(({ specifier }) => specifier.startsWith("node:") && specifier !== "node:crypto")
+        .map(({ specifier }) => `${file} imports ${specifier}`),
+    ]);
+}
+
+/** An entry hands the environment to the configuration as a whole; reading a variable there counts as reading. */
+function environment(world: World): string[] {
+  return production(world)
+    .filter(
+      ({ member, file }) => member !== "testkit" && !/^packages\/runtime\/src\/config(\/|\.ts$)/.test(file),
+    )
+    .filter(({ file, code }) =>
+      isEntry(file) ? /\bprocess\.env\s*[.[?]|=\s*process\.env\b/.test(code) : /\bprocess\.env\b/.test(code),
+    )
+    .map(({ file }) => `${file} reads process.env`);
+}
+
+function drawers({ sources }: World): string[] {
+  return sources
+    .filter(({ file }) =>
+      file
+        .split("/")
+        .some((part) => /^(utils?|commons?|helpers?|types|constants?|misc|lib)(\.|$)/.test(part)),
+    )
+    .map(({ file }) => file);
+}
+
+function tooLong(world: World): string[] {
+  const long = production(world).filter(({ lines }) => lines > maxLines);
+  return [
+    ...long
+      .filter(({ file }) => !lengthExceptions.has(file))
+      .map(({ file, lines }) => `${file} has ${lines} lines`),
+    ...unneeded(lengthExceptions, long),
+  ];
+}
