@@ -6,6 +6,7 @@ export * from "./process/retry.ts";
 export * from "./process/state-machine.ts";
 export * from "./process/duty.ts";
 export * from "./process/processes.ts";
+export * from "./process/rules.ts";
 export * from "./process/watchdog.ts";
 export * from "./process/waiting.ts";
 export * from "./process/memory-store.ts";

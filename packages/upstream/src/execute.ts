@@ -12,7 +12,7 @@ import {
   resultId,
   storedHeaders,
   StoreUnavailable,
-  valueAt,
+  pointerValue,
   type Changes,
   type HeaderLine,
   type HeaderList,
@@ -51,7 +51,7 @@ export interface ExecutorDeps {
   readonly watchdog: Watchdog;
   readonly node: string;
   /** Base of callback URLs, without a slash at its end. */
-  readonly publicUrl: string;
+  readonly publicUrl: () => string;
   /** The execution token of one attempt. */
   readonly tokenOf: (id: string, attempt: number) => string;
   readonly intents: DispatchIntents | null;
@@ -194,7 +194,7 @@ export function createExecutor(deps: ExecutorDeps): Executor {
         ? null
         : setTimeout(() => deadline.abort(), Math.max(0, Math.min(untilDeadline, 2 ** 31 - 1)));
     try {
-      const callbackUrl = executionUrl(id, "complete", publicUrl);
+      const callbackUrl = executionUrl(id, "complete", publicUrl());
       const injected = injectCallback(
         rules.policy.callback.inject,
         request,
@@ -283,7 +283,7 @@ export function createExecutor(deps: ExecutorDeps): Executor {
     const { callback } = execution.rules.policy;
     const pointer: Pointer | null = callback.correlate?.response ?? callback.accept?.jobId?.response ?? null;
     if (pointer === null) return null;
-    const jobId = idText(valueAt(parseJson(response.body), pointer));
+    const jobId = idText(pointerValue(parseJson(response.body), pointer));
     if (jobId !== null && callback.correlate !== null) {
       const keepMs = execution.rules.policy.deadlineMs ?? 24 * 3_600_000;
       await processes.store.correlate(

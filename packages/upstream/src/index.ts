@@ -4,3 +4,4 @@ export * from "./collect-body.ts";
 export { allUnknown } from "./traffic.ts";
 export type { HealthView } from "./traffic.ts";
 export * from "./execute.ts";
+export * from "./worker.ts";

@@ -47,7 +47,7 @@ export function storedHeaders(headers: HeaderList, names: readonly string[]): He
 }
 
 /** The value at a pointer in parsed JSON; undefined: nothing there. Own properties only. */
-export function valueAt(value: unknown, pointer: Pointer): unknown {
+export function pointerValue(value: unknown, pointer: Pointer): unknown {
   let at = value;
   for (const token of pointer) {
     if (Array.isArray(at)) at = /^(0|[1-9]\d*)$/.test(token) ? at[Number(token)] : undefined;

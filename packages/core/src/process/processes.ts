@@ -28,7 +28,7 @@ export interface ProcessesDeps {
   readonly store: ProcessStore;
   /** This node's name, unique among live nodes; the owner of what it dispatches. */
   readonly node: string;
-  readonly rulesOf: (record: Pick<ProcessRecord, "service" | "route">) => Rules;
+  readonly rulesOf: (record: Pick<ProcessRecord, "service" | "route" | "identity">) => Rules;
   /** In [0, 1). */
   readonly chance: () => number;
   readonly newId: () => string;

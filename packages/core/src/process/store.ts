@@ -84,6 +84,8 @@ export type CommitAnswer =
   | { readonly kind: "not-due"; readonly now: number; readonly record: ProcessRecord };
 
 export interface Lease {
+  /** For metrics and logs. */
+  readonly service: string;
   readonly partition: number;
   readonly scope: string;
   readonly epoch: number;

@@ -60,9 +60,9 @@ export function createWatchdog({ store, monotonic, onLost, onFailure }: Watchdog
     },
     track(record, abort) {
       if (record.owner === null) throw new Error("only an owned process can be tracked");
-      const { partition, scope, epoch, owner, leaseMs } = record;
+      const { service, partition, scope, epoch, owner, leaseMs } = record;
       const entry: Entry = {
-        lease: { partition, scope, epoch, owner, leaseMs },
+        lease: { service, partition, scope, epoch, owner, leaseMs },
         abort,
         renewedAt: monotonic(),
       };

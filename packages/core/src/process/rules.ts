@@ -1,0 +1,84 @@
+/** Which rules a process lives by: its route's, found by the names in its record. Pure. */
+import type { ProcessPolicy, Route, Service } from "../registry/service.ts";
+import type { Rules } from "./processes.ts";
+import type { ProcessRecord } from "./record.ts";
+
+export interface FoundRoute {
+  readonly service: Service;
+  readonly route: Route;
+  readonly rules: Rules;
+}
+
+export interface RuleBook {
+  /** null: the service or route is not configured any more. */
+  find(record: Pick<ProcessRecord, "service" | "route" | "identity">): FoundRoute | null;
+  /** Never null: a process whose route is gone ends by careful defaults (kept for a day, never sent again). */
+  rulesOf(record: Pick<ProcessRecord, "service" | "route" | "identity">): Rules;
+  /** The rules of a route for a new process; a mirrored route without a process policy gets {@link unkeyedPolicy}. */
+  rulesFor(service: Service, route: Route): Rules | null;
+}
+
+/** @param services the current snapshot of the registry, asked each time */
+export function createRuleBook(services: () => readonly Service[]): RuleBook {
+  function rulesFor(service: Service, route: Route): Rules | null {
+    const policy = route.process ?? (route.mirror?.mode === "dual-write" ? unkeyedPolicy : null);
+    return policy === null ? null : { policy, retries: route.retries, honoursKey: service.honoursKey };
+  }
+  function find(record: Pick<ProcessRecord, "service" | "route" | "identity">): FoundRoute | null {
+    const service = services().find(({ name }) => name === record.service);
+    const route = service?.routes.find(({ name }) => name === record.route);
+    if (service === undefined || route === undefined) return null;
+    const rules = rulesFor(service, route);
+    if (rules === null) return null;
+    // A request with a key on a route without keys lives by the key's rules (and the other way round).
+    const isSame = rules.policy.identity === record.identity;
+    return {
+      service,
+      route,
+      rules: isSame ? rules : { ...rules, policy: { ...rules.policy, identity: record.identity } },
+    };
+  }
+  return {
+    find,
+    rulesFor,
+    rulesOf: (record) =>
+      find(record)?.rules ?? {
+        policy: {
+          ...unkeyedPolicy,
+          identity: record.identity,
+          onUnknown: { cut: "fail", timeout: "fail", lost: "fail" },
+        },
+        retries: { attempts: 1, minMs: 1000, maxMs: 1000 },
+        honoursKey: false,
+      },
+  };
+}
+
+/** Identity `none`: held like plain proxying, never replayed; exists only so that its execution is recorded. */
+export const unkeyedPolicy: ProcessPolicy = {
+  identity: "none",
+  key: "ignored",
+  waitMs: 60_000,
+  onWaitEnd: "timeout",
+  completion: "response",
+  onDuplicate: "join",
+  allowOnDuplicate: [],
+  force: false,
+  leaseMs: 30_000,
+  deadlineMs: null,
+  heartbeatTimeoutMs: null,
+  resultTtlMs: 60_000,
+  tombstoneMs: 60_000,
+  maxResultBytes: 1_048_576,
+  onUnknown: { cut: "release", timeout: "release", lost: "release" },
+  restartCancelled: true,
+  keepServerErrors: false,
+  notExecutedStatuses: [],
+  fingerprintHeaders: [],
+  storedHeaders: [],
+  callback: { inject: { query: null, json: null, header: null }, accept: null, correlate: null },
+  pollLocation: null,
+  cancelHook: null,
+  probe: null,
+  keepRequest: false,
+};

@@ -1,0 +1,81 @@
+/** What proxy and sweeper alike need to own processes: begin and apply, a watchdog, an executor. Wiring, no decisions. */
+import { randomBytes, randomInt } from "node:crypto";
+import {
+  createProcesses,
+  createRuleBook,
+  createWatchdog,
+  type Changes,
+  type Lease,
+  type ProcessRecord,
+  type Processes,
+  type ProcessStore,
+  type RuleBook,
+  type Service,
+  type Watchdog,
+} from "@sticky-proxy/core";
+import { executionToken } from "@sticky-proxy/protocol";
+import { createExecutor, type DispatchIntents, type Executor, type Pacing } from "./execute.ts";
+import type { Forwarder } from "./forward.ts";
+
+export interface WorkerDeps {
+  readonly store: ProcessStore;
+  readonly changes: Changes;
+  readonly forwarder: Forwarder;
+  readonly node: string;
+  readonly services: () => readonly Service[];
+  readonly publicUrl: () => string;
+  readonly secret: Buffer;
+  readonly intents: DispatchIntents | null;
+  readonly pacing: Pacing;
+  readonly confirm: (() => Promise<void>) | null;
+  readonly monotonic: () => number;
+  readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
+  readonly onTransition: (from: ProcessRecord | null, to: ProcessRecord, event: string) => void;
+  readonly onLeaseLost: (lease: Lease) => void;
+  readonly onFailure: (what: string, error: unknown) => void;
+}
+
+export interface Worker {
+  readonly processes: Processes;
+  readonly watchdog: Watchdog;
+  readonly executor: Executor;
+  readonly rules: RuleBook;
+  readonly newId: () => string;
+}
+
+export function createWorker(deps: WorkerDeps): Worker {
+  const { store, changes, forwarder, node, monotonic, sleep, onFailure } = deps;
+  const newId = (): string => randomBytes(12).toString("base64url");
+  const rules = createRuleBook(deps.services);
+  const processes = createProcesses({
+    store,
+    node,
+    rulesOf: (record) => rules.rulesOf(record),
+    chance: () => randomInt(2 ** 32) / 2 ** 32,
+    newId,
+    monotonic,
+    onTransition: deps.onTransition,
+    confirm: deps.confirm,
+  });
+  const watchdog = createWatchdog({
+    store,
+    monotonic,
+    onLost: deps.onLeaseLost,
+    onFailure: (error) => onFailure("renew", error),
+  });
+  const executor = createExecutor({
+    processes,
+    changes,
+    forwarder,
+    watchdog,
+    node,
+    publicUrl: deps.publicUrl,
+    tokenOf: (id, attempt) => executionToken(deps.secret, id, attempt),
+    intents: deps.intents,
+    pacing: deps.pacing,
+    monotonic,
+    sleep,
+    onFailure,
+  });
+  return { processes, watchdog, executor, rules, newId };
+}
