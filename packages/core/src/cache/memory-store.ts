@@ -148,6 +148,10 @@ export class MemoryCacheStore implements CacheStore {
     const alive = state.entries.filter((entry) => entry.until > now);
     if (replaces !== null && !alive.some((entry) => isSame(entry.metadata, replaces)))
       return Promise.resolve("gone");
+    const chunks = metadata.bodyId === null ? 0 : Math.ceil(metadata.bodyBytes / chunkBytes);
+    for (let n = 0; n < chunks; n++) {
+      if (!this.#chunks.has(`${key}:${metadata.bodyId}:${n}`)) return Promise.resolve("gone");
+    }
     const others = alive.filter((entry) => {
       const isReplaced = replaces !== null && isSame(entry.metadata, replaces);
       return entry.metadata.variant !== metadata.variant && !isReplaced;
@@ -193,10 +197,10 @@ export class MemoryCacheStore implements CacheStore {
     const now = this.#now();
     const marker = this.#markers.get(key);
     const notStored = marker !== undefined && marker.until > now ? marker.reason : null;
-    if (state === undefined && notStored === null) return null;
     const variants = (state?.entries ?? [])
       .filter(({ until, metadata }) => until > now && this.#hardOf(key, metadata) <= metadata.generation)
       .map(({ metadata }) => ({ metadata, softPurgedAt: this.#softPurgedAt(key, metadata) }));
+    if (variants.length === 0 && notStored === null) return null;
     return { now, variants, hits: state?.hits ?? 0, notStored };
   }
 

@@ -1,0 +1,284 @@
+/**
+ * The shared cache in Redis. Metadata last (C1), generations against purged and late responses (C2), bodies under
+ * ids of their own (C3); see the port in core. A hit costs one round trip for the metadata and, unless this node
+ * still has the body, one per 256 KiB of it.
+ */
+import { randomBytes } from "node:crypto";
+import {
+  type CacheStore,
+  CacheUnavailable,
+  type CommitOptions,
+  type Committed,
+  maxFetchMs,
+  maxRetainMs,
+  type KeyView,
+  type Lookup,
+  type PurgeReport,
+  type SelectVariant,
+  type StoredMetadata,
+} from "@sticky-proxy/core";
+import { chunkKeys, graceMs, openBody } from "./cache-body.ts";
+import { createCacheGuard, guardDefaults } from "./cache-guard.ts";
+import { createCacheHousekeeping } from "./cache-housekeeping.ts";
+import { createCacheKeys } from "./cache-keys.ts";
+import { createFlightNotices } from "./cache-notices.ts";
+import {
+  cacheScripts,
+  type IndexLine,
+  namesOf,
+  packMetadata,
+  readDropped,
+  readIndex,
+  unpackMetadata,
+} from "./cache-scripts.ts";
+import { LruBytes } from "./cache-lru.ts";
+import type { RedisConnections } from "./redis.ts";
+import { replyNumber, replyText, runScript } from "./scripts.ts";
+
+export interface RedisCacheOptions {
+  readonly keyPrefix: string;
+  /** Fixed for the life of the data. */
+  readonly partitions: number;
+  /** Bytes of bodies kept in this process; 0: none. */
+  readonly nearBodyBytes?: number;
+  /** Bytes of bodies in Redis, all partitions together; null: left to Redis's own eviction policy. */
+  readonly maxCacheBytes?: number | null;
+  readonly silenceMs?: number;
+  readonly firstSilenceMs?: number;
+  readonly monotonic?: () => number;
+}
+
+/** Generations outlive everything they may have to reject. */
+const keepMs = 2 * maxRetainMs;
+const maxSelectors = 20_000;
+/** Bodies larger than this are not kept in the process. */
+const nearBodyLimit = 1024 * 1024;
+
+export function createRedisCacheStore(connections: RedisConnections, options: RedisCacheOptions): CacheStore {
+  const { reads, writes, subscriber } = connections;
+  const keys = createCacheKeys(options.keyPrefix, options.partitions);
+  const monotonic = options.monotonic ?? (() => performance.now());
+  const guard = createCacheGuard({
+    ...guardDefaults,
+    ...(options.silenceMs === undefined ? {} : { silenceMs: options.silenceMs }),
+    ...(options.firstSilenceMs === undefined ? {} : { firstSilenceMs: options.firstSilenceMs }),
+    monotonic,
+  });
+  const notices = createFlightNotices(subscriber, keys);
+  const housekeeping = createCacheHousekeeping({
+    connection: writes,
+    keys,
+    monotonic,
+    maxCacheBytes: options.maxCacheBytes ?? null,
+    drop: (key) => drop(key, false),
+  });
+  const nearBodies = new LruBytes<Buffer>(options.nearBodyBytes ?? 32 * 1024 * 1024, (chunk) => chunk.length);
+  /** How the newest response of a key selects: the guess that makes one round trip enough. */
+  const guesses = new LruBytes<readonly string[]>(1_000_000, (names) => 64 + names.join().length);
+
+  const call = (): string => randomBytes(6).toString("base64url");
+
+  async function read(key: string, variant: string) {
+    const reply = await guard.run(() =>
+      runScript(reads, cacheScripts.lookup, {
+        keys: {
+          entry: keys.entry(key),
+          generations: keys.generations(keys.partitionOf(key)),
+          marker: keys.marker(key),
+        },
+        args: { key, call: call(), variant },
+      }),
+    );
+    const packed = replyText(reply[2]);
+    const metadata = packed === null ? null : unpackMetadata(packed);
+    const generation = metadata?.generation ?? 0;
+    const soft = replyNumber(reply[4]);
+    // C2. A generation younger than any we know of means that the family was lost: then nothing of it is believed.
+    const isRejected = replyNumber(reply[3]) > generation || replyNumber(reply[5]) < generation;
+    return {
+      now: replyNumber(reply[0]),
+      index: readIndex(reply[1]),
+      metadata: isRejected ? null : metadata,
+      softPurgedAt: soft > generation ? Math.floor(soft / 1000) : null,
+      unshareable: replyText(reply[6]),
+      revision: replyNumber(reply[7]),
+    };
+  }
+
+  async function lookup(key: string, select: SelectVariant): Promise<Lookup> {
+    const guess = select(guesses.get(key) ?? []);
+    let found = await read(key, guess);
+    const alive = (line: IndexLine): boolean => line.u > found.now;
+    const newest = found.index.find(alive);
+    const varyNames = newest === undefined ? [] : namesOf(newest);
+    if (newest !== undefined) guesses.set(key, varyNames);
+    const selected = found.index.find((line) => alive(line) && select(namesOf(line)) === line.i);
+    if (selected !== undefined && selected.i !== guess) found = await read(key, selected.i);
+    const stored = selected === undefined ? null : found.metadata;
+    return {
+      now: found.now,
+      stored,
+      softPurgedAt: stored === null ? null : found.softPurgedAt,
+      otherVariants: selected === undefined && newest !== undefined,
+      unshareable: found.unshareable,
+      revision: found.revision,
+      varyNames,
+    };
+  }
+
+  async function commit({ lease, metadata, replaces, maxVariants }: CommitOptions): Promise<Committed> {
+    const { key, flight, token } = lease;
+    if (await housekeeping.isFull()) return "store-full";
+    const partition = keys.partitionOf(key);
+    const reply = await guard.run(() =>
+      runScript(writes, cacheScripts.commit, {
+        keys: {
+          entry: keys.entry(key),
+          generations: keys.generations(partition),
+          lease: keys.lease(key, flight),
+          marker: keys.marker(key),
+          uses: keys.uses(partition),
+          sizes: keys.sizes(partition),
+        },
+        moreKeys: chunkKeys(keys, key, metadata.bodyId, metadata.bodyBytes),
+        args: {
+          key,
+          call: call(),
+          token: token ?? "",
+          generation: metadata.generation,
+          variant: metadata.variant,
+          metadata: packMetadata(metadata),
+          selectors: metadata.selectors.join("\n"),
+          names: metadata.varyNames.join(","),
+          bodyId: metadata.bodyId ?? "",
+          bytes: metadata.bodyBytes,
+          retainMs: metadata.retainMs,
+          maxVariants,
+          replacedVariant: replaces?.variant ?? "",
+          replacedBody: replaces === null ? "-" : (replaces.bodyId ?? ""),
+          url: metadata.url,
+        },
+      }),
+    );
+    const word = replyText(reply[0]) as Committed;
+    if (word === "stored") {
+      guesses.set(key, metadata.varyNames);
+      await retire(key, readDropped(reply.slice(1)));
+      await housekeeping.afterCommit(partition);
+    }
+    return word;
+  }
+
+  /** Bodies that nothing names any more stay for the readers under way, then vanish. */
+  async function retire(key: string, bodies: readonly { bodyId: string; bytes: number }[]): Promise<void> {
+    const names = bodies.flatMap(({ bodyId, bytes }) =>
+      chunkKeys(keys, key, bodyId === "" ? null : bodyId, bytes),
+    );
+    // Best effort: every chunk has a TTL of its own.
+    await Promise.allSettled(names.map((name) => writes.pexpire(name, graceMs)));
+  }
+
+  async function drop(key: string, soft: boolean): Promise<void> {
+    const partition = keys.partitionOf(key);
+    const reply = await guard.run(() =>
+      runScript(writes, cacheScripts.drop, {
+        keys: {
+          entry: keys.entry(key),
+          generations: keys.generations(partition),
+          uses: keys.uses(partition),
+          sizes: keys.sizes(partition),
+          hits: keys.hits(partition),
+        },
+        args: { key, call: call(), mode: soft ? "soft" : "hard", rememberMs: maxFetchMs, keepMs },
+      }),
+    );
+    await retire(key, readDropped(reply.slice(1)));
+  }
+
+  async function purge(selector: string, soft: boolean): Promise<PurgeReport> {
+    const field = `${soft ? "s" : "h"}:${selector}`;
+    const partitions = Array.from({ length: keys.partitions }, (_, partition) => partition);
+    // Not guarded: who purges wants to know, and a slow acknowledgement is better than none.
+    const results = await Promise.allSettled(
+      partitions.map((partition) =>
+        runScript(writes, cacheScripts.purge, {
+          keys: { generations: keys.generations(partition) },
+          args: { call: call(), field, maxSelectors, keepMs },
+        }),
+      ),
+    );
+    const missing = partitions.filter((partition) => results[partition]?.status === "rejected");
+    return { partitions: partitions.length, missing };
+  }
+
+  async function readChunk(key: string, bodyId: string, n: number): Promise<Buffer | null> {
+    const name = keys.chunk(key, bodyId, n);
+    const near = nearBodies.get(name);
+    if (near !== undefined) return near;
+    const chunk = await guard.run(() => reads.getBuffer(name));
+    if (chunk !== null && n < nearBodyLimit / chunk.length) nearBodies.set(name, chunk);
+    return chunk;
+  }
+
+  async function inspect(key: string): Promise<KeyView | null> {
+    const { index, now, unshareable } = await read(key, "");
+    const variants: { metadata: StoredMetadata; softPurgedAt: number | null }[] = [];
+    for (const line of index) {
+      const { metadata, softPurgedAt } = await read(key, line.i);
+      if (metadata !== null && line.u > now) variants.push({ metadata, softPurgedAt });
+    }
+    if (variants.length === 0 && unshareable === null) return null;
+    const hits = await guard.run(() => reads.zscore(keys.hits(keys.partitionOf(key)), key));
+    return { now, variants, hits: Number(hits ?? 0), notStored: unshareable };
+  }
+
+  return {
+    lookup,
+    commit,
+    drop,
+    purge,
+    readChunk,
+    inspect,
+    openBody: (key) => openBody(writes, keys, guard, key),
+    recordHits: (hits) => guard.run(() => housekeeping.recordHits(hits)),
+    top: (count) => housekeeping.top(count),
+    totalBytes: () => housekeeping.totalBytes(),
+    async begin({ key, flight, token }, leaseMs) {
+      const reply = await guard.run(() =>
+        runScript(writes, cacheScripts.begin, {
+          keys: {
+            lease: keys.lease(key, flight),
+            generations: keys.generations(keys.partitionOf(key)),
+            entry: keys.entry(key),
+          },
+          args: { key, token: token ?? call(), leaseMs: token === null ? 0 : (leaseMs ?? 0), keepMs },
+        }),
+      );
+      return {
+        granted: replyText(reply[0]) === "granted",
+        now: replyNumber(reply[1]),
+        generation: replyNumber(reply[2]),
+        revision: replyNumber(reply[3]),
+      };
+    },
+    async finish({ key, flight, token }, notice) {
+      if (token === null) return;
+      await guard.run(() =>
+        runScript(writes, cacheScripts.finish, {
+          keys: { lease: keys.lease(key, flight), notices: keys.notices(keys.partitionOf(key)) },
+          args: { key, token, message: `${key}:${flight} ${notice}` },
+        }),
+      );
+    },
+    async watch(key, flight) {
+      try {
+        return await notices.watch(key, flight);
+      } catch (error) {
+        throw new CacheUnavailable("notices cannot be received", { cause: error });
+      }
+    },
+    async markUnshareable(key, reason, ms) {
+      await guard.run(() => writes.set(keys.marker(key), reason, "PX", ms));
+    },
+  };
+}

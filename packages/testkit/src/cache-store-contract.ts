@@ -1,0 +1,313 @@
+/** What every store of the shared cache must do. Run by the memory store and by Redis, alone and over several connections. */
+import {
+  type CacheStore,
+  chunkBytes,
+  type CommitOptions,
+  type FetchLease,
+  type HeaderList,
+  readBody,
+  type StoredMetadata,
+  variantOf,
+} from "@sticky-proxy/core";
+import { expect } from "chai";
+
+/** `stores`: two views of one empty store, as two replicas have them. */
+export type OpenCacheStores = () => Promise<{
+  stores: readonly [CacheStore, CacheStore];
+  close: () => Promise<void>;
+}>;
+
+let serial = 0;
+const freshKey = (): string => `key-${process.pid}-${++serial}`;
+const plain: HeaderList = [];
+const by = (request: HeaderList) => (names: readonly string[]) => variantOf(request, names);
+const leaseOf = (key: string, token: string | null = null): FetchLease => ({ key, flight: "f", token });
+
+function metadata(changes: Partial<StoredMetadata> = {}): StoredMetadata {
+  return {
+    url: "http://h/x",
+    status: 200,
+    headers: [
+      ["ETag", '"é"'],
+      ["Cache-Control", "max-age=60"],
+    ],
+    bodyId: null,
+    bodyBytes: 0,
+    varyNames: [],
+    variant: "",
+    selectors: ["a", "v:s", "t:red"],
+    generation: 0,
+    responseAt: 0,
+    initialAgeMs: 0,
+    lifetimeMs: 60_000,
+    lifetimeFrom: "max-age",
+    dateAt: 0,
+    noCache: false,
+    neverStale: false,
+    staleWhileRevalidateMs: null,
+    staleIfErrorMs: null,
+    sharedWithAuthorization: false,
+    retainMs: 60_000,
+    ...changes,
+  };
+}
+
+export function cacheStoreContract(name: string, open: OpenCacheStores): void {
+  describe(`${name} is a cache store`, () => {
+    let a: CacheStore;
+    let b: CacheStore;
+    let close: () => Promise<void>;
+    before(async () => {
+      ({
+        stores: [a, b],
+        close,
+      } = await open());
+    });
+    after(() => close());
+
+    async function store(
+      key: string,
+      changes: Partial<StoredMetadata> = {},
+      more: Partial<CommitOptions> = {},
+    ) {
+      const { generation, now } = await a.begin(leaseOf(key), null);
+      const kept = metadata({ generation, responseAt: now, ...changes });
+      const word = await a.commit({
+        lease: leaseOf(key),
+        metadata: kept,
+        replaces: null,
+        maxVariants: 3,
+        ...more,
+      });
+      return { word, kept };
+    }
+    const found = async (key: string, request: HeaderList = plain) =>
+      (await b.lookup(key, by(request))).stored;
+    async function write(key: string, bytes: Uint8Array): Promise<string> {
+      const writer = a.openBody(key);
+      await writer.append(bytes);
+      await writer.end();
+      return writer.bodyId;
+    }
+    async function read(key: string, bodyId: string, first: number, last: number): Promise<Buffer> {
+      const parts: Buffer[] = [];
+      for await (const part of readBody(b, key, bodyId, first, last)) parts.push(part);
+      return Buffer.concat(parts);
+    }
+
+    it("knows nothing of a key that was never stored", async () => {
+      const lookup = await a.lookup(freshKey(), by(plain));
+      expect(lookup).to.deep.include({ stored: null, otherVariants: false, unshareable: null, revision: 0 });
+      expect(lookup.now).to.be.closeTo(Date.now(), 60_000);
+    });
+
+    it("what one replica stores the other finds, unchanged", async () => {
+      const key = freshKey();
+      const { word, kept } = await store(key);
+      expect(word).to.equal("stored");
+      expect(await found(key)).to.deep.equal(kept);
+      expect((await b.lookup(key, by(plain))).revision).to.be.above(0);
+    });
+
+    it("C1: a body is not visible before its commit, and is the same bytes after it", async () => {
+      const key = freshKey();
+      const body = Buffer.alloc(2 * chunkBytes + 77);
+      for (let i = 0; i < body.length; i++) body[i] = (i * 7 + (i >> 8)) & 0xff;
+      const writer = a.openBody(key);
+      for (let at = 0; at < body.length; at += 100_003) await writer.append(body.subarray(at, at + 100_003));
+      await writer.end();
+      expect(await found(key)).to.equal(null);
+      await store(key, { bodyId: writer.bodyId, bodyBytes: body.length });
+      expect(await found(key)).to.include({ bodyId: writer.bodyId, bodyBytes: body.length });
+      expect((await read(key, writer.bodyId, 0, body.length - 1)).equals(body)).to.equal(true);
+      const part = await read(key, writer.bodyId, chunkBytes - 3, chunkBytes + 4);
+      expect(part.equals(body.subarray(chunkBytes - 3, chunkBytes + 5))).to.equal(true);
+    });
+
+    it("C1: a response whose body is not there is not stored", async () => {
+      const key = freshKey();
+      expect((await store(key, { bodyId: "never-written", bodyBytes: 10 })).word).to.equal("gone");
+      expect(await found(key)).to.equal(null);
+    });
+
+    it("an abandoned body is gone", async () => {
+      const key = freshKey();
+      const writer = a.openBody(key);
+      await writer.append(Buffer.alloc(chunkBytes));
+      expect(writer.writtenChunks).to.equal(1);
+      await writer.abandon();
+      expect(await b.readChunk(key, writer.bodyId, 0)).to.equal(null);
+    });
+
+    it("variants stand side by side, the newest that matches wins, others are a vary-miss", async () => {
+      const key = freshKey();
+      const en: HeaderList = [["Accept-Language", "en"]];
+      const de: HeaderList = [["Accept-Language", "de"]];
+      const names = ["accept-language"];
+      await store(key, { varyNames: names, variant: variantOf(en, names), status: 201 });
+      expect(await b.lookup(key, by(de))).to.deep.include({ stored: null, otherVariants: true });
+      await store(key, { varyNames: names, variant: variantOf(de, names), status: 202 });
+      expect((await found(key, en))?.status).to.equal(201);
+      expect((await found(key, de))?.status).to.equal(202);
+      expect((await b.lookup(key, by(plain))).varyNames).to.deep.equal(names);
+      await store(key, { status: 203 });
+      expect((await found(key, en))?.status).to.equal(203);
+    });
+
+    it("more variants than allowed are refused, replacing one is not", async () => {
+      const key = freshKey();
+      for (const variant of ["1", "2", "3"])
+        expect((await store(key, { varyNames: ["x"], variant })).word).to.equal("stored");
+      expect((await store(key, { varyNames: ["x"], variant: "4" })).word).to.equal("too-many-variants");
+      expect((await store(key, { varyNames: ["x"], variant: "2" })).word).to.equal("stored");
+    });
+
+    it("freshening rewrites metadata only, and moves the variant when its names change", async () => {
+      const key = freshKey();
+      const bodyId = await write(key, Buffer.from("hello"));
+      const { kept } = await store(key, { bodyId, bodyBytes: 5 });
+      const fresher = {
+        ...kept,
+        lifetimeMs: 120_000,
+        varyNames: ["x"],
+        variant: variantOf([["x", "1"]], ["x"]),
+      };
+      const lease = leaseOf(key);
+      expect(await a.commit({ lease, metadata: fresher, replaces: kept, maxVariants: 3 })).to.equal("stored");
+      expect(await found(key)).to.equal(null);
+      expect((await found(key, [["x", "1"]]))?.lifetimeMs).to.equal(120_000);
+      expect((await read(key, bodyId, 0, 4)).toString()).to.equal("hello");
+    });
+
+    it("what was replaced meanwhile cannot be freshened", async () => {
+      const key = freshKey();
+      const { kept } = await store(key, { bodyId: await write(key, Buffer.from("one")), bodyBytes: 3 });
+      await store(key, { bodyId: await write(key, Buffer.from("two")), bodyBytes: 3, status: 203 });
+      const word = await a.commit({ lease: leaseOf(key), metadata: kept, replaces: kept, maxVariants: 3 });
+      expect(word).to.equal("gone");
+      expect((await found(key))?.status).to.equal(203);
+    });
+
+    describe("fetch leases", () => {
+      it("one of two gets it, the other after its end", async () => {
+        const key = freshKey();
+        expect((await a.begin(leaseOf(key, "one"), 60_000)).granted).to.equal(true);
+        expect((await b.begin(leaseOf(key, "two"), 60_000)).granted).to.equal(false);
+        await a.finish(leaseOf(key, "one"), "failed");
+        expect((await b.begin(leaseOf(key, "two"), 60_000)).granted).to.equal(true);
+      });
+      it("a holder that lost it cannot commit, nor free its successor's", async () => {
+        const key = freshKey();
+        const first = await a.begin(leaseOf(key, "one"), 60_000);
+        await a.finish(leaseOf(key, "one"), "failed");
+        await b.begin(leaseOf(key, "two"), 60_000);
+        const kept = metadata({ generation: first.generation });
+        const word = await a.commit({
+          lease: leaseOf(key, "one"),
+          metadata: kept,
+          replaces: null,
+          maxVariants: 3,
+        });
+        expect(word).to.equal("lease-lost");
+        await a.finish(leaseOf(key, "one"), "stored");
+        expect((await a.begin(leaseOf(key, "three"), 60_000)).granted).to.equal(false);
+      });
+      it("who waits elsewhere is told how it ended", async () => {
+        const key = freshKey();
+        await a.begin(leaseOf(key, "one"), 60_000);
+        const watch = await b.watch(key, "f");
+        await a.finish(leaseOf(key, "one"), "not-storable");
+        expect(await watch.notice).to.equal("not-storable");
+        watch.close();
+      });
+      it("beginning tells that something was stored meanwhile", async () => {
+        const key = freshKey();
+        const before = await b.lookup(key, by(plain));
+        await store(key);
+        expect((await b.begin(leaseOf(key), null)).revision).to.not.equal(before.revision);
+      });
+    });
+
+    describe("purges", () => {
+      it("a hard one takes what carries the selector, and nothing else", async () => {
+        const [red, blue] = [freshKey(), freshKey()];
+        const selector = `t:${red}`;
+        await store(red, { selectors: ["a", selector] });
+        await store(blue, { selectors: ["a"] });
+        expect((await a.purge(selector, false)).missing).to.deep.equal([]);
+        expect(await found(red)).to.equal(null);
+        expect(await found(blue)).to.not.equal(null);
+        await store(red, { selectors: ["a", selector] });
+        expect(await found(red)).to.not.equal(null);
+      });
+      it("a soft one makes it stale from now", async () => {
+        const key = freshKey();
+        await store(key, { selectors: [`t:${key}`] });
+        await a.purge(`t:${key}`, true);
+        const lookup = await b.lookup(key, by(plain));
+        expect(lookup.stored).to.not.equal(null);
+        expect(lookup.softPurgedAt).to.be.closeTo(lookup.now, 5000);
+      });
+      it("a soft one never softens a hard one", async () => {
+        const key = freshKey();
+        await store(key, { selectors: [`t:${key}`] });
+        await a.purge(`t:${key}`, false);
+        await a.purge(`t:${key}`, true);
+        expect(await found(key)).to.equal(null);
+      });
+      it("C2: beats the store of a fetch that began before it", async () => {
+        const key = freshKey();
+        const { generation } = await a.begin(leaseOf(key), null);
+        await b.purge(`t:${key}`, false);
+        expect((await store(key, { generation, selectors: [`t:${key}`] })).word).to.equal("purged");
+        expect(await found(key)).to.equal(null);
+      });
+      it("C2: a dropped key beats it too, hard and soft", async () => {
+        const hard = freshKey();
+        const soft = freshKey();
+        const begun = [await a.begin(leaseOf(hard), null), await a.begin(leaseOf(soft), null)];
+        await b.drop(hard, false);
+        await b.drop(soft, true);
+        expect((await store(hard, { generation: begun[0]?.generation ?? 0 })).word).to.equal("purged");
+        await store(soft, { generation: begun[1]?.generation ?? 0 });
+        expect((await a.lookup(soft, by(plain))).softPurgedAt).to.not.equal(null);
+      });
+      it("dropping a key takes all its variants, and it can be stored again", async () => {
+        const key = freshKey();
+        await store(key, { varyNames: ["x"], variant: "1" });
+        await store(key, { varyNames: ["x"], variant: "2" });
+        await b.drop(key, false);
+        expect(await a.lookup(key, by(plain))).to.deep.include({ stored: null, otherVariants: false });
+        expect(await a.inspect(key)).to.equal(null);
+        expect((await store(key)).word).to.equal("stored");
+      });
+    });
+
+    it("a hit-for-miss marker lasts until something is stored", async () => {
+      const key = freshKey();
+      await a.markUnshareable(key, "no-store", 60_000);
+      expect((await b.lookup(key, by(plain))).unshareable).to.equal("no-store");
+      expect((await b.inspect(key))?.notStored).to.equal("no-store");
+      await store(key);
+      expect((await b.lookup(key, by(plain))).unshareable).to.equal(null);
+    });
+
+    it("look-up tells variants, hits and bytes", async () => {
+      const key = freshKey();
+      const before = await a.totalBytes();
+      await store(key, {
+        bodyId: await write(key, Buffer.alloc(1000)),
+        bodyBytes: 1000,
+        url: "http://h/top",
+      });
+      await a.recordHits(new Map([[key, 1_000_000]]));
+      const view = await b.inspect(key);
+      expect(view?.hits).to.equal(1_000_000);
+      expect(view?.variants.map(({ metadata: { bodyBytes } }) => bodyBytes)).to.deep.equal([1000]);
+      expect((await b.top(1))[0]).to.deep.equal({ key, url: "http://h/top", hits: 1_000_000, bytes: 1000 });
+      expect((await a.totalBytes()) - before).to.equal(1000);
+      await a.drop(key, false);
+      expect(await a.totalBytes()).to.equal(before);
+    });
+  });
+}
