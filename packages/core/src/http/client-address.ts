@@ -1,0 +1,46 @@
+/** Whose request is it: the right-most hop that we do not trust (GATEWAY "Forwarded"). */
+import { headerJoined } from "./message.ts";
+import type { HeaderList } from "./message.ts";
+
+export type ClientAddress =
+  | {
+      readonly ok: true;
+      readonly address: string;
+      /** The socket's address, IPv4 spelled as IPv4. */
+      readonly peer: string;
+      readonly trustedPeer: boolean;
+    }
+  | { readonly ok: false; readonly reason: string };
+
+const maxHops = 20;
+const addressShape = /^(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3}|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*)$/;
+
+/**
+ * `peer` is the socket's address, `isTrusted` says which addresses are our own proxies.
+ * The walk stops at the first entry that is not an address: what stands left of it proves nothing.
+ */
+export function clientAddress(
+  peer: string,
+  headers: HeaderList,
+  isTrusted: (address: string) => boolean,
+): ClientAddress {
+  const near = unmapped(peer);
+  if (!isTrusted(near)) return { ok: true, address: near, peer: near, trustedPeer: false };
+  const joined = headerJoined(headers, "x-forwarded-for");
+  if (joined === null) return { ok: true, address: near, peer: near, trustedPeer: true };
+  const hops = joined.split(",");
+  if (hops.length > maxHops) return { ok: false, reason: "X-Forwarded-For names more than 20 hops" };
+  let address = near;
+  for (let i = hops.length - 1; i >= 0; i -= 1) {
+    const hop = unmapped(hops[i]!.trim());
+    if (!addressShape.test(hop)) break;
+    address = hop;
+    if (!isTrusted(hop)) break;
+  }
+  return { ok: true, address, peer: near, trustedPeer: true };
+}
+
+/** IPv4 addresses that a dual-stack socket shows as "::ffff:a.b.c.d". */
+function unmapped(address: string): string {
+  return address.startsWith("::ffff:") && address.includes(".") ? address.slice(7) : address;
+}

@@ -1,0 +1,293 @@
+/**
+ * What becomes of each header field on its way through the gateway, both directions, as one table of names.
+ * Fields not named here are end-to-end: order, spelling and repeats stay as they came (RFC 9110 5.3, 7.6.1).
+ * `raw` lists are Node's flat [name, value, name, value …].
+ */
+import type { HeaderLine, HeaderList } from "./message.ts";
+
+/** RFC 9110 7.6.1 and the fields that never were end-to-end; Connection adds to them per message. */
+const hopByHop: ReadonlySet<string> = new Set([
+  "connection",
+  "keep-alive",
+  "proxy-connection",
+  "te",
+  "trailer",
+  "transfer-encoding",
+  "upgrade",
+  "http2-settings",
+  "proxy-authenticate",
+  "proxy-authorization",
+  "proxy-authentication-info",
+]);
+
+/** A Connection field cannot make these hop-by-hop: a client must not strip what later hops decide by. */
+const keptAgainstConnection: ReadonlySet<string> = new Set([
+  "host",
+  "content-length",
+  "content-type",
+  "authorization",
+  "cookie",
+  "set-cookie",
+  "forwarded",
+  "via",
+  "cdn-loop",
+  "idempotency-key",
+  "x-idempotency-key",
+  "cache-control",
+  "date",
+  "x-request-id",
+  "traceparent",
+  "tracestate",
+]);
+
+/** Where a request came from: from an untrusted peer these are its own words, and are dropped. */
+const provenance: ReadonlySet<string> = new Set([
+  "forwarded",
+  "x-real-ip",
+  "x-client-ip",
+  "x-cluster-client-ip",
+  "true-client-ip",
+  "cf-connecting-ip",
+]);
+
+/** Fields that make a service act on another method, path or host than the one the gateway decided about. */
+const overrides: ReadonlySet<string> = new Set([
+  "x-http-method-override",
+  "x-http-method",
+  "x-method-override",
+  "x-original-url",
+  "x-original-host",
+  "x-rewrite-url",
+  // The CGI variable HTTP_PROXY.
+  "proxy",
+]);
+
+/** Written anew by the gateway, so never copied. */
+const rewrittenInRequest: ReadonlySet<string> = new Set([
+  "host",
+  "expect",
+  "content-length",
+  "x-request-id",
+  "traceparent",
+  "tracestate",
+  // A loop marker of another gateway counts only from peers that the mirror trusts; it sets the field itself.
+  "x-dual-write-executed",
+]);
+
+/** RFC 9110 5.3: a list makes no sense for these, so two lines are two different requests. */
+const singleValued: ReadonlySet<string> = new Set([
+  "host",
+  "authorization",
+  "proxy-authorization",
+  "content-type",
+  "content-length",
+  "content-range",
+  "content-location",
+  "date",
+  "from",
+  "if-modified-since",
+  "if-range",
+  "if-unmodified-since",
+  "max-forwards",
+  "origin",
+  "range",
+  "referer",
+  "user-agent",
+  "sec-websocket-key",
+  "sec-websocket-version",
+]);
+
+/** Trailer fields that are passed on: none that frames, routes, authenticates or steers caches (RFC 9110 6.5.1). */
+const passedTrailers: ReadonlySet<string> = new Set([
+  "content-digest",
+  "repr-digest",
+  "digest",
+  "content-md5",
+  "server-timing",
+  "grpc-status",
+  "grpc-message",
+  "x-checksum",
+]);
+
+const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+// field-content of RFC 9110 5.5 as latin1 text.
+const fieldValue = /^[\t\x20-\x7e\x80-\xff]*$/;
+
+export interface RequestRules {
+  /** HTTP version that the request came with; it goes into Via. */
+  readonly httpVersion: "1.0" | "1.1";
+  /** Our name in Via (RFC 9110 7.6.3). */
+  readonly pseudonym: string;
+  /** Our name in CDN-Loop (RFC 8586). */
+  readonly loopId: string;
+  /** The peer is a proxy of ours: what it says about the client is kept and continued. */
+  readonly trustedPeer: boolean;
+  /** Address of the peer, null: unknown (then nothing is said about it). */
+  readonly peer: string | null;
+  readonly protocol: "http" | "https";
+  /** The host that the request was for. */
+  readonly host: string;
+}
+
+/** The request's lines as the next hop gets them. Host, framing, ids and `set` fields are the caller's. */
+export function requestHeaders(headers: HeaderList, rules: RequestRules): HeaderLine[] {
+  const named = connectionOptions(headers);
+  const out: HeaderLine[] = [];
+  const forwardedFor: string[] = [];
+  const elements: string[] = [];
+  let forwardedProto: string | null = null;
+  let forwardedHost: string | null = null;
+  let loop = "";
+  for (const line of headers) {
+    const name = line[0].toLowerCase();
+    if (hopByHop.has(name) || rewrittenInRequest.has(name) || overrides.has(name)) continue;
+    if (named !== null && named.has(name)) continue;
+    if (isOurs(name) || (name.includes("_") && isSpoof(name.replaceAll("_", "-")))) continue;
+    if (name === "cdn-loop") {
+      loop = loop === "" ? line[1] : `${loop}, ${line[1]}`;
+      continue;
+    }
+    if (isProvenance(name)) {
+      if (!rules.trustedPeer) continue;
+      if (name === "x-forwarded-for") {
+        forwardedFor.push(line[1]);
+        continue;
+      }
+      if (name === "forwarded") {
+        elements.push(line[1]);
+        continue;
+      }
+      if (name === "x-forwarded-proto") forwardedProto = line[1];
+      if (name === "x-forwarded-host") forwardedHost = line[1];
+    }
+    out.push(line);
+  }
+  if (rules.peer !== null) {
+    forwardedFor.push(rules.peer);
+    elements.push(forwardedElement(rules.peer, rules.protocol, rules.host));
+  }
+  if (forwardedFor.length > 0) out.push(["X-Forwarded-For", forwardedFor.join(", ")]);
+  if (forwardedProto === null) out.push(["X-Forwarded-Proto", rules.protocol]);
+  if (forwardedHost === null && rules.host !== "") out.push(["X-Forwarded-Host", rules.host]);
+  if (elements.length > 0) out.push(["Forwarded", elements.join(", ")]);
+  out.push(["Via", `${rules.httpVersion} ${rules.pseudonym}`]);
+  out.push(["CDN-Loop", loop === "" ? rules.loopId : `${loop}, ${rules.loopId}`]);
+  return out;
+}
+
+/** The response's lines as the client gets them, and what the service told the gateway itself. */
+export interface PassedResponse {
+  readonly headers: HeaderLine[];
+  /** Lower-case names; the last line of a name wins. */
+  readonly sticky: ReadonlyMap<string, string>;
+}
+
+const noSticky: ReadonlyMap<string, string> = new Map();
+
+/** `status` decides what framing fields may stand (RFC 9110 8.6: none on 1xx and 204). */
+export function responseHeaders(headers: HeaderList, status: number, pseudonym: string): PassedResponse {
+  const named = connectionOptions(headers);
+  const out: HeaderLine[] = [];
+  let sticky: Map<string, string> | null = null;
+  for (const line of headers) {
+    const name = line[0].toLowerCase();
+    if (hopByHop.has(name)) continue;
+    if (named !== null && named.has(name)) continue;
+    if (isOurs(name)) {
+      if (name.startsWith("sticky-")) (sticky ??= new Map()).set(name, line[1]);
+      continue;
+    }
+    if (name === "content-length" && (status === 204 || status === 205 || status < 200)) continue;
+    out.push(line);
+  }
+  if (status === 205) out.push(["Content-Length", "0"]);
+  out.push(["Via", `1.1 ${pseudonym}`]);
+  return { headers: out, sticky: sticky ?? noSticky };
+}
+
+/** Trailer lines that go on to a client that said `TE: trailers`. */
+export function responseTrailers(trailers: HeaderList): HeaderLine[] {
+  return trailers.filter(([name]) => passedTrailers.has(name.toLowerCase()));
+}
+
+/** Name of the first field that stands on two lines though it has one value; null: none does. */
+export function repeatedSingleField(headers: HeaderList): string | null {
+  let seen: Set<string> | null = null;
+  for (const [received] of headers) {
+    const name = received.toLowerCase();
+    if (!singleValued.has(name)) continue;
+    seen ??= new Set();
+    if (seen.has(name)) return name;
+    seen.add(name);
+  }
+  return null;
+}
+
+/** What is wrong with a response's head (RFC 9110 5.1, 5.5, 15); null: nothing. Keeps what we cannot write out of stores too. */
+export function responseFault(status: number, headers: HeaderList): string | null {
+  if (!Number.isInteger(status) || status < 100 || status > 599)
+    return "its status is not between 100 and 599";
+  for (const [name, value] of headers) {
+    if (!token.test(name)) return "a field name is not a token";
+    if (!fieldValue.test(value)) return "a field value holds a control character";
+  }
+  return null;
+}
+
+/** How often `loopId` stands in CDN-Loop: how often this request passed us (RFC 8586 2). */
+export function loopCount(headers: HeaderList, loopId: string): number {
+  let count = 0;
+  for (const [name, value] of headers) {
+    if (name.length !== 8 || name.toLowerCase() !== "cdn-loop") continue;
+    for (const part of value.split(",")) {
+      const id = part.split(";", 1)[0]!.trim();
+      if (id.toLowerCase() === loopId.toLowerCase()) count += 1;
+    }
+  }
+  return count;
+}
+
+/** Lower-case names that Connection makes hop-by-hop in this message; null: none (the usual case). */
+export function connectionOptions(headers: HeaderList): Set<string> | null {
+  let named: Set<string> | null = null;
+  for (const [name, value] of headers) {
+    if (name.length !== 10 || name.toLowerCase() !== "connection") continue;
+    for (const part of value.split(",")) {
+      const option = part.trim().toLowerCase();
+      if (option === "" || option === "close" || option === "keep-alive") continue;
+      if (keptAgainstConnection.has(option) || option.startsWith("x-forwarded-") || isOurs(option)) continue;
+      (named ??= new Set()).add(option);
+    }
+  }
+  return named;
+}
+
+function isOurs(name: string): boolean {
+  return name.startsWith("sticky-") || name === "idempotent-replayed" || name === "idempotency-expires";
+}
+
+function isProvenance(name: string): boolean {
+  return provenance.has(name) || name.startsWith("x-forwarded-");
+}
+
+/** Services that read headers from CGI-like variables cannot tell X_Forwarded_For from X-Forwarded-For. */
+function isSpoof(dashed: string): boolean {
+  return (
+    isOurs(dashed) ||
+    isProvenance(dashed) ||
+    hopByHop.has(dashed) ||
+    overrides.has(dashed) ||
+    rewrittenInRequest.has(dashed) ||
+    dashed === "idempotency-key" ||
+    dashed === "x-idempotency-key" ||
+    dashed === "cdn-loop" ||
+    dashed === "via"
+  );
+}
+
+/** RFC 7239 4: an IPv6 address stands in brackets and quotes, a host with a port in quotes. */
+function forwardedElement(peer: string, protocol: string, host: string): string {
+  const node = peer.includes(":") ? `"[${peer}]"` : peer;
+  const said = host === "" ? "" : `;host=${token.test(host) ? host : `"${host}"`}`;
+  return `for=${node};proto=${protocol}${said}`;
+}

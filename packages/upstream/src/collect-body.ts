@@ -1,0 +1,63 @@
+/** Reads a response body that must be whole before anybody sees it. */
+import type { Readable } from "node:stream";
+
+import type { Instance } from "@sticky-proxy/core";
+
+import { failedBy, UpstreamBodyError } from "./outcome.ts";
+import type { Failed } from "./outcome.ts";
+
+export type CollectedBody =
+  | { readonly kind: "complete"; readonly body: Uint8Array }
+  /** More than maxBytes: what was read so far, and the paused stream with the rest. */
+  | { readonly kind: "too-large"; readonly head: Uint8Array; readonly rest: Readable }
+  | Failed;
+
+export interface CollectContext {
+  /** Named in a failure. */
+  readonly instance: Instance | null;
+}
+
+/** At most `maxBytes` and one chunk are held in memory. Silence is ended by the forwarder's own idle time-out. */
+export function collectBody(
+  body: Readable,
+  maxBytes: number,
+  { instance }: CollectContext = { instance: null },
+): Promise<CollectedBody> {
+  return new Promise((resolve) => {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    const settle = (result: CollectedBody): void => {
+      body.off("data", onData);
+      body.off("end", onEnd);
+      body.off("error", onError);
+      body.off("close", onClose);
+      resolve(result);
+    };
+    const onData = (chunk: Buffer): void => {
+      chunks.push(chunk);
+      size += chunk.length;
+      if (size <= maxBytes) return;
+      body.pause();
+      settle({ kind: "too-large", head: Buffer.concat(chunks, size), rest: body });
+    };
+    const onEnd = (): void => {
+      settle({ kind: "complete", body: chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, size) });
+    };
+    const onError = (error: Error): void => {
+      settle(
+        error instanceof UpstreamBodyError ? { ...error.outcome, instance } : failedBy(error, true, instance),
+      );
+    };
+    // Destroyed by somebody else without a reason.
+    const onClose = (): void =>
+      onError(Object.assign(new Error("the body was closed"), { code: "ECONNRESET" }));
+    if (body.destroyed) {
+      onError(body.errored ?? Object.assign(new Error("the body was closed"), { code: "ECONNRESET" }));
+      return;
+    }
+    body.on("data", onData);
+    body.on("end", onEnd);
+    body.on("error", onError);
+    body.on("close", onClose);
+  });
+}

@@ -1,0 +1,218 @@
+/**
+ * One request on one connection: undici's handler made into a head and a body stream with back-pressure.
+ * Settles exactly once, with the response's head or with the failure; later trouble breaks the body.
+ */
+import { Readable } from "node:stream";
+
+import { responseFault } from "@sticky-proxy/core";
+import type { HeaderLine, HeaderList } from "@sticky-proxy/core";
+import type { Dispatcher } from "undici";
+
+import type { ConnectionWatch, WatchesConnection } from "./connection.ts";
+import { failedBy, failedWith, UpstreamBodyError } from "./outcome.ts";
+import type { Failed, ProxyErrorType } from "./outcome.ts";
+
+/** More header lines than any honest response has. */
+const maxResponseLines = 256;
+const bodyBufferBytes = 65_536;
+
+export interface ResponseStart {
+  readonly kind: "started";
+  readonly status: number;
+  readonly headers: HeaderList;
+  readonly body: ResponseBody;
+}
+
+/** `unanswered`: not one byte of a response came. `reused`: the connection had carried a request before. */
+export interface ExchangeFailed {
+  readonly kind: "failed";
+  readonly failed: Failed;
+  readonly unanswered: boolean;
+  readonly reused: boolean;
+}
+
+export class ResponseBody extends Readable {
+  trailers: HeaderList = [];
+  #controller: Dispatcher.DispatchController;
+  #ended = false;
+
+  constructor(controller: Dispatcher.DispatchController) {
+    super({ highWaterMark: bodyBufferBytes });
+    this.#controller = controller;
+  }
+
+  accept(chunk: Buffer): void {
+    if (!this.push(chunk)) this.#controller.pause();
+  }
+
+  finish(trailers: HeaderList): void {
+    this.#ended = true;
+    this.trailers = trailers;
+    this.push(null);
+  }
+
+  break(failed: Failed): void {
+    this.#ended = true;
+    this.destroy(new UpstreamBodyError(failed));
+  }
+
+  override _read(): void {
+    this.#controller.resume();
+  }
+
+  override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+    // Not read to its end: the connection is of no use any more.
+    if (!this.#ended) {
+      this.#ended = true;
+      this.#controller.abort(error ?? new Error("the response body is not wanted"));
+    }
+    callback(error);
+  }
+}
+
+export interface ExchangeEvents {
+  onInformational: ((status: number, headers: HeaderList) => void) | null;
+  /** A tunnel was asked for and granted. */
+  onUpgrade: ((headers: HeaderList, socket: import("node:stream").Duplex) => void) | null;
+}
+
+export class Exchange implements Dispatcher.DispatchHandler, WatchesConnection {
+  connection: ConnectionWatch | null = null;
+  readonly result: Promise<ResponseStart | ExchangeFailed>;
+  #settle!: (result: ResponseStart | ExchangeFailed) => void;
+  #settled = false;
+  #sent = false;
+  #answered = false;
+  #reused = false;
+  #controller: Dispatcher.DispatchController | null = null;
+  #body: ResponseBody | null = null;
+  #abortReason: Error | null = null;
+  readonly #events: ExchangeEvents;
+
+  constructor(events: ExchangeEvents) {
+    this.#events = events;
+    this.result = new Promise((resolve) => {
+      this.#settle = resolve;
+    });
+  }
+
+  /** Ends it from our side; a waiting or running request is dropped with its connection. */
+  abort(reason: Error): void {
+    this.#abortReason = reason;
+    this.#fail(
+      failedWith("execution-lost", "proxy_internal_response", "The request was given up.", {
+        executed: this.#sent ? "unknown" : "no",
+        aborted: true,
+      }),
+    );
+    this.#controller?.abort(reason);
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller;
+    if (this.#abortReason !== null) {
+      controller.abort(this.#abortReason);
+      return;
+    }
+    this.#sent = true;
+    const { connection } = this;
+    if (connection !== null) {
+      this.#reused = connection.requests > 0;
+      connection.requests += 1;
+      connection.awaitingHead = true;
+    }
+  }
+
+  onResponseStarted(): void {
+    this.#answered = true;
+  }
+
+  onRequestUpgrade(
+    controller: Dispatcher.DispatchController,
+    status: number,
+    _headers: unknown,
+    socket: import("node:stream").Duplex,
+  ): void {
+    if (this.connection !== null) this.connection.awaitingHead = false;
+    const headers = linesOf(controller.rawHeaders as Buffer[]);
+    if (status !== 101 || this.#events.onUpgrade === null || this.#settled) {
+      socket.destroy();
+      this.#refuse("http_upgrade_failed", "The service switched protocols unasked.");
+      return;
+    }
+    this.#settled = true;
+    this.#events.onUpgrade(headers, socket);
+  }
+
+  onResponseStart(controller: Dispatcher.DispatchController, status: number): void {
+    const headers = linesOf(controller.rawHeaders as Buffer[]);
+    if (status >= 100 && status < 200) {
+      if (responseFault(status, headers) === null) this.#events.onInformational?.(status, headers);
+      return;
+    }
+    const { connection } = this;
+    if (connection !== null) connection.awaitingHead = false;
+    const fault = this.#faultOf(status, headers, connection?.oldVersion ?? false);
+    if (fault !== null) {
+      this.#refuse(fault[0], fault[1]);
+      controller.abort(new Error(fault[1]));
+      return;
+    }
+    if (this.#settled) return;
+    this.#settled = true;
+    this.#body = new ResponseBody(controller);
+    this.#settle({ kind: "started", status, headers, body: this.#body });
+  }
+
+  onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    this.#body?.accept(chunk);
+  }
+
+  onResponseEnd(controller: Dispatcher.DispatchController): void {
+    const raw = controller.rawTrailers as Buffer[] | null;
+    this.#body?.finish(raw === null || raw.length === 0 ? [] : linesOf(raw));
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    const failed = failedBy(error, this.#sent, null);
+    if (this.#body === null) this.#fail(failed);
+    else this.#body.break(failed);
+  }
+
+  #faultOf(status: number, headers: HeaderList, oldVersion: boolean): [ProxyErrorType, string] | null {
+    if (headers.length > maxResponseLines) {
+      return ["http_response_header_section_size", "The service's response has too many header lines."];
+    }
+    const fault = responseFault(status, headers);
+    if (fault !== null) return ["http_protocol_error", `The service's response is invalid: ${fault}.`];
+    let codings = 0;
+    for (const [name, value] of headers) {
+      if (name.length !== 17 || name.toLowerCase() !== "transfer-encoding") continue;
+      codings += 1;
+      if (codings > 1 || oldVersion || value.trim().toLowerCase() !== "chunked") {
+        return [
+          "http_response_transfer_coding",
+          "The service's response has a transfer coding that is not chunked.",
+        ];
+      }
+    }
+    return null;
+  }
+
+  #refuse(proxyStatus: ProxyErrorType, detail: string): void {
+    this.#fail(failedWith("upstream-invalid-response", proxyStatus, detail, { executed: "unknown" }));
+  }
+
+  #fail(failed: Failed): void {
+    if (this.#settled) return;
+    this.#settled = true;
+    this.#settle({ kind: "failed", failed, unanswered: !this.#answered, reused: this.#reused });
+  }
+}
+
+function linesOf(raw: readonly Buffer[]): HeaderList {
+  const lines: HeaderLine[] = [];
+  for (let i = 0; i + 1 < raw.length; i += 2)
+    lines.push([raw[i]!.toString("latin1"), raw[i + 1]!.toString("latin1")]);
+  return lines;
+}

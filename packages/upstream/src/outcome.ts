@@ -1,0 +1,242 @@
+/**
+ * Trouble upstream is a value: what came of one request, in RFC 9209 words, and whether the service can have run it.
+ * `executed` is "no" only when no byte of the request was handed to a connection, or the service refused the
+ * connection; everything else that is not an answer is "unknown".
+ */
+import type { Readable } from "node:stream";
+
+import type { HeaderList, Instance } from "@sticky-proxy/core";
+import type { ProblemSlug } from "@sticky-proxy/protocol";
+
+export interface Responded {
+  readonly kind: "responded";
+  readonly status: number;
+  /** End-to-end lines in the service's order and spelling: hop-by-hop and Sticky-* removed, Via added. */
+  readonly headers: HeaderList;
+  /** What the service told the gateway itself: its Sticky-* fields by lower-case name, never passed on. */
+  readonly own: { readonly sticky: ReadonlyMap<string, string> };
+  /** Must be read to its end or destroyed: until then it holds a connection and a slot of the service. */
+  readonly body: Readable;
+  /** Trailer lines, complete once the body has ended. */
+  readonly trailers: () => HeaderList;
+  readonly instance: Instance;
+  /** From the dispatch to the response's head. */
+  readonly ttfbMs: number;
+}
+
+export interface Failed {
+  readonly kind: "failed";
+  readonly executed: "no" | "unknown";
+  readonly slug: ProblemSlug;
+  /** RFC 9209 2.3 error type. */
+  readonly proxyStatus: ProxyErrorType;
+  /** One sentence for the client: names neither instance nor address. */
+  readonly detail: string;
+  /** null: no instance was chosen. */
+  readonly instance: Instance | null;
+  /** The caller's own signal ended it. */
+  readonly aborted: boolean;
+  /** Seconds; null: nothing to say. */
+  readonly retryAfter: number | null;
+  /** For logs only. */
+  readonly cause: unknown;
+}
+
+export type UpstreamOutcome = Responded | Failed;
+
+/** The error types of RFC 9209 2.3 that we speak. */
+export type ProxyErrorType =
+  | "dns_error"
+  | "destination_unavailable"
+  | "destination_ip_prohibited"
+  | "destination_ip_unroutable"
+  | "connection_refused"
+  | "connection_terminated"
+  | "connection_timeout"
+  | "connection_read_timeout"
+  | "connection_limit_reached"
+  | "tls_protocol_error"
+  | "tls_certificate_error"
+  | "http_request_error"
+  | "http_response_incomplete"
+  | "http_response_header_section_size"
+  | "http_response_transfer_coding"
+  | "http_response_timeout"
+  | "http_upgrade_failed"
+  | "http_protocol_error"
+  | "proxy_internal_response"
+  | "proxy_internal_error";
+
+interface Meaning {
+  readonly slug: ProblemSlug;
+  readonly proxyStatus: ProxyErrorType;
+  readonly detail: string;
+}
+
+const unreachable = (proxyStatus: ProxyErrorType, detail: string): Meaning => ({
+  slug: "upstream-unreachable",
+  proxyStatus,
+  detail,
+});
+const invalid = (proxyStatus: ProxyErrorType, detail: string): Meaning => ({
+  slug: "upstream-invalid-response",
+  proxyStatus,
+  detail,
+});
+const timedOut = (proxyStatus: ProxyErrorType, detail: string): Meaning => ({
+  slug: "upstream-timeout",
+  proxyStatus,
+  detail,
+});
+
+const cut = invalid(
+  "connection_terminated",
+  "The service closed the connection before its response was complete.",
+);
+const refused = unreachable("connection_refused", "The service refused the connection.");
+const noName = unreachable("dns_error", "The service's name cannot be resolved.");
+const noRoute = unreachable("destination_ip_unroutable", "There is no route to the service.");
+const connectTimeout = unreachable("connection_timeout", "The connection to the service took too long.");
+
+const meanings: ReadonlyMap<string, Meaning> = new Map([
+  ["ECONNREFUSED", refused],
+  ["ENOTFOUND", noName],
+  ["EAI_AGAIN", noName],
+  ["EAI_FAIL", noName],
+  ["EHOSTUNREACH", noRoute],
+  ["ENETUNREACH", noRoute],
+  ["EADDRNOTAVAIL", noRoute],
+  ["EHOSTDOWN", noRoute],
+  ["UND_ERR_CONNECT_TIMEOUT", connectTimeout],
+  ["ETIMEDOUT", connectTimeout],
+  ["EPROTO", unreachable("tls_protocol_error", "The TLS handshake with the service failed.")],
+  [
+    "UND_ERR_HEADERS_TIMEOUT",
+    timedOut("http_response_timeout", "The service did not begin to answer in time."),
+  ],
+  [
+    "UND_ERR_BODY_TIMEOUT",
+    timedOut("connection_read_timeout", "The service stopped in the middle of its response."),
+  ],
+  ["UND_ERR_SOCKET", cut],
+  ["ECONNRESET", cut],
+  ["EPIPE", cut],
+  [
+    "UND_ERR_RES_CONTENT_LENGTH_MISMATCH",
+    invalid(
+      "http_response_incomplete",
+      "The service's response is shorter or longer than its Content-Length.",
+    ),
+  ],
+  [
+    "UND_ERR_HEADERS_OVERFLOW",
+    invalid(
+      "http_response_header_section_size",
+      "The header section of the service's response is too large.",
+    ),
+  ],
+  [
+    "BODY_TOO_LARGE",
+    {
+      slug: "payload-too-large",
+      proxyStatus: "http_request_error",
+      detail: "The request's body is larger than allowed; the service saw only a part of it.",
+    },
+  ],
+  [
+    "UND_ERR_INVALID_ARG",
+    {
+      slug: "internal-error",
+      proxyStatus: "proxy_internal_error",
+      detail: "The request could not be written.",
+    },
+  ],
+]);
+
+/** Codes of node:tls and OpenSSL about the peer's certificate. */
+const certificateCode = /CERT|SELF_SIGNED|UNABLE_TO_|ALTNAME/;
+
+/**
+ * What an error of the connection or of undici means. `sent`: the request was handed to a connection.
+ * Some parser errors carry no `code`; then it is decided by what is known, never guessed as "not executed".
+ */
+export function failedBy(error: unknown, sent: boolean, instance: Instance | null): Failed {
+  const meaning = meaningOf(error, sent);
+  return {
+    kind: "failed",
+    executed: sent ? "unknown" : "no",
+    ...meaning,
+    instance,
+    aborted: false,
+    retryAfter: null,
+    cause: error,
+  };
+}
+
+function meaningOf(error: unknown, sent: boolean): Meaning {
+  const code = codeOf(error);
+  const known = meanings.get(code);
+  if (known !== undefined) {
+    // A connection that broke before the request was on it: TLS or TCP set-up that the other side ended.
+    if (!sent && known === cut)
+      return unreachable("connection_terminated", "The connection to the service broke.");
+    // The same code after the request was sent: the kernel gave up on an established connection.
+    if (sent && known.slug === "upstream-unreachable") return cut;
+    return known;
+  }
+  if (!sent) {
+    if (certificateCode.test(code)) {
+      return unreachable("tls_certificate_error", "The service's certificate is not accepted.");
+    }
+    if (code.startsWith("ERR_SSL") || code.startsWith("ERR_TLS")) {
+      return unreachable("tls_protocol_error", "The TLS handshake with the service failed.");
+    }
+    return unreachable("destination_unavailable", "No connection to the service could be made.");
+  }
+  return invalid("http_protocol_error", "The service's response is not valid HTTP.");
+}
+
+/** Node wraps the errors of several tried addresses into one AggregateError. */
+function codeOf(error: unknown): string {
+  if (error === null || typeof error !== "object") return "";
+  const { code, cause } = error as { code?: unknown; cause?: unknown };
+  if (typeof code === "string") return code;
+  if (error instanceof AggregateError && error.errors.length > 0) return codeOf(error.errors[0]);
+  return cause === undefined ? "" : codeOf(cause);
+}
+
+/** A failure of our own making, before or instead of an attempt. */
+export function failedWith(
+  slug: ProblemSlug,
+  proxyStatus: ProxyErrorType,
+  detail: string,
+  more: {
+    executed?: "no" | "unknown";
+    instance?: Instance | null;
+    aborted?: boolean;
+    retryAfter?: number | null;
+  } = {},
+): Failed {
+  return {
+    kind: "failed",
+    executed: more.executed ?? "no",
+    slug,
+    proxyStatus,
+    detail,
+    instance: more.instance ?? null,
+    aborted: more.aborted ?? false,
+    retryAfter: more.retryAfter ?? null,
+    cause: null,
+  };
+}
+
+/** How a response body breaks off; carries the outcome that the request has now. */
+export class UpstreamBodyError extends Error {
+  override readonly name = "UpstreamBodyError";
+  readonly outcome: Failed;
+
+  constructor(outcome: Failed) {
+    super(outcome.detail, { cause: outcome.cause });
+    this.outcome = outcome;
+  }
+}

@@ -1,0 +1,94 @@
+/**
+ * A request body as undici gets it. Bytes can be sent again. A stream is handed over behind a wrapper: undici destroys
+ * the body of a failed request, and destroying Node's incoming message would cut the client off before it got an answer.
+ */
+import { Readable } from "node:stream";
+
+export interface OutgoingBody {
+  readonly content: Buffer | Readable | null;
+  /** The whole body is still there for another attempt. */
+  repeatable(): boolean;
+  /** The attempt is over; a wrapped stream is left unread where it stands. */
+  discard(): void;
+}
+
+const none: OutgoingBody = { content: null, repeatable: () => true, discard: () => {} };
+
+export function requestBody(body: Uint8Array | Readable | null, maxBytes: number): OutgoingBody {
+  if (body === null) return none;
+  if (body instanceof Uint8Array) {
+    const content = Buffer.isBuffer(body) ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength);
+    return { content, repeatable: () => true, discard: () => {} };
+  }
+  const wrapper = new Detached(body, maxBytes);
+  return { content: wrapper, repeatable: () => !wrapper.touched, discard: () => wrapper.destroy() };
+}
+
+/** The streamed request is longer than allowed; part of it has reached the service. */
+export class BodyTooLarge extends Error {
+  override readonly name = "BodyTooLarge";
+  readonly code = "BODY_TOO_LARGE";
+
+  constructor() {
+    super("the request body is larger than allowed");
+  }
+}
+
+class Detached extends Readable {
+  /** Something was taken from the source, so it cannot be sent again. */
+  touched = false;
+  readonly #source: Readable;
+  #attached = false;
+  #left: number;
+
+  constructor(source: Readable, maxBytes: number) {
+    super();
+    this.#source = source;
+    this.#left = maxBytes;
+  }
+
+  override _read(): void {
+    if (!this.#attached) {
+      this.#attached = true;
+      this.#source.on("data", this.#onData);
+      this.#source.on("end", this.#onEnd);
+      this.#source.on("error", this.#onError);
+      this.#source.on("close", this.#onClose);
+      if (this.#source.destroyed) this.#onClose();
+    }
+    this.#source.resume();
+  }
+
+  override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+    this.#source.off("data", this.#onData);
+    this.#source.off("end", this.#onEnd);
+    this.#source.off("error", this.#onError);
+    this.#source.off("close", this.#onClose);
+    if (this.#attached) this.#source.pause();
+    callback(error);
+  }
+
+  readonly #onData = (chunk: Buffer): void => {
+    this.touched = true;
+    this.#left -= chunk.length;
+    if (this.#left < 0) {
+      this.destroy(new BodyTooLarge());
+      return;
+    }
+    if (!this.push(chunk)) this.#source.pause();
+  };
+
+  readonly #onEnd = (): void => {
+    this.touched = true;
+    this.push(null);
+  };
+
+  readonly #onError = (error: Error): void => {
+    this.destroy(error);
+  };
+
+  readonly #onClose = (): void => {
+    if (!this.#source.readableEnded)
+      this.destroy(new Error("the client left before its request was complete"));
+  };
+}

@@ -1,0 +1,120 @@
+/** What this node knows of each service from its own requests: connections, load, latency, ejection, breaker, bulkhead. */
+import {
+  chooseInstance,
+  observed,
+  slowStart,
+  smoothLatency,
+  unseen,
+  usableInstances,
+} from "@sticky-proxy/core";
+import type { Instance, PassiveHealth, ProbeState, Service } from "@sticky-proxy/core";
+import { Pool } from "undici";
+import type { Client } from "undici";
+
+import { Breaker } from "./breaker.ts";
+import { Bulkhead } from "./bulkhead.ts";
+import { WatchedClient } from "./connection.ts";
+
+/** Shared results of the active checks. An expired or missing result is "unknown", and unknown is usable. */
+export interface HealthView {
+  get(service: string, instance: string): ProbeState;
+}
+
+export const allUnknown: HealthView = { get: () => "unknown" };
+
+/** Idle connections are closed by us before the usual 5 s of services: fewer requests meet a closing connection. */
+const keepAliveMs = 4_000;
+const maxResponseHeaderBytes = 16_384;
+
+export class InstanceTraffic {
+  readonly pool: Pool;
+  inFlight = 0;
+  latencyMs = 0;
+  passive: PassiveHealth = unseen;
+
+  constructor(origin: string, connectMs: number) {
+    this.pool = new Pool(origin, {
+      factory: (base, options) => new WatchedClient(base, options as Client.Options),
+      pipelining: 1,
+      allowH2: false,
+      keepAliveTimeout: keepAliveMs,
+      keepAliveMaxTimeout: keepAliveMs,
+      maxHeaderSize: maxResponseHeaderBytes,
+      connect: { timeout: connectMs },
+    });
+  }
+}
+
+export interface Choice {
+  readonly instance: Instance;
+  readonly traffic: InstanceTraffic;
+}
+
+export class ServiceTraffic {
+  readonly bulkhead = new Bulkhead();
+  readonly breaker = new Breaker();
+  panic = false;
+  readonly #instances = new Map<string, InstanceTraffic>();
+  readonly #random: () => number;
+
+  constructor(random: () => number) {
+    this.#random = random;
+  }
+
+  instance(service: Service, instance: Instance): InstanceTraffic {
+    let traffic = this.#instances.get(instance.origin);
+    if (traffic === undefined) {
+      traffic = new InstanceTraffic(instance.origin, service.timeouts.connectMs);
+      this.#instances.set(instance.origin, traffic);
+      if (this.#instances.size > service.instances.length) this.#forgetGone(service);
+    }
+    return traffic;
+  }
+
+  /** Prefers instances outside `avoid`; when none is left, one inside it. null: all are down. */
+  choose(service: Service, health: HealthView, avoid: ReadonlySet<string>, now: number): Choice | null {
+    const all = service.instances.map((instance) => {
+      const traffic = this.instance(service, instance);
+      return {
+        instance,
+        traffic,
+        probe: health.get(service.name, instance.name),
+        passive: traffic.passive,
+        inFlight: traffic.inFlight,
+        latencyMs: traffic.latencyMs,
+        weight: instance.weight * slowStart(traffic.passive, now),
+      };
+    });
+    const usable = usableInstances(all, now);
+    this.panic = usable.panic;
+    const preferred =
+      avoid.size === 0 ? usable.instances : usable.instances.filter((c) => !avoid.has(c.instance.name));
+    return chooseInstance(
+      preferred.length > 0 ? preferred : usable.instances,
+      this.#random(),
+      this.#random(),
+    );
+  }
+
+  /** Notes how an attempt went: `failure` means the gateway could not get a usable answer. */
+  report(traffic: InstanceTraffic, failure: boolean, ttfbMs: number | null, now: number): void {
+    traffic.passive = observed(traffic.passive, failure, now, this.#random());
+    if (ttfbMs !== null) traffic.latencyMs = smoothLatency(traffic.latencyMs, ttfbMs);
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#instances.values()].map(({ pool }) => pool.destroy()));
+  }
+
+  /** Running requests of a removed instance finish; its idle connections close. */
+  #forgetGone(service: Service): void {
+    const present = new Set(service.instances.map(({ origin }) => origin));
+    for (const [origin, traffic] of this.#instances) {
+      if (present.has(origin)) continue;
+      this.#instances.delete(origin);
+      traffic.pool.close().catch(() => {
+        // Already destroyed: nothing is left to close.
+      });
+    }
+  }
+}

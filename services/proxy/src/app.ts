@@ -1,0 +1,38 @@
+/** The chain: a request's life, step by step. Every step is one file and one factory. */
+import type { IncomingMessage, ServerResponse } from "node:http";
+
+import Koa from "koa";
+
+import type { ProxyDeps } from "./deps.ts";
+import { begin } from "./begin.ts";
+import type { Gate } from "./begin.ts";
+import { accessLog } from "./middleware/access-log.ts";
+import { forward } from "./middleware/forward.ts";
+import { matchServiceStep } from "./middleware/match-service.ts";
+import { problems } from "./middleware/problems.ts";
+import { readBody } from "./middleware/read-body.ts";
+import { traceContext } from "./middleware/trace-context.ts";
+import type { Middleware, ProxyState, Received } from "./state.ts";
+
+export type Handler = (request: IncomingMessage, response: ServerResponse, received: Received) => void;
+
+export function createApp(deps: ProxyDeps, gate: Gate): Handler {
+  const received = new WeakMap<IncomingMessage, Received>();
+  const chain: readonly Middleware[] = [
+    problems(deps), // the only place that writes a problem
+    accessLog(deps), // inside problems, so that it sees every way out
+    traceContext(), // ids before anything is sent anywhere
+    matchServiceStep(deps), // everything below is the service's policy
+    readBody(deps), // decides about 413 and 100-continue before a byte is asked for
+    forward(deps), // the plain path
+  ];
+  const app = new Koa<ProxyState>();
+  app.use(begin(received, deps, gate));
+  for (const step of chain) app.use(step);
+  app.on("error", (error: unknown) => deps.log.error("request.unhandled", { error }));
+  const handle = app.callback();
+  return (request, response, head) => {
+    received.set(request, head);
+    void handle(request, response);
+  };
+}

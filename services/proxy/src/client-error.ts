@@ -1,0 +1,59 @@
+/** Answers on connections whose request could not be parsed. They are closed: nobody knows where a next request begins. */
+import type { ServerResponse } from "node:http";
+import type { Duplex } from "node:stream";
+
+import { Problem } from "@sticky-proxy/protocol";
+import type { ProblemSlug } from "@sticky-proxy/protocol";
+
+import { problemBytes, problemReply } from "./problem-reply.ts";
+
+/** By the codes of Node and of its parser; all others are malformed-request. */
+const slugs: ReadonlyMap<string, ProblemSlug> = new Map([
+  ["HPE_HEADER_OVERFLOW", "headers-too-large"],
+  ["ERR_HTTP_REQUEST_TIMEOUT", "request-timeout"],
+  ["HPE_CHUNK_EXTENSIONS_OVERFLOW", "payload-too-large"],
+  ["HPE_INVALID_METHOD", "not-implemented"],
+  ["HPE_INVALID_VERSION", "version-not-supported"],
+]);
+
+/** A request line that is one but for its method; anything else that fails there is not HTTP/1 at all. */
+const requestLine = /^(?:\r?\n)*[!#$%&'*+\-.^_`|~0-9A-Za-z]+ [^ \r\n]+ HTTP\/1\.[0-9]\r?\n/;
+const lingerMs = 1_000;
+
+export function answerClientError(
+  error: NodeJS.ErrnoException & { rawPacket?: Buffer },
+  socket: Duplex,
+  response: ServerResponse | null,
+  pseudonym: string,
+): void {
+  // Gone, or already answered: a second error comes for every packet that follows a broken one.
+  if (!socket.writable || error.code === "ECONNRESET") {
+    socket.destroy();
+    return;
+  }
+  // Part of a response is out, or a response before this request is still to come: anything more would be read as its body.
+  if (response !== null && response.headersSent && !response.writableFinished) {
+    socket.destroy();
+    return;
+  }
+  answerSocket(socket, new Problem(slugOf(error)), pseudonym);
+}
+
+/** Writes the whole response and closes, reading for a moment what still comes: a close with unread bytes is a reset. */
+export function answerSocket(socket: Duplex, problem: Problem, pseudonym: string): void {
+  socket.on("error", () => {
+    // The client is gone: nothing is left to say.
+  });
+  socket.end(problemBytes(problemReply(problem, null, pseudonym), new Date()));
+  const timer = setTimeout(() => socket.destroy(), lingerMs);
+  socket.once("close", () => clearTimeout(timer));
+  socket.resume();
+}
+
+function slugOf({ code, rawPacket }: NodeJS.ErrnoException & { rawPacket?: Buffer }): ProblemSlug {
+  const slug = slugs.get(code ?? "") ?? "malformed-request";
+  if (slug !== "not-implemented") return slug;
+  return rawPacket !== undefined && requestLine.test(rawPacket.toString("latin1", 0, 8192))
+    ? slug
+    : "malformed-request";
+}

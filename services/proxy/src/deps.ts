@@ -1,0 +1,48 @@
+/** What the proxy is handed. Only main.ts knows the concrete parts. */
+import type { Service } from "@sticky-proxy/core";
+import type { Limits } from "@sticky-proxy/runtime";
+import type { Forwarder } from "@sticky-proxy/upstream";
+
+export interface Log {
+  debug(event: string, fields?: Readonly<Record<string, unknown>>): void;
+  info(event: string, fields?: Readonly<Record<string, unknown>>): void;
+  warn(event: string, fields?: Readonly<Record<string, unknown>>): void;
+  error(event: string, fields?: Readonly<Record<string, unknown>>): void;
+  isEnabled(level: "debug" | "info" | "warn" | "error"): boolean;
+}
+
+/** One request, when its response has ended; everything metrics and the access line need. */
+export interface RequestObserved {
+  readonly service: string | null;
+  readonly route: string | null;
+  readonly method: string;
+  /** What was sent; null: nothing, the client left first. */
+  readonly status: number | null;
+  readonly durationMs: number;
+}
+
+export interface ProxySettings {
+  /** Our name in Via, the same on every replica. */
+  readonly pseudonym: string;
+  /** Our name in CDN-Loop: unique to this deployment. */
+  readonly loopId: string;
+  /** Lower-case hosts this gateway answers for, 421 for others; empty: all. */
+  readonly hosts: readonly string[];
+  /** CIDR blocks of our own proxies, whose forwarding fields are believed. */
+  readonly trustedProxies: readonly string[];
+  readonly limits: Limits;
+  /** Largest body of a request that no route names; it streams through. */
+  readonly plainBodyBytes: number;
+}
+
+export interface ProxyDeps {
+  /** The registry's current snapshot: a new array when anything changed. */
+  readonly services: () => readonly Service[];
+  readonly forwarder: Forwarder;
+  readonly log: Log;
+  readonly settings: ProxySettings;
+  /** Fresh, unguessable, [A-Za-z0-9._-]. */
+  readonly newRequestId: () => string;
+  readonly onRequest?: (observed: RequestObserved) => void;
+  readonly onInFlight?: (inFlight: number) => void;
+}

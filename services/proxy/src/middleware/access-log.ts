@@ -1,0 +1,32 @@
+import type { ProxyDeps } from "../deps.ts";
+import type { Middleware } from "../state.ts";
+
+/** One line and one observation per request, when its response has ended. Reads all of state; the path without its query. */
+export function accessLog({ log, onRequest }: ProxyDeps): Middleware {
+  return function accessLog(ctx, next) {
+    const startedAt = performance.now();
+    const { res, state } = ctx;
+    res.once("close", () => {
+      const durationMs = performance.now() - startedAt;
+      const status = res.headersSent ? res.statusCode : null;
+      const service = state.service?.name ?? null;
+      const route = state.route?.name ?? null;
+      const { method, path } = state.head;
+      onRequest?.({ service, route, method, status, durationMs });
+      if (!log.isEnabled("info")) return;
+      log.info("request", {
+        requestId: state.requestId,
+        client: state.client.address,
+        method,
+        path,
+        service,
+        route,
+        status,
+        durationMs: Math.round(durationMs * 10) / 10,
+        ...(res.writableFinished ? {} : { cut: true }),
+        ...state.logFields,
+      });
+    });
+    return next();
+  };
+}

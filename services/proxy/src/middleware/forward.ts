@@ -1,0 +1,72 @@
+import { headerJoined } from "@sticky-proxy/core";
+import type { HeaderList } from "@sticky-proxy/core";
+import { fields, Problem } from "@sticky-proxy/protocol";
+import type { Failed } from "@sticky-proxy/upstream";
+
+import type { ProxyDeps } from "../deps.ts";
+import { informational } from "../informational.ts";
+import type { Middleware, ProxyState } from "../state.ts";
+
+/** RFC 9110 9.2.1. */
+const safeMethods: ReadonlySet<string> = new Set([
+  "GET",
+  "HEAD",
+  "OPTIONS",
+  "PROPFIND",
+  "REPORT",
+  "SEARCH",
+  "QUERY",
+]);
+const never = new AbortController().signal;
+
+/** The plain path: streams the request to the service and its response back. Reads all of state; writes the response. */
+export function forward({ forwarder, settings }: ProxyDeps): Middleware {
+  return async function forward(ctx) {
+    const { state, res } = ctx;
+    const { service, route, serviceHead, body, bodyLength, client, gone } = state;
+    if (service === null) throw new Problem("service-not-found");
+    state.acceptBody();
+    const outcome = await forwarder.forward({
+      service,
+      route,
+      head: serviceHead,
+      set: state.trace,
+      body,
+      bodyLength,
+      ...(body === null ? {} : { maxBodyBytes: route?.maxBodyBytes ?? settings.plainBodyBytes }),
+      client,
+      // Nobody needs the answer to a safe request of a client that left; an unsafe one is let finish.
+      signal: safeMethods.has(serviceHead.method) || body !== null ? gone : never,
+      onInformational: (status, headers) => informational(res, client.httpVersion, status, headers),
+    });
+    if (outcome.kind === "failed") throw problemOf(outcome, state);
+    const reply = {
+      status: outcome.status,
+      headers: [...outcome.headers, [fields.stickySource, "service"]] as HeaderList,
+      body: outcome.body,
+    };
+    await state.send(reply, asksForTrailers(state) ? outcome.trailers : undefined);
+  };
+}
+
+/** A failed outcome as the client sees it. */
+export function problemOf(failed: Failed, { gone, service }: Pick<ProxyState, "gone" | "service">): Problem {
+  if (failed.aborted && gone.reason instanceof Problem) return gone.reason;
+  return new Problem(failed.slug, {
+    detail: failed.detail,
+    executed: failed.executed,
+    proxyStatus: failed.proxyStatus,
+    ...(service === null ? {} : { service: service.name }),
+    ...(failed.retryAfter === null ? {} : { headers: { "Retry-After": String(failed.retryAfter) } }),
+    ...(failed.slug === "payload-too-large" ? { close: true } : {}),
+    cause: failed.cause,
+  });
+}
+
+function asksForTrailers({ head, client }: ProxyState): boolean {
+  if (client.httpVersion !== "1.1") return false;
+  const te = headerJoined(head.headers, "te");
+  return (
+    te !== null && te.split(",").some((part) => part.split(";", 1)[0]!.trim().toLowerCase() === "trailers")
+  );
+}

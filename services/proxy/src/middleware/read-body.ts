@@ -1,0 +1,128 @@
+import type { IncomingMessage } from "node:http";
+
+import type { Route } from "@sticky-proxy/core";
+import { Problem } from "@sticky-proxy/protocol";
+import type { Limits } from "@sticky-proxy/runtime";
+
+import type { ProxyDeps } from "../deps.ts";
+import type { Middleware } from "../state.ts";
+
+/** Uploads are not judged before this. */
+const rateGraceMs = 5_000;
+const rateCheckMs = 1_000;
+
+/**
+ * Decides about the body before a byte of it is asked for. Reads state.route, state.declaredLength; writes state.body,
+ * state.bodyLength: bytes where a policy needs the whole body, else the stream itself.
+ */
+export function readBody({ settings }: ProxyDeps): Middleware {
+  return async function readBody(ctx, next) {
+    const { state, req } = ctx;
+    const { route, hasBody, declaredLength, head } = state;
+    if (!hasBody) return next();
+    if ((head.method === "GET" || head.method === "HEAD") && isBodiless(route)) {
+      throw new Problem("malformed-request", {
+        detail: `A ${head.method} request has no body here.`,
+        close: true,
+      });
+    }
+    const max = route?.maxBodyBytes ?? settings.plainBodyBytes;
+    if (declaredLength !== null && declaredLength > max) throw tooLarge(max);
+    const watch = watchRate(req, settings.limits, () => {
+      state.giveUp(new Problem("request-timeout", { detail: "The body comes too slowly.", close: true }));
+    });
+    state.bodyLength = declaredLength;
+    try {
+      if (needsBytes(route)) {
+        state.acceptBody();
+        state.body = await collect(req, max, state.gone);
+        state.bodyLength = state.body.byteLength;
+      } else {
+        state.body = req;
+      }
+      return await next();
+    } finally {
+      watch.stop();
+    }
+  };
+}
+
+/** Where a body would have to enter a key, it is refused rather than dropped. */
+function isBodiless(route: Route | null): boolean {
+  return route !== null && (route.cache !== null || route.process !== null);
+}
+
+function needsBytes(route: Route | null): boolean {
+  return (
+    route !== null &&
+    (route.process !== null || route.cache !== null || route.mirror !== null || route.bodySchema !== null)
+  );
+}
+
+function tooLarge(max: number): Problem {
+  return new Problem("payload-too-large", { detail: `The limit is ${max} bytes.`, close: true });
+}
+
+function collect(request: IncomingMessage, max: number, gone: AbortSignal): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    const settle = (act: () => void): void => {
+      request.off("data", onData);
+      request.off("end", onEnd);
+      request.off("error", onCut);
+      gone.removeEventListener("abort", onCut);
+      act();
+    };
+    const onData = (chunk: Buffer): void => {
+      size += chunk.length;
+      if (size > max) settle(() => reject(tooLarge(max)));
+      else chunks.push(chunk);
+    };
+    const onEnd = (): void =>
+      settle(() => resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, size)));
+    const onCut = (): void => settle(() => reject(cutReason(gone)));
+    if (gone.aborted) {
+      reject(cutReason(gone));
+      return;
+    }
+    request.on("data", onData);
+    request.on("end", onEnd);
+    request.on("error", onCut);
+    gone.addEventListener("abort", onCut);
+  });
+}
+
+/** Nobody reads the answer to an upload that broke off; it is named for the log. */
+function cutReason(gone: AbortSignal): Problem {
+  if (gone.reason instanceof Problem) return gone.reason;
+  return new Problem("malformed-request", { detail: "The request broke off.", close: true });
+}
+
+/** Calls `onSlow` once when the client sends less than the least rate. Time in which we do not read is not counted. */
+function watchRate(request: IncomingMessage, limits: Limits, onSlow: () => void): { stop(): void } {
+  const { socket } = request;
+  let seen = 0;
+  let timer: NodeJS.Timeout | null = null;
+  const check = (): void => {
+    if (request.complete || request.destroyed) return;
+    const received = socket.bytesRead - seen;
+    seen = socket.bytesRead;
+    if (!request.isPaused() && received < (limits.bodyMinBytesPerSecond * rateCheckMs) / 1_000) {
+      onSlow();
+      return;
+    }
+    timer = setTimeout(check, rateCheckMs);
+  };
+  const begin = (): void => {
+    seen = socket.bytesRead;
+    timer = setTimeout(check, rateCheckMs);
+  };
+  if (limits.bodyMinBytesPerSecond > 0 && !request.complete)
+    timer = setTimeout(begin, rateGraceMs - rateCheckMs);
+  return {
+    stop() {
+      if (timer !== null) clearTimeout(timer);
+    },
+  };
+}

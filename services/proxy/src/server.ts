@@ -1,0 +1,193 @@
+/**
+ * The data plane's listener: Node's HTTP server with its limits set, the requests it would let through checked, and
+ * every answer that Node would give by itself replaced by ours. Koa begins where this file ends.
+ */
+import http from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { BlockList, isIP } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
+import type { Duplex } from "node:stream";
+
+import { Problem } from "@sticky-proxy/protocol";
+
+import { createApp } from "./app.ts";
+import { answerClientError, answerSocket } from "./client-error.ts";
+import type { ProxyDeps } from "./deps.ts";
+import { allowedMethods, strictRequest } from "./middleware/strict-request.ts";
+import { problemReply } from "./problem-reply.ts";
+import { writeReply } from "./write-reply.ts";
+
+export interface ProxyServer {
+  /** @returns the bound port. */
+  listen(port: number, host?: string | null): Promise<number>;
+  readonly port: number;
+  /** Requests whose response has not ended. */
+  readonly inFlight: number;
+  /** Goes on answering; every answer closes its connection. */
+  drain(): void;
+  /** Stops listening, waits for running requests up to `graceMs`, then cuts what is left. */
+  close(graceMs?: number): Promise<void>;
+}
+
+/** Node checks its head and request timers this often. */
+const timerCheckMs = 1_000;
+
+export function createServer(deps: ProxyDeps): ProxyServer {
+  const { limits, pseudonym, trustedProxies } = deps.settings;
+  const gate = { draining: false };
+  const handle = createApp(deps, gate);
+  const isTrusted = trustIn(trustedProxies);
+  const responses = new WeakMap<Duplex, ServerResponse>();
+  const perAddress = new Map<string, number>();
+  const idle = new Set<() => void>();
+  let inFlight = 0;
+
+  const server = http.createServer({
+    maxHeaderSize: limits.headerBytes,
+    // Checked here, so that the answer is a problem like every other.
+    requireHostHeader: false,
+    headersTimeout: limits.headersTimeoutMs,
+    requestTimeout: Math.max(limits.bodyTimeoutMs, limits.headersTimeoutMs),
+    keepAliveTimeout: limits.keepAliveMs,
+    connectionsCheckingInterval: Math.min(timerCheckMs, limits.headersTimeoutMs),
+  });
+  // Node cuts the list off at this number without a word; all lines are counted by strict-request instead.
+  server.maxHeadersCount = 0;
+  server.maxRequestsPerSocket = limits.maxRequestsPerSocket;
+  if (limits.maxConnections > 0) server.maxConnections = limits.maxConnections;
+
+  function onRequest(request: IncomingMessage, response: ServerResponse): void {
+    const { socket } = request;
+    responses.set(socket, response);
+    inFlight += 1;
+    deps.onInFlight?.(inFlight);
+    response.once("close", () => {
+      inFlight -= 1;
+      deps.onInFlight?.(inFlight);
+      if (inFlight === 0) for (const done of idle) done();
+    });
+    const result = strictRequest(
+      {
+        method: request.method ?? "",
+        url: request.url ?? "",
+        httpVersion: request.httpVersion,
+        rawHeaders: request.rawHeaders,
+        peer: socket.remoteAddress ?? "",
+        encrypted: "encrypted" in socket,
+      },
+      { settings: deps.settings, isTrusted, newRequestId: deps.newRequestId },
+    );
+    if (result.kind === "received") {
+      handle(request, response, result.received);
+      return;
+    }
+    const unread =
+      request.headers["transfer-encoding"] !== undefined || Number(request.headers["content-length"]) > 0;
+    const refused = result.kind === "refused" ? result.problem : null;
+    const reply =
+      refused === null
+        ? { status: 200, headers: serverOptions(result.requestId), body: null }
+        : problemReply(refused, result.requestId, pseudonym);
+    const close = gate.draining || unread || refused?.options.close === true;
+    if (refused !== null && deps.log.isEnabled("info")) {
+      deps.log.info("request.refused", {
+        requestId: result.requestId,
+        problem: refused.slug,
+        detail: refused.message,
+      });
+    }
+    void writeReply(request, response, reply, {
+      close,
+      unread,
+      writeIdleMs: limits.writeIdleMs,
+      trailers: null,
+    });
+  }
+
+  server.on("request", onRequest);
+  server.on("checkContinue", onRequest);
+  server.on("checkExpectation", onRequest);
+  server.on("connect", (_request: IncomingMessage, socket: Duplex) => {
+    answerSocket(
+      socket,
+      new Problem("method-not-allowed", { headers: { Allow: allowedMethods } }),
+      pseudonym,
+    );
+  });
+  server.on("clientError", (error: NodeJS.ErrnoException & { rawPacket?: Buffer }, socket: Duplex) => {
+    answerClientError(error, socket, responses.get(socket) ?? null, pseudonym);
+  });
+  server.on("connection", (socket: Socket) => {
+    const address = socket.remoteAddress ?? "";
+    const open = (perAddress.get(address) ?? 0) + 1;
+    if (limits.maxConnectionsPerAddress > 0 && open > limits.maxConnectionsPerAddress) {
+      socket.destroy();
+      return;
+    }
+    perAddress.set(address, open);
+    socket.once("close", () => {
+      const left = (perAddress.get(address) ?? 1) - 1;
+      if (left === 0) perAddress.delete(address);
+      else perAddress.set(address, left);
+    });
+  });
+
+  return {
+    listen(port, host) {
+      return new Promise((resolve, reject) => {
+        server.once("error", reject);
+        server.listen({ port, ...(host === null || host === undefined ? {} : { host }) }, () => {
+          server.off("error", reject);
+          resolve((server.address() as AddressInfo).port);
+        });
+      });
+    },
+    get port() {
+      return (server.address() as AddressInfo | null)?.port ?? 0;
+    },
+    get inFlight() {
+      return inFlight;
+    },
+    drain() {
+      gate.draining = true;
+    },
+    async close(graceMs = 0) {
+      gate.draining = true;
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      if (inFlight > 0 && graceMs > 0) {
+        await new Promise<void>((resolve) => {
+          const timer = setTimeout(resolve, graceMs);
+          idle.add(() => {
+            clearTimeout(timer);
+            resolve();
+          });
+        });
+      }
+      server.closeAllConnections();
+      await closed;
+    },
+  };
+}
+
+/** RFC 9110 9.3.7: what the server as a whole can do. */
+function serverOptions(requestId: string): (readonly [string, string])[] {
+  return [
+    ["Allow", allowedMethods],
+    ["Sticky-Source", "gateway"],
+    ["X-Request-Id", requestId],
+  ];
+}
+
+function trustIn(blocks: readonly string[]): (address: string) => boolean {
+  const list = new BlockList();
+  for (const block of blocks) {
+    const [address = "", bits] = block.split("/");
+    const family = isIP(address) === 6 ? "ipv6" : "ipv4";
+    if (bits === undefined) list.addAddress(address, family);
+    else list.addSubnet(address, Number(bits), family);
+  }
+  return (address) => {
+    const version = isIP(address);
+    return version !== 0 && list.check(address, version === 6 ? "ipv6" : "ipv4");
+  };
+}

@@ -1,0 +1,55 @@
+/** What the steps of the chain hand on to each other on `ctx.state`. */
+import type { Readable } from "node:stream";
+
+import type { HeaderLine, HeaderList, RequestHead, Route, Service } from "@sticky-proxy/core";
+import type { Problem } from "@sticky-proxy/protocol";
+import type { ForwardClient } from "@sticky-proxy/upstream";
+import type { Reply } from "./process/reply.ts";
+import type { DefaultContext, Middleware as KoaMiddleware, ParameterizedContext } from "koa";
+
+/** What the bare server made of a request before any step ran. */
+export interface Received {
+  readonly requestId: string;
+  /** Path normalised, from the public root; "*" for OPTIONS of the whole server. */
+  readonly head: RequestHead;
+  /** The path octets as they came. */
+  readonly receivedPath: string;
+  /** Lower-case, without port; null: the request has none (HTTP/1.0). */
+  readonly host: string | null;
+  readonly client: Required<ForwardClient>;
+  /** Content-Length, null: chunked or no body. */
+  readonly declaredLength: number | null;
+  readonly hasBody: boolean;
+  /** The client waits for 100 before it sends the body. */
+  readonly expectsContinue: boolean;
+}
+
+export interface ProxyState extends Received {
+  /** Aborts when the client is gone before its response was complete. */
+  gone: AbortSignal;
+  /** Lines on every request of this exchange to a service: X-Request-Id, traceparent, tracestate. */
+  trace: readonly HeaderLine[];
+  traceparent: string;
+  /** After match-service. */
+  service: Service | null;
+  route: Route | null;
+  /** As the service sees it: path below the service's prefix. */
+  serviceHead: RequestHead;
+  /** After read-body: bytes where the route needs them, a stream where it passes through. */
+  body: Uint8Array | Readable | null;
+  bodyLength: number | null;
+  /** Asks a client that waits for 100 to go on; call before reading the body. */
+  acceptBody: () => void;
+  /** Gives the request up for a reason that becomes the answer when none has begun. */
+  giveUp: (problem: Problem) => void;
+  /**
+   * The one way to answer: adds X-Request-Id, closes the connection where it must. Resolves when the response ended.
+   * `trailers` is asked after the body's end.
+   */
+  send: (reply: Reply, trailers?: () => HeaderList) => Promise<void>;
+  /** Fields of the access line that only a later step knows (processId, attempt, verdict …). */
+  logFields: Record<string, unknown>;
+}
+
+export type ProxyContext = ParameterizedContext<ProxyState, DefaultContext>;
+export type Middleware = KoaMiddleware<ProxyState, DefaultContext>;

@@ -1,0 +1,131 @@
+/**
+ * Writes a response to the client past Koa: lines in their order, spelling and number, back-pressure both ways.
+ * A body that breaks off takes the connection with it: no last chunk, no end that looks complete (RFC 9112 8).
+ */
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Readable } from "node:stream";
+
+import { rawHeaders, responseTrailers } from "@sticky-proxy/core";
+import type { HeaderList } from "@sticky-proxy/core";
+
+import type { Reply } from "./process/reply.ts";
+
+export interface WriteOptions {
+  /** The connection carries no further request. */
+  readonly close: boolean;
+  /** The request has a body that was not received to its end. */
+  readonly unread: boolean;
+  /** A client that takes no byte for so long is cut off. */
+  readonly writeIdleMs: number;
+  /** Trailer lines after the body; null: the client did not ask for them. */
+  readonly trailers: (() => HeaderList) | null;
+}
+
+/** How long and how much of an unread request is read after an early answer, so that the answer is not lost in a reset. */
+const lingerMs = 1_000;
+const lingerBytes = 1_048_576;
+
+/** Resolves when the response has ended, whole or not. */
+export function writeReply(
+  request: IncomingMessage,
+  response: ServerResponse,
+  { status, headers, body }: Reply,
+  options: WriteOptions,
+): Promise<void> {
+  // The client is gone.
+  if (response.destroyed || response.socket?.destroyed === true) {
+    if (body !== null && !(body instanceof Uint8Array)) body.destroy();
+    return Promise.resolve();
+  }
+  const flat = rawHeaders(headers);
+  if (options.close) flat.push("Connection", "close");
+  const silent = request.method === "HEAD" || status === 204 || status === 304;
+  if (body === null || body instanceof Uint8Array) {
+    if (!silent && !hasLength(headers)) flat.push("Content-Length", String(body?.byteLength ?? 0));
+    response.writeHead(status, flat);
+    return endWith(request, response, silent ? null : body, options.unread);
+  }
+  response.writeHead(status, flat);
+  return pump(body, response, options);
+}
+
+function hasLength(headers: HeaderList): boolean {
+  return headers.some(([name]) => name.length === 14 && name.toLowerCase() === "content-length");
+}
+
+function endWith(
+  request: IncomingMessage,
+  response: ServerResponse,
+  body: Uint8Array | null,
+  unread: boolean,
+): Promise<void> {
+  return new Promise((resolve) => {
+    response.once("close", resolve);
+    response.on("error", ignored);
+    if (!unread) {
+      if (body === null) response.end();
+      else response.end(body);
+      return;
+    }
+    // The answer comes before the request has ended. It is written whole; its end, which closes the connection,
+    // waits until the client has stopped sending: a close with unread bytes would be a reset (RFC 9112 9.6).
+    if (body !== null) response.write(body);
+    else response.flushHeaders();
+    linger(request, () => response.end());
+  });
+}
+
+function linger(request: IncomingMessage, done: () => void): void {
+  let read = 0;
+  const end = (): void => {
+    clearTimeout(timer);
+    request.off("data", count);
+    request.off("end", end);
+    request.off("close", end);
+    done();
+  };
+  const count = (chunk: Buffer): void => {
+    read += chunk.length;
+    if (read > lingerBytes) end();
+  };
+  const timer = setTimeout(end, lingerMs);
+  request.on("error", ignored);
+  request.on("data", count);
+  request.on("end", end);
+  request.on("close", end);
+  request.resume();
+}
+
+function pump(body: Readable, response: ServerResponse, options: WriteOptions): Promise<void> {
+  return new Promise((resolve) => {
+    let slow: NodeJS.Timeout | null = null;
+    const cut = (): void => {
+      response.destroy();
+    };
+    body.on("data", (chunk: Buffer) => {
+      if (response.write(chunk)) return;
+      body.pause();
+      slow = setTimeout(cut, options.writeIdleMs);
+    });
+    response.on("drain", () => {
+      if (slow !== null) clearTimeout(slow);
+      body.resume();
+    });
+    body.on("end", () => {
+      const trailers = options.trailers === null ? [] : responseTrailers(options.trailers());
+      if (trailers.length > 0 && response.chunkedEncoding)
+        response.addTrailers(trailers.map(([name, value]): [string, string] => [name, value]));
+      response.end();
+    });
+    body.on("error", cut);
+    response.on("error", ignored);
+    response.on("close", () => {
+      if (slow !== null) clearTimeout(slow);
+      body.destroy();
+      resolve();
+    });
+  });
+}
+
+/** The end of the connection is what counts; it is seen as "close". */
+function ignored(): void {}
