@@ -1,0 +1,20 @@
+#!lua flags=
+--[[ mirror-append: add an intent to the outbox and count it eligible.
+Why a script: an intent that is not counted, or counted and not there, would break the coverage sum; and a write that
+arrives after its caller has given it up as a gap must do nothing. No allow-oom: a full store takes no new work.
+KEYS[1]  stream    STREAM    KEYS[2]  state     HASH
+KEYS[3]  load      HASH      KEYS[4]  counters  HASH
+ARGV[1]  orderKey  ARGV[2]  call    ARGV[3]  validUntil (empty: always)   ARGV[4]  intent
+ARGV[5]  service   ARGV[6]  bytes   ARGV[7]  eligible (counter's name)    ARGV[8]  keepMs
+Returns  {orderKey, call, 'appended' | 'late'} ]]
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+if ARGV[3] ~= '' and now > tonumber(ARGV[3]) then return { ARGV[1], ARGV[2], 'late' } end
+redis.call('XADD', KEYS[1], '*', 'i', ARGV[4])
+redis.call('HINCRBY', KEYS[2], 'pending', 1)
+redis.call('PERSIST', KEYS[2])
+redis.call('HINCRBY', KEYS[3], 'n:' .. ARGV[5], 1)
+redis.call('HINCRBY', KEYS[3], 'b:' .. ARGV[5], ARGV[6])
+redis.call('HINCRBY', KEYS[4], ARGV[7], 1)
+redis.call('PEXPIRE', KEYS[4], ARGV[8])
+return { ARGV[1], ARGV[2], 'appended' }

@@ -1,0 +1,12 @@
+#!lua flags=no-writes
+--[[ mirror-lag: how much a partition holds per service, and how old its oldest is.
+Why a script: all of it at one moment, in one trip.
+KEYS[1]  stream  STREAM    KEYS[2]  load  HASH    KEYS[3]  since  ZSET
+ARGV[1]  partition    ARGV[2]  call
+Returns  {partition, call, nowMs, {field, count...}, {{id, {'i', intent}}}, {member, since}} ]]
+local time = redis.call('TIME')
+local now = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
+return {
+  ARGV[1], ARGV[2], now, redis.call('HGETALL', KEYS[2]), redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1),
+  redis.call('ZRANGE', KEYS[3], 0, 0, 'WITHSCORES'),
+}

@@ -1,0 +1,404 @@
+/** What every implementation of the outbox and differences ports must do; one text for memory and Redis. */
+import type {
+  CoverageOutcome,
+  Differences,
+  Intent,
+  NewDifference,
+  Outbox,
+  OutboxEntry,
+  Settlement,
+} from "@sticky-proxy/core";
+import { coverageWindow, orderKeyPartition, pending, settled } from "@sticky-proxy/core";
+import { expect } from "chai";
+
+export interface MirrorUnderTest {
+  readonly outbox: Outbox;
+  readonly differences: Differences;
+  close(): Promise<void>;
+}
+
+const limits = { ttlMs: 60_000, maxDifferences: 100 };
+
+/** An intent with the order key that `name` makes. */
+export function testIntent(name: string, more: Partial<Intent> = {}): Intent {
+  return {
+    partition: 0,
+    scope: `scope-${name}`,
+    epoch: 1,
+    fence: 1,
+    service: "users",
+    route: "POST /",
+    orderKey: Buffer.from(name.padEnd(16, "-")).toString("base64url").slice(0, 22),
+    configVersion: "1",
+    bodyBytes: 10,
+    window: coverageWindow(Date.now()),
+    ...more,
+  };
+}
+
+export function testDifference(more: Partial<NewDifference> = {}): NewDifference {
+  const side = { instance: null, status: 200, latencyMs: 1, bodySha256: null, bodyBytes: 2, error: null };
+  return {
+    processId: "1.x.1",
+    service: "users",
+    secondary: "users-v2",
+    route: "POST /",
+    operation: "POST /users",
+    orderKey: testIntent("k").orderKey,
+    configVersion: "1",
+    class: "body",
+    sides: { primary: side, secondary: side },
+    edits: [{ part: "body", path: "/0/name", kind: "changed", primary: '"a"', secondary: '"b"' }],
+    truncated: false,
+    masked: 0,
+    attempts: 1,
+    concurrent: false,
+    acknowledged: null,
+    ...more,
+  } as NewDifference;
+}
+
+function as(outcome: CoverageOutcome, more: Partial<Settlement> = {}): Settlement {
+  return { outcome, difference: null, diverged: false, endedAt: null, limits, ...more };
+}
+
+export function describeOutboxContract(name: string, open: () => Promise<MirrorUnderTest>): void {
+  describe(`outbox contract: ${name}`, () => {
+    let mirror: MirrorUnderTest;
+    let outbox: Outbox;
+
+    beforeEach(async () => {
+      mirror = await open();
+      outbox = mirror.outbox;
+    });
+    afterEach(() => mirror.close());
+
+    const placeOf = (intent: Intent): number => orderKeyPartition(intent.orderKey, outbox.partitions);
+
+    async function added(...intents: Intent[]): Promise<OutboxEntry[]> {
+      for (const intent of intents) {
+        expect(await outbox.append(intent, { validUntil: null })).to.equal("appended");
+      }
+      return (await outbox.peek(placeOf(intents[0]!), { after: null, limit: 100 })).entries.slice();
+    }
+    async function expectSum(): Promise<void> {
+      let open = 0;
+      for (const { coverage } of await mirror.differences.coverage({ since: null, service: null })) {
+        expect(pending(coverage)).to.be.at.least(0);
+        expect(coverage.eligible).to.equal(settled(coverage) + pending(coverage));
+        open += pending(coverage);
+      }
+      let entries = 0;
+      for (const lag of (await outbox.lag()).values()) entries += lag.entries;
+      expect(open).to.be.at.most(entries);
+    }
+
+    it("hands out intents in the order in which they were appended", async () => {
+      const intents = [1, 2, 3].map((fence) => testIntent("a", { fence }));
+      const entries = await added(...intents);
+      expect(entries.map((entry) => entry.fence)).to.deep.equal([1, 2, 3]);
+      expect(entries[0]).to.deep.include(intents[0]);
+      const rest = await outbox.peek(placeOf(intents[0]!), { after: entries[0]!.entryId, limit: 1 });
+      expect(rest.entries.map((entry) => entry.fence)).to.deep.equal([2]);
+      expect(rest.now).to.be.at.least(entries[2]!.at);
+    });
+
+    it("an append after its time limit does nothing", async () => {
+      const intent = testIntent("a");
+      expect(await outbox.append(intent, { validUntil: 1 })).to.equal("late");
+      expect((await outbox.peek(placeOf(intent), { after: null, limit: 1 })).entries).to.deep.equal([]);
+      expect(await mirror.differences.coverage({ since: null, service: null })).to.deep.equal([]);
+    });
+
+    it("O1: an outcome is counted once, and the first stands", async () => {
+      const [entry] = await added(testIntent("a"));
+      const p = placeOf(entry!);
+      const owner = await outbox.claim(p);
+      expect(await outbox.settledAs(p, entry!.entryId)).to.equal(null);
+      expect(await outbox.settle(p, owner, entry!, as("matched"))).to.equal("settled");
+      expect(await outbox.settle(p, owner, entry!, as("different"))).to.equal("known");
+      expect(await outbox.settledAs(p, entry!.entryId)).to.equal("matched");
+      const [row] = await mirror.differences.coverage({ since: null, service: "users" });
+      expect(row!.coverage).to.include({ eligible: 1, matched: 1, different: 0 });
+      await expectSum();
+    });
+
+    it("O2: only a settled entry leaves, and then it is gone", async () => {
+      const [entry] = await added(testIntent("a"));
+      const p = placeOf(entry!);
+      const owner = await outbox.claim(p);
+      expect(await outbox.ack(p, owner, entry!)).to.equal("unsettled");
+      await outbox.settle(p, owner, entry!, as("matched"));
+      expect(await outbox.ack(p, owner, entry!)).to.equal("acked");
+      expect((await outbox.peek(p, { after: null, limit: 1 })).entries).to.deep.equal([]);
+      expect(await outbox.keyState(p, entry!.orderKey)).to.include({ pending: 0, parked: false });
+      expect((await outbox.lag()).get("users")?.entries ?? 0).to.equal(0);
+    });
+
+    it("O3: a late owner can neither settle, ack nor park", async () => {
+      const [entry] = await added(testIntent("a"));
+      const p = placeOf(entry!);
+      const late = await outbox.claim(p);
+      const owner = await outbox.claim(p);
+      expect(owner).to.be.greaterThan(late);
+      const parking = { service: "users", reason: "no-answer", inMs: 0, error: "x", attempts: 1 } as const;
+      expect(await outbox.settle(p, late, entry!, as("matched"))).to.equal("lost");
+      expect(await outbox.ack(p, late, entry!)).to.equal("lost");
+      expect(await outbox.park(p, late, entry!.orderKey, [entry!], parking)).to.equal("lost");
+      expect(await outbox.settle(p, owner, entry!, as("matched"))).to.equal("settled");
+    });
+
+    it("O4: a parked key's intents leave the stream, keep their order and come due", async () => {
+      const key = testIntent("a").orderKey;
+      const entries = await added(
+        testIntent("a"),
+        testIntent("a", { fence: 2 }),
+        testIntent("a", { fence: 3 }),
+      );
+      const p = placeOf(entries[0]!);
+      const owner = await outbox.claim(p);
+      const parking = {
+        service: "users",
+        reason: "no-answer",
+        error: "connection_refused",
+        attempts: 1,
+      } as const;
+      await outbox.park(p, owner, key, entries.slice(0, 2), { ...parking, inMs: 60_000 });
+      expect(
+        (await outbox.peek(p, { after: null, limit: 9 })).entries.map((entry) => entry.fence),
+      ).to.deep.equal([3]);
+      expect((await outbox.peek(p, { after: null, limit: 9 })).due).to.deep.equal([]);
+      await outbox.park(p, owner, key, [entries[2]!], { ...parking, inMs: 0, attempts: 2 });
+      expect((await outbox.peek(p, { after: null, limit: 9 })).due).to.deep.equal([key]);
+
+      for (const fence of [1, 2, 3]) {
+        const parked = await outbox.parkedHead(p, key);
+        expect(parked!.head!.fence).to.equal(fence);
+        expect(parked!.next?.fence).to.equal(fence === 3 ? undefined : fence + 1);
+        expect(parked!.key).to.include({
+          service: "users",
+          entries: 4 - fence,
+          attempts: fence === 1 ? 2 : 0,
+        });
+        await expectSum();
+        await outbox.settle(p, owner, parked!.head!, as("matched"));
+        expect(await outbox.ack(p, owner, parked!.head!)).to.equal("acked");
+      }
+      expect(await outbox.parkedHead(p, key)).to.equal(null);
+      expect(await outbox.parkedKeys({ limit: 9 })).to.deep.equal([]);
+      expect((await outbox.lag()).get("users")?.parkedKeys ?? 0).to.equal(0);
+    });
+
+    it("a stopped key waits for an operator, who gives it a fresh age", async () => {
+      const [entry] = await added(testIntent("a"));
+      const p = placeOf(entry!);
+      const owner = await outbox.claim(p);
+      const parking = {
+        service: "users",
+        reason: "stopped",
+        inMs: null,
+        error: "too old",
+        attempts: 7,
+      } as const;
+      await outbox.park(p, owner, entry!.orderKey, [entry!], parking);
+      const [parked] = await outbox.parkedKeys({ limit: 9 });
+      expect(parked).to.include({
+        reason: "stopped",
+        nextAt: null,
+        entries: 1,
+        error: "too old",
+        ageFrom: null,
+      });
+      expect((await outbox.peek(p, { after: null, limit: 9 })).due).to.deep.equal([]);
+      expect(await outbox.unpark(p, entry!.orderKey)).to.equal("unparked");
+      expect((await outbox.peek(p, { after: null, limit: 9 })).due).to.deep.equal([entry!.orderKey]);
+      expect((await outbox.parkedHead(p, entry!.orderKey))!.key.ageFrom).to.be.a("number");
+      expect(await outbox.unpark(p, testIntent("other").orderKey)).to.equal("not-parked");
+    });
+
+    it("a key remembers its pending intents, its end at the primary and that it diverged", async () => {
+      const entries = await added(testIntent("a"), testIntent("a", { fence: 2 }));
+      const p = placeOf(entries[0]!);
+      const owner = await outbox.claim(p);
+      await outbox.settle(
+        p,
+        owner,
+        entries[0]!,
+        as("skipped:primary-unknown", { diverged: true, endedAt: 5000 }),
+      );
+      await outbox.ack(p, owner, entries[0]!);
+      expect(await outbox.keyState(p, entries[0]!.orderKey)).to.deep.equal({
+        pending: 1,
+        parked: false,
+        diverged: true,
+        lastEndedAt: 5000,
+      });
+      await outbox.settle(p, owner, entries[1]!, as("matched", { endedAt: 4000 }));
+      expect((await outbox.keyState(p, entries[0]!.orderKey)).lastEndedAt).to.equal(5000);
+    });
+
+    it("lag counts entries, bytes and parked keys per service, with the oldest", async () => {
+      const entries = await added(testIntent("a", { bodyBytes: 100 }), testIntent("a", { bodyBytes: 11 }));
+      await outbox.append(testIntent("b", { service: "orders" }), { validUntil: null });
+      const p = placeOf(entries[0]!);
+      const owner = await outbox.claim(p);
+      const parking = { service: "users", reason: "waiting", inMs: 60_000, error: "", attempts: 0 } as const;
+      await outbox.park(p, owner, entries[0]!.orderKey, [entries[0]!], parking);
+      const lag = await outbox.lag();
+      expect(lag.get("users")).to.include({ entries: 2, bytes: 111, parkedKeys: 1 });
+      expect(lag.get("users")!.oldestMs).to.be.at.least(0);
+      expect(lag.get("orders")).to.include({ entries: 1, bytes: 10, parkedKeys: 0 });
+    });
+
+    it("a gap is eligible and skipped at once, and listed", async () => {
+      const now = Date.now();
+      const gap = {
+        service: "users",
+        route: "POST /",
+        reason: "gap",
+        count: 3,
+        from: now - 10,
+        to: now,
+      } as const;
+      await outbox.noteGap(gap);
+      expect(await outbox.gaps({ limit: 9 })).to.deep.equal([gap]);
+      const [row] = await mirror.differences.coverage({ since: null, service: null });
+      expect(row!.coverage.eligible).to.equal(3);
+      expect(row!.coverage.skipped.get("gap")).to.equal(3);
+      await expectSum();
+    });
+
+    describe("differences", () => {
+      const observed = (difference: NewDifference | null, more: object = {}) => ({
+        service: "users",
+        route: "POST /",
+        orderKey: testIntent("k").orderKey,
+        outcome: "different" as CoverageOutcome,
+        count: 1,
+        window: coverageWindow(Date.now()),
+        difference,
+        limits,
+        ...more,
+      });
+      const everything = {
+        service: null,
+        route: null,
+        class: null,
+        path: null,
+        since: null,
+        open: false,
+        limit: 100,
+        cursor: null,
+      };
+
+      it("are listed newest first, shown by id, and paged without loss or repetition", async () => {
+        for (let i = 0; i < 7; i++) {
+          const orderKey = testIntent(`key${i % 3}`).orderKey;
+          await mirror.differences.observe(observed(testDifference({ processId: `p${i}` }), { orderKey }));
+        }
+        const all = await mirror.differences.list(everything);
+        expect(all.next).to.equal(null);
+        expect(all.items.map((item) => item.at)).to.deep.equal(
+          all.items.map((item) => item.at).toSorted((a, b) => b - a),
+        );
+        const paged: string[] = [];
+        for (let cursor: string | null = null, page = 0; page < 9; page++) {
+          const found = await mirror.differences.list({ ...everything, limit: 2, cursor });
+          paged.push(...found.items.map((item) => item.id));
+          if (found.next === null) break;
+          cursor = found.next;
+        }
+        expect(paged).to.deep.equal(all.items.map((item) => item.id));
+        expect(await mirror.differences.show(all.items[0]!.id)).to.deep.equal(all.items[0]);
+        for (const id of ["", "x", "1.2", "999999.1", "1.1e9", "*"]) {
+          expect(await mirror.differences.show(id), id).to.equal(null);
+        }
+      });
+
+      it("are found by service, route, class, path and time", async () => {
+        await mirror.differences.observe(observed(testDifference()));
+        await mirror.differences.observe(observed(testDifference({ class: "status", edits: [] })));
+        await mirror.differences.observe(
+          observed(testDifference({ service: "orders" }), { service: "orders" }),
+        );
+        const count = async (query: object): Promise<number> =>
+          (await mirror.differences.list({ ...everything, ...query })).items.length;
+        expect(await count({})).to.equal(3);
+        expect(await count({ service: "orders" })).to.equal(1);
+        expect(await count({ class: "status" })).to.equal(1);
+        expect(await count({ path: "/0" })).to.equal(2);
+        expect(await count({ path: "/9" })).to.equal(0);
+        expect(await count({ route: "GET /" })).to.equal(0);
+        expect(await count({ since: Date.now() + 60_000 })).to.equal(0);
+      });
+
+      it("are acknowledged once, by name", async () => {
+        await mirror.differences.observe(observed(testDifference()));
+        const [one] = (await mirror.differences.list(everything)).items;
+        const noted = await mirror.differences.acknowledge(one!.id, "ann", "known");
+        expect(noted!.acknowledged).to.include({ by: "ann", note: "known" });
+        expect((await mirror.differences.acknowledge(one!.id, "bob", "again"))!.acknowledged!.by).to.equal(
+          "ann",
+        );
+        expect((await mirror.differences.list({ ...everything, open: true })).items).to.deep.equal([]);
+        expect(await mirror.differences.acknowledge("3.17", "ann", "")).to.equal(null);
+      });
+
+      it("keep within their bound: the oldest give way, the sums stay", async () => {
+        for (let i = 0; i < 5; i++) {
+          await mirror.differences.observe(
+            observed(testDifference({ processId: `p${i}` }), {
+              limits: { ttlMs: 60_000, maxDifferences: 3 },
+            }),
+          );
+        }
+        const left = (await mirror.differences.list(everything)).items;
+        expect(left.map((item) => item.processId)).to.deep.equal(["p4", "p3", "p2"]);
+        const [group] = await mirror.differences.groups({ since: null });
+        expect(group).to.deep.equal({
+          service: "users",
+          route: "POST /",
+          class: "body",
+          path: "/*/name",
+          count: 5,
+        });
+      });
+
+      it("are gone after their time", async () => {
+        await mirror.differences.observe(
+          observed(testDifference(), { limits: { ttlMs: 0, maxDifferences: 3 } }),
+        );
+        expect((await mirror.differences.list(everything)).items).to.deep.equal([]);
+        await outbox.tidy(placeOf(testIntent("k")));
+      });
+
+      it("come with an entry's outcome in one write", async () => {
+        const [entry] = await added(testIntent("a"));
+        const p = placeOf(entry!);
+        const owner = await outbox.claim(p);
+        await outbox.settle(
+          p,
+          owner,
+          entry!,
+          as("different", { difference: testDifference({ attempts: 4 }) }),
+        );
+        await outbox.settle(
+          p,
+          owner,
+          entry!,
+          as("different", { difference: testDifference({ attempts: 5 }) }),
+        );
+        const { items } = await mirror.differences.list(everything);
+        expect(items.map((item) => item.attempts)).to.deep.equal([4]);
+      });
+
+      it("observations are eligible and settled at once", async () => {
+        await mirror.differences.observe(observed(null, { outcome: "matched" }));
+        await mirror.differences.observe(observed(null, { outcome: "skipped:shed", count: 5 }));
+        const [row] = await mirror.differences.coverage({ since: Date.now(), service: "users" });
+        expect(row!.coverage).to.include({ eligible: 6, matched: 1 });
+        expect(pending(row!.coverage)).to.equal(0);
+      });
+    });
+  });
+}

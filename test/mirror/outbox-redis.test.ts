@@ -1,0 +1,31 @@
+import { expect } from "chai";
+import {
+  createDifferences,
+  createKeys,
+  createMirrorOutbox,
+  connectRedis,
+  mirrorScripts,
+} from "@sticky-proxy/store";
+import {
+  describeOutboxContract,
+  describeWithRedis,
+  sharedRedisUrl,
+  uniquePrefix,
+} from "@sticky-proxy/testkit";
+
+describeWithRedis("the mirror's store on Redis", () => {
+  describeOutboxContract("Redis", async () => {
+    const connections = connectRedis({ url: await sharedRedisUrl() });
+    expect(await connections.ready(5000)).to.equal(true);
+    const deps = { ...connections, keys: createKeys(uniquePrefix()), partitions: 8 };
+    return {
+      outbox: createMirrorOutbox(deps),
+      differences: createDifferences(deps),
+      close: () => connections.close(),
+    };
+  });
+
+  it("its scripts keep to their headers", () => {
+    for (const script of mirrorScripts) expect(script.text().sha).to.have.length(40);
+  });
+});
