@@ -153,6 +153,22 @@ export function createExecutor(deps: ExecutorDeps): Executor {
     }
   }
 
+  /** Nothing was sent: the identity is free at once instead of at the end of the lease. */
+  async function giveBack(record: ProcessRecord, tracked: { release(): void }): Promise<void> {
+    tracked.release();
+    await processes
+      .apply(record, {
+        type: "failed",
+        attempt: record.attempt,
+        executed: "no",
+        unknown: "cut",
+        slug: "store-unavailable",
+        reason: "intent-refused",
+        retryAfterMs: null,
+      })
+      .catch((error: unknown) => deps.onFailure("giving a process back", error));
+  }
+
   /** Cancel, force and callbacks may end the process on another node while we wait for the service. */
   function watchEnd(record: ProcessRecord, abort: AbortController) {
     let close = (): void => undefined;

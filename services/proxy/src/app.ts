@@ -8,22 +8,29 @@ import { begin } from "./begin.ts";
 import type { Gate } from "./begin.ts";
 import { accessLog } from "./middleware/access-log.ts";
 import { forward } from "./middleware/forward.ts";
+import { identify } from "./middleware/identify.ts";
 import { matchServiceStep } from "./middleware/match-service.ts";
+import { stickyProcess } from "./middleware/process.ts";
 import { problems } from "./middleware/problems.ts";
 import { readBody } from "./middleware/read-body.ts";
+import { reserved } from "./middleware/reserved.ts";
 import { traceContext } from "./middleware/trace-context.ts";
 import type { Middleware, ProxyState, Received } from "./state.ts";
 
 export type Handler = (request: IncomingMessage, response: ServerResponse, received: Received) => void;
 
 export function createApp(deps: ProxyDeps, gate: Gate): Handler {
+  const parts = deps.process;
   const received = new WeakMap<IncomingMessage, Received>();
   const chain: readonly Middleware[] = [
     problems(deps), // the only place that writes a problem
     accessLog(deps), // inside problems, so that it sees every way out
     traceContext(), // ids before anything is sent anywhere
+    ...(parts === undefined ? [] : [reserved(parts.routers)]), // our own resources never reach a service
     matchServiceStep(deps), // everything below is the service's policy
+    ...(parts === undefined ? [] : [identify(parts.identify)]), // a bad key is refused before its body is read
     readBody(deps), // decides about 413 and 100-continue before a byte is asked for
+    ...(parts === undefined ? [] : [stickyProcess(parts.submit, gate)]), // join, replay or run; else go on
     forward(deps), // the plain path
   ];
   const app = new Koa<ProxyState>();

@@ -33,6 +33,7 @@ export function begin(received: WeakMap<IncomingMessage, Received>, deps: ProxyD
       service: null,
       route: null,
       serviceHead: from.head,
+      wishes: null,
       body: null,
       bodyLength: null,
       logFields: {},

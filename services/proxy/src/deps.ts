@@ -1,7 +1,11 @@
 /** What the proxy is handed. Only main.ts knows the concrete parts. */
+import type Router from "@koa/router";
 import type { Service } from "@sticky-proxy/core";
 import type { Limits } from "@sticky-proxy/runtime";
 import type { Forwarder } from "@sticky-proxy/upstream";
+
+import type { IdentifyDeps } from "./middleware/identify.ts";
+import type { SubmitDeps } from "./process/submit.ts";
 
 export interface Log {
   debug(event: string, fields?: Readonly<Record<string, unknown>>): void;
@@ -35,7 +39,16 @@ export interface ProxySettings {
   readonly plainBodyBytes: number;
 }
 
+/** What processes need; without it the gateway only proxies. */
+export interface ProcessParts {
+  readonly submit: SubmitDeps;
+  readonly identify: IdentifyDeps;
+  /** The reserved resources: process API, execution API, documents. */
+  readonly routers: readonly Router[];
+}
+
 export interface ProxyDeps {
+  readonly process?: ProcessParts;
   /** The registry's current snapshot: a new array when anything changed. */
   readonly services: () => readonly Service[];
   readonly forwarder: Forwarder;

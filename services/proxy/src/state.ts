@@ -4,6 +4,7 @@ import type { Readable } from "node:stream";
 import type { HeaderLine, HeaderList, RequestHead, Route, Service } from "@sticky-proxy/core";
 import type { Problem } from "@sticky-proxy/protocol";
 import type { ForwardClient } from "@sticky-proxy/upstream";
+import type { Wishes } from "./process/wishes.ts";
 import type { Reply } from "./process/reply.ts";
 import type { DefaultContext, Middleware as KoaMiddleware, ParameterizedContext } from "koa";
 
@@ -35,6 +36,8 @@ export interface ProxyState extends Received {
   route: Route | null;
   /** As the service sees it: path below the service's prefix. */
   serviceHead: RequestHead;
+  /** After identify: what the client asks of a process; null: the request makes none. */
+  wishes: Wishes | null;
   /** After read-body: bytes where the route needs them, a stream where it passes through. */
   body: Uint8Array | Readable | null;
   bodyLength: number | null;

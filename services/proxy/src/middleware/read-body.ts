@@ -1,18 +1,17 @@
 import type { IncomingMessage } from "node:http";
 
-import type { Route } from "@sticky-proxy/core";
 import { Problem } from "@sticky-proxy/protocol";
 import type { Limits } from "@sticky-proxy/runtime";
 
 import type { ProxyDeps } from "../deps.ts";
-import type { Middleware } from "../state.ts";
+import type { Middleware, ProxyContext, ProxyState } from "../state.ts";
 
 /** Uploads are not judged before this. */
 const rateGraceMs = 5_000;
 const rateCheckMs = 1_000;
 
 /**
- * Decides about the body before a byte of it is asked for. Reads state.route, state.declaredLength; writes state.body,
+ * Decides about the body before a byte of it is asked for. Reads state.route, state.wishes, state.declaredLength; writes state.body,
  * state.bodyLength: bytes where a policy needs the whole body, else the stream itself.
  */
 export function readBody({ settings }: ProxyDeps): Middleware {
@@ -20,7 +19,7 @@ export function readBody({ settings }: ProxyDeps): Middleware {
     const { state, req } = ctx;
     const { route, hasBody, declaredLength, head } = state;
     if (!hasBody) return next();
-    if ((head.method === "GET" || head.method === "HEAD") && isBodiless(route)) {
+    if ((head.method === "GET" || head.method === "HEAD") && isBodiless(state)) {
       throw new Problem("malformed-request", {
         detail: `A ${head.method} request has no body here.`,
         close: true,
@@ -33,7 +32,7 @@ export function readBody({ settings }: ProxyDeps): Middleware {
     });
     state.bodyLength = declaredLength;
     try {
-      if (needsBytes(route)) {
+      if (needsBytes(state)) {
         state.acceptBody();
         state.body = await collect(req, max, state.gone);
         state.bodyLength = state.body.byteLength;
@@ -47,16 +46,22 @@ export function readBody({ settings }: ProxyDeps): Middleware {
   };
 }
 
-/** Where a body would have to enter a key, it is refused rather than dropped. */
-function isBodiless(route: Route | null): boolean {
-  return route !== null && (route.cache !== null || route.process !== null);
+/** The whole body of a request to one of our own resources. @throws Problem payload-too-large */
+export async function readBytes({ state, req }: ProxyContext, max: number): Promise<Uint8Array> {
+  if (!state.hasBody) return new Uint8Array(0);
+  if (state.declaredLength !== null && state.declaredLength > max) throw tooLarge(max);
+  state.acceptBody();
+  return collect(req, max, state.gone);
 }
 
-function needsBytes(route: Route | null): boolean {
-  return (
-    route !== null &&
-    (route.process !== null || route.cache !== null || route.mirror !== null || route.bodySchema !== null)
-  );
+/** Where a body would have to enter a key, it is refused rather than dropped. */
+function isBodiless({ route, wishes }: Pick<ProxyState, "route" | "wishes">): boolean {
+  return wishes !== null || (route !== null && route.cache !== null);
+}
+
+function needsBytes({ route, wishes }: Pick<ProxyState, "route" | "wishes">): boolean {
+  if (wishes !== null) return true;
+  return route !== null && (route.cache !== null || route.mirror !== null || route.bodySchema !== null);
 }
 
 function tooLarge(max: number): Problem {

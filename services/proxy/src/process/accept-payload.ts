@@ -1,5 +1,5 @@
 /** Reads the outcome of a job from the service's own payload, where the route says how. Pure. */
-import { idText, processId, valueAt, type CallbackPolicy, type ProcessRecord } from "@sticky-proxy/core";
+import { idText, processId, pointerValue, type CallbackPolicy, type ProcessRecord } from "@sticky-proxy/core";
 import { parseJsonObject, Problem } from "@sticky-proxy/protocol";
 import type { Report } from "../routes/executions.ts";
 import { jsonBody } from "./reply.ts";
@@ -13,7 +13,7 @@ type Accept = NonNullable<CallbackPolicy["accept"]>;
 export function readAccepted(accept: Accept, body: Uint8Array, record: ProcessRecord): Report | null {
   const payload = parseJsonObject(body);
   if (accept.jobId !== null && record.jobId !== null) {
-    const jobId = idText(valueAt(payload, accept.jobId.callback));
+    const jobId = idText(pointerValue(payload, accept.jobId.callback));
     if (jobId !== record.jobId) {
       throw new Problem("execution-stale", {
         processId: processId(record),
@@ -21,7 +21,7 @@ export function readAccepted(accept: Accept, body: Uint8Array, record: ProcessRe
       });
     }
   }
-  const state = valueAt(payload, accept.status);
+  const state = pointerValue(payload, accept.status);
   if (typeof state !== "string" && typeof state !== "boolean" && typeof state !== "number") {
     throw new Problem("validation-failed", {
       detail: "The callback does not say how the job stands.",
@@ -48,7 +48,7 @@ export function readAccepted(accept: Accept, body: Uint8Array, record: ProcessRe
 
 function content(payload: unknown, pointer: Accept["result"]): unknown {
   if (pointer === null) return payload;
-  return valueAt(payload, pointer) ?? null;
+  return pointerValue(payload, pointer) ?? null;
 }
 
 function jsonResponse(status: number, value: unknown) {

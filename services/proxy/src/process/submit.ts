@@ -11,6 +11,7 @@ import {
   namedHeaders,
   partitionOf,
   scopeOf,
+  StoreUnavailable,
   waitFor,
   type Begun,
   type HeaderList,
@@ -46,7 +47,7 @@ export interface SubmitDeps {
   /** Keys the scopes and credential digests; shared by all replicas. */
   readonly secret: Buffer;
   readonly newId: () => string;
-  readonly onVerdict: (service: string, verdict: Begun["verdict"]) => void;
+  readonly onVerdict: (service: string, verdict: Begun["verdict"] | "bypass") => void;
   readonly onWait: (
     service: string,
     outcome: "answered" | "timeout" | "client_gone" | "draining",
@@ -71,15 +72,35 @@ export interface Submission {
   /** Aborts when the client is gone. */
   readonly gone: AbortSignal;
   readonly onInformational?: ForwardRequest["onInformational"];
+  /** Told which process it is, before the client is held. */
+  readonly onBegun: (record: ProcessRecord, verdict: Begun["verdict"]) => void;
 }
 
-/** @throws Problem; StoreUnavailable when the store is away (nothing was sent) */
+/** @throws Problem */
 export async function submit(deps: SubmitDeps, submission: Submission): Promise<Reply> {
+  let begun: Begun | null = null;
+  try {
+    begun = await begin(deps, submission);
+    submission.onBegun(begun.record, begun.verdict);
+    return await serve(deps, submission, begun);
+  } catch (error) {
+    if (!(error instanceof StoreUnavailable)) throw error;
+    // Fail closed: before the begin nothing was sent; after it nobody knows.
+    throw new Problem("store-unavailable", {
+      service: submission.service.name,
+      executed: begun === null ? "no" : "unknown",
+      headers: { ...(begun === null ? {} : problemFields(begun.record, false)), "Retry-After": "1" },
+      cause: error,
+    });
+  }
+}
+
+async function begin(deps: SubmitDeps, submission: Submission): Promise<Begun> {
   const { processes, pacing } = deps;
   const { service, route, wishes } = submission;
   const { policy } = wishes.rules;
   const claim = identify(deps, submission);
-  const request: StoredRequest = { head: submission.head, key: wishes.key, body: submission.body };
+  const request = requestOf(submission);
   const mayRepeat = wishes.rules.retries.attempts > 1 || Object.values(policy.onUnknown).includes("retry");
   const begun = await processes.begin({
     scope: claim.scope,
@@ -103,6 +124,15 @@ export async function submit(deps: SubmitDeps, submission: Submission): Promise<
     request: mayRepeat || policy.keepRequest || isMirrored(route) ? request : null,
   });
   deps.onVerdict(service.name, begun.verdict);
+  return begun;
+}
+
+function requestOf({ head, wishes, body }: Submission): StoredRequest {
+  return { head, key: wishes.key, body };
+}
+
+function serve(deps: SubmitDeps, submission: Submission, begun: Begun): Promise<Reply> | Reply {
+  const { service, route, wishes } = submission;
   switch (begun.verdict) {
     case "start": {
       const run = deps.executor.run({
@@ -110,7 +140,7 @@ export async function submit(deps: SubmitDeps, submission: Submission): Promise<
         service,
         route,
         rules: wishes.rules,
-        request,
+        request: requestOf(submission),
         extra: submission.extra,
         client: submission.client,
         ...(submission.onInformational === undefined ? {} : { onInformational: submission.onInformational }),
@@ -179,7 +209,7 @@ async function hold(
   const { wishes, gone, service } = submission;
   const startedAt = waiting.monotonic();
   const stop = AbortSignal.any([gone, draining]);
-  let replayed = run === null;
+  const replayed = run === null;
   let latest: ProcessRecord = record;
 
   if (run !== null) {
@@ -215,7 +245,6 @@ async function hold(
       return answer(submission, latest, snapshot.result, replayed);
     }
   }
-  replayed = false;
   if (gone.aborted) deps.onWait(service.name, "client_gone", waiting.monotonic() - startedAt);
   else if (draining.aborted) deps.onWait(service.name, "draining", waiting.monotonic() - startedAt);
   else if (wishes.holdMs > 0) deps.onWait(service.name, "timeout", waiting.monotonic() - startedAt);

@@ -10,7 +10,7 @@ import {
   isTerminal,
   processId,
   resultId,
-  valueAt,
+  pointerValue,
   type HeaderList,
   type ProcessEvent,
   type ProcessRecord,
@@ -41,7 +41,7 @@ export interface ExecutionRouteDeps {
   readonly find: (record: ProcessRecord) => { service: Service; rules: Rules } | null;
   readonly findService: (name: string) => Service | null;
   readonly readBody: (ctx: Context, maxBytes: number) => Promise<Uint8Array>;
-  readonly write: (ctx: Context, reply: Reply) => void;
+  readonly write: (ctx: Context, reply: Reply) => Promise<void>;
   readonly onCallback: (service: string, outcome: CallbackOutcome) => void;
   readonly maxHeartbeatBytes: number;
 }
@@ -78,7 +78,7 @@ export function executionRoutes(deps: ExecutionRouteDeps): Router {
           ? completion(ctx, body)
           : failure(ctx, body);
     if (report === null) {
-      write(ctx, {
+      await write(ctx, {
         status: 200,
         headers: jsonType,
         body: jsonBody({ accepted: true, cancelRequested: false }),
@@ -128,7 +128,7 @@ export function executionRoutes(deps: ExecutionRouteDeps): Router {
     const accept = found?.rules.policy.callback.accept ?? null;
     const report = accept === null ? completion(ctx, body) : readAccepted(accept, body, record);
     if (report === null) {
-      write(ctx, {
+      await write(ctx, {
         status: 200,
         headers: jsonType,
         body: jsonBody({ accepted: true, cancelRequested: false }),
@@ -192,7 +192,7 @@ export function executionRoutes(deps: ExecutionRouteDeps): Router {
     const duplicate = applied.kind === "same" && event.type !== "heartbeat";
     deps.onCallback(record.service, duplicate ? "duplicate" : "accepted");
     const cancelRequested = applied.kind !== "not-due" && applied.record.cancelRequested;
-    write(ctx, {
+    await write(ctx, {
       status: 200,
       headers: jsonType,
       body: jsonBody(
@@ -251,7 +251,7 @@ function jobIdOf(service: Service, body: Uint8Array): string | null {
   }
   for (const route of service.routes) {
     const pointer = route.process?.callback.correlate?.callback;
-    const id = pointer === undefined ? null : idText(valueAt(payload, pointer));
+    const id = pointer === undefined ? null : idText(pointerValue(payload, pointer));
     if (id !== null) return id;
   }
   return null;

@@ -61,7 +61,7 @@ export interface ProcessRouteDeps {
   /** The caller's tenant. */
   readonly tenantOf: (ctx: Context) => string;
   readonly readBody: (ctx: Context, maxBytes: number) => Promise<Uint8Array>;
-  readonly write: (ctx: Context, reply: Reply) => void;
+  readonly write: (ctx: Context, reply: Reply) => Promise<void>;
   /** Aborts when the client is gone or the node drains. */
   readonly endOf: (ctx: Context) => AbortSignal;
 }
@@ -105,7 +105,7 @@ export function processRoutes(deps: ProcessRouteDeps): Router {
       const record = await find(ctx);
       const seen = Number(ctx.get("last-event-id") || 0);
       const stream = eventStream(waiting, record, Number.isSafeInteger(seen) ? seen : 0, deps.endOf(ctx));
-      write(ctx, {
+      await write(ctx, {
         status: 200,
         headers: [
           ["Content-Type", "text/event-stream"],
@@ -131,7 +131,7 @@ export function processRoutes(deps: ProcessRouteDeps): Router {
       });
       record = mine(ctx, snapshot);
     }
-    write(ctx, statusReply(record, known, waitMs));
+    await write(ctx, statusReply(record, known, waitMs));
   });
 
   router.get("/:id/result", async (ctx) => {
@@ -152,7 +152,7 @@ export function processRoutes(deps: ProcessRouteDeps): Router {
     }
     const applied = waitMs === null ? null : { respondAsync: false, waitMs: Math.min(waitMs, longestHoldMs) };
     if (!isTerminal(record.status)) {
-      write(ctx, acceptedReply(record, applied, false));
+      await write(ctx, acceptedReply(record, applied, false));
       return;
     }
     if (isPast(record, processes.now())) {
@@ -163,7 +163,7 @@ export function processRoutes(deps: ProcessRouteDeps): Router {
     }
     const stored = storedResult(record, result);
     if (stored === null) throw endProblem(record, true);
-    write(
+    await write(
       ctx,
       selectRange(ctx.method, linesOf(ctx), resultReply(record, stored, { replayed: true, applied })),
     );
@@ -180,7 +180,7 @@ export function processRoutes(deps: ProcessRouteDeps): Router {
       });
     }
     if (applied.kind === "applied") deps.tellCancelled(applied.from);
-    write(ctx, statusReply(applied.record, [], null));
+    await write(ctx, statusReply(applied.record, [], null));
   });
 
   router.post("/:id/rerun", async (ctx) => {
@@ -196,7 +196,7 @@ export function processRoutes(deps: ProcessRouteDeps): Router {
       const earlier = await processes.store.correlated("@rerun", memory);
       const snapshot = earlier === null ? null : await processes.read(earlier, { withResult: false });
       if (snapshot?.record) {
-        write(ctx, acceptedReply(snapshot.record, null, true));
+        await write(ctx, acceptedReply(snapshot.record, null, true));
         return;
       }
     }
@@ -220,7 +220,7 @@ export function processRoutes(deps: ProcessRouteDeps): Router {
         if (begun.superseded !== null && !isTerminal(begun.superseded.status))
           deps.tellCancelled(begun.superseded);
         deps.execute(begun.record);
-        write(ctx, acceptedReply(begun.record, null, false));
+        await write(ctx, acceptedReply(begun.record, null, false));
     }
   });
 
@@ -238,7 +238,7 @@ export function processRoutes(deps: ProcessRouteDeps): Router {
         detail: "The process has just changed.",
       });
     }
-    write(ctx, { status: 204, headers: [], body: null });
+    await write(ctx, { status: 204, headers: [], body: null });
   });
 
   return router;
@@ -256,7 +256,7 @@ export function lookupRoute(deps: ProcessRouteDeps) {
     const partition = partitionOf(scope, deps.processes.store.partitions);
     const { record } = await deps.processes.read({ partition, scope, epoch: null }, { withResult: false });
     if (record === null || record.expired) throw new Problem("process-not-found");
-    deps.write(ctx, statusReply(record, [], null));
+    await deps.write(ctx, statusReply(record, [], null));
   };
 }
 

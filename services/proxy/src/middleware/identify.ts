@@ -1,0 +1,24 @@
+import type { RuleBook } from "@sticky-proxy/core";
+
+import { readWishes, refuseWithoutProcess } from "../process/wishes.ts";
+import type { Middleware } from "../state.ts";
+
+export interface IdentifyDeps {
+  readonly rules: RuleBook;
+  /** Names that Sticky-Callback may give. */
+  readonly endpoints: ReadonlySet<string>;
+}
+
+/**
+ * Has this request an identity, and what does its client want? Decided from the head, before a byte of the body is
+ * asked for. Reads state.service, state.route, state.head; writes state.wishes (null: plain proxying).
+ */
+export function identify({ rules, endpoints }: IdentifyDeps): Middleware {
+  return function identify(ctx, next) {
+    const { service, route, head } = ctx.state;
+    const found = service === null || route === null ? null : rules.rulesFor(service, route);
+    if (found === null) refuseWithoutProcess(head.headers);
+    else ctx.state.wishes = readWishes(head.headers, found, endpoints);
+    return next();
+  };
+}

@@ -1,0 +1,46 @@
+import { processId } from "@sticky-proxy/core";
+import { Problem } from "@sticky-proxy/protocol";
+
+import { informational } from "../informational.ts";
+import { submit, type SubmitDeps } from "../process/submit.ts";
+import type { Middleware } from "../state.ts";
+import type { Gate } from "../begin.ts";
+
+const empty = new Uint8Array(0);
+
+/**
+ * Joins a request to its process or starts one. Reads state.wishes, state.service, state.route, state.body; writes the
+ * response. Without wishes the request goes on to be proxied plainly.
+ */
+export function stickyProcess(deps: SubmitDeps, gate: Gate): Middleware {
+  return async function stickyProcess(ctx, next) {
+    const { state, res } = ctx;
+    const { wishes, service, route, body, client } = state;
+    if (wishes === null || service === null || route === null) {
+      if (service !== null && route?.process) deps.onVerdict(service.name, "bypass");
+      return next();
+    }
+    if (gate.draining) {
+      throw new Problem("draining", { service: service.name, headers: { "Retry-After": "1" }, close: true });
+    }
+    state.acceptBody();
+    const reply = await submit(deps, {
+      service,
+      route,
+      tenant: "",
+      wishes,
+      head: state.serviceHead,
+      body: body instanceof Uint8Array ? body : empty,
+      extra: state.trace,
+      traceparent: state.traceparent,
+      client,
+      gone: state.gone,
+      onInformational: (status, headers) => informational(res, client.httpVersion, status, headers),
+      onBegun: (record, verdict) => {
+        state.logFields["processId"] = processId(record);
+        state.logFields["verdict"] = verdict;
+      },
+    });
+    await state.send(reply);
+  };
+}

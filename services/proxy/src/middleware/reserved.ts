@@ -1,0 +1,27 @@
+import type Router from "@koa/router";
+import { Problem } from "@sticky-proxy/protocol";
+
+import type { Middleware } from "../state.ts";
+
+const prefix = "/_sticky/";
+
+/** The gateway's own resources: they never reach a service. Reads state.head; the routes write the response. */
+export function reserved(routers: readonly Router[]): Middleware {
+  return async function reserved(ctx, next) {
+    if (!ctx.state.head.path.startsWith(prefix)) return next();
+    const allowed = new Set<string>();
+    for (const router of routers) {
+      const found = router.match(ctx.state.head.path, ctx.method);
+      if (found.route) {
+        // The router's own context type is Koa's, without our state.
+        await router.routes()(ctx as never, async () => undefined);
+        return;
+      }
+      for (const layer of found.path) for (const method of layer.methods) allowed.add(method);
+    }
+    if (allowed.size > 0) {
+      throw new Problem("method-not-allowed", { headers: { Allow: [...allowed].sort().join(", ") } });
+    }
+    throw new Problem("service-not-found", { detail: "The gateway has no such resource." });
+  };
+}
