@@ -1,0 +1,246 @@
+/** The client: submit a request, follow its process from anywhere, read the result. */
+
+import { fields, formatIdempotencyKey, processApiPath } from "@sticky-proxy/protocol";
+import type { ProcessView } from "@sticky-proxy/protocol";
+import { isProblem, UnexpectedResponseError, WaitTimeoutError } from "./errors.ts";
+import { checkedKey, submission, wholeSeconds } from "./submission.ts";
+import type { SubmitInit } from "./submission.ts";
+import { backoff, defaultRetry, pause, send } from "./transport.ts";
+import type { Call, Fetch, RequestFields, RetryOptions } from "./transport.ts";
+import { waitForEnd } from "./wait.ts";
+import type { WaitOptions } from "./wait.ts";
+
+export interface ClientOptions {
+  /** The gateway: an origin, with a path if it is published under one. */
+  readonly baseUrl: string;
+  /** Default: the global fetch. */
+  readonly fetch?: Fetch;
+  /** Sent with every request, e.g. Authorization; a function is asked before each call. */
+  readonly headers?: RequestFields | (() => RequestFields | Promise<RequestFields>);
+  readonly retry?: Partial<RetryOptions>;
+  /** The longest wait for the head of a response, beyond the time it was asked to be held. Default 30 s. */
+  readonly requestTimeoutMs?: number;
+}
+
+export interface CallOptions {
+  readonly signal?: AbortSignal;
+}
+
+export interface ResultOptions extends CallOptions {
+  /** How long to wait for the end; 0: only look. Default: as long as it takes. */
+  readonly timeoutMs?: number;
+}
+
+export interface RerunOptions extends CallOptions {
+  readonly cancelRunning?: boolean;
+  readonly idempotencyKey?: string;
+}
+
+/** A process that this client knows. Nothing in it is tied to a connection: `client.process(id)` makes it anew. */
+export interface ProcessHandle {
+  readonly id: string;
+  /** The key it was submitted with; null when the handle was made from an id. */
+  readonly idempotencyKey: string | null;
+  /** true: the gateway knew the request already, and did not send it to the service again. */
+  readonly replayed: boolean;
+  status(options?: CallOptions): Promise<ProcessView>;
+  wait(options?: WaitOptions): Promise<ProcessView>;
+  /** The service's own response, once it is there. */
+  result(options?: ResultOptions): Promise<Response>;
+  cancel(options?: CallOptions): Promise<ProcessView>;
+  rerun(options?: RerunOptions): Promise<ProcessHandle>;
+}
+
+export interface Client {
+  /** Sends a request to `<service>/<path>` and returns its process. A repeat with the same key joins or replays it. */
+  submit(target: string, init?: SubmitInit): Promise<ProcessHandle>;
+  /** A handle for an id, e.g. after a restart; asks nothing yet. */
+  process(id: string): ProcessHandle;
+  status(id: string, options?: CallOptions): Promise<ProcessView>;
+  wait(id: string, options?: WaitOptions): Promise<ProcessView>;
+  result(id: string, options?: ResultOptions): Promise<Response>;
+  cancel(id: string, options?: CallOptions): Promise<ProcessView>;
+  rerun(id: string, options?: RerunOptions): Promise<ProcessHandle>;
+  /** Forgets a finished process and its result. */
+  forget(id: string, options?: CallOptions): Promise<void>;
+  /** The process of a key; null when there is none. */
+  lookup(
+    key: { readonly service: string; readonly idempotencyKey: string },
+    options?: CallOptions,
+  ): Promise<ProcessView | null>;
+}
+
+const resultHoldMs = 25_000;
+
+export function createClient(options: ClientOptions): Client {
+  const base = options.baseUrl.replace(/\/+$/, "");
+  if (!/^https?:$/.test(new URL(base).protocol)) throw new TypeError("baseUrl must be an http or https URL");
+  const fetch: Fetch = options.fetch ?? ((input, init) => globalThis.fetch(input, init));
+  const retry: RetryOptions = { ...defaultRetry, ...options.retry };
+  const requestTimeoutMs = options.requestTimeoutMs ?? 30_000;
+
+  async function call(
+    method: string,
+    path: string,
+    more: Partial<Omit<Call, "url" | "method" | "headers">> & { headers?: RequestFields; holdMs?: number },
+  ): Promise<Response> {
+    const { holdMs = 0, headers: own, ...rest } = more;
+    const given = typeof options.headers === "function" ? await options.headers() : options.headers;
+    const headers = new Headers(given);
+    new Headers(own).forEach((value, name) => headers.set(name, value));
+    return send(fetch, {
+      url: base + path,
+      method,
+      headers,
+      body: null,
+      repeatable: true,
+      idempotencyKey: null,
+      signal: null,
+      retry,
+      ...rest,
+      timeoutMs: holdMs + requestTimeoutMs,
+    });
+  }
+
+  const client: Client = {
+    async submit(target, init = {}) {
+      const { key, path, ...request } = submission(target, init);
+      const response = await call(init.method ?? "POST", path, {
+        ...request,
+        idempotencyKey: key,
+        holdMs: init.waitMs ?? 0,
+        signal: init.signal ?? null,
+      });
+      return handleFrom(response, key);
+    },
+
+    process: (id) => handle(id, null, false, null),
+
+    status: async (id, { signal } = {}) =>
+      viewFrom(await call("GET", processPath(id), { signal: signal ?? null })),
+
+    wait: (id, waitOptions = {}) =>
+      waitForEnd(
+        (headers, signal, holdMs) =>
+          call("GET", processPath(id), { headers, signal, holdMs, retry: { ...retry, attempts: 1 } }),
+        id,
+        waitOptions,
+      ),
+
+    result: (id, resultOptions = {}) => awaitResult(id, resultOptions),
+
+    cancel: async (id, { signal } = {}) =>
+      viewFrom(await call("POST", `${processPath(id)}/cancel`, { signal: signal ?? null })),
+
+    async rerun(id, rerunOptions = {}) {
+      const key = checkedKey(rerunOptions.idempotencyKey ?? crypto.randomUUID());
+      const response = await call("POST", `${processPath(id)}/rerun`, {
+        headers: { [fields.idempotencyKey]: formatIdempotencyKey(key), "Content-Type": "application/json" },
+        body: JSON.stringify({ cancelRunning: rerunOptions.cancelRunning ?? false }),
+        idempotencyKey: key,
+        signal: rerunOptions.signal ?? null,
+      });
+      return handleFrom(response, key);
+    },
+
+    async forget(id, { signal } = {}) {
+      const response = await call("DELETE", processPath(id), { signal: signal ?? null });
+      if (response.status !== 204)
+        throw new UnexpectedResponseError("the process was not forgotten", response);
+    },
+
+    async lookup({ service, idempotencyKey }, { signal } = {}) {
+      try {
+        const response = await call("POST", `${processApiPath}:lookup`, {
+          headers: { "Content-Type": "application/json" },
+          body: JSON.stringify({ service, idempotencyKey: checkedKey(idempotencyKey) }),
+          signal: signal ?? null,
+        });
+        return await viewFrom(response);
+      } catch (error) {
+        if (isProblem(error, "process-not-found")) return null;
+        throw error;
+      }
+    },
+  };
+
+  async function awaitResult(id: string, { signal, timeoutMs = Infinity }: ResultOptions): Promise<Response> {
+    const end = performance.now() + timeoutMs;
+    for (let quietPolls = 1; ; quietPolls++) {
+      const startedAt = performance.now();
+      const holdMs = Math.max(0, Math.min(resultHoldMs, end - startedAt));
+      const response = await call("GET", `${processPath(id)}/result`, {
+        ...(holdMs >= 1000 ? { headers: { [fields.prefer]: `wait=${wholeSeconds(holdMs)}` } } : {}),
+        signal: signal ?? null,
+        holdMs,
+      });
+      if (!isPending(response)) return response;
+      const view = await viewFrom(response);
+      const now = performance.now();
+      if (startedAt >= end || timeoutMs === 0) throw new WaitTimeoutError(id, view);
+      if (now - startedAt >= 1000) quietPolls = 1;
+      else
+        await pause(
+          Math.max(0, Math.min(backoff({ minMs: 500, maxMs: 5000 }, quietPolls), end - now)),
+          signal ?? null,
+        );
+    }
+  }
+
+  async function handleFrom(response: Response, key: string): Promise<ProcessHandle> {
+    const id = response.headers.get(fields.stickyProcessId);
+    if (id === null) {
+      throw new UnexpectedResponseError(
+        `HTTP ${response.status} without ${fields.stickyProcessId}: the route has no processes, or this is not the gateway`,
+        response,
+        { idempotencyKey: key },
+      );
+    }
+    const replayed = response.headers.get(fields.idempotentReplayed) === "true";
+    if (!isPending(response)) return handle(id, key, replayed, response);
+    await response.body?.cancel();
+    return handle(id, key, replayed, null);
+  }
+
+  /** `first` is the answer that came with the submit; it is handed out once, as a body can be read once. */
+  function handle(
+    id: string,
+    idempotencyKey: string | null,
+    replayed: boolean,
+    first: Response | null,
+  ): ProcessHandle {
+    let unread = first;
+    return {
+      id,
+      idempotencyKey,
+      replayed,
+      status: (callOptions) => client.status(id, callOptions),
+      wait: (waitOptions) => client.wait(id, waitOptions),
+      async result(resultOptions) {
+        const response = unread;
+        unread = null;
+        return response ?? client.result(id, resultOptions);
+      },
+      cancel: (callOptions) => client.cancel(id, callOptions),
+      rerun: (rerunOptions) => client.rerun(id, rerunOptions),
+    };
+  }
+
+  return client;
+}
+
+/** The gateway's own 202; a service's 202 is a result. */
+function isPending(response: Response): boolean {
+  return response.status === 202 && response.headers.get(fields.stickySource) === "gateway";
+}
+
+async function viewFrom(response: Response): Promise<ProcessView> {
+  if (response.status !== 200 && response.status !== 202) {
+    throw new UnexpectedResponseError(`HTTP ${response.status} instead of a process`, response);
+  }
+  return (await response.json()) as ProcessView;
+}
+
+function processPath(id: string): string {
+  return `${processApiPath}/${encodeURIComponent(id)}`;
+}

@@ -1,0 +1,166 @@
+/**
+ * One request to the gateway, repeated while a repeat is safe and can help.
+ *
+ * T1  A request that is not safe to repeat is sent once.
+ * T2  An answer of the service is final, whatever its status: only the gateway's refusals, and answers that never
+ *     came through it, are repeated.
+ * T3  A problem that may have run the work (executed "yes" or "unknown") is never repeated here; the caller decides.
+ * T4  Retry-After is the least pause, and a longer one than the caller accepts ends the attempts.
+ */
+
+import { fields } from "@sticky-proxy/protocol";
+import { ConnectionError, ProblemError } from "./errors.ts";
+import type { ProblemDetails } from "./errors.ts";
+import { mayBeProblem, problemDetails, retryAfterOf } from "./problem-reply.ts";
+
+export interface RetryOptions {
+  /** Requests in all, the first included. Default 5. */
+  readonly attempts: number;
+  /** Bounds of the pause, which doubles from one attempt to the next and is drawn at random below that. */
+  readonly minMs: number;
+  readonly maxMs: number;
+  /** The longest Retry-After that is waited for. */
+  readonly maxRetryAfterMs: number;
+}
+
+export const defaultRetry: RetryOptions = {
+  attempts: 5,
+  minMs: 200,
+  maxMs: 10_000,
+  maxRetryAfterMs: 60_000,
+};
+
+/** What fetch takes, under the types of a browser and of Node alike. */
+export type RequestBody = NonNullable<RequestInit["body"]>;
+export type RequestFields = NonNullable<RequestInit["headers"]>;
+
+export interface Call {
+  readonly url: string;
+  readonly method: string;
+  readonly headers: Headers;
+  readonly body: RequestBody | null;
+  /** T1: the request has a key, changes nothing, or is idempotent by its meaning. */
+  readonly repeatable: boolean;
+  readonly idempotencyKey: string | null;
+  /** Until the head of the response. */
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal | null;
+  readonly retry: RetryOptions;
+  /** Called before each attempt, for fields that depend on the time. */
+  readonly beforeAttempt?: (headers: Headers) => void | Promise<void>;
+}
+
+export type Fetch = (input: string, init: RequestInit) => Promise<Response>;
+
+/**
+ * The response with its body unread. Rejects with ProblemError, ConnectionError, or the signal's own reason.
+ */
+export async function send(fetch: Fetch, call: Call): Promise<Response> {
+  for (let attempt = 1; ; attempt++) {
+    await call.beforeAttempt?.(call.headers);
+    const outcome = await attemptOnce(fetch, call);
+    if (outcome.kind === "answered") return outcome.response;
+    const pauseMs =
+      call.repeatable && outcome.repeatable ? nextPause(call.retry, attempt, outcome.retryAfterMs) : null;
+    if (pauseMs === null) throw outcome.error;
+    await pause(pauseMs, call.signal);
+  }
+}
+
+type Outcome =
+  | { readonly kind: "answered"; readonly response: Response }
+  | {
+      readonly kind: "failed";
+      readonly error: ProblemError | ConnectionError;
+      readonly repeatable: boolean;
+      readonly retryAfterMs: number | null;
+    };
+
+async function attemptOnce(fetch: Fetch, call: Call): Promise<Outcome> {
+  call.signal?.throwIfAborted();
+  const timeout = new AbortController();
+  const timer = setTimeout(
+    () => timeout.abort(new DOMException("no answer in time", "TimeoutError")),
+    call.timeoutMs,
+  );
+  const signal = call.signal === null ? timeout.signal : AbortSignal.any([timeout.signal, call.signal]);
+  try {
+    const response = await fetch(call.url, {
+      method: call.method,
+      headers: call.headers,
+      body: call.body,
+      signal,
+      // A 3xx may be the service's own answer, and belongs to the caller.
+      redirect: "manual",
+      ...(call.body instanceof ReadableStream ? ({ duplex: "half" } as object) : {}),
+    });
+    return await judge(call, response);
+  } catch (error) {
+    call.signal?.throwIfAborted();
+    const failure = new ConnectionError(`no answer from ${new URL(call.url).host}`, "unknown", {
+      cause: error,
+      idempotencyKey: call.idempotencyKey,
+    });
+    return { kind: "failed", error: failure, repeatable: true, retryAfterMs: null };
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Statuses that something between us and the gateway gives when it cannot reach it. */
+const unreached: ReadonlySet<number> = new Set([429, 502, 503, 504]);
+
+async function judge(call: Call, response: Response): Promise<Outcome> {
+  const now = Date.now();
+  if (mayBeProblem(response)) {
+    const text = await response.text();
+    const details = problemDetails(response, text, now);
+    if (details !== null) return refused(call, details, response.headers.get(fields.stickyProcessStatus));
+    return { kind: "answered", response: new Response(text, response) };
+  }
+  if (response.headers.has(fields.stickySource) || !unreached.has(response.status) || !call.repeatable) {
+    return { kind: "answered", response };
+  }
+  await response.body?.cancel();
+  const error = new ConnectionError(`the gateway was not reached: HTTP ${response.status}`, "unknown", {
+    idempotencyKey: call.idempotencyKey,
+  });
+  return { kind: "failed", error, repeatable: true, retryAfterMs: retryAfterOf(response, now) };
+}
+
+function refused(call: Call, details: ProblemDetails, processStatus: string | null): Outcome {
+  const error = new ProblemError(details, { idempotencyKey: call.idempotencyKey });
+  const passing = details.status === 429 || details.status === 503;
+  // How a process ended does not change by reading it again; sending its request again can start a new one.
+  const isEnd = call.method === "GET" && (processStatus === "failed" || processStatus === "cancelled");
+  const repeatable = passing && !isEnd && details.retryable && details.executed === "no";
+  return { kind: "failed", error, repeatable, retryAfterMs: details.retryAfterMs };
+}
+
+/** null: give up. */
+function nextPause(retry: RetryOptions, attempt: number, retryAfterMs: number | null): number | null {
+  if (attempt >= retry.attempts) return null;
+  if (retryAfterMs !== null && retryAfterMs > retry.maxRetryAfterMs) return null;
+  return backoff(retry, attempt) + (retryAfterMs ?? 0);
+}
+
+/** Full jitter: callers that failed together do not come back together. */
+export function backoff({ minMs, maxMs }: Pick<RetryOptions, "minMs" | "maxMs">, attempt: number): number {
+  return Math.random() * Math.min(maxMs, minMs * 2 ** (attempt - 1));
+}
+
+/** Rejects with the signal's reason when it aborts first. */
+export async function pause(ms: number, signal: AbortSignal | null): Promise<void> {
+  signal?.throwIfAborted();
+  await new Promise<void>((resolve, reject) => {
+    const timer = setTimeout(() => {
+      signal?.removeEventListener("abort", onAbort);
+      resolve();
+    }, ms);
+    function onAbort(): void {
+      clearTimeout(timer);
+      reject(signal?.reason as Error);
+    }
+    signal?.addEventListener("abort", onAbort, { once: true });
+  });
+}
