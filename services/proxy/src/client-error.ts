@@ -5,6 +5,7 @@ import type { Duplex } from "node:stream";
 import { Problem } from "@sticky-proxy/protocol";
 import type { ProblemSlug } from "@sticky-proxy/protocol";
 
+import { endLinger } from "./write-reply.ts";
 import { problemBytes, problemReply } from "./problem-reply.ts";
 
 /** By the codes of Node and of its parser; all others are malformed-request. */
@@ -16,8 +17,8 @@ const slugs: ReadonlyMap<string, ProblemSlug> = new Map([
   ["HPE_INVALID_VERSION", "version-not-supported"],
 ]);
 
-/** A request line that is one but for its method; anything else that fails there is not HTTP/1 at all. */
-const requestLine = /^(?:\r?\n)*[!#$%&'*+\-.^_`|~0-9A-Za-z]+ [^ \r\n]+ HTTP\/1\.[0-9]\r?\n/;
+/** A request line whose form is right, so that its method or version can be what is wrong. Anything else is not HTTP/1. */
+const requestLine = /^(?:\r?\n)*[!#$%&'*+\-.^_`|~0-9A-Za-z]+ [^ \r\n]+ HTTP\/[0-9]\.[0-9]\r\n/;
 const lingerMs = 1_000;
 
 export function answerClientError(
@@ -33,7 +34,7 @@ export function answerClientError(
   }
   // Part of a response is out, or a response before this request is still to come: anything more would be read as its body.
   if (response !== null && response.headersSent && !response.writableFinished) {
-    socket.destroy();
+    if (!endLinger(response)) socket.destroy();
     return;
   }
   answerSocket(socket, new Problem(slugOf(error)), pseudonym);
@@ -52,8 +53,7 @@ export function answerSocket(socket: Duplex, problem: Problem, pseudonym: string
 
 function slugOf({ code, rawPacket }: NodeJS.ErrnoException & { rawPacket?: Buffer }): ProblemSlug {
   const slug = slugs.get(code ?? "") ?? "malformed-request";
-  if (slug !== "not-implemented") return slug;
-  return rawPacket !== undefined && requestLine.test(rawPacket.toString("latin1", 0, 8192))
-    ? slug
-    : "malformed-request";
+  if (slug !== "not-implemented" && slug !== "version-not-supported") return slug;
+  const wellFormed = rawPacket !== undefined && requestLine.test(rawPacket.toString("latin1", 0, 16_384));
+  return wellFormed ? slug : "malformed-request";
 }

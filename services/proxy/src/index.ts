@@ -1,1 +1,3 @@
-export {};
+export { createServer } from "./server.ts";
+export type { ProxyServer } from "./server.ts";
+export type { Log, ProxyDeps, ProxySettings, RequestObserved } from "./deps.ts";

@@ -25,6 +25,16 @@ export interface WriteOptions {
 const lingerMs = 1_000;
 const lingerBytes = 1_048_576;
 
+/** Responses that are written whole and wait for the client to stop sending; the function ends the wait. */
+const lingering = new WeakMap<ServerResponse, () => void>();
+
+/** The request turned out broken: nothing more will come of it. false: the response is not one that only waits. */
+export function endLinger(response: ServerResponse): boolean {
+  const end = lingering.get(response);
+  end?.();
+  return end !== undefined;
+}
+
 /** Resolves when the response has ended, whole or not. */
 export function writeReply(
   request: IncomingMessage,
@@ -71,11 +81,15 @@ function endWith(
     // waits until the client has stopped sending: a close with unread bytes would be a reset (RFC 9112 9.6).
     if (body !== null) response.write(body);
     else response.flushHeaders();
-    linger(request, () => response.end());
+    lingering.set(
+      response,
+      linger(request, () => response.end()),
+    );
   });
 }
 
-function linger(request: IncomingMessage, done: () => void): void {
+/** @returns ends it at once */
+function linger(request: IncomingMessage, done: () => void): () => void {
   let read = 0;
   const end = (): void => {
     clearTimeout(timer);
@@ -94,6 +108,7 @@ function linger(request: IncomingMessage, done: () => void): void {
   request.on("end", end);
   request.on("close", end);
   request.resume();
+  return end;
 }
 
 function pump(body: Readable, response: ServerResponse, options: WriteOptions): Promise<void> {

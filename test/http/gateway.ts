@@ -1,0 +1,122 @@
+/** For the wire tests: the running data plane on a loopback port, in front of a service, without Redis. */
+import { createForwarder } from "@sticky-proxy/upstream";
+import type { Route, Service } from "@sticky-proxy/core";
+import type { ForwarderOptions } from "@sticky-proxy/upstream";
+
+import { createServer } from "@sticky-proxy/proxy";
+import type { ProxyDeps, ProxyServer, ProxySettings, RequestObserved } from "@sticky-proxy/proxy";
+
+export interface Gateway {
+  readonly port: number;
+  readonly server: ProxyServer;
+  readonly logged: { event: string; fields: Readonly<Record<string, unknown>> }[];
+  readonly observed: RequestObserved[];
+  close(): Promise<void>;
+}
+
+export interface GatewayOptions {
+  readonly services: readonly Service[];
+  readonly settings?: Partial<Omit<ProxySettings, "limits">>;
+  readonly limits?: Partial<ProxySettings["limits"]>;
+  readonly forwarder?: Partial<ForwarderOptions>;
+}
+
+export const settings: ProxySettings = {
+  pseudonym: "sticky-proxy",
+  loopId: "sticky-proxy-test",
+  hosts: [],
+  trustedProxies: [],
+  plainBodyBytes: 1_000_000,
+  limits: {
+    headerBytes: 16_384,
+    headerLines: 128,
+    targetBytes: 8_192,
+    upstreamHeaderBytes: 16_384,
+    headersTimeoutMs: 10_000,
+    bodyTimeoutMs: 300_000,
+    bodyMinBytesPerSecond: 0,
+    writeIdleMs: 60_000,
+    keepAliveMs: 65_000,
+    upstreamKeepAliveMs: 4_000,
+    maxRequestsPerSocket: 0,
+    maxConnections: 0,
+    maxConnectionsPerAddress: 0,
+    maxWaiters: 1_000,
+  },
+};
+
+export async function startGateway(options: GatewayOptions): Promise<Gateway> {
+  const logged: Gateway["logged"] = [];
+  const observed: RequestObserved[] = [];
+  const note = (event: string, fields: Readonly<Record<string, unknown>> = {}): void => {
+    logged.push({ event, fields });
+  };
+  const used: ProxySettings = {
+    ...settings,
+    ...options.settings,
+    limits: { ...settings.limits, ...options.limits },
+  };
+  const forwarder = createForwarder({
+    pseudonym: used.pseudonym,
+    loopId: used.loopId,
+    ...options.forwarder,
+  });
+  let ids = 0;
+  const deps: ProxyDeps = {
+    services: () => options.services,
+    forwarder,
+    log: { debug: note, info: note, warn: note, error: note, isEnabled: () => true },
+    settings: used,
+    newRequestId: () => `req-${(ids += 1)}`,
+    onRequest: (seen) => observed.push(seen),
+  };
+  const server = createServer(deps);
+  const port = await server.listen(0, "127.0.0.1");
+  return {
+    port,
+    server,
+    logged,
+    observed,
+    async close() {
+      await server.close();
+      await forwarder.close();
+    },
+  };
+}
+
+/** A service that takes every path, as the quick form `serve --origin` makes it. */
+export function service(origins: string | readonly string[], more: Partial<Service> = {}): Service {
+  const list = typeof origins === "string" ? [origins] : origins;
+  return {
+    name: "up",
+    instances: list.map((origin, i) => ({ name: `up-${i}`, origin, weight: 1 })),
+    match: { host: null, path: "/" },
+    health: null,
+    callbackAuth: { mode: "token", secrets: [], sharedToken: null },
+    limits: { maxInFlight: 100, maxQueue: 100, queueTimeoutMs: 1_000 },
+    timeouts: { connectMs: 1_000, firstByteMs: 5_000, idleMs: 5_000 },
+    credential: ["authorization", "cookie"],
+    preserveHost: false,
+    breaker: null,
+    honoursKey: false,
+    routes: [],
+    ...more,
+  };
+}
+
+/** A plain route. */
+export function route(more: Partial<Route> = {}): Route {
+  return {
+    name: "any",
+    match: { methods: [], path: "/" },
+    process: null,
+    cache: null,
+    mirror: null,
+    maxBodyBytes: 1_000,
+    headers: { request: new Map(), response: new Map() },
+    bodySchema: null,
+    retries: { attempts: 1, minMs: 100, maxMs: 1_000 },
+    allowUpgrade: false,
+    ...more,
+  };
+}
