@@ -52,9 +52,9 @@ export function exitCode({ code, signal }) {
   return code ?? 128 + (signalNumbers[signal] ?? 0);
 }
 
-/** Asks a started child to stop and waits; past `graceMs` it is killed. */
-export async function stopChild({ child, exited }, graceMs = 30_000) {
-  if (child.exitCode === null && child.signalCode === null) child.kill("SIGTERM");
+/** Asks a started child to stop, unless it has ended, and waits; past `graceMs` it is killed. */
+export async function stopChild({ child, exited }, { signal = "SIGTERM", graceMs = 30_000 } = {}) {
+  if (child.exitCode === null && child.signalCode === null) child.kill(signal);
   const timer = setTimeout(() => child.kill("SIGKILL"), graceMs);
   const end = await exited;
   clearTimeout(timer);

@@ -5,8 +5,7 @@
 // own. Every run that uses it leaves its process id in `<dir>/users`; the keeper stops Redis when none of them lives
 // any more, however they ended.
 import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
-import { createConnection, createServer } from "node:net";
-import { once } from "node:events";
+import { createConnection } from "node:net";
 import { spawn } from "node:child_process";
 import os from "node:os";
 import path from "node:path";
@@ -14,6 +13,7 @@ import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { setTimeout as sleep } from "node:timers/promises";
 import { findRedis } from "./find-redis.mjs";
+import { freePort } from "./free-port.mjs";
 import { isAlive, withLock } from "./lock.mjs";
 import { inRoot, say, Trouble } from "./project.mjs";
 
@@ -29,7 +29,10 @@ export function startThrowAwayRedis() {
   return useRedis(mkdtempSync(path.join(os.tmpdir(), "sticky-redis-")), { keepData: false });
 }
 
-async function useRedis(dir, { keepData }) {
+/**
+ * Uses the Redis of a data folder, starting it when none runs there. Returns { url, port, keeper, release }.
+ */
+export async function useRedis(dir, { keepData }) {
   const users = path.join(dir, "users");
   mkdirSync(users, { recursive: true });
   const me = path.join(users, String(process.pid));
@@ -111,20 +114,4 @@ function answers(port, timeoutMs) {
     socket.once("connect", () => socket.write("PING\r\n"));
     socket.once("data", (data) => end(data.toString().startsWith("+PONG")));
   });
-}
-
-/** A port that is free now on the loopback address: the preferred one when possible. */
-export async function freePort(preferred = 0) {
-  const probe = createServer();
-  probe.listen({ host: "127.0.0.1", port: preferred });
-  try {
-    await once(probe, "listening");
-  } catch (error) {
-    if (preferred !== 0) return freePort();
-    throw error;
-  }
-  const { port } = probe.address();
-  probe.close();
-  await once(probe, "close");
-  return port;
 }

@@ -1,0 +1,117 @@
+// npm start: Redis, the gateway and a demo service with two instances, until Ctrl-C.
+import { mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs";
+import process from "node:process";
+import { setTimeout as sleep } from "node:timers/promises";
+import { answerSignals, checkInterrupted, startChild, stopChild } from "./children.mjs";
+import { freePort } from "./free-port.mjs";
+import { inRoot, root, say, Trouble } from "./project.mjs";
+import { startRedis } from "./redis.mjs";
+import { welcome } from "./welcome.mjs";
+
+const demoPorts = [4001, 4002];
+const logs = inRoot(".data", "logs");
+
+/** @returns {Promise<number>} 0 after a signal, 1 when a part ended by itself */
+export async function start({ node, env }) {
+  const port = await wantedPort("STICKY_PORT", 8080);
+  const opsPort = await wantedPort("STICKY_OPS_PORT", 9180);
+  const demos = await Promise.all(demoPorts.map((wanted) => freePort(wanted)));
+  const config = process.env.STICKY_CONFIG ?? writeConfig(demos);
+  mkdirSync(logs, { recursive: true });
+
+  const redis = process.env.REDIS_URL ? null : await startRedis();
+  const parts = [];
+  const begin = (name, args, extra = {}) => {
+    checkInterrupted();
+    const log = openSync(logOf(name), "w");
+    const started = startChild(node, args, {
+      cwd: root,
+      stdio: ["ignore", log, log],
+      env: { ...env, ...extra },
+    });
+    const part = { name, ...started };
+    parts.push(part);
+    return part;
+  };
+  // Signals reach the parts through us, in order: the gateway first, it still needs the others to finish its work.
+  const stopping = new Promise((resolve) => answerSignals(resolve));
+  try {
+    const [first, second] = demos.map((demoPort, i) => {
+      const file = inRoot("services", "demo", "src", "main.ts");
+      return begin(`demo-${i + 1}`, [file, "--port", String(demoPort), "--name", `demo-${i + 1}`]);
+    });
+    const gateway = begin("gateway", [inRoot("services", "proxy", "src", "cli.ts"), "serve"], {
+      STICKY_CONFIG: config,
+      STICKY_PORT: String(port),
+      STICKY_OPS_PORT: String(opsPort),
+      ...(redis && { REDIS_URL: redis.url }),
+    });
+    const ended = Promise.race(parts.map(({ name, exited }) => exited.then(() => name)));
+    await isReady(`http://127.0.0.1:${opsPort}/readyz`, { stopping, ended });
+    process.stdout.write(
+      welcome({ port, opsPort, demos, redis: withoutPassword(redis?.url ?? process.env.REDIS_URL), logs }),
+    );
+    const name = await Promise.race([ended, stopping.then(() => null)]);
+    if (name !== null) throw new Trouble(`${name} ended by itself:\n${logTail(name)}`);
+    say("Stopping …");
+    // Nobody balances in front of this gateway, so it need not wait to be seen as draining: that is SIGINT.
+    await stopChild(gateway, { signal: "SIGINT" });
+    await Promise.all([first, second].map((part) => stopChild(part)));
+    return 0;
+  } finally {
+    await Promise.all(parts.map((part) => stopChild(part)));
+    await redis?.release();
+  }
+}
+
+async function wantedPort(variable, usual) {
+  const port = Number(process.env[variable] ?? usual);
+  if (!Number.isInteger(port) || port < 0 || port > 65_535)
+    throw new Trouble(`${variable} is no port: ${process.env[variable]}`);
+  const free = await freePort(port);
+  if (port !== 0 && free !== port) {
+    throw new Trouble(
+      `Port ${port} is in use. Is the gateway running already? Another port: ${variable}=${free} npm start`,
+    );
+  }
+  return free;
+}
+
+/** The demo's configuration with the ports that the instances really have. */
+function writeConfig(demos) {
+  const text = readFileSync(inRoot("infra", "demo", "sticky.yaml"), "utf8");
+  const file = inRoot(".data", "demo.sticky.yaml");
+  mkdirSync(inRoot(".data"), { recursive: true });
+  const withPorts = text.replace(/127\.0\.0\.1:(\d+)/g, (whole, wanted) => {
+    const i = demoPorts.indexOf(Number(wanted));
+    return i < 0 ? whole : `127.0.0.1:${demos[i]}`;
+  });
+  writeFileSync(file, withPorts);
+  return file;
+}
+
+async function isReady(url, { stopping, ended }) {
+  let over = null;
+  void stopping.then(() => (over = "signal"));
+  void ended.then((name) => (over = name));
+  for (const began = Date.now(); ; await sleep(100)) {
+    if (over === "signal") checkInterrupted();
+    if (over !== null) throw new Trouble(`${over} did not start:\n${logTail(over)}`);
+    const answer = await fetch(url, { signal: AbortSignal.timeout(2000) }).catch(() => null);
+    if (answer?.ok) return;
+    if (Date.now() - began > 60_000) {
+      const why = answer ? await answer.text() : "no answer";
+      throw new Trouble(`The gateway is not ready after 60 s: ${why}\n${logTail("gateway")}`);
+    }
+  }
+}
+
+const logOf = (name) => `${logs}/${name}.log`;
+
+function logTail(name) {
+  return readFileSync(logOf(name), "utf8").trimEnd().split("\n").slice(-15).join("\n");
+}
+
+function withoutPassword(url) {
+  return url.replace(/:\/\/[^@/]*@/, "://…@");
+}

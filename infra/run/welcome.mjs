@@ -1,0 +1,31 @@
+// What npm start prints when everything is ready.
+
+/** The table of addresses and three requests to try. */
+export function welcome({ port, opsPort, demos, redis, logs }) {
+  const base = `http://127.0.0.1:${port}`;
+  const rows = [
+    ["gateway", base],
+    ["metrics, health", `http://127.0.0.1:${opsPort}/metrics  /readyz  /livez`],
+    ["demo service", demos.map((demo) => `http://127.0.0.1:${demo}`).join("  ")],
+    ["Redis", redis],
+    ["logs", logs],
+  ];
+  const table = rows.map(([name, value]) => `  ${name.padEnd(16)} ${value}`).join("\n");
+  return `
+sticky-proxy is running. Ctrl-C stops it; results survive.
+
+${table}
+
+Try it:
+
+  # A payment. Send it again: the same answer comes from the store, and nothing is charged twice.
+  curl -i ${base}/payments/charges -H 'Idempotency-Key: "order-1"' -H 'Content-Type: application/json' -d '{"amount": 4200}'
+
+  # Long work: 202 with the address of a process. Send it again while it runs: it is the same process.
+  curl -i ${base}/work/reports -H 'Content-Type: application/json' -d '{"title": "sales", "delayMs": 5000, "heartbeats": 5}'
+
+  # The demo counts how often it really charged.
+  curl ${base}/payments/charges
+
+`;
+}
