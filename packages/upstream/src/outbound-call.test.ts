@@ -1,0 +1,114 @@
+import { lookup } from "node:dns";
+import type { LookupFunction } from "node:net";
+import { FakeUpstream, RawUpstream } from "@sticky-proxy/testkit";
+import { expect } from "chai";
+import { createOutboundCaller, type AddressGuard, type OutboundCaller } from "./outbound-call.ts";
+
+const open: AddressGuard = { refuses: () => null, lookup: lookup as LookupFunction };
+
+describe("an outbound call", () => {
+  let upstream: FakeUpstream;
+  let caller: OutboundCaller;
+  const bounds = { method: "GET", headers: [], body: null, timeoutMs: 2000, maxBytes: 100 } as const;
+
+  beforeEach(async () => {
+    upstream = await FakeUpstream.start();
+    caller = createOutboundCaller(open);
+  });
+  afterEach(async () => {
+    caller.close();
+    await upstream.close();
+  });
+
+  it("brings status, every header line and the body as they came", async () => {
+    upstream.respond((_request, response) => {
+      response.writeHead(
+        418,
+        [
+          ["X-A", "1"],
+          ["X-A", "2"],
+          ["Content-Encoding", "gzip"],
+        ].flat(),
+      );
+      response.end("not gzip at all");
+    });
+    const answer = await caller.call({ ...bounds, url: new URL(`${upstream.origin}/a?b=c`) });
+    if (answer.kind !== "answered") throw new Error(answer.detail);
+    expect(answer.status).to.equal(418);
+    expect(answer.headers.filter(([name]) => name === "X-A")).to.deep.equal([
+      ["X-A", "1"],
+      ["X-A", "2"],
+    ]);
+    expect(Buffer.from(answer.body).toString()).to.equal("not gzip at all");
+    expect(upstream.last.target).to.equal("/a?b=c");
+    expect(upstream.last.headers.has("accept-encoding")).to.equal(false);
+  });
+
+  it("sends a body once and neither follows a redirect nor repeats a failure", async () => {
+    upstream.respond((_request, response) => response.writeHead(307, { Location: "/other" }).end());
+    const url = new URL(`${upstream.origin}/hook`);
+    const answer = await caller.call({ ...bounds, method: "POST", url, body: Buffer.from("{}") });
+    expect(answer).to.include({ kind: "answered", status: 307 });
+    upstream.respond((_request, response) => response.destroy());
+    const failed = await caller.call({ ...bounds, method: "POST", url, body: Buffer.from("{}") });
+    expect(failed).to.include({ kind: "failed", reason: "connection" });
+    expect(upstream.requests.map(({ body }) => body.toString())).to.deep.equal(["{}", "{}"]);
+  });
+
+  it("cuts an answer that is too long and says so", async () => {
+    upstream.respond((_request, response) => response.end(Buffer.alloc(1_000_000, "x")));
+    const answer = await caller.call({ ...bounds, url: new URL(upstream.origin) });
+    if (answer.kind !== "answered") throw new Error(answer.detail);
+    expect(answer.tooLarge).to.equal(true);
+    expect(answer.body.length).to.equal(100);
+  });
+
+  it("takes an answer of exactly the allowed length", async () => {
+    upstream.respond((_request, response) => response.end(Buffer.alloc(100, "x")));
+    const answer = await caller.call({ ...bounds, url: new URL(upstream.origin) });
+    expect(answer).to.include({ kind: "answered", tooLarge: false });
+  });
+
+  it("gives up a service that never ends its answer", async () => {
+    upstream.respond((_request, response) => response.write("so far"));
+    const answer = await caller.call({ ...bounds, url: new URL(upstream.origin), timeoutMs: 50 });
+    expect(answer).to.deep.include({ kind: "failed", reason: "timeout" });
+  });
+
+  it("takes a body that broke off for no answer", async () => {
+    const raw = await RawUpstream.start("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf");
+    const answer = await caller.call({ ...bounds, url: new URL(raw.origin) });
+    expect(answer).to.include({ kind: "failed", reason: "connection" });
+    await raw.close();
+  });
+
+  it("asks the guard about literal addresses before anything is sent", async () => {
+    const refusing = createOutboundCaller({ ...open, refuses: ({ hostname }) => `no ${hostname}` });
+    const answer = await refusing.call({ ...bounds, url: new URL(upstream.origin) });
+    expect(answer).to.deep.equal({ kind: "failed", reason: "refused", detail: "no 127.0.0.1" });
+    expect(upstream.requests).to.have.length(0);
+    refusing.close();
+  });
+
+  it("connects by the guard's look-up only", async () => {
+    const asked: string[] = [];
+    const refusing = createOutboundCaller({
+      refuses: () => null,
+      lookup: (hostname, _options, callback) => {
+        asked.push(hostname);
+        callback(Object.assign(new Error("refused"), { code: "ERR_ADDRESS_REFUSED" }), "", 4);
+      },
+    });
+    const url = new URL(upstream.origin.replace("127.0.0.1", "inside.example"));
+    const answer = await refusing.call({ ...bounds, url });
+    expect(answer).to.deep.equal({ kind: "failed", reason: "refused", detail: "ERR_ADDRESS_REFUSED" });
+    expect(asked).to.deep.equal(["inside.example"]);
+    refusing.close();
+  });
+
+  it("refuses other schemes and credentials in the address", async () => {
+    for (const address of ["file:///etc/passwd", "http://a:b@127.0.0.1/"]) {
+      expect(await caller.call({ ...bounds, url: new URL(address) })).to.include({ reason: "refused" });
+    }
+  });
+});
