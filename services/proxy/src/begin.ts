@@ -44,7 +44,7 @@ export function begin(received: WeakMap<IncomingMessage, Received>, deps: ProxyD
       giveUp(problem: Problem) {
         gone.abort(problem);
       },
-      send(reply, trailers) {
+      send(reply, options) {
         const unread = from.hasBody && !req.complete;
         // A streamed answer may come while the upload goes on; only a finished answer gives the rest up.
         const early = unread && (reply.body === null || reply.body instanceof Uint8Array);
@@ -54,10 +54,10 @@ export function begin(received: WeakMap<IncomingMessage, Received>, deps: ProxyD
           res,
           { ...reply, headers },
           {
-            close: gate.draining || early || waitsForContinue,
+            close: gate.draining || early || waitsForContinue || options?.close === true,
             unread: early,
             writeIdleMs,
-            trailers: trailers ?? null,
+            trailers: options?.trailers ?? null,
           },
         );
       },

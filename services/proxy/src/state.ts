@@ -47,9 +47,12 @@ export interface ProxyState extends Received {
   giveUp: (problem: Problem) => void;
   /**
    * The one way to answer: adds X-Request-Id, closes the connection where it must. Resolves when the response ended.
-   * `trailers` is asked after the body's end.
+   * `trailers` is asked after the body's end; `close` ends the connection in any case.
    */
-  send: (reply: Reply, trailers?: () => HeaderList) => Promise<void>;
+  send: (
+    reply: Reply,
+    options?: { readonly trailers?: (() => HeaderList) | null; readonly close?: boolean },
+  ) => Promise<void>;
   /** Fields of the access line that only a later step knows (processId, attempt, verdict …). */
   logFields: Record<string, unknown>;
 }

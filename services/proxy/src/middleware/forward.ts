@@ -45,7 +45,7 @@ export function forward({ forwarder, settings }: ProxyDeps): Middleware {
       headers: [...outcome.headers, [fields.stickySource, "service"]] as HeaderList,
       body: outcome.body,
     };
-    await state.send(reply, asksForTrailers(state) ? outcome.trailers : undefined);
+    await state.send(reply, { trailers: asksForTrailers(state) ? outcome.trailers : null });
   };
 }
 

@@ -25,11 +25,7 @@ export function problems({ log, settings }: ProxyDeps): Middleware {
         return;
       }
       const reply = problemReply(problem, requestId, settings.pseudonym);
-      await ctx.state.send(problem.options.close === true ? closing(reply) : reply);
+      await ctx.state.send(reply, { close: problem.options.close === true });
     }
   };
-}
-
-function closing<T extends { headers: ReturnType<typeof problemReply>["headers"] }>(reply: T): T {
-  return { ...reply, headers: [...reply.headers, ["Connection", "close"]] };
 }

@@ -1,0 +1,453 @@
+/** What becomes of a request on its way to the service (RFC 9110 7, RFC 9112 3, 6, 7). */
+import { FakeUpstream, RawClient } from "@sticky-proxy/testkit";
+import { expect } from "chai";
+
+import { route, service, startGateway } from "./gateway.ts";
+import type { Gateway } from "./gateway.ts";
+
+describe("a request on its way to the service", () => {
+  let upstream: FakeUpstream;
+  let gateway: Gateway;
+
+  beforeEach(async () => {
+    upstream = await FakeUpstream.start();
+    gateway = await startGateway({
+      services: [
+        service(upstream.origin, {
+          routes: [route({ match: { methods: ["POST"], path: "/small" }, maxBodyBytes: 10 })],
+        }),
+      ],
+    });
+  });
+
+  afterEach(async () => {
+    await gateway.close();
+    await upstream.close();
+  });
+
+  async function sent(lines: string, body = ""): Promise<FakeUpstream["last"]> {
+    const response = await RawClient.exchange(gateway.port, `${lines}\r\n${body}`);
+    expect(response.status).to.equal(200);
+    return upstream.last;
+  }
+
+  it("the target is passed on octet for octet where no route decides about it", async () => {
+    const request = await sent("GET /a%7eb/%c3%a9;v=1?q=%2F&[x]=|y HTTP/1.1\r\nHost: a\r\n");
+    expect(request.target).to.equal("/a%7eb/%c3%a9;v=1?q=%2F&[x]=|y");
+  });
+
+  it("below a prefix the normalised path is what the service gets", async () => {
+    const prefixed = await startGateway({
+      services: [service(upstream.origin, { match: { host: null, path: "/up" } })],
+    });
+    try {
+      const response = await RawClient.exchange(
+        prefixed.port,
+        "GET /u%70/a%7eb%c3%a9 HTTP/1.1\r\nHost: a\r\n\r\n",
+      );
+      expect(response.status).to.equal(200);
+      expect(upstream.last.target).to.equal("/a~b%C3%A9");
+      const other = await RawClient.exchange(prefixed.port, "GET /upper HTTP/1.1\r\nHost: a\r\n\r\n");
+      expect(other.status).to.equal(404);
+    } finally {
+      await prefixed.close();
+    }
+  });
+
+  it("an absolute target is routed and forwarded by its own authority, and Host is ignored", async () => {
+    const named = await startGateway({
+      services: [
+        service(upstream.origin, { match: { host: "right.example", path: "/" }, preserveHost: true }),
+      ],
+    });
+    try {
+      const request = "GET http://right.example:81/x?y HTTP/1.1\r\nHost: wrong.example\r\n\r\n";
+      expect((await RawClient.exchange(named.port, request)).status).to.equal(200);
+      expect(upstream.last.target).to.equal("/x?y");
+      expect(upstream.last.headers.get("host")).to.equal("right.example:81");
+      const foreign = await RawClient.exchange(
+        named.port,
+        "GET http://169.254.169.254/ HTTP/1.1\r\nHost: right.example\r\n\r\n",
+      );
+      expect(foreign.status).to.equal(404);
+    } finally {
+      await named.close();
+    }
+  });
+
+  it("a service found by host matches in any case and with any port", async () => {
+    const named = await startGateway({
+      services: [service(upstream.origin, { match: { host: "api.example", path: "/" } })],
+    });
+    try {
+      expect(
+        (await RawClient.exchange(named.port, "GET / HTTP/1.1\r\nHost: API.Example:8080\r\n\r\n")).status,
+      ).to.equal(200);
+      expect((await RawClient.exchange(named.port, "GET / HTTP/1.1\r\nHost: b\r\n\r\n")).status).to.equal(
+        404,
+      );
+    } finally {
+      await named.close();
+    }
+  });
+
+  it("a gateway with configured hosts answers 421 for others", async () => {
+    const own = await startGateway({ services: [service(upstream.origin)], settings: { hosts: ["mine"] } });
+    try {
+      expect((await RawClient.exchange(own.port, "GET / HTTP/1.1\r\nHost: mine:80\r\n\r\n")).status).to.equal(
+        200,
+      );
+      expect((await RawClient.exchange(own.port, "GET / HTTP/1.1\r\nHost: other\r\n\r\n")).status).to.equal(
+        421,
+      );
+      expect((await RawClient.exchange(own.port, "GET / HTTP/1.0\r\n\r\n")).status).to.equal(421);
+    } finally {
+      await own.close();
+    }
+  });
+
+  it("Host is the instance's", async () => {
+    const request = await sent("GET / HTTP/1.1\r\nHost: public.example\r\n");
+    expect(request.headers.get("host")).to.equal(new URL(upstream.origin).host);
+    expect(request.headers.get("x-forwarded-host")).to.equal("public.example");
+  });
+
+  it("connection fields and every field that Connection names stay behind", async () => {
+    const request = await sent(
+      "GET / HTTP/1.1\r\nHost: a\r\nConnection: close, X-Hop, x-other\r\nX-Hop: 1\r\nX-Other: 2\r\nKeep-Alive: 5\r\n" +
+        "Proxy-Connection: x\r\nTE: trailers\r\nUpgrade: h2c\r\nHTTP2-Settings: AAA\r\nProxy-Authorization: secret\r\n" +
+        "X-End: 3\r\n",
+    );
+    for (const name of [
+      "x-hop",
+      "x-other",
+      "keep-alive",
+      "proxy-connection",
+      "te",
+      "upgrade",
+      "http2-settings",
+      "proxy-authorization",
+    ]) {
+      expect(request.headers.has(name), name).to.equal(false);
+    }
+    expect(request.headers.get("connection")).to.equal("keep-alive");
+    expect(request.headers.get("x-end")).to.equal("3");
+  });
+
+  it("Connection cannot strip what the next hop decides by", async () => {
+    const request = await sent(
+      "GET / HTTP/1.1\r\nHost: a\r\nConnection: Host, Authorization, Cookie, X-Forwarded-For, Idempotency-Key, Cache-Control\r\n" +
+        'Authorization: Bearer x\r\nCookie: a=1\r\nIdempotency-Key: "k"\r\nCache-Control: no-cache\r\n',
+    );
+    for (const name of [
+      "host",
+      "authorization",
+      "cookie",
+      "x-forwarded-for",
+      "idempotency-key",
+      "cache-control",
+    ]) {
+      expect(request.headers.has(name), name).to.equal(true);
+    }
+  });
+
+  it("Via names the version the request came with, after every earlier hop", async () => {
+    expect((await sent("GET / HTTP/1.1\r\nHost: a\r\nVia: 1.0 fred\r\n")).headers.get("via")).to.equal(
+      "1.0 fred, 1.1 sticky-proxy",
+    );
+    expect((await sent("GET / HTTP/1.0\r\nHost: a\r\n")).headers.get("via")).to.equal("1.0 sticky-proxy");
+  });
+
+  it("what an untrusted peer says about the client is replaced", async () => {
+    const request = await sent(
+      "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 6.6.6.6\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: evil\r\n" +
+        "X-Forwarded-Prefix: /x\r\nForwarded: for=6.6.6.6\r\nX-Real-IP: 6.6.6.6\r\nX-Request-Id: mine\r\n",
+    );
+    expect(request.headers.get("x-forwarded-for")).to.equal("127.0.0.1");
+    expect(request.headers.get("x-forwarded-proto")).to.equal("http");
+    expect(request.headers.get("x-forwarded-host")).to.equal("a");
+    expect(request.headers.get("forwarded")).to.equal("for=127.0.0.1;proto=http;host=a");
+    expect(request.headers.has("x-real-ip")).to.equal(false);
+    expect(request.headers.has("x-forwarded-prefix")).to.equal(false);
+    expect(request.headers.get("x-request-id")).to.match(/^req-/);
+  });
+
+  it("what a trusted peer says is continued, and the client is the right-most hop that is not trusted", async () => {
+    const behind = await startGateway({
+      services: [service(upstream.origin)],
+      settings: { trustedProxies: ["127.0.0.0/8", "10.0.0.0/8"] },
+    });
+    try {
+      await RawClient.exchange(
+        behind.port,
+        "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 6.6.6.6, 9.9.9.9\r\nX-Forwarded-For: 10.1.1.1\r\n" +
+          "X-Forwarded-Proto: https\r\nForwarded: for=9.9.9.9\r\nX-Request-Id: abc.DEF_1-2\r\n\r\n",
+      );
+      expect(upstream.last.headers.get("x-forwarded-for")).to.equal("6.6.6.6, 9.9.9.9, 10.1.1.1, 127.0.0.1");
+      expect(upstream.last.headers.get("x-forwarded-proto")).to.equal("https");
+      expect(upstream.last.headers.get("forwarded")).to.equal("for=9.9.9.9, for=127.0.0.1;proto=http;host=a");
+      expect(upstream.last.headers.get("x-request-id")).to.equal("abc.DEF_1-2");
+      const line = gateway.logged.concat(behind.logged).find(({ event }) => event === "request");
+      expect(line?.fields["client"]).to.equal("9.9.9.9");
+      const hops = Array.from({ length: 21 }, () => "10.0.0.1").join(", ");
+      const many = await RawClient.exchange(
+        behind.port,
+        `GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: ${hops}\r\n\r\n`,
+      );
+      expect(many.status).to.equal(400);
+    } finally {
+      await behind.close();
+    }
+  });
+
+  it("underscore spellings, method overrides and rewritten URLs never reach the service", async () => {
+    const request = await sent(
+      "GET / HTTP/1.1\r\nHost: a\r\nX_Forwarded_For: 1\r\nIdempotency_Key: 1\r\nSticky_Force: 1\r\nTransfer_Encoding: chunked\r\n" +
+        "X-HTTP-Method-Override: DELETE\r\nX-Method-Override: DELETE\r\nX-Original-URL: /admin\r\nX-Rewrite-URL: /admin\r\n" +
+        "Proxy: http://evil\r\nSticky-Anything: 1\r\nx-dual-write-executed: 1\r\nmy_own: kept\r\n",
+    );
+    const received = [...request.headers.keys()];
+    for (const name of received)
+      expect(name).to.not.match(/sticky|override|url|^proxy|dual|_forwarded|_key|_encoding/);
+    expect(request.headers.get("my_own")).to.equal("kept");
+  });
+
+  it("field lines keep their order, spelling and number; __proto__ is a name like any other", async () => {
+    const request = await sent(
+      "GET / HTTP/1.1\r\nHost: a\r\nX-LIST: 1\r\nB: 2\r\nx-list: 3\r\n__proto__: 4\r\nX-Latin: caf\xe9\r\nX-Empty:\r\n",
+    );
+    const flat = request.rawHeaders.join("|");
+    expect(flat).to.include("X-LIST|1|B|2|x-list|3|__proto__|4|X-Latin|caf\xe9|X-Empty|");
+  });
+
+  it("a valid traceparent is kept with its tracestate; anything else begins a new trace", async () => {
+    const good = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    const kept = await sent(
+      `GET / HTTP/1.1\r\nHost: a\r\ntraceparent: ${good}\r\ntracestate: a=1\r\ntracestate: b=2\r\n`,
+    );
+    expect(kept.headers.get("traceparent")).to.equal(good);
+    expect(kept.headers.get("tracestate")).to.equal("a=1, b=2");
+    for (const bad of [
+      "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
+      "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+      "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-extra",
+      "junk",
+    ]) {
+      const request = await sent(`GET / HTTP/1.1\r\nHost: a\r\ntraceparent: ${bad}\r\ntracestate: a=1\r\n`);
+      expect(request.headers.get("traceparent")).to.match(/^00-[0-9a-f]{32}-[0-9a-f]{16}-00$/);
+      expect(request.headers.get("traceparent")).to.not.equal(bad);
+      expect(request.headers.has("tracestate")).to.equal(false);
+    }
+    const long = await sent(
+      `GET / HTTP/1.1\r\nHost: a\r\ntraceparent: ${good}\r\ntracestate: a=${"x".repeat(513)}\r\n`,
+    );
+    expect(long.headers.has("tracestate")).to.equal(false);
+  });
+
+  it("a request that has passed this gateway before is 508, another gateway's mark is kept", async () => {
+    const loop = await RawClient.exchange(
+      gateway.port,
+      "GET / HTTP/1.1\r\nHost: a\r\nCDN-Loop: other, sticky-proxy-test; v=1\r\n\r\n",
+    );
+    expect(loop.status).to.equal(508);
+    expect(upstream.requests).to.have.lengthOf(0);
+    const request = await sent("GET / HTTP/1.1\r\nHost: a\r\nCDN-Loop: other\r\nConnection: CDN-Loop\r\n");
+    expect(request.headers.get("cdn-loop")).to.equal("other, sticky-proxy-test");
+  });
+
+  it("OPTIONS * and an exhausted Max-Forwards are answered here, a larger one is counted down", async () => {
+    for (const head of ["OPTIONS * HTTP/1.1\r\n", "OPTIONS /x HTTP/1.1\r\nMax-Forwards: 0\r\n"]) {
+      const response = await RawClient.exchange(gateway.port, `${head}Host: a\r\n\r\n`);
+      expect(response.status).to.equal(200);
+      expect(response.headers.get("content-length")).to.equal("0");
+      expect(response.headers.get("allow")).to.include("POST");
+    }
+    expect(upstream.requests).to.have.lengthOf(0);
+    expect(
+      (await sent("OPTIONS /x HTTP/1.1\r\nHost: a\r\nMax-Forwards: 7\r\n")).headers.get("max-forwards"),
+    ).to.equal("6");
+    expect(
+      (await sent("GET /x HTTP/1.1\r\nHost: a\r\nMax-Forwards: 0\r\n")).headers.get("max-forwards"),
+    ).to.equal("0");
+  });
+
+  it("a body of known length goes on with that length, a chunked one chunked, none as none", async () => {
+    const known = await sent("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n", "hello");
+    expect(known.body.toString()).to.equal("hello");
+    expect(known.headers.get("content-length")).to.equal("5");
+    expect(known.headers.has("transfer-encoding")).to.equal(false);
+    const chunked = await sent(
+      "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: CHUNKED\r\nTrailer: X-T\r\n",
+      "5;ext=1\r\nhello\r\n1\r\n!\r\n0\r\nX-T: 1\r\n\r\n",
+    );
+    expect(chunked.body.toString()).to.equal("hello!");
+    expect(chunked.headers.get("transfer-encoding")).to.equal("chunked");
+    expect(chunked.headers.has("content-length")).to.equal(false);
+    expect(chunked.headers.has("x-t")).to.equal(false);
+    expect(chunked.headers.has("trailer")).to.equal(false);
+    const none = await sent("GET / HTTP/1.1\r\nHost: a\r\n");
+    expect(none.headers.has("content-length")).to.equal(false);
+    expect(none.headers.has("transfer-encoding")).to.equal(false);
+    const empty = await sent("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n");
+    expect(empty.headers.get("content-length")).to.equal("0");
+  });
+
+  it("a GET with a body keeps it on a plain route", async () => {
+    const request = await sent("GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n", "hi");
+    expect(request.method).to.equal("GET");
+    expect(request.body.toString()).to.equal("hi");
+  });
+
+  it("two requests in one packet are answered in order", async () => {
+    upstream.respond((request, response) => {
+      if (request.target === "/first") setTimeout(() => response.end("first"), 20);
+      else response.end("second");
+    });
+    const client = await RawClient.connect(gateway.port);
+    client.send("GET /first HTTP/1.1\r\nHost: a\r\n\r\nGET /second HTTP/1.1\r\nHost: a\r\n\r\n");
+    expect((await client.response()).body).to.equal("first");
+    expect((await client.response()).body).to.equal("second");
+    client.close();
+  });
+
+  it("an empty line before the request line is skipped", async () => {
+    await sent("\r\nGET / HTTP/1.1\r\nHost: a\r\n");
+  });
+
+  it("a body over the limit is 413 before a byte of it is asked for, and the connection closes", async () => {
+    const client = await RawClient.connect(gateway.port);
+    client.send("POST /small HTTP/1.1\r\nHost: a\r\nContent-Length: 11\r\nExpect: 100-continue\r\n\r\n");
+    const response = await client.response();
+    expect(response.status).to.equal(413);
+    expect(response.headers.get("connection")).to.equal("close");
+    await client.closed();
+    expect(upstream.requests).to.have.lengthOf(0);
+  });
+
+  it("a chunked body that grows over the limit is 413, and the connection closes", async () => {
+    const client = await RawClient.connect(gateway.port);
+    client.send("POST /small HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nb\r\nhello world\r\n");
+    const response = await client.response();
+    expect(response.status).to.equal(413);
+    expect(response.headers.get("connection")).to.equal("close");
+    await client.closed();
+    expect(upstream.requests.filter(({ ended }) => ended)).to.have.lengthOf(0);
+  });
+
+  it("an answer to a large upload that is not wanted reaches a client that goes on sending", async () => {
+    const client = await RawClient.connect(gateway.port);
+    const part = "x".repeat(65_536);
+    client.send(`POST /small HTTP/1.1\r\nHost: a\r\nContent-Length: ${part.length * 8}\r\n\r\n`);
+    for (let i = 0; i < 8; i += 1) client.send(part);
+    expect((await client.response()).status).to.equal(413);
+    await client.closed();
+  });
+
+  it("100 comes when the body is wanted, and Expect stays behind", async () => {
+    const client = await RawClient.connect(gateway.port);
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-Continue\r\n\r\n");
+    expect((await client.response()).status).to.equal(100);
+    client.send("hello");
+    expect((await client.response()).status).to.equal(200);
+    expect(upstream.last.body.toString()).to.equal("hello");
+    expect(upstream.last.headers.has("expect")).to.equal(false);
+    client.close();
+  });
+
+  it("a refused request with Expect gets its final status without 100", async () => {
+    const client = await RawClient.connect(gateway.port);
+    client.send("POST /a/../b HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n");
+    const response = await client.response();
+    expect(response.status).to.equal(400);
+    expect(response.headers.get("connection")).to.equal("close");
+    client.close();
+  });
+
+  it("a client that expects 100 and does not wait works", async () => {
+    const client = await RawClient.connect(gateway.port);
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\nhello");
+    expect((await client.response()).status).to.equal(100);
+    expect((await client.response()).status).to.equal(200);
+    client.close();
+  });
+
+  it("an HTTP/1.0 client never gets an interim response, whatever it expects", async () => {
+    upstream.respond((_request, response) => {
+      response.writeEarlyHints({ link: "</a.css>; rel=preload" });
+      response.end("ok");
+    });
+    const client = await RawClient.connect(gateway.port);
+    client.send("POST / HTTP/1.0\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\nhello");
+    const response = await client.response();
+    expect(response.status).to.equal(200);
+    expect(response.headers.has("transfer-encoding")).to.equal(false);
+    expect(response.headers.get("connection")).to.equal("close");
+    expect(response.body).to.equal("ok");
+  });
+
+  it("HTTP/1.0 without Host is served; keep-alive only when it asks and the length is known", async () => {
+    upstream.respond((_request, response) => {
+      response.setHeader("Content-Length", 2);
+      response.end("ok");
+    });
+    const client = await RawClient.connect(gateway.port);
+    client.send("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+    const response = await client.response();
+    expect(response.headers.get("connection")).to.equal("keep-alive");
+    client.send("GET / HTTP/1.0\r\n\r\n");
+    expect((await client.response()).headers.get("connection")).to.equal("close");
+    await client.closed();
+  });
+
+  it("Connection: close of the client is answered and obeyed", async () => {
+    const client = await RawClient.connect(gateway.port);
+    client.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    expect((await client.response()).headers.get("connection")).to.equal("close");
+    await client.closed();
+  });
+
+  it("slow heads are 408", async () => {
+    const hurried = await startGateway({
+      services: [service(upstream.origin)],
+      limits: { headersTimeoutMs: 100 },
+    });
+    const client = await RawClient.connect(hurried.port);
+    client.send("GET / HTTP/1.1\r\nHost:");
+    const response = await client.response();
+    expect(response.status).to.equal(408);
+    expect(response.headers.get("connection")).to.equal("close");
+    await client.closed();
+    await hurried.close();
+  });
+
+  it("slow bodies are 408", async () => {
+    const hurried = await startGateway({
+      services: [service(upstream.origin)],
+      limits: { headersTimeoutMs: 100, bodyTimeoutMs: 150 },
+    });
+    const client = await RawClient.connect(hurried.port);
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhel");
+    expect((await client.response()).status).to.equal(408);
+    await client.closed();
+    expect(upstream.requests.filter(({ ended }) => ended)).to.have.lengthOf(0);
+    await hurried.close();
+  });
+
+  it("a client that leaves cancels its plain safe call", async () => {
+    upstream.respond(() => undefined);
+    const client = await RawClient.connect(gateway.port);
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    await upstream.arrived();
+    client.close();
+    while (!upstream.last.aborted) await new Promise((resolve) => setImmediate(resolve));
+  });
+
+  it("a client that leaves in the middle of its upload leaves no complete request behind", async () => {
+    const client = await RawClient.connect(gateway.port);
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhel");
+    await upstream.arrived();
+    client.close();
+    while (!upstream.last.aborted) await new Promise((resolve) => setImmediate(resolve));
+    expect(upstream.last.ended).to.equal(false);
+  });
+});
