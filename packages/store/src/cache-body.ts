@@ -1,9 +1,12 @@
-/** Body bytes in Redis: raw chunks of 256 KiB under an id that is never used again. */
+/** Body bytes in Redis: raw chunks of 256 KiB, filled and read piece by piece, under an id that is never used again. */
 import { randomBytes } from "node:crypto";
-import { type BodyWriter, chunkBytes, maxFetchMs } from "@sticky-proxy/core";
+import { type BodyWriter, maxFetchMs, pieceBytes } from "@sticky-proxy/core";
 import type { CacheGuard } from "./cache-guard.ts";
 import type { CacheKeys } from "./cache-keys.ts";
 import type { Connection } from "./redis.ts";
+
+const chunkBytes = 256 * 1024;
+const piecesPerChunk = chunkBytes / pieceBytes;
 
 /** How long the chunks of a body that nothing names any more serve readers under way. */
 export const graceMs = 60_000;
@@ -17,27 +20,32 @@ export function openBody(
   const bodyId = randomBytes(12).toString("base64url");
   let pending: Uint8Array[] = [];
   let pendingBytes = 0;
-  let written = 0;
+  let pieces = 0;
 
-  async function write(chunk: Buffer): Promise<void> {
-    await guard.run(() => connection.set(keys.chunk(key, bodyId, written), chunk, "PX", maxFetchMs));
-    written++;
+  async function write(piece: Buffer): Promise<void> {
+    const name = keys.chunk(key, bodyId, Math.floor(pieces / piecesPerChunk));
+    await guard.run(async () => {
+      const results = await connection.pipeline().append(name, piece).pexpire(name, maxFetchMs).exec();
+      // An append that may or may not have run leaves a body that must never be committed: this throws.
+      for (const [error] of results ?? [[new Error("no answer")]]) if (error !== null) throw error;
+    });
+    pieces++;
   }
 
   return {
     bodyId,
-    get writtenChunks() {
-      return written;
+    get writtenPieces() {
+      return pieces;
     },
     async append(bytes) {
       pending.push(bytes);
       pendingBytes += bytes.length;
-      while (pendingBytes >= chunkBytes) {
+      while (pendingBytes >= pieceBytes) {
         const all = Buffer.concat(pending);
-        const rest = all.subarray(chunkBytes);
+        const rest = all.subarray(pieceBytes);
         pending = rest.length === 0 ? [] : [rest];
         pendingBytes = rest.length;
-        await write(all.subarray(0, chunkBytes));
+        await write(all.subarray(0, pieceBytes));
       }
     },
     async end() {
@@ -48,10 +56,24 @@ export function openBody(
       await write(rest);
     },
     async abandon() {
-      const names = Array.from({ length: written }, (_, n) => keys.chunk(key, bodyId, n));
+      const names = chunkKeys(keys, key, bodyId, pieces * pieceBytes);
       if (names.length > 0) await guard.run(() => connection.unlink(...names)).catch(() => 0); // each has a TTL
     },
   };
+}
+
+/** The nth piece of a body, or null when it is gone. */
+export async function readPiece(
+  connection: Connection,
+  keys: CacheKeys,
+  key: string,
+  bodyId: string,
+  n: number,
+): Promise<Buffer | null> {
+  const from = (n % piecesPerChunk) * pieceBytes;
+  const name = keys.chunk(key, bodyId, Math.floor(n / piecesPerChunk));
+  const piece = await connection.getrangeBuffer(name, from, from + pieceBytes - 1);
+  return piece.length === 0 ? null : piece;
 }
 
 /** The keys of a body of so many bytes. */

@@ -1,7 +1,7 @@
 /**
  * The shared cache in Redis. Metadata last (C1), generations against purged and late responses (C2), bodies under
  * ids of their own (C3); see the port in core. A hit costs one round trip for the metadata and, unless this node
- * still has the body, one per 256 KiB of it.
+ * still has the body, one per 64 KiB of it.
  */
 import { randomBytes } from "node:crypto";
 import {
@@ -17,7 +17,7 @@ import {
   type SelectVariant,
   type StoredMetadata,
 } from "@sticky-proxy/core";
-import { chunkKeys, graceMs, openBody } from "./cache-body.ts";
+import { chunkKeys, graceMs, openBody, readPiece } from "./cache-body.ts";
 import { createCacheGuard, guardDefaults } from "./cache-guard.ts";
 import { createCacheHousekeeping } from "./cache-housekeeping.ts";
 import { createCacheKeys } from "./cache-keys.ts";
@@ -51,8 +51,8 @@ export interface RedisCacheOptions {
 /** Generations outlive everything they may have to reject. */
 const keepMs = 2 * maxRetainMs;
 const maxSelectors = 20_000;
-/** Bodies larger than this are not kept in the process. */
-const nearBodyLimit = 1024 * 1024;
+/** What lies behind these pieces of a body is not kept in the process. */
+const nearBodyPieces = 16;
 
 export function createRedisCacheStore(connections: RedisConnections, options: RedisCacheOptions): CacheStore {
   const { reads, writes, subscriber } = connections;
@@ -72,7 +72,7 @@ export function createRedisCacheStore(connections: RedisConnections, options: Re
     maxCacheBytes: options.maxCacheBytes ?? null,
     drop: (key) => drop(key, false),
   });
-  const nearBodies = new LruBytes<Buffer>(options.nearBodyBytes ?? 32 * 1024 * 1024, (chunk) => chunk.length);
+  const nearBodies = new LruBytes<Buffer>(options.nearBodyBytes ?? 32 * 1024 * 1024, (piece) => piece.length);
   /** How the newest response of a key selects: the guess that makes one round trip enough. */
   const guesses = new LruBytes<readonly string[]>(1_000_000, (names) => 64 + names.join().length);
 
@@ -102,6 +102,7 @@ export function createRedisCacheStore(connections: RedisConnections, options: Re
       softPurgedAt: soft > generation ? Math.floor(soft / 1000) : null,
       unshareable: replyText(reply[6]),
       revision: replyNumber(reply[7]),
+      generation: replyNumber(reply[5]),
     };
   }
 
@@ -122,6 +123,7 @@ export function createRedisCacheStore(connections: RedisConnections, options: Re
       otherVariants: selected === undefined && newest !== undefined,
       unshareable: found.unshareable,
       revision: found.revision,
+      generation: found.generation,
       varyNames,
     };
   }
@@ -211,13 +213,13 @@ export function createRedisCacheStore(connections: RedisConnections, options: Re
     return { partitions: partitions.length, missing };
   }
 
-  async function readChunk(key: string, bodyId: string, n: number): Promise<Buffer | null> {
-    const name = keys.chunk(key, bodyId, n);
+  async function readNearPiece(key: string, bodyId: string, n: number): Promise<Buffer | null> {
+    const name = `${bodyId}:${n}`;
     const near = nearBodies.get(name);
     if (near !== undefined) return near;
-    const chunk = await guard.run(() => reads.getBuffer(name));
-    if (chunk !== null && n < nearBodyLimit / chunk.length) nearBodies.set(name, chunk);
-    return chunk;
+    const piece = await guard.run(() => readPiece(reads, keys, key, bodyId, n));
+    if (piece !== null && n < nearBodyPieces) nearBodies.set(name, piece);
+    return piece;
   }
 
   async function inspect(key: string): Promise<KeyView | null> {
@@ -237,7 +239,7 @@ export function createRedisCacheStore(connections: RedisConnections, options: Re
     commit,
     drop,
     purge,
-    readChunk,
+    readPiece: readNearPiece,
     inspect,
     openBody: (key) => openBody(writes, keys, guard, key),
     recordHits: (hits) => guard.run(() => housekeeping.recordHits(hits)),

@@ -1,7 +1,7 @@
 /** What every store of the shared cache must do. Run by the memory store and by Redis, alone and over several connections. */
 import {
   type CacheStore,
-  chunkBytes,
+  pieceBytes,
   type CommitOptions,
   type FetchLease,
   type HeaderList,
@@ -111,7 +111,7 @@ export function cacheStoreContract(name: string, open: OpenCacheStores): void {
 
     it("C1: a body is not visible before its commit, and is the same bytes after it", async () => {
       const key = freshKey();
-      const body = Buffer.alloc(2 * chunkBytes + 77);
+      const body = Buffer.alloc(9 * pieceBytes + 77);
       for (let i = 0; i < body.length; i++) body[i] = (i * 7 + (i >> 8)) & 0xff;
       const writer = a.openBody(key);
       for (let at = 0; at < body.length; at += 100_003) await writer.append(body.subarray(at, at + 100_003));
@@ -120,8 +120,8 @@ export function cacheStoreContract(name: string, open: OpenCacheStores): void {
       await store(key, { bodyId: writer.bodyId, bodyBytes: body.length });
       expect(await found(key)).to.include({ bodyId: writer.bodyId, bodyBytes: body.length });
       expect((await read(key, writer.bodyId, 0, body.length - 1)).equals(body)).to.equal(true);
-      const part = await read(key, writer.bodyId, chunkBytes - 3, chunkBytes + 4);
-      expect(part.equals(body.subarray(chunkBytes - 3, chunkBytes + 5))).to.equal(true);
+      const part = await read(key, writer.bodyId, pieceBytes - 3, pieceBytes + 4);
+      expect(part.equals(body.subarray(pieceBytes - 3, pieceBytes + 5))).to.equal(true);
     });
 
     it("C1: a response whose body is not there is not stored", async () => {
@@ -133,10 +133,10 @@ export function cacheStoreContract(name: string, open: OpenCacheStores): void {
     it("an abandoned body is gone", async () => {
       const key = freshKey();
       const writer = a.openBody(key);
-      await writer.append(Buffer.alloc(chunkBytes));
-      expect(writer.writtenChunks).to.equal(1);
+      await writer.append(Buffer.alloc(pieceBytes));
+      expect(writer.writtenPieces).to.equal(1);
       await writer.abandon();
-      expect(await b.readChunk(key, writer.bodyId, 0)).to.equal(null);
+      expect(await b.readPiece(key, writer.bodyId, 0)).to.equal(null);
     });
 
     it("variants stand side by side, the newest that matches wins, others are a vary-miss", async () => {

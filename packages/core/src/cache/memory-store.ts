@@ -14,7 +14,7 @@ import type {
   SelectVariant,
   TopKey,
 } from "./store.ts";
-import { chunkBytes } from "./store.ts";
+import { pieceBytes } from "./store.ts";
 import type { StoredMetadata } from "./stored-metadata.ts";
 
 interface Entry {
@@ -34,7 +34,7 @@ interface KeyState {
 export class MemoryCacheStore implements CacheStore {
   readonly #now: () => number;
   readonly #keys = new Map<string, KeyState>();
-  readonly #chunks = new Map<string, Buffer>();
+  readonly #pieces = new Map<string, Buffer>();
   readonly #leases = new Map<string, { token: string; until: number }>();
   readonly #markers = new Map<string, { reason: string; until: number }>();
   readonly #generations = new Map<string, { hard: number; soft: number }>();
@@ -64,6 +64,7 @@ export class MemoryCacheStore implements CacheStore {
       otherVariants: stored === null && entries.length > 0,
       unshareable: marker !== undefined && marker.until > now ? marker.reason : null,
       revision: state?.revision ?? 0,
+      generation: this.#last,
       varyNames: entries[0]?.metadata.varyNames ?? [],
     });
   }
@@ -106,36 +107,36 @@ export class MemoryCacheStore implements CacheStore {
   }
 
   openBody(key: string): BodyWriter {
-    const chunks = this.#chunks;
+    const pieces = this.#pieces;
     const bodyId = String(++this.#bodies);
     let rest = Buffer.alloc(0);
     let written = 0;
     return {
       bodyId,
-      get writtenChunks() {
+      get writtenPieces() {
         return written;
       },
       append(bytes) {
         rest = Buffer.concat([rest, bytes]);
-        for (; rest.length >= chunkBytes; rest = rest.subarray(chunkBytes)) {
-          chunks.set(`${key}:${bodyId}:${written++}`, rest.subarray(0, chunkBytes));
+        for (; rest.length >= pieceBytes; rest = rest.subarray(pieceBytes)) {
+          pieces.set(`${key}:${bodyId}:${written++}`, rest.subarray(0, pieceBytes));
         }
         return Promise.resolve();
       },
       end() {
-        if (rest.length > 0) chunks.set(`${key}:${bodyId}:${written++}`, rest);
+        if (rest.length > 0) pieces.set(`${key}:${bodyId}:${written++}`, rest);
         rest = Buffer.alloc(0);
         return Promise.resolve();
       },
       abandon() {
-        for (let n = 0; n < written; n++) chunks.delete(`${key}:${bodyId}:${n}`);
+        for (let n = 0; n < written; n++) pieces.delete(`${key}:${bodyId}:${n}`);
         return Promise.resolve();
       },
     };
   }
 
-  readChunk(key: string, bodyId: string, n: number): Promise<Buffer | null> {
-    return Promise.resolve(this.#chunks.get(`${key}:${bodyId}:${n}`) ?? null);
+  readPiece(key: string, bodyId: string, n: number): Promise<Buffer | null> {
+    return Promise.resolve(this.#pieces.get(`${key}:${bodyId}:${n}`) ?? null);
   }
 
   commit({ lease, metadata, replaces, maxVariants }: CommitOptions): Promise<Committed> {
@@ -148,9 +149,9 @@ export class MemoryCacheStore implements CacheStore {
     const alive = state.entries.filter((entry) => entry.until > now);
     if (replaces !== null && !alive.some((entry) => isSame(entry.metadata, replaces)))
       return Promise.resolve("gone");
-    const chunks = metadata.bodyId === null ? 0 : Math.ceil(metadata.bodyBytes / chunkBytes);
-    for (let n = 0; n < chunks; n++) {
-      if (!this.#chunks.has(`${key}:${metadata.bodyId}:${n}`)) return Promise.resolve("gone");
+    const pieces = metadata.bodyId === null ? 0 : Math.ceil(metadata.bodyBytes / pieceBytes);
+    for (let n = 0; n < pieces; n++) {
+      if (!this.#pieces.has(`${key}:${metadata.bodyId}:${n}`)) return Promise.resolve("gone");
     }
     const others = alive.filter((entry) => {
       const isReplaced = replaces !== null && isSame(entry.metadata, replaces);

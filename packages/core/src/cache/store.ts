@@ -10,8 +10,8 @@
  */
 import type { StoredMetadata } from "./stored-metadata.ts";
 
-/** Bodies are kept in pieces of this size; only the last may be shorter. */
-export const chunkBytes = 256 * 1024;
+/** Bodies are written and read in pieces of this size; only the last may be shorter. No more of one is in memory. */
+export const pieceBytes = 64 * 1024;
 
 /** No fetch that took longer than this is stored: a dropped key remembers its drop for so long. */
 export const maxFetchMs = 600_000;
@@ -34,6 +34,8 @@ export interface Lookup {
   readonly unshareable: string | null;
   /** Changes whenever something is stored under the key or dropped from it. */
   readonly revision: number;
+  /** The partition's generation now: a fetch that began with a lower one began before some purge. */
+  readonly generation: number;
   /** Names by which the newest response of the key selects; [] when there is none. */
   readonly varyNames: readonly string[];
 }
@@ -74,8 +76,8 @@ export type Committed = "stored" | "purged" | "lease-lost" | "too-many-variants"
 /** Takes a body's bytes in order. Nothing is visible before `commit`. */
 export interface BodyWriter {
   readonly bodyId: string;
-  /** Whole chunks that `readChunk` can return already. */
-  readonly writtenChunks: number;
+  /** Whole pieces that `readPiece` can return already. */
+  readonly writtenPieces: number;
   append(bytes: Uint8Array): Promise<void>;
   /** Writes the rest. */
   end(): Promise<void>;
@@ -120,8 +122,8 @@ export interface CacheStore {
   /** Resolves once notices of this flight cannot be missed any more. */
   watch(key: string, flight: string): Promise<FlightWatch>;
   openBody(key: string): BodyWriter;
-  /** The nth chunk, or null when it is gone. */
-  readChunk(key: string, bodyId: string, n: number): Promise<Buffer | null>;
+  /** The nth piece of a committed body, or of one of the writer's `writtenPieces`; null when it is gone. */
+  readPiece(key: string, bodyId: string, n: number): Promise<Buffer | null>;
   commit(options: CommitOptions): Promise<Committed>;
   /** Leaves a hit-for-miss marker for `ms`. */
   markUnshareable(key: string, reason: string, ms: number): Promise<void>;

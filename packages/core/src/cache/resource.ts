@@ -1,0 +1,81 @@
+/** From a URI to the service, the route and the key under which a response to GET is stored. */
+import { normalisePath } from "../http/path.ts";
+import { inMatchOrder, matchRoute, matchService } from "../registry/match.ts";
+import type { CachePolicy, Service } from "../registry/service.ts";
+import { cacheKey } from "./key.ts";
+import type { LocalUri } from "./invalidation.ts";
+
+/** Where a request came in; the scheme and, with `preserveHost`, the host are shown to the service. */
+export interface EntryPoint {
+  readonly tenant: string;
+  readonly scheme: "http" | "https";
+  /** Host of the request, with its port; "" when it has none. */
+  readonly host: string;
+}
+
+/** What the service is told about the host, so what may shape its response: the configured one, or the client's. */
+export function shownHost(service: Service, host: string): string {
+  return service.match.host ?? (service.preserveHost ? host : "");
+}
+
+/** `uri` is below the service's prefix. */
+export function keyOf(service: Service, policy: CachePolicy, uri: LocalUri, at: EntryPoint): string {
+  const { tenant, scheme } = at;
+  const host = shownHost(service, at.host);
+  return cacheKey({ tenant, service: service.name, scheme, host, path: uri.path, query: uri.query }, policy);
+}
+
+/** The policy under which GET of this path is cached; null: it is not. */
+export function cachePolicyAt(service: Service, path: string): CachePolicy | null {
+  return matchRoute(service, "GET", path)?.cache ?? null;
+}
+
+export function hasCache(service: Service): boolean {
+  return service.routes.some((route) => route.cache !== null);
+}
+
+/**
+ * The keys under which any form of a URI may be stored: both schemes, and the path as it is or below the service's
+ * prefix, since a service may name its own paths either way. Dropping one key too many costs a fetch.
+ */
+export function keysOfUri(service: Service, uri: LocalUri, at: EntryPoint): string[] {
+  const normal = normalisePath(uri.path);
+  if (!normal.ok) return [];
+  const prefix = service.match.path;
+  const paths = [normal.path];
+  if (prefix !== "/" && normal.path.startsWith(`${prefix}/`)) paths.push(normal.path.slice(prefix.length));
+  const keys = paths.flatMap((path) => {
+    const policy = cachePolicyAt(service, path);
+    if (policy === null) return [];
+    return (["http", "https"] as const).map((scheme) =>
+      keyOf(service, policy, { path, query: uri.query }, { ...at, scheme }),
+    );
+  });
+  return [...new Set(keys)];
+}
+
+export interface Resource {
+  readonly service: Service;
+  readonly path: string;
+  readonly query: string | null;
+  readonly at: EntryPoint;
+}
+
+/** The resource behind a public URL, or a path that begins with "/"; null: no service, or a path that is none. */
+export function resourceOfUrl(services: readonly Service[], url: string): Resource | null {
+  const found = /^(?:(https?):\/\/([^/?#]+))?(\/[^?#]*)?(?:\?([^#]*))?(?:#.*)?$/i.exec(url);
+  if (found === null) return null;
+  const [, scheme, authority = "", path = "/", query] = found;
+  const normal = normalisePath(path);
+  if (!normal.ok) return null;
+  const host = authority.toLowerCase();
+  const name = host.replace(/:\d+$/, "");
+  const matched = matchService(inMatchOrder(services), name === "" ? null : name, normal.path);
+  if (matched === null) return null;
+  return {
+    service: matched.service,
+    path: matched.path,
+    query: query ?? null,
+    at: { tenant: "", scheme: scheme?.toLowerCase() === "https" ? "https" : "http", host },
+  };
+}
