@@ -57,7 +57,7 @@ export async function waitForEnd(poll: Poll, id: string, options: WaitOptions): 
     const wasHeld = answer.failure === null && now - startedAt >= heldMs;
     quietPolls = news ? 0 : quietPolls + 1;
     if (news || wasHeld) continue;
-    const pauseMs = Math.max(answer.retryAfterMs ?? 0, backoff(pauses, quietPolls));
+    const pauseMs = Math.max(answer.retryAfterMs ?? pauses.minMs, backoff(pauses, quietPolls));
     await pause(Math.max(0, Math.min(pauseMs, end - now)), signal);
   }
 }
