@@ -46,8 +46,9 @@ export class WatchedClient extends Client {
 function watched(connect: buildConnector.connector, watch: ConnectionWatch): buildConnector.connector {
   return (options, callback) => {
     connect(options, (...result) => {
-      const socket = result[1];
-      if (socket !== null) {
+      // undici's type says null, its code leaves it out when the connection failed.
+      const socket = result[1] as Socket | null | undefined;
+      if (socket !== null && socket !== undefined) {
         watch.requests = 0;
         watch.awaitingHead = false;
         watchReads(socket, watch);

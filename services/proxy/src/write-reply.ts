@@ -139,6 +139,7 @@ function pump(body: Readable, response: ServerResponse, options: WriteOptions): 
       body.destroy();
       resolve();
     });
+    body.resume(); // a body that was read in part comes paused
   });
 }
 

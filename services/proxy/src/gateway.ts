@@ -1,0 +1,182 @@
+/** A proxy node put together from its ports: worker, steps, routes, listener. main.ts gives the concrete parts. */
+import type { Changes, ProcessRecord, ProcessStore, Service } from "@sticky-proxy/core";
+import { isTerminal, processId } from "@sticky-proxy/core";
+import type { Config, Metrics } from "@sticky-proxy/runtime";
+import { knownMethod, monotonic, sleep, statusClass, unknownName } from "@sticky-proxy/runtime";
+import {
+  createWorker,
+  type DispatchIntents,
+  type Execution,
+  type Forwarder,
+  type Pacing,
+  type Worker,
+} from "@sticky-proxy/upstream";
+import type { Context } from "koa";
+
+import type { Log, ProxySettings } from "./deps.ts";
+import { readBytes } from "./middleware/read-body.ts";
+import { createCallbackVerifier } from "./process/verify-callback.ts";
+import type { SubmitDeps } from "./process/submit.ts";
+import type { Reply } from "./process/reply.ts";
+import { documentRoutes } from "./routes/documents.ts";
+import { executionRoutes } from "./routes/executions.ts";
+import { lookupRoute, processRoutes, type ProcessRouteDeps } from "./routes/processes.ts";
+import { createServer, type ProxyServer } from "./server.ts";
+import type { ProxyContext, ProxyState } from "./state.ts";
+
+export interface GatewayDeps {
+  readonly config: Config;
+  readonly services: () => readonly Service[];
+  readonly settings: ProxySettings;
+  readonly store: ProcessStore;
+  readonly changes: Changes;
+  readonly secret: Buffer;
+  readonly forwarder: Forwarder;
+  readonly intents: DispatchIntents | null;
+  readonly pacing: Pacing;
+  readonly confirm: (() => Promise<void>) | null;
+  readonly cancelHook: (record: ProcessRecord) => void;
+  readonly publicUrl: () => string;
+  readonly newRequestId: () => string;
+  readonly log: Log;
+  readonly metrics: Metrics;
+}
+
+export interface Gateway {
+  readonly server: ProxyServer;
+  readonly worker: Worker;
+  /** Lets held clients go: each gets its answer if it is there, else 202 or 503. */
+  letGo(): void;
+}
+
+export function createGateway(deps: GatewayDeps): Gateway {
+  const { config, metrics, log } = deps;
+  const worker = createWorker({
+    ...deps,
+    node: config.node,
+    monotonic,
+    sleep,
+    onTransition: observeTransition(metrics),
+    onLeaseLost: (lease) => {
+      metrics.leaseLost.inc({ service: lease.service });
+      log.warn("lease.lost", { service: lease.service, processId: processId(lease) });
+    },
+    onFailure: (what, error) => {
+      if (what === "renew") metrics.renewFailures.inc({ service: unknownName });
+      log.error("process.trouble", { what, err: error });
+    },
+  });
+  const { processes, executor, rules } = worker;
+  const letGo = new AbortController();
+  const waiting = { store: deps.store, changes: deps.changes, sleep, chance: Math.random, monotonic };
+
+  const submit: SubmitDeps = {
+    processes,
+    executor,
+    waiting,
+    pacing: deps.pacing,
+    secret: deps.secret,
+    newId: worker.newId,
+    onVerdict: (service, verdict) => metrics.verdicts.inc({ service, verdict }),
+    onWait: (service, outcome, ms) => metrics.wait.observe({ service, outcome }, ms / 1000),
+    onFailure: (what, error) => log.warn("process.unattended", { what, err: error }),
+    draining: letGo.signal,
+  };
+
+  const routeDeps: ProcessRouteDeps = {
+    processes,
+    waiting,
+    secret: deps.secret,
+    execute: (record) => void execute(record),
+    tellCancelled: deps.cancelHook,
+    isService: (name) => deps.services().some((service) => service.name === name),
+    tenantOf: () => "",
+    readBody: (ctx, max) => readBytes(asOurs(ctx), max),
+    write,
+    endOf: (ctx) => AbortSignal.any([stateOf(ctx).gone, letGo.signal]),
+  };
+
+  /** A re-run begun here: the request comes from the store. */
+  async function execute(record: ProcessRecord): Promise<void> {
+    try {
+      const found = rules.find(record);
+      const request = await deps.store.readRequest(record);
+      if (found === null || request === null) return; // its lease ends and the sweeper settles it
+      const run = await executor.run({ record, ...found, request, extra: traceOf(record), client: null });
+      run.live?.body.destroy();
+    } catch (error) {
+      log.error("process.rerun-failed", { processId: processId(record), err: error });
+    }
+  }
+
+  const processRouter = processRoutes(routeDeps);
+  const lookup = lookupRoute(routeDeps);
+  const documents = documentRoutes(write);
+  documents.post("/_sticky/v1/processes\\:lookup", lookup);
+  const executions = executionRoutes({
+    processes,
+    verifier: createCallbackVerifier(deps.secret, deps.services()),
+    find: (record) => rules.find(record),
+    findService: (name) => deps.services().find((service) => service.name === name) ?? null,
+    readBody: (ctx, max) => readBytes(asOurs(ctx), max),
+    write,
+    onCallback: (service, outcome) => metrics.callbacks.inc({ service, outcome }),
+    maxHeartbeatBytes: 16_384,
+  });
+
+  const server = createServer({
+    process: {
+      submit,
+      identify: { rules, endpoints: new Set(config.webhooks.map(({ name }) => name)) },
+      routers: [processRouter, executions, documents],
+    },
+    services: deps.services,
+    forwarder: deps.forwarder,
+    log,
+    settings: deps.settings,
+    newRequestId: deps.newRequestId,
+    onRequest: ({ route, method, status, durationMs }) => {
+      if (status === null) return;
+      metrics.httpRequestDuration.observe(
+        { route: route ?? unknownName, method: knownMethod(method), status_class: statusClass(status) },
+        durationMs / 1000,
+      );
+    },
+    onInFlight: (inFlight) => metrics.httpRequestsInFlight.set({}, inFlight),
+  });
+  return { server, worker, letGo: () => letGo.abort() };
+}
+
+/** The submitting request's trace goes on in what is dispatched later. */
+export function traceOf(record: ProcessRecord): Execution["extra"] {
+  return record.traceparent === null ? [] : [["traceparent", record.traceparent]];
+}
+
+export function observeTransition(metrics: Metrics) {
+  return (from: ProcessRecord | null, to: ProcessRecord): void => {
+    const { service } = to;
+    if (from?.status !== to.status) {
+      metrics.processTransitions.inc({ service, from: from?.status ?? "none", to: to.status });
+    }
+    if (from === null || isTerminal(from.status) || !isTerminal(to.status)) return;
+    if (to.status === "completed" || to.status === "failed" || to.status === "cancelled") {
+      metrics.processDuration.observe(
+        { service, result: to.status },
+        ((to.endedAt ?? to.updatedAt) - to.createdAt) / 1000,
+      );
+    }
+    if (to.executed === "unknown") metrics.executionsUnknown.inc({ service });
+  };
+}
+
+function stateOf(ctx: Context): ProxyState {
+  return ctx.state as ProxyState;
+}
+
+function asOurs(ctx: Context): ProxyContext {
+  return ctx as unknown as ProxyContext;
+}
+
+function write(ctx: Context, reply: Reply): Promise<void> {
+  return stateOf(ctx).send(reply);
+}

@@ -1,0 +1,159 @@
+/**
+ * Replicas and a sweeper inside the test's own process, over one store: quick to start, every wire real.
+ * The configuration comes from YAML text through the product's own loader.
+ */
+import { createMemoryStore, type MemoryStore, type ProcessRecord } from "@sticky-proxy/core";
+import { createGateway, type Gateway, type Log } from "@sticky-proxy/proxy";
+import { createMetrics, loadConfig, monotonic, sleep, type Config } from "@sticky-proxy/runtime";
+import { createSweeper, type Sweeper, type SweepDeps } from "@sticky-proxy/sweeper";
+import { createForwarder, createWorker } from "@sticky-proxy/upstream";
+import type { Changes, ProcessStore } from "@sticky-proxy/core";
+
+export interface TestNode {
+  readonly url: string;
+  readonly gateway: Gateway;
+  readonly logged: { event: string; fields: Readonly<Record<string, unknown>> }[];
+  /** Stops renewing, as a node that was killed does; its executions go on. */
+  stall(): void;
+  close(): Promise<void>;
+}
+
+export interface Nodes {
+  readonly config: Config;
+  readonly store: ProcessStore & Changes;
+  readonly nodes: TestNode[];
+  readonly sweeper: Sweeper;
+  url(i?: number): string;
+  records(): readonly ProcessRecord[];
+  close(): Promise<void>;
+}
+
+export interface NodesOptions {
+  readonly yaml: string;
+  readonly count?: number;
+  readonly store?: ProcessStore & Changes;
+  readonly sweep?: Partial<SweepDeps>;
+  readonly webhookBase?: string;
+}
+
+export const secret = Buffer.alloc(32, 7);
+
+export async function startNodes(options: NodesOptions): Promise<Nodes> {
+  const loaded = loadConfig({ yaml: options.yaml, env: {}, flags: {}, node: "test" });
+  if (!loaded.ok) throw new Error(JSON.stringify(loaded, null, 1));
+  const { config } = loaded;
+  const memory: MemoryStore | null =
+    options.store === undefined ? createMemoryStore({ now: Date.now }) : null;
+  const store = options.store ?? memory!;
+  const nodes: TestNode[] = [];
+  for (let i = 0; i < (options.count ?? 1); i += 1) nodes.push(await startNode(config, store, `n${i + 1}`));
+  const base = (): string => nodes[0]!.url;
+  const forwarder = createForwarder({ pseudonym: "sticky-proxy", loopId: "test" });
+  const worker = createWorker({
+    store,
+    changes: store,
+    forwarder,
+    node: "sweeper",
+    services: () => config.services,
+    publicUrl: base,
+    secret,
+    intents: null,
+    pacing: noPacing,
+    confirm: null,
+    monotonic,
+    sleep,
+    onTransition: () => undefined,
+    onLeaseLost: () => undefined,
+    onFailure: () => undefined,
+  });
+  const failures: unknown[] = [];
+  const sweeper = createSweeper({
+    processes: worker.processes,
+    executor: worker.executor,
+    node: "sweeper",
+    find: (record) => worker.rules.find(record),
+    poll: async () => ({ kind: "no-answer", retryInMs: 1000 }),
+    deliver: async () => ({ delivered: true, retryInMs: null }),
+    extra: () => [],
+    onDuty: () => undefined,
+    onFailure: (_duty, _record, error) => failures.push(error),
+    hideMs: 200,
+    batch: 100,
+    ...options.sweep,
+  });
+  return {
+    config,
+    store,
+    nodes,
+    sweeper,
+    url: (i = 0) => nodes[i % nodes.length]!.url,
+    records: () => memory?.all() ?? [],
+    async close() {
+      await Promise.all(nodes.map((node) => node.close()));
+      await sweeper.stop();
+      await forwarder.close();
+    },
+  };
+}
+
+const noPacing = { pausedMs: () => 0, pause: () => undefined };
+
+async function startNode(config: Config, store: ProcessStore & Changes, name: string): Promise<TestNode> {
+  const logged: TestNode["logged"] = [];
+  const note = (event: string, fields: Readonly<Record<string, unknown>> = {}): void => {
+    logged.push({ event, fields });
+  };
+  const log: Log = { debug: note, info: note, warn: note, error: note, isEnabled: () => true };
+  const forwarder = createForwarder({ pseudonym: "sticky-proxy", loopId: "test" });
+  let port = 0;
+  let ids = 0;
+  const gateway = createGateway({
+    config: { ...config, node: name },
+    services: () => config.services,
+    settings: {
+      pseudonym: "sticky-proxy",
+      loopId: "test",
+      hosts: [],
+      trustedProxies: [],
+      limits: config.limits,
+      plainBodyBytes: 100_000_000,
+    },
+    store,
+    changes: store,
+    secret,
+    forwarder,
+    intents: null,
+    pacing: noPacing,
+    confirm: null,
+    cancelHook: () => undefined,
+    publicUrl: () => `http://127.0.0.1:${port}`,
+    newRequestId: () => `${name}-${(ids += 1)}`,
+    log,
+    metrics: createMetrics({
+      version: "0",
+      node: name,
+      configHash: "",
+      services: config.services.map((service) => service.name),
+      routes: config.services.flatMap(({ routes }) => routes.map((route) => route.name)),
+    }),
+  });
+  port = await gateway.server.listen(0, "127.0.0.1");
+  let stalled = false;
+  const renewing = setInterval(() => {
+    if (!stalled) void gateway.worker.watchdog.tick();
+  }, 50);
+  return {
+    url: `http://127.0.0.1:${port}`,
+    gateway,
+    logged,
+    stall() {
+      stalled = true;
+    },
+    async close() {
+      gateway.letGo();
+      clearInterval(renewing);
+      await gateway.server.close(0);
+      await forwarder.close();
+    },
+  };
+}
