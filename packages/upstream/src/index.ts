@@ -5,3 +5,4 @@ export { allUnknown } from "./traffic.ts";
 export type { HealthView } from "./traffic.ts";
 export * from "./execute.ts";
 export * from "./worker.ts";
+export * from "./guard.ts";
