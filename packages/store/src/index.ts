@@ -7,3 +7,5 @@ export * from "./cache-store.ts";
 export { createDifferences } from "./differences.ts";
 export { createMirrorOutbox, type MirrorStoreDeps } from "./mirror-outbox.ts";
 export { mirrorScripts } from "./mirror-scripts.ts";
+export * from "./process-store.ts";
+export * from "./changes.ts";

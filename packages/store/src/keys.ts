@@ -7,10 +7,10 @@
  *   {p}:x:<scope>:<epoch>     HASH    supersede (RENAME), commit         keepUntil; purge
  *   {p}:b:<scope>[:<epoch>]   STRING  commit (stored response)           with its record
  *   {p}:q:<scope>[:<epoch>]   STRING  create, supersede (request)        with its record
- *   {p}:t                     ZSET    all but read: scope[:epoch] by wakeAt or hide time    trimmed by claims
+ *   {p}:t                     ZSET    all but read: member by wakeAt or hide time           purge, forget
  *   {p}:f                     STRING  create, commit, supersede          never: fences keep rising
- *   {p}:i:<service>:<status>  ZSET    create, commit, supersede: scope:epoch by epoch       purge, trim
- *   {p}:d                     ZSET    commit, supersede: scope:epoch by epoch               purge, trim
+ *   {p}:i:<service>:<status>  ZSET    create, commit, supersede: member by epoch            purge, forget
+ *   {p}:d                     ZSET    commit, supersede: member by epoch                    purge, forget
  *   {p}:e                     STREAM  every transition, notes            capped by length
  *   {p}:w                     sharded channel  "id:version:status"
  *   {p}:j:<digest>            STRING  correlate: a service's job id      its own TTL
@@ -23,6 +23,8 @@
  *   {meta}:replicas           ZSET    registry: replicas by last heartbeat                  trimmed
  *   {meta}:canary             HASH    profile: the canary's record       TTL
  *   {lock}:<name>             STRING  redlock                            TTL
+ *
+ * A member of a set is `scope` for the current process, `scope:epoch` for a superseded one.
  */
 export interface Keys {
   /** Begins every key and channel. */

@@ -152,6 +152,12 @@ export async function closeConnection(connection: Connection): Promise<void> {
   if ((connection.status as string) !== "end") await ended;
 }
 
+/** false: the command certainly did nothing, since the server refused it or it was never sent. */
+export function mayHaveRun(error: unknown): boolean {
+  if (!(error instanceof Error)) return true;
+  return error.name !== "ReplyError" && !error.message.includes("enableOfflineQueue options is false");
+}
+
 /** Drops the socket at once, so that no reply under way is read; the client connects again by itself. */
 export function destroyConnection(connection: Connection): void {
   const nodes = connection instanceof Cluster ? connection.nodes("all") : [connection];

@@ -4,3 +4,4 @@ export * from "./outbox-contract.ts";
 export * from "./fake-upstream.ts";
 export * from "./raw-client.ts";
 export * from "./manual-clock.ts";
+export * from "./process-store-contract.ts";

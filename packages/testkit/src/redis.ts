@@ -172,11 +172,11 @@ async function launch(
   );
   closeSync(out);
   child.unref(); // a test run must be able to end without it
-  const failure = once(child, "error").then(([error]) => Promise.reject(error));
-  failure.catch(() => {});
+  let hasFailed = false;
+  child.once("error", () => (hasFailed = true));
   for (let waited = 0; ; waited += 20) {
-    if (await Promise.race([answers(port), failure])) return child;
-    if (child.exitCode !== null || waited > 10_000) {
+    if (await answers(port)) return child;
+    if (hasFailed || child.exitCode !== null || waited > 10_000) {
       child.kill("SIGKILL");
       throw new Error(`${binary} did not start on port ${port}:\n${readFileSync(log, "utf8").slice(-2000)}`);
     }

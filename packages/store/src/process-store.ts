@@ -1,0 +1,421 @@
+/**
+ * Processes in Redis: each method of the port is one script on one partition's slot.
+ *
+ * No answer does not mean that nothing happened. A create is not repeated: it refuses itself after `validUntil`, and
+ * is released as never sent if it took effect after all (unanswered.ts). A commit is repeated once; the script knows
+ * its own write id again.
+ */
+import { randomBytes } from "node:crypto";
+import {
+  type Change,
+  type CommitAnswer,
+  type CreateAnswer,
+  type Draft,
+  type Lease,
+  listOf,
+  processId,
+  type ProcessRecord,
+  type ProcessStore,
+  type Snapshot,
+  StoreUnavailable,
+} from "@sticky-proxy/core";
+import type { Keys } from "./keys.ts";
+import { decodeRequest, decodeResult, encodeRequest, encodeResult } from "./payload.ts";
+import { createProcessIndexes } from "./process-indexes.ts";
+import { processScripts } from "./process-scripts.ts";
+import { changeWrites, draftWrites, recordOf } from "./record.ts";
+import { type Connection, mayHaveRun, type RedisConnections, untilReady } from "./redis.ts";
+import { unavailable } from "./unavailable.ts";
+import {
+  type Call,
+  type Reply,
+  replyList,
+  replyNumber,
+  replyText,
+  runScript,
+  type Script,
+} from "./scripts.ts";
+import { createServerClock } from "./server-clock.ts";
+import { createUnanswered, type UnansweredCreate } from "./unanswered.ts";
+
+export interface ProcessStoreOptions {
+  readonly redis: RedisConnections;
+  readonly keys: Keys;
+  /** From `openMeta`. */
+  readonly partitions: number;
+  /** Transitions kept per partition for timelines; default 2000. */
+  readonly timelineLength?: number;
+  /** Monotonic ms; default performance.now. */
+  readonly monotonic?: () => number;
+}
+
+export interface RedisProcessStore extends ProcessStore {
+  /** Creates without an answer that are still watched. */
+  readonly unanswered: number;
+  /** Looks after them now; resolves when this round has ended. */
+  settleUnanswered(): Promise<void>;
+}
+
+/** How long a commit whose connection broke waits for the next one. */
+const reconnectWaitMs = 500;
+
+export function createProcessStore(options: ProcessStoreOptions): RedisProcessStore {
+  const { redis, keys, partitions } = options;
+  const monotonic = options.monotonic ?? (() => performance.now());
+  const cap = options.timelineLength ?? 2000;
+  const clock = createServerClock(monotonic);
+  const unanswered = createUnanswered({
+    monotonic,
+    read: (create) => read({ ...create, epoch: null }, { withResult: false }),
+    commit: (base, change) => commit(base, change, { ifDue: false, writeId: newCall() }),
+  });
+
+  /** @throws StoreUnavailable with the client's error as cause */
+  async function run<K extends string, A extends string>(
+    connection: Connection,
+    script: Script<K, A>,
+    call: Call<K, A>,
+  ): Promise<{ readonly word: string; readonly now: number; readonly rest: readonly Reply[] }> {
+    try {
+      const [word, now, ...rest] = await runScript(connection, script, call);
+      const answer = { word: replyText(word) ?? "", now: now === undefined ? NaN : replyNumber(now), rest };
+      if (now !== undefined) clock.see(answer.now);
+      unanswered.settle();
+      return answer;
+    } catch (cause) {
+      throw unavailable(script.name, cause);
+    }
+  }
+
+  /** When a create sent now has to refuse itself. */
+  async function validUntil(): Promise<number> {
+    if (clock.now() === null) {
+      try {
+        const [seconds, micros] = (await redis.reads.time()) as unknown as [string, string];
+        clock.see(Number(seconds) * 1000 + Math.floor(Number(micros) / 1000));
+      } catch (cause) {
+        throw unavailable("time", cause);
+      }
+    }
+    return clock.now()! + redis.commandTimeoutMs;
+  }
+
+  /** Runs a write that starts something; remembers it when its fate is unknown. */
+  async function start<T>(
+    place: Omit<UnansweredCreate, "validUntil">,
+    write: (validUntil: number) => Promise<T>,
+  ): Promise<T> {
+    const until = await validUntil();
+    try {
+      return await write(until);
+    } catch (error) {
+      if (mayHaveRun((error as Error).cause)) unanswered.remember({ ...place, validUntil: until });
+      throw error;
+    }
+  }
+
+  async function create(draft: Draft, { withResult }: { withResult: boolean }): Promise<CreateAnswer> {
+    const { partition: p, scope, writeId } = draft;
+    const write = async (until: number) =>
+      run(redis.writes, processScripts.create, {
+        keys: {
+          process: keys.process(p, scope, null),
+          alarms: keys.alarms(p),
+          fence: keys.fence(p),
+          list: keys.list(p, draft.fields.service ?? "", draft.fields.status ?? "pending"),
+          timeline: keys.timeline(p),
+          result: keys.result(p, scope, null),
+          request: keys.request(p, scope, null),
+        },
+        args: {
+          scope,
+          call: writeId,
+          validUntil: until,
+          withResult: withResult ? 1 : 0,
+          stored: storedRequest(draft),
+          entry: JSON.stringify(draft.entry),
+          cap,
+        },
+        moreArgs: draftWrites(draft).flat(),
+      });
+    indexes.known(draft.fields.service ?? "");
+    try {
+      let answer = await start({ partition: p, scope, writeId }, write);
+      // It was answered, so the server's clock has moved against ours: now we know it again.
+      if (answer.word === "late") answer = await start({ partition: p, scope, writeId }, write);
+      if (answer.word === "late") return { kind: "late", now: answer.now };
+      const record = recordOf(replyList(answer.rest[0]), p, scope)!;
+      if (answer.word === "created") return { kind: "created", now: answer.now, record };
+      return { kind: "exists", now: answer.now, record, result: resultOf(record, answer.rest[1]) };
+    } catch (error) {
+      if (!isMemoryFull(error)) throw error;
+      // A full store starts nothing, but what it holds is still joined and replayed.
+      const snapshot = await read({ partition: p, scope, epoch: null }, { withResult });
+      if (snapshot.record === null) throw error;
+      return { ...snapshot, kind: "exists", record: snapshot.record };
+    }
+  }
+
+  async function read(
+    ref: { readonly partition: number; readonly scope: string; readonly epoch: number | null },
+    { withResult }: { withResult: boolean },
+  ): Promise<Snapshot> {
+    const { partition: p, scope, epoch } = ref;
+    const { now, rest } = await run(redis.reads, processScripts.read, {
+      keys: {
+        process: keys.process(p, scope, null),
+        archived: keys.process(p, scope, epoch),
+        result: keys.result(p, scope, null),
+        archivedResult: keys.result(p, scope, epoch),
+      },
+      args: { scope, call: newCall(), epoch: epoch ?? "", withResult: withResult ? 1 : 0 },
+    });
+    const record = recordOf(replyList(rest[0]), p, scope);
+    return { now, record, result: record === null ? null : resultOf(record, rest[1]) };
+  }
+
+  async function commit(
+    base: ProcessRecord,
+    change: Change,
+    { ifDue, writeId }: { ifDue: boolean; writeId: string },
+  ): Promise<CommitAnswer> {
+    const { partition: p, scope } = base;
+    const place = placeOf(base);
+    const after = { ...base, ...change.set };
+    const [from, to] = [listOf(base), listOf(after)];
+    const id = change.set.resultPayload;
+    if (change.result !== null && (id === undefined || id === null)) {
+      throw new TypeError("a change with a result names it in set.resultPayload");
+    }
+    const answer = await repeatOnce(() =>
+      run(redis.writes, processScripts.commit, {
+        keys: {
+          process: keys.process(p, scope, place),
+          alarms: keys.alarms(p),
+          fence: keys.fence(p),
+          oldList: keys.list(p, base.service, base.status),
+          newList: keys.list(p, after.service, after.status),
+          deadLetters: keys.deadLetters(p),
+          timeline: keys.timeline(p),
+          changes: keys.changes(p),
+          result: keys.result(p, scope, place),
+          request: keys.request(p, scope, place),
+        },
+        args: {
+          scope,
+          call: writeId,
+          epoch: base.epoch,
+          version: base.version,
+          ifDue: ifDue ? 1 : 0,
+          mintFence: change.mintFence ? 1 : 0,
+          member: memberOf(base),
+          lists: from === to ? "stay" : from === null ? "join" : to === null ? "leave" : "move",
+          stored: change.result === null ? "" : encodeResult(id!, change.result),
+          drop: dropWord(change),
+          notice: noticeOf(after, base.version + 1),
+          entry: JSON.stringify(change.entry),
+          cap,
+        },
+        moreArgs: changeWrites(base, change, writeId).flat(),
+      }),
+    );
+    const record = recordOf(replyList(answer.rest[0]), p, scope);
+    if (answer.word === "stale") {
+      // Another epoch in the place: base's process was moved aside meanwhile, or is gone.
+      if (record === null || record.epoch === base.epoch) return { kind: "stale", now: answer.now, record };
+      return { kind: "stale", ...(await read(base, { withResult: false })) };
+    }
+    return { kind: answer.word as "committed" | "not-due", now: answer.now, record: record! };
+  }
+
+  async function supersede(base: ProcessRecord, closing: Change, draft: Draft): Promise<CommitAnswer> {
+    const { partition: p, scope } = base;
+    const { writeId } = draft;
+    if (closing.result !== null || closing.mintFence) {
+      throw new TypeError("a superseded process gets no result and no fence");
+    }
+    const closed = { ...base, ...closing.set };
+    const closes = [...changeWrites(base, closing, writeId).flat(), "#", "supersededBy", ""];
+    indexes.known(draft.fields.service ?? "");
+    const answer = await start({ partition: p, scope, writeId }, (until) =>
+      run(redis.writes, processScripts.supersede, {
+        keys: {
+          process: keys.process(p, scope, null),
+          archived: keys.process(p, scope, base.epoch),
+          alarms: keys.alarms(p),
+          fence: keys.fence(p),
+          oldList: keys.list(p, base.service, base.status),
+          closedList: keys.list(p, closed.service, closed.status),
+          newList: keys.list(p, draft.fields.service ?? "", draft.fields.status ?? "pending"),
+          deadLetters: keys.deadLetters(p),
+          timeline: keys.timeline(p),
+          changes: keys.changes(p),
+          result: keys.result(p, scope, null),
+          archivedResult: keys.result(p, scope, base.epoch),
+          request: keys.request(p, scope, null),
+          archivedRequest: keys.request(p, scope, base.epoch),
+        },
+        args: {
+          scope,
+          call: writeId,
+          epoch: base.epoch,
+          version: base.version,
+          validUntil: until,
+          listed: listOf(closed) === null ? 0 : 1,
+          drop: dropWord(closing),
+          stored: storedRequest(draft),
+          notice: noticeOf(closed, base.version + 1),
+          closingEntry: JSON.stringify(closing.entry),
+          entry: JSON.stringify(draft.entry),
+          cap,
+          closingCount: closes.length,
+        },
+        moreArgs: [...closes, ...draftWrites(draft).flat()],
+      }),
+    );
+    if (answer.word === "late") {
+      throw new StoreUnavailable("supersede arrived after its time limit and did nothing");
+    }
+    const record = recordOf(replyList(answer.rest[0]), p, scope);
+    if (answer.word === "stale") return { kind: "stale", now: answer.now, record };
+    return { kind: "committed", now: answer.now, record: record! };
+  }
+
+  async function renew(leases: readonly Lease[]): Promise<readonly Lease[]> {
+    const byPartition = Map.groupBy(leases, (lease) => lease.partition);
+    const lost = await Promise.all(
+      [...byPartition].map(async ([p, group]) => {
+        const { rest } = await run(redis.writes, processScripts.renew, {
+          keys: { alarms: keys.alarms(p) },
+          moreKeys: group.map(({ scope }) => keys.process(p, scope, null)),
+          args: { partition: p, call: newCall() },
+          moreArgs: group.flatMap(({ scope, epoch, owner, leaseMs }) => [scope, epoch, owner, leaseMs]),
+        });
+        const gone = new Set(replyList(rest[0]).map(String));
+        return group.filter(({ scope, epoch }) => gone.has(`${scope}:${epoch}`));
+      }),
+    );
+    return lost.flat();
+  }
+
+  async function purge(base: ProcessRecord): Promise<boolean> {
+    const { partition: p, scope } = base;
+    const place = placeOf(base);
+    let attempts = 0;
+    const { word } = await repeatOnce(() => {
+      attempts += 1;
+      return run(redis.writes, processScripts.purge, {
+        keys: {
+          process: keys.process(p, scope, place),
+          alarms: keys.alarms(p),
+          list: keys.list(p, base.service, base.status),
+          deadLetters: keys.deadLetters(p),
+          result: keys.result(p, scope, place),
+          request: keys.request(p, scope, place),
+          changes: keys.changes(p),
+        },
+        args: {
+          scope,
+          call: newCall(),
+          epoch: base.epoch,
+          version: base.version,
+          member: memberOf(base),
+          notice: `${processId(base)}:${base.version + 1}:purged`,
+        },
+      });
+    });
+    return word === "purged" || (word === "gone" && attempts > 1);
+  }
+
+  /** A script that knows its own write again may be repeated when it got no answer. */
+  async function repeatOnce<T>(write: () => Promise<T>): Promise<T> {
+    try {
+      return await write();
+    } catch (error) {
+      if (!mayHaveRun((error as Error).cause)) throw error;
+      await untilReady(redis.writes, reconnectWaitMs);
+      return write();
+    }
+  }
+
+  const indexes = createProcessIndexes({ redis, keys, partitions, cap, read, newCall, run });
+  return {
+    partitions,
+    create,
+    read,
+    commit,
+    supersede,
+    renew,
+    purge,
+    claimDue: indexes.claimDue,
+    note: indexes.note,
+    timeline: indexes.timeline,
+    list: indexes.list,
+    deadLetters: indexes.deadLetters,
+    count: indexes.count,
+    correlate: indexes.correlate,
+    correlated: indexes.correlated,
+    async readRequest(record) {
+      const { partition: p, scope, epoch, requestPayload } = record;
+      try {
+        const found = await redis.reads.mgetBuffer(
+          keys.request(p, scope, null),
+          keys.request(p, scope, epoch),
+        );
+        for (const payload of found) {
+          const request = decodeRequest(payload, requestPayload);
+          if (request !== null) return request;
+        }
+        return null;
+      } catch (cause) {
+        throw unavailable("read-request", cause);
+      }
+    },
+    get unanswered() {
+      return unanswered.size;
+    },
+    async settleUnanswered() {
+      unanswered.settle();
+      await unanswered.idle();
+    },
+  };
+}
+
+function isMemoryFull(error: unknown): boolean {
+  const cause = error instanceof StoreUnavailable ? error.cause : null;
+  return cause instanceof Error && cause.message.startsWith("OOM");
+}
+
+/** Where the record stands: null in the scope's own place, its epoch when it was moved aside. */
+function placeOf(record: ProcessRecord): number | null {
+  return record.supersededBy === null ? null : record.epoch;
+}
+
+function memberOf(record: ProcessRecord): string {
+  return record.supersededBy === null ? record.scope : `${record.scope}:${record.epoch}`;
+}
+
+function noticeOf(after: ProcessRecord, version: number): string {
+  return `${processId(after)}:${version}:${after.status}`;
+}
+
+function storedRequest(draft: Draft): Buffer | string {
+  const id = draft.fields.requestPayload;
+  if (draft.request === null) return "";
+  if (id === undefined || id === null)
+    throw new TypeError("a draft with a request names it in requestPayload");
+  return encodeRequest(id, draft.request);
+}
+
+function resultOf(record: ProcessRecord, payload: Reply | undefined): Snapshot["result"] {
+  return decodeResult(Buffer.isBuffer(payload) ? payload : null, record.resultPayload);
+}
+
+function dropWord({ drop }: Change): string {
+  return drop.length > 1 ? "both" : (drop[0] ?? "none");
+}
+
+/** Echoed by the reply, so that a reply to another call is recognised. */
+function newCall(): string {
+  return randomBytes(9).toString("base64url");
+}

@@ -1,0 +1,22 @@
+#!lua flags=allow-oom
+--[[ renew: move the ends of one partition's leases whose owners still hold them.
+Why a script: between reading the owner and writing, the sweeper may have taken over. Allowed after the lease's end
+while nobody took over. The version stays, so no poller wakes and the owner's own commit is not made stale.
+KEYS[1]  alarms     ZSET    KEYS[2..]  processes  HASH each
+ARGV[1]  partition  ARGV[2]  call      ARGV[3..]  leases (scope, epoch, owner, leaseMs each)
+Returns  {partition, call, 'lost', now, scope:epoch of each lease that is lost} ]]
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local lost = {}
+for i = 2, #KEYS do
+  local at = 3 + (i - 2) * 4
+  local held = redis.call('HMGET', KEYS[i], 'epoch', 'owner')
+  if held[1] == ARGV[at + 1] and held[2] == ARGV[at + 2] then
+    local wakeAt = string.format('%.0f', now + ARGV[at + 3])
+    redis.call('HSET', KEYS[i], 'wakeAt', wakeAt)
+    redis.call('ZADD', KEYS[1], wakeAt, ARGV[at])
+  else
+    lost[#lost + 1] = ARGV[at] .. ':' .. ARGV[at + 1]
+  end
+end
+return { ARGV[1], ARGV[2], 'lost', now, lost }

@@ -1,0 +1,635 @@
+/**
+ * What every process store does, in one text. It imports no store: the caller opens one.
+ * Written from the port (core/process/store.ts); a store that passes may stand behind the state machine.
+ */
+import { expect } from "chai";
+import { randomBytes } from "node:crypto";
+import type {
+  Change,
+  Changes,
+  Draft,
+  Lease,
+  ProcessRecord,
+  ProcessStore,
+  StoredRequest,
+  StoredResponse,
+} from "@sticky-proxy/core";
+
+export interface ContractStore {
+  readonly store: ProcessStore;
+  readonly changes: Changes;
+  /** Lets the store's own clock go on by at least `ms`. */
+  pass(ms: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+const leaseMs = 60_000;
+
+export function processStoreContract(title: string, open: () => Promise<ContractStore>): void {
+  describe(`process store contract: ${title}`, () => {
+    let opened: ContractStore;
+    let store: ProcessStore;
+    before(async () => {
+      opened = await open();
+      store = opened.store;
+    });
+    after(() => opened.close());
+
+    async function created(draft: Draft = draftOf()): Promise<ProcessRecord> {
+      const answer = await store.create(draft, { withResult: false });
+      if (answer.kind !== "created") throw new Error(`expected a new process, got ${answer.kind}`);
+      return answer.record;
+    }
+    async function committed(base: ProcessRecord, change: Change): Promise<ProcessRecord> {
+      const answer = await store.commit(base, change, { ifDue: false, writeId: newId() });
+      if (answer.kind !== "committed") throw new Error(`expected a commit, got ${answer.kind}`);
+      return answer.record;
+    }
+    async function readById(record: ProcessRecord): Promise<ProcessRecord | null> {
+      return (await store.read(record, { withResult: false })).record;
+    }
+    async function claimed(record: ProcessRecord, hideMs = 60_000): Promise<boolean> {
+      const { due } = await store.claimDue({ limit: 1000, hideMs });
+      return due.some(({ scope, epoch }) => scope === record.scope && epoch === record.epoch);
+    }
+
+    describe("create", () => {
+      it("makes version 1 with epoch = fence, the store's own times, and everything that the draft says", async () => {
+        const draft = draftOf({ fields: { operation: "POST /übersicht", attempt: 1 } });
+        const answer = await store.create(draft, { withResult: false });
+        expect(answer.kind).to.equal("created");
+        const { record, now } = answer as { record: ProcessRecord; now: number };
+        expect(record).to.deep.include({
+          partition: draft.partition,
+          scope: draft.scope,
+          version: 1,
+          lastWrite: draft.writeId,
+          tenant: "t",
+          operation: "POST /übersicht",
+          status: "in-progress",
+          phase: "forwarding",
+          owner: "node-a",
+          attempt: 1,
+          cancelRequested: false,
+          endedAt: null,
+          createdAt: now,
+          updatedAt: now,
+          wakeAt: now + leaseMs,
+          startedAt: now,
+        });
+        expect(record.epoch).to.be.a("number").and.equal(record.fence);
+        expect(await readById(record)).to.deep.equal(record);
+      });
+
+      it("50 simultaneous creates of one scope make one process, and all see the same", async () => {
+        const at = place();
+        const answers = await Promise.all(
+          Array.from({ length: 50 }, () => store.create(draftOf({ at }), { withResult: true })),
+        );
+        expect(answers.filter(({ kind }) => kind === "created")).to.have.length(1);
+        expect(answers.filter(({ kind }) => kind === "exists")).to.have.length(49);
+        const epochs = new Set(answers.map((answer) => (answer as { record: ProcessRecord }).record.epoch));
+        expect(epochs.size).to.equal(1);
+      });
+
+      it("an existing record comes back with its result, only when that is asked for", async () => {
+        const draft = draftOf();
+        const result = responseOf("done");
+        await committed(await created(draft), endOf(result));
+        const withResult = await store.create(draftOf({ at: draft }), { withResult: true });
+        expect(withResult.kind).to.equal("exists");
+        expectResponse((withResult as { result: StoredResponse | null }).result, result);
+        const without = await store.create(draftOf({ at: draft }), { withResult: false });
+        expect((without as { result: StoredResponse | null }).result).to.equal(null);
+      });
+
+      it("fences rise from process to process in a partition", async () => {
+        let last = 0;
+        for (let i = 0; i < 20; i += 1) {
+          const { epoch } = await created();
+          expect(epoch).to.be.greaterThan(last);
+          last = epoch;
+        }
+      });
+
+      it("keeps the request bytes exactly, and gives them back only to its own record", async () => {
+        const request: StoredRequest = {
+          head: { method: "POST", path: "/a", query: null, headers: [["X-A", "caf\u00e9"]] },
+          key: "k-1",
+          body: randomBytes(5000),
+        };
+        const record = await created(draftOf({ request }));
+        const kept = await store.readRequest(record);
+        expect(kept?.head).to.deep.equal(request.head);
+        expect(kept?.key).to.equal("k-1");
+        expect(Buffer.from(kept!.body).equals(Buffer.from(request.body))).to.equal(true);
+        expect(await store.readRequest(await created())).to.equal(null);
+      });
+    });
+
+    describe("commit", () => {
+      it("raises the version, keeps what it does not name, removes what it sets to null", async () => {
+        const record = await created();
+        const next = await committed(
+          record,
+          changeOf({ phase: "awaiting-callback", owner: null, jobId: "j" }),
+        );
+        expect(next).to.deep.include({ version: 2, phase: "awaiting-callback", owner: null, jobId: "j" });
+        expect(next.operation).to.equal(record.operation);
+        expect(next.fence).to.equal(record.fence);
+        expect(next.wakeAt).to.equal(record.wakeAt);
+        const last = await committed(next, changeOf({ jobId: null, cancelRequested: true }));
+        expect(last).to.deep.include({ version: 3, jobId: null, cancelRequested: true });
+        const off = await committed(last, changeOf({ cancelRequested: false, attempt: 0 }));
+        expect(off).to.deep.include({ cancelRequested: false, attempt: 0 });
+        expect(await readById(off)).to.deep.equal(off);
+      });
+
+      it("P2: of commits on the same version exactly one is taken, the others learn what stands", async () => {
+        const record = await created();
+        const answers = await Promise.all(
+          Array.from({ length: 10 }, (_, i) =>
+            store.commit(record, changeOf({ reason: `r${i}` }), { ifDue: false, writeId: newId() }),
+          ),
+        );
+        const taken = answers.filter(({ kind }) => kind === "committed");
+        expect(taken).to.have.length(1);
+        for (const answer of answers) {
+          expect(answer.record?.version).to.equal(2);
+          expect(answer.record?.reason).to.equal(taken[0]!.record!.reason);
+        }
+      });
+
+      it("a callback against an alarm leaves one result", async () => {
+        const record = await committed(await created(), changeOf({ owner: null }, { wakeAt: 0 }));
+        const callback = endOf(responseOf("from the service"));
+        const alarm = changeOf({ status: "failed", phase: null, problem: "upstream-timeout" });
+        const [first, second] = await Promise.all([
+          store.commit(record, callback, { ifDue: false, writeId: newId() }),
+          store.commit(record, alarm, { ifDue: true, writeId: newId() }),
+        ]);
+        expect([first.kind, second.kind].sort()).to.deep.equal(["committed", "stale"]);
+        const { record: stands } = await store.read(record, { withResult: false });
+        expect(stands?.status).to.equal(first.kind === "committed" ? "completed" : "failed");
+      });
+
+      it("mints a higher fence for each dispatch", async () => {
+        let record = await created();
+        for (let attempt = 2; attempt <= 5; attempt += 1) {
+          const next = await committed(record, { ...changeOf({ attempt }), mintFence: true });
+          expect(next.fence).to.be.greaterThan(record.fence);
+          expect(next.epoch).to.equal(record.epoch);
+          record = next;
+        }
+        expect((await created()).epoch).to.be.greaterThan(record.fence);
+      });
+
+      it("only if due: refuses while the alarm lies ahead, or there is none", async () => {
+        const record = await created();
+        const early = await store.commit(record, changeOf({ reason: "x" }), {
+          ifDue: true,
+          writeId: newId(),
+        });
+        expect(early.kind).to.equal("not-due");
+        expect(early.record).to.deep.equal(record);
+        const silent = await committed(record, changeOf({}, { wakeAt: null }));
+        expect(silent.wakeAt).to.equal(null);
+        const never = await store.commit(silent, changeOf({}), { ifDue: true, writeId: newId() });
+        expect(never.kind).to.equal("not-due");
+        const rung = await committed(silent, changeOf({}, { wakeAt: 0 }));
+        const due = await store.commit(rung, changeOf({}), { ifDue: true, writeId: newId() });
+        expect(due.kind).to.equal("committed");
+      });
+
+      it("keeps the result's status, header lines and bytes, and drops payloads when told", async () => {
+        const request = requestOf("again");
+        const record = await created(draftOf({ request }));
+        const result = {
+          status: 201,
+          headers: [
+            ["A", "1"],
+            ["a", "\u00ff"],
+          ],
+          body: randomBytes(3000),
+        } as const;
+        const ended = await committed(record, endOf(result));
+        const snapshot = await store.read(ended, { withResult: true });
+        expectResponse(snapshot.result, result);
+        expect((await store.read(ended, { withResult: false })).result).to.equal(null);
+        const dropped = await committed(ended, {
+          ...changeOf({ resultPayload: null, requestPayload: null, expired: true }),
+          drop: ["result", "request"],
+        });
+        expect((await store.read(dropped, { withResult: true })).result).to.equal(null);
+        expect(await store.readRequest(record)).to.equal(null);
+      });
+
+      it("an empty body is a result too", async () => {
+        const ended = await committed(
+          await created(),
+          endOf({ status: 204, headers: [], body: new Uint8Array() }),
+        );
+        const { result } = await store.read(ended, { withResult: true });
+        expect(result?.status).to.equal(204);
+        expect(result?.body).to.have.length(0);
+      });
+
+      it("refuses a commit for a process that is gone", async () => {
+        const record = await created();
+        expect(await store.purge(record)).to.equal(true);
+        const answer = await store.commit(record, changeOf({}), { ifDue: false, writeId: newId() });
+        expect(answer.kind).to.equal("stale");
+        expect(answer.record).to.equal(null);
+      });
+    });
+
+    describe("supersede", () => {
+      it("creates the next process and keeps the closed one under its own id, with its own payloads", async () => {
+        const first = await committed(
+          await created(draftOf({ request: requestOf("first") })),
+          endOf(responseOf("first")),
+        );
+        const draft = draftOf({ at: first, request: requestOf("second"), fields: { rerunOf: first.epoch } });
+        const answer = await store.supersede(first, changeOf({}), draft);
+        expect(answer.kind).to.equal("committed");
+        const second = answer.record!;
+        expect(second.epoch).to.be.greaterThan(first.epoch);
+        expect(second).to.deep.include({ version: 1, rerunOf: first.epoch, supersededBy: null });
+
+        const current = await store.read({ ...first, epoch: null }, { withResult: true });
+        expect(current.record).to.deep.equal(second);
+        expect(current.result).to.equal(null);
+        const old = await store.read(first, { withResult: true });
+        expect(old.record).to.deep.include({
+          epoch: first.epoch,
+          version: first.version + 1,
+          status: "completed",
+          supersededBy: second.epoch,
+          wakeAt: first.wakeAt,
+        });
+        expectResponse(old.result, responseOf("first"));
+        expect(text((await store.readRequest(old.record!))?.body)).to.equal("first");
+        expect(text((await store.readRequest(second))?.body)).to.equal("second");
+      });
+
+      it("P2: nothing meant for the superseded process reaches its successor", async () => {
+        const first = await created();
+        const closing = changeOf({ status: "cancelled", phase: null, owner: null }, { wakeAt: 1000 });
+        const { record: second } = await store.supersede(first, closing, draftOf({ at: first }));
+        const late = await store.commit(first, endOf(responseOf("late")), { ifDue: false, writeId: newId() });
+        expect(late.kind).to.equal("stale");
+        expect(late.record).to.deep.include({ epoch: first.epoch, status: "cancelled" });
+        expect(await store.renew([leaseOf(first)])).to.have.length(1);
+        expect(await store.purge(first)).to.equal(false);
+        expect(await readById(second!)).to.deep.equal(second);
+      });
+
+      it("of two who supersede the same process one wins", async () => {
+        const first = await created();
+        const answers = await Promise.all(
+          [1, 2].map(() => store.supersede(first, changeOf({}), draftOf({ at: first }))),
+        );
+        expect(answers.map(({ kind }) => kind).sort()).to.deep.equal(["committed", "stale"]);
+      });
+
+      it("a superseded process can still be changed, rings its alarm, and is purged alone", async () => {
+        const first = await created();
+        const { record: second } = await store.supersede(
+          first,
+          changeOf({ status: "cancelled", phase: null, owner: null }, { wakeAt: 0 }),
+          draftOf({ at: first }),
+        );
+        const old = (await readById(first))!;
+        expect(await claimed(old)).to.equal(true);
+        const noted = await committed(old, changeOf({ mirror: "done" }, { wakeAt: 10 }));
+        expect(noted.mirror).to.equal("done");
+        expect(await readById(second!)).to.deep.equal(second);
+        expect(await store.purge(noted)).to.equal(true);
+        expect(await readById(first)).to.equal(null);
+        expect(await readById(second!)).to.deep.equal(second);
+      });
+    });
+
+    describe("leases and alarms", () => {
+      it("renewing moves the lease's end and nothing else: same version, no waiter wakes", async () => {
+        const record = await created(draftOf({ spans: { wakeAt: 5 } }));
+        await opened.pass(10);
+        expect(await store.renew([leaseOf(record)])).to.deep.equal([]);
+        const renewed = (await readById(record))!;
+        expect(renewed.version).to.equal(record.version);
+        expect(renewed.wakeAt!).to.be.greaterThan(record.wakeAt! + leaseMs / 2);
+        expect({ ...renewed, wakeAt: 0 }).to.deep.equal({ ...record, wakeAt: 0 });
+        const taken = await store.commit(renewed, changeOf({}), { ifDue: true, writeId: newId() });
+        expect(taken.kind, "a lease renewed in between wins over a take-over").to.equal("not-due");
+        const own = await store.commit(record, endOf(responseOf("x")), { ifDue: false, writeId: newId() });
+        expect(own.kind, "renewing never makes the owner's own commit stale").to.equal("committed");
+      });
+
+      it("a batch loses only what is lost: taken over, ended, gone, another owner", async () => {
+        const kept = await Promise.all([created(), created(), created()]);
+        const takenOver = await created();
+        await committed(takenOver, changeOf({ owner: "node-b" }));
+        const ended = await created();
+        await committed(ended, endOf(responseOf("x")));
+        const gone = await created();
+        await store.purge(gone);
+        const leases = [kept[0]!, takenOver, kept[1]!, ended, gone, kept[2]!].map(leaseOf);
+        const lost = await store.renew(leases);
+        expect(lost.map(({ scope }) => scope).sort()).to.deep.equal(
+          [takenOver, ended, gone].map(({ scope }) => scope).sort(),
+        );
+        expect(await store.renew([])).to.deep.equal([]);
+      });
+
+      it("hands a rung alarm to one claimer, hides it, and rings again when that one died", async () => {
+        const record = await created(draftOf({ spans: { wakeAt: 0 } }));
+        const claims = await Promise.all([claimed(record, 40), claimed(record, 40), claimed(record, 40)]);
+        expect(claims.filter(Boolean)).to.have.length(1);
+        expect(await claimed(record)).to.equal(false);
+        await opened.pass(60);
+        expect(await claimed(record)).to.equal(true);
+      });
+
+      it("hands out nothing that lies ahead, was renewed, or has no alarm", async () => {
+        const ahead = await created();
+        const renewed = await created(draftOf({ spans: { wakeAt: 0 } }));
+        await store.renew([leaseOf(renewed)]);
+        const silent = await committed(await created(), changeOf({}, { wakeAt: null }));
+        for (const record of [ahead, renewed, silent]) expect(await claimed(record)).to.equal(false);
+      });
+
+      it("hands out no more than asked for", async () => {
+        for (let i = 0; i < 5; i += 1) await created(draftOf({ spans: { wakeAt: 0 } }));
+        const { due } = await store.claimDue({ limit: 3, hideMs: 60_000 });
+        expect(due).to.have.length(3);
+        await store.claimDue({ limit: 1000, hideMs: 60_000 });
+      });
+
+      it("a returning owner is refused after a take-over, and its lease is lost", async () => {
+        const record = await created(draftOf({ spans: { wakeAt: 0 } }));
+        const { due } = await store.claimDue({ limit: 1000, hideMs: 60_000 });
+        const found = due.find(({ scope }) => scope === record.scope)!;
+        const taken = await store.commit(
+          found,
+          changeOf({ status: "failed", phase: null, owner: null, executed: "unknown" }),
+          { ifDue: true, writeId: newId() },
+        );
+        expect(taken.kind).to.equal("committed");
+        const late = await store.commit(record, endOf(responseOf("late")), {
+          ifDue: false,
+          writeId: newId(),
+        });
+        expect(late.kind).to.equal("stale");
+        expect(late.record?.executed).to.equal("unknown");
+        expect(await store.renew([leaseOf(record)])).to.have.length(1);
+      });
+    });
+
+    describe("purge", () => {
+      it("leaves nothing: no record, payload, list entry or alarm", async () => {
+        const service = `svc-${newId()}`;
+        const base = await created(draftOf({ request: requestOf("r"), fields: { service } }));
+        const ended = await committed(base, endOf(responseOf("x"), { wakeAt: 0 }));
+        const dead = await committed(ended, changeOf({ deadLetter: "upstream" }));
+        expect(await store.purge(ended), "an old version purges nothing").to.equal(false);
+        expect(await store.purge(dead)).to.equal(true);
+        expect(await store.read(dead, { withResult: true })).to.deep.include({ record: null, result: null });
+        expect(await store.readRequest(dead)).to.equal(null);
+        expect(await claimed(dead)).to.equal(false);
+        expect(Object.values(await store.count(service)).every((n) => n === 0)).to.equal(true);
+        expect(
+          (await store.deadLetters({ limit: 1000, cursor: null })).items.some((r) => r.scope === dead.scope),
+        ).to.equal(false);
+        const again = await created(draftOf({ at: base }));
+        expect(again.epoch).to.be.greaterThan(base.epoch);
+      });
+    });
+
+    describe("lists", () => {
+      it("a process stands in the list of its service and status, an expired one in none", async () => {
+        const service = `svc-${newId()}`;
+        const record = await created(draftOf({ fields: { service } }));
+        expect(await store.count(service)).to.deep.equal(countOf({ "in-progress": 1 }));
+        const ended = await committed(record, endOf(responseOf("x")));
+        expect(await store.count(service)).to.deep.equal(countOf({ completed: 1 }));
+        await store.supersede(ended, changeOf({}), draftOf({ at: record, fields: { service } }));
+        expect(await store.count(service)).to.deep.equal(countOf({ completed: 1, "in-progress": 1 }));
+        const old = (await readById(record))!;
+        await committed(old, changeOf({ expired: true }));
+        expect(await store.count(service)).to.deep.equal(countOf({ "in-progress": 1 }));
+      });
+
+      it("pages newest first, each process once, also while others come and finish", async () => {
+        const service = `svc-${newId()}`;
+        const made: ProcessRecord[] = [];
+        for (let i = 0; i < 7; i += 1) made.push(await created(draftOf({ fields: { service } })));
+        const query = { service, status: "in-progress" as const, olderThanMs: null, limit: 3 };
+        const first = await store.list({ ...query, cursor: null });
+        expect(first.items.map(({ epoch }) => epoch)).to.deep.equal(
+          made
+            .slice(4)
+            .reverse()
+            .map(({ epoch }) => epoch),
+        );
+        await created(draftOf({ fields: { service } }));
+        await committed(made[3]!, endOf(responseOf("x")));
+        const second = await store.list({ ...query, cursor: first.next });
+        expect(second.items.map(({ epoch }) => epoch)).to.deep.equal(
+          made
+            .slice(0, 3)
+            .reverse()
+            .map(({ epoch }) => epoch),
+        );
+        expect(second.next).to.equal(null);
+      });
+
+      it("lists only what is older than asked for", async () => {
+        const service = `svc-${newId()}`;
+        await created(draftOf({ fields: { service } }));
+        const query = { service, status: "in-progress" as const, limit: 10, cursor: null };
+        expect((await store.list({ ...query, olderThanMs: 3_600_000 })).items).to.have.length(0);
+        await opened.pass(5);
+        expect((await store.list({ ...query, olderThanMs: 1 })).items).to.have.length(1);
+      });
+
+      it("dead letters are listed until they are none", async () => {
+        const dead = await committed(await created(), changeOf({ status: "failed", deadLetter: "callback" }));
+        const list = async (): Promise<boolean> =>
+          (await store.deadLetters({ limit: 1000, cursor: null })).items.some((r) => r.scope === dead.scope);
+        expect(await list()).to.equal(true);
+        await committed(dead, changeOf({ deadLetter: null }));
+        expect(await list()).to.equal(false);
+      });
+
+      it("tells a process's timeline in order, with notes", async () => {
+        const record = await created();
+        await store.note(record, { event: "late-result", from: "node-b" });
+        await committed(record, endOf(responseOf("x")));
+        const lines = await store.timeline(record);
+        expect(lines.map(({ event }) => event)).to.deep.equal(["created", "late-result", "ended"]);
+        expect(lines[1]).to.deep.include({ from: "node-b" });
+        for (const { at } of lines) expect(Number(at)).to.be.at.least(record.createdAt);
+      });
+
+      it("finds a process by its service's own job id until the entry ends", async () => {
+        const { partition, scope, epoch } = await created();
+        const jobId = `job:${newId()}`;
+        await store.correlate("svc", jobId, { partition, scope, epoch }, 60_000);
+        expect(await store.correlated("svc", jobId)).to.deep.equal({ partition, scope, epoch });
+        expect(await store.correlated("other", jobId)).to.equal(null);
+        await store.correlate("svc", `${jobId}-short`, { partition, scope, epoch }, 10);
+        await opened.pass(20);
+        expect(await store.correlated("svc", `${jobId}-short`)).to.equal(null);
+      });
+    });
+
+    describe("changes", () => {
+      it("commit, supersede and purge wake the scope's watchers, and nobody else's", async () => {
+        const record = await created();
+        const other = await created();
+        const watched = watch(opened.changes, record);
+        const unwatched = watch(opened.changes, other);
+        await watched.settled();
+        await unwatched.settled();
+        const before = unwatched.count();
+        const second = await committed(record, changeOf({ reason: "x" }));
+        await watched.next();
+        const { record: third } = await store.supersede(second, changeOf({}), draftOf({ at: record }));
+        await watched.next();
+        await store.purge(third!);
+        await watched.next();
+        expect(unwatched.count()).to.equal(before);
+        watched.close();
+        unwatched.close();
+      });
+    });
+
+    /** Counts notices; `settled` waits until notices of the subscription itself have come in. */
+    function watch(changes: Changes, record: ProcessRecord) {
+      let count = 0;
+      let seen = 0;
+      let wake: (() => void) | null = null;
+      const watching = changes.watch(record, () => {
+        count += 1;
+        wake?.();
+      });
+      return {
+        count: () => count,
+        close: () => watching.close(),
+        async settled() {
+          await opened.pass(50);
+          seen = count;
+        },
+        async next() {
+          while (count === seen) await new Promise<void>((resolve) => (wake = resolve));
+          seen = count;
+        },
+      };
+    }
+  });
+}
+
+interface Place {
+  readonly partition: number;
+  readonly scope: string;
+}
+
+function newId(): string {
+  return randomBytes(16).toString("base64url");
+}
+
+function place(): Place {
+  return { partition: 3, scope: newId() };
+}
+
+function draftOf(
+  given: {
+    at?: Place;
+    fields?: Draft["fields"];
+    spans?: Draft["spans"];
+    request?: StoredRequest;
+  } = {},
+): Draft {
+  const { partition, scope } = given.at ?? place();
+  const writeId = newId();
+  return {
+    partition,
+    scope,
+    fields: {
+      tenant: "t",
+      service: "svc",
+      route: "POST /",
+      operation: "POST /x",
+      identity: "key",
+      fingerprint: "fp",
+      credential: "",
+      status: "in-progress",
+      phase: "forwarding",
+      owner: "node-a",
+      leaseMs,
+      attempt: 1,
+      maxAttempts: 3,
+      cancelRequested: false,
+      requestPayload: given.request === undefined ? null : writeId,
+      ...given.fields,
+    },
+    spans: { startedAt: 0, wakeAt: leaseMs, ...given.spans },
+    request: given.request ?? null,
+    writeId,
+    entry: { event: "created" },
+  };
+}
+
+function changeOf(set: Change["set"], spans: Change["spans"] = {}): Change {
+  return { set, spans, mintFence: false, result: null, drop: [], entry: { event: "changed" } };
+}
+
+function endOf(result: StoredResponse, spans: Change["spans"] = {}): Change {
+  return {
+    set: {
+      status: "completed",
+      phase: null,
+      owner: null,
+      executed: "yes",
+      httpStatus: result.status,
+      resultPayload: newId(),
+    },
+    spans: { endedAt: 0, expireAt: 60_000, wakeAt: 60_000, keepUntil: 120_000, ...spans },
+    mintFence: false,
+    result,
+    drop: [],
+    entry: { event: "ended" },
+  };
+}
+
+function leaseOf(record: ProcessRecord): Lease {
+  const { partition, scope, epoch, service } = record;
+  return { partition, scope, epoch, service, owner: "node-a", leaseMs };
+}
+
+function requestOf(body: string): StoredRequest {
+  return {
+    head: { method: "POST", path: "/x", query: "a=1", headers: [] },
+    key: null,
+    body: Buffer.from(body),
+  };
+}
+
+function responseOf(body: string): StoredResponse {
+  return { status: 200, headers: [["Content-Type", "text/plain"]], body: Buffer.from(body) };
+}
+
+function text(body: Uint8Array | undefined): string {
+  return Buffer.from(body ?? []).toString();
+}
+
+function countOf(some: Partial<Record<ProcessRecord["status"], number>>): Record<string, number> {
+  return { pending: 0, "in-progress": 0, completed: 0, failed: 0, cancelled: 0, ...some };
+}
+
+function expectResponse(actual: StoredResponse | null, wanted: StoredResponse): void {
+  expect(actual).to.not.equal(null);
+  expect(actual!.status).to.equal(wanted.status);
+  expect(actual!.headers).to.deep.equal(wanted.headers);
+  expect(Buffer.from(actual!.body).equals(Buffer.from(wanted.body))).to.equal(true);
+}

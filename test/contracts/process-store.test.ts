@@ -1,0 +1,32 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { createMemoryStore } from "@sticky-proxy/core";
+import { connectRedis, createChanges, createKeys, createProcessStore } from "@sticky-proxy/store";
+import { describeWithRedis, processStoreContract, sharedRedisUrl, uniquePrefix } from "@sticky-proxy/testkit";
+
+processStoreContract("memory", async () => {
+  let now = 1_790_000_000_000;
+  const store = createMemoryStore({ now: () => now });
+  return {
+    store,
+    changes: store,
+    async pass(ms) {
+      now += ms;
+    },
+    async close() {},
+  };
+});
+
+describeWithRedis("Redis", () => {
+  processStoreContract("Redis", async () => {
+    const redis = connectRedis({ url: await sharedRedisUrl() });
+    await redis.ready(5000);
+    const keys = createKeys(uniquePrefix());
+    const partitions = 8;
+    return {
+      store: createProcessStore({ redis, keys, partitions }),
+      changes: createChanges({ subscriber: redis.subscriber, keys, partitions }),
+      pass: (ms) => delay(ms),
+      close: () => redis.close(),
+    };
+  });
+});
