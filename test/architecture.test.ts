@@ -37,8 +37,13 @@ const planted: Record<
     bad: [
       ["packages/core/src/a.ts", 'import joi from "joi";'],
       ["packages/core/src/b.ts", 'import fc from "fast-check";'],
+      ["packages/client/src/a.ts", 'import express from "express";'],
     ],
-    good: [["packages/core/src/b.test.ts", 'import fc from "fast-check";']],
+    good: [
+      ["packages/core/src/b.test.ts", 'import fc from "fast-check";'],
+      ["packages/client/src/a.ts", 'import { x } from "@sticky-proxy/protocol";'],
+      ["packages/client/examples/a.ts", 'import express from "express";'],
+    ],
   },
   "no circle of imports": {
     bad: [

@@ -65,7 +65,8 @@ export function parseSource(file: string, text: string): Source {
     file,
     kind,
     member: kind === "test" ? null : name,
-    isTest: kind === "test" || /\.test\.tsx?$/.test(file),
+    // The client's examples run in its tests and nowhere else.
+    isTest: kind === "test" || /\.test\.tsx?$|^packages\/client\/examples\//.test(file),
     imports: importsOf(code),
     code,
     lines: text.trimEnd().split("\n").length,

@@ -20,7 +20,7 @@ export function koaApp(
       return;
     }
     const execution = readExecution(ctx.headers);
-    if (execution === null) ctx.throw(400, "Call this through the gateway");
+    if (execution === null) return ctx.throw(400, "Call this through the gateway");
     const order = JSON.parse((await buffer(ctx.req)).toString()) as ReportOrder;
     // 202 with the token says: a report will follow.
     ctx.status = 202;
