@@ -54,6 +54,7 @@ export * from "./mirror/coverage.ts";
 export * from "./mirror/difference.ts";
 export * from "./mirror/differences.ts";
 export * from "./mirror/intent.ts";
+export * from "./mirror/intents.ts";
 export * from "./mirror/json-walk.ts";
 export * from "./mirror/mask-trie.ts";
 export * from "./mirror/memory-mirror.ts";

@@ -6,3 +6,4 @@ export * from "./process-view.ts";
 export * from "./json.ts";
 export * from "./callback.ts";
 export * from "./signature.ts";
+export * from "./mirror-marker.ts";

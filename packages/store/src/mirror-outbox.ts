@@ -89,7 +89,7 @@ export function createMirrorOutbox(deps: MirrorStoreDeps): Outbox {
       return replyText(word) as "appended" | "late";
     },
 
-    async noteGap(gap) {
+    async noteGap(gap, counted) {
       const p = place(gapPlace(gap));
       await asStore(
         runScript(writes, gapScript, {
@@ -100,7 +100,7 @@ export function createMirrorOutbox(deps: MirrorStoreDeps): Outbox {
             gap: JSON.stringify(gap),
             eligible: counterName(gap.service, gap.route, "eligible"),
             skipped: counterName(gap.service, gap.route, `skipped:${gap.reason}`),
-            count: gap.count,
+            count: counted,
             keepMs: mirrorKeepMs,
           },
         }),

@@ -15,6 +15,7 @@ const intent: Intent = {
   configVersion: "1",
   bodyBytes: 0,
   window: 0,
+  gap: null,
 };
 
 function record(fields: Partial<ProcessRecord>): ProcessRecord {
@@ -70,6 +71,16 @@ describe("decideIntent", () => {
       reason: "redispatched",
     });
     expect(decide({ status: "completed", fence: 6, httpStatus: 200 }).kind).to.equal("primary-unknown");
+  });
+
+  it("skips a gap by its reason, once the process is settled", () => {
+    const settledRecord = record({ status: "completed", httpStatus: 200 });
+    expect(decideIntent({ ...intent, gap: "lag" }, settledRecord, { mirror4xx: false })).to.deep.equal({
+      kind: "skip",
+      reason: "lag",
+    });
+    const running = record({ status: "in-progress" });
+    expect(decideIntent({ ...intent, gap: "gap" }, running, { mirror4xx: false }).kind).to.equal("wait");
   });
 
   it("does not send a redelivered intent whose record is mirrored or gone", () => {

@@ -19,8 +19,11 @@ export interface Intent extends ProcessRef {
   readonly bodyBytes: number;
   /** The hour it is counted in ({@link coverageWindow}). */
   readonly window: number;
+  /** Not to be sent, because it could not be written before its dispatch or the lag was too great; null: to be sent. */
+  readonly gap: "gap" | "lag" | null;
 }
 
+/** What becomes of an intent. */
 export type IntentDecision =
   /** The primary ran it: the secondary gets it too. */
   | { readonly kind: "send"; readonly record: ProcessRecord }
@@ -41,10 +44,9 @@ export function decideIntent(
   if (record.fence > intent.fence) return { kind: "skip", reason: "redispatched" };
   // A record older than its own intent: the store has lost writes, so this record cannot speak for the dispatch.
   if (record.fence < intent.fence) return { kind: "primary-unknown", record };
+  if (record.status === "pending" || record.status === "in-progress") return { kind: "wait", record };
+  if (intent.gap !== null) return { kind: "skip", reason: intent.gap };
   switch (record.status) {
-    case "pending":
-    case "in-progress":
-      return { kind: "wait", record };
     case "completed":
       return answered(record, policy);
     case "failed":

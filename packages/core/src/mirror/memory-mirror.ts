@@ -98,11 +98,11 @@ export function createMemoryMirror(options: { now: () => number; partitions?: nu
       count(intent.window, intent.service, intent.route, "eligible");
       return "appended";
     },
-    async noteGap(gap) {
+    async noteGap(gap, counted) {
       gapList.unshift(gap);
       const window = coverageWindow(gap.from);
-      count(window, gap.service, gap.route, "eligible", gap.count);
-      count(window, gap.service, gap.route, `skipped:${gap.reason}`, gap.count);
+      count(window, gap.service, gap.route, "eligible", counted);
+      count(window, gap.service, gap.route, `skipped:${gap.reason}`, counted);
     },
     async gaps({ limit }) {
       return gapList.slice(0, limit);

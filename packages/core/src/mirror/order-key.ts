@@ -21,7 +21,11 @@ export interface OrderKeySource {
  * 22 characters of base64url (132 bits). `secret` is the installation's, equal on all replicas.
  * The chosen source enters the digest, so a header value never collides with a path.
  */
-export function orderKeyHash(source: OrderKeySource, rule: MirrorPolicy["orderKey"], secret: string): string {
+export function orderKeyHash(
+  source: OrderKeySource,
+  rule: MirrorPolicy["orderKey"],
+  secret: string | Uint8Array,
+): string {
   const mac = createHmac("sha256", secret);
   const chosen = chosenPart(source, rule);
   for (const part of ["mirror-key", source.tenant, source.service, chosen[0], chosen[1]]) {

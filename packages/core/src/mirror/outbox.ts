@@ -119,8 +119,8 @@ export interface Outbox {
    */
   append(intent: Intent, options: { readonly validUntil: number | null }): Promise<"appended" | "late">;
 
-  /** Counts executions that never got an intent: eligible and skipped at once. */
-  noteGap(gap: Gap): Promise<void>;
+  /** Lists a gap; `counted` of its executions have no intent of their own and are eligible and skipped at once. */
+  noteGap(gap: Gap, counted: number): Promise<void>;
   /** Newest first. */
   gaps(query: { readonly limit: number }): Promise<readonly Gap[]>;
 

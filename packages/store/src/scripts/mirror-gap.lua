@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
---[[ mirror-gap: write down executions that got no intent, eligible and skipped at once.
+--[[ mirror-gap: write down executions that were not mirrored; those without an intent are counted here.
 Why a script: the list of gaps and the sums say the same.
 KEYS[1]  gaps  STREAM    KEYS[2]  counters  HASH
 ARGV[1]  service   ARGV[2]  call    ARGV[3]  gap    ARGV[4]  eligible (counter's name)

@@ -1,0 +1,130 @@
+import { Problem } from "@sticky-proxy/protocol";
+import { expect } from "chai";
+import { blankRecord, type ProcessRecord } from "../process/record.ts";
+import { StoreUnavailable } from "../process/store.ts";
+import type { MirrorPolicy } from "../registry/service.ts";
+import { pending } from "./coverage.ts";
+import type { MirrorIntents } from "./intents.ts";
+import { createMirrorIntents } from "./intents.ts";
+import type { MemoryMirror } from "./memory-mirror.ts";
+import { createMemoryMirror } from "./memory-mirror.ts";
+
+const policy = {
+  to: "users-v2",
+  mode: "dual-write",
+  outbox: "best-effort",
+  orderKey: null,
+  maxLag: { entries: 2, bytes: 1000 },
+} as unknown as MirrorPolicy;
+
+const record = {
+  ...blankRecord,
+  partition: 1,
+  scope: "s",
+  epoch: 5,
+  fence: 7,
+  tenant: "",
+  service: "users",
+  route: "POST /",
+  mirror: "pending",
+} as ProcessRecord;
+const request = {
+  head: { method: "POST", path: "/users", query: null, headers: [] },
+  key: null,
+  body: Buffer.from("{}"),
+};
+
+describe("mirror intents", () => {
+  let away: boolean;
+  let mirror: MemoryMirror;
+  let told: string[];
+
+  function intents(changed: Partial<MirrorPolicy> = {}): MirrorIntents {
+    const outbox = {
+      ...mirror,
+      append: (...args: Parameters<MemoryMirror["append"]>) =>
+        away ? Promise.reject(new StoreUnavailable("away")) : mirror.append(...args),
+    };
+    return createMirrorIntents({
+      outbox,
+      policyOf: () => ({ ...policy, ...changed }),
+      secret: "s",
+      configVersion: () => "7",
+      now: () => 1000,
+      validForMs: 100,
+      onGap: (gap) => told.push(gap),
+    });
+  }
+  async function coverage(): Promise<{ eligible: number; pending: number; entries: number }> {
+    const [row] = await mirror.coverage({ since: null, service: null });
+    const entries = (await mirror.lag()).get("users")?.entries ?? 0;
+    return { eligible: row?.coverage.eligible ?? 0, pending: row ? pending(row.coverage) : 0, entries };
+  }
+
+  beforeEach(() => {
+    away = false;
+    told = [];
+    mirror = createMemoryMirror({ now: () => 1000 });
+  });
+
+  it("are written with process, fence, key and configuration before the dispatch", async () => {
+    await intents().beforeDispatch(record, request);
+    const all = await Promise.all(
+      Array.from({ length: 64 }, (_, p) => mirror.peek(p, { after: null, limit: 9 })),
+    );
+    const [entry, ...rest] = all.flatMap((peek) => peek.entries);
+    expect(rest).to.deep.equal([]);
+    expect(entry).to.include({
+      scope: "s",
+      epoch: 5,
+      fence: 7,
+      service: "users",
+      configVersion: "7",
+      gap: null,
+    });
+  });
+
+  it("are not written for a process that is not to be mirrored", async () => {
+    await intents().beforeDispatch({ ...record, mirror: null }, request);
+    expect(await coverage()).to.deep.equal({ eligible: 0, pending: 0, entries: 0 });
+  });
+
+  it("that cannot be written are gaps: the call goes on, and on return the gap is in outbox and list", async () => {
+    const writer = intents();
+    away = true;
+    await writer.beforeDispatch(record, request);
+    expect(told).to.deep.equal(["gap"]);
+    expect(writer.unwritten).to.equal(1);
+    const failure = await writer.tick().catch((error: unknown) => error);
+    expect(failure).to.be.instanceOf(StoreUnavailable);
+    expect(writer.unwritten).to.equal(1);
+    away = false;
+    await writer.tick();
+    expect(writer.unwritten).to.equal(0);
+    expect(await coverage()).to.deep.equal({ eligible: 1, pending: 1, entries: 1 });
+    const gap = { service: "users", route: "POST /", reason: "gap", count: 1, from: 1000, to: 1000 };
+    expect(await mirror.gaps({ limit: 9 })).to.deep.equal([gap]);
+  });
+
+  it("that are required and cannot be written refuse the call before anything is sent", async () => {
+    away = true;
+    const refused = await intents({ outbox: "required" })
+      .beforeDispatch(record, request)
+      .catch((error: unknown) => error);
+    expect(refused).to.be.instanceOf(Problem);
+    expect(refused).to.include({ slug: "store-unavailable", executed: "no" });
+    expect(told).to.deep.equal([]);
+  });
+
+  it("beyond the bound on the lag are gaps that wait until there is room", async () => {
+    const writer = intents();
+    await writer.beforeDispatch(record, request);
+    await writer.beforeDispatch(record, request);
+    await writer.tick();
+    await writer.beforeDispatch(record, request);
+    expect(told).to.deep.equal(["lag"]);
+    await writer.tick();
+    expect(writer.unwritten).to.equal(1);
+    expect(await coverage()).to.deep.equal({ eligible: 2, pending: 2, entries: 2 });
+  });
+});

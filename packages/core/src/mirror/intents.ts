@@ -1,0 +1,177 @@
+/**
+ * Writes an intent before each dispatch of a dual-write process, wherever that happens. An execution whose intent
+ * could not be written (store away, lag beyond its bound) is a coverage gap: remembered here, and put into the outbox
+ * as such when that is possible again, so that its record is released and the sum still adds up.
+ */
+import { Problem } from "@sticky-proxy/protocol";
+import type { ProcessRecord } from "../process/record.ts";
+import type { StoredRequest } from "../process/store.ts";
+import type { MirrorPolicy } from "../registry/service.ts";
+import { coverageWindow } from "./coverage.ts";
+import type { Intent } from "./intent.ts";
+import { orderKeyHash } from "./order-key.ts";
+import type { Gap, Lag, Outbox } from "./outbox.ts";
+
+export interface MirrorIntentsDeps {
+  readonly outbox: Outbox;
+  /** The policy of a route; null: not mirrored (any more). */
+  readonly policyOf: (service: string, route: string) => MirrorPolicy | null;
+  readonly secret: string | Uint8Array;
+  readonly configVersion: () => string;
+  /** The store's clock as far as this node knows it, epoch ms. */
+  readonly now: () => number;
+  /** How long an append may take before it refuses itself. */
+  readonly validForMs: number;
+  readonly onGap: (gap: "gap" | "lag", intent: Intent) => void;
+}
+
+export interface MirrorIntents {
+  /**
+   * Before the request goes to the primary. Does nothing for a process that is not to be mirrored.
+   * @throws Problem store-unavailable where the route requires the intent and it cannot be written; nothing was sent.
+   */
+  beforeDispatch(record: ProcessRecord, request: StoredRequest): Promise<void>;
+  /** Refreshes the lag and writes the gaps that are due. Call it every second or so. @throws StoreUnavailable */
+  tick(): Promise<void>;
+  /** As of the last tick, for metrics. */
+  readonly lag: ReadonlyMap<string, Lag>;
+  /** Gaps that wait to be written. */
+  readonly unwritten: number;
+}
+
+type RememberedGap = Intent & { readonly gap: "gap" | "lag"; readonly noticedAt: number };
+
+/** Gaps remembered one by one; beyond, they are counted only. */
+const maxRemembered = 10_000;
+
+export function createMirrorIntents(deps: MirrorIntentsDeps): MirrorIntents {
+  const { outbox, policyOf, secret, configVersion, now, validForMs, onGap } = deps;
+  let lag: ReadonlyMap<string, Lag> = new Map();
+  let gaps: RememberedGap[] = [];
+  /** By service, route and reason: gaps that found no room above. */
+  const overflow = new Map<string, Gap>();
+
+  function isBehind(service: string, policy: MirrorPolicy): boolean {
+    const of = lag.get(service);
+    return of !== undefined && (of.entries >= policy.maxLag.entries || of.bytes >= policy.maxLag.bytes);
+  }
+
+  function remember(intent: Intent, gap: "gap" | "lag"): void {
+    onGap(gap, intent);
+    const at = now();
+    if (gaps.length < maxRemembered) {
+      gaps.push({ ...intent, gap, noticedAt: at });
+      return;
+    }
+    const { service, route } = intent;
+    const name = JSON.stringify([service, route, gap]);
+    const known = overflow.get(name);
+    overflow.set(name, {
+      service,
+      route,
+      reason: gap,
+      count: (known?.count ?? 0) + 1,
+      from: known?.from ?? at,
+      to: at,
+    });
+  }
+
+  return {
+    get lag() {
+      return lag;
+    },
+    get unwritten() {
+      let count = gaps.length;
+      for (const gap of overflow.values()) count += gap.count;
+      return count;
+    },
+
+    async beforeDispatch(record, request) {
+      if (record.mirror !== "pending") return;
+      const policy = policyOf(record.service, record.route);
+      const { partition, scope, epoch, fence, service, route, tenant } = record;
+      const source = { tenant, service, head: request.head, body: request.body };
+      const at = now();
+      const intent: Intent = {
+        partition,
+        scope,
+        epoch,
+        fence,
+        service,
+        route,
+        orderKey: orderKeyHash(source, policy?.orderKey ?? null, secret),
+        configVersion: configVersion(),
+        bodyBytes: request.body.length,
+        window: coverageWindow(at),
+        gap: null,
+      };
+      const isRequired = policy?.outbox === "required";
+      let missed: "gap" | "lag" | null = null;
+      if (policy !== null && isBehind(service, policy)) missed = "lag";
+      else {
+        const written = await outbox.append(intent, { validUntil: at + validForMs }).catch(() => "failed");
+        if (written !== "appended") missed = "gap";
+      }
+      if (missed === null) return;
+      if (isRequired) {
+        throw new Problem("store-unavailable", {
+          service,
+          executed: "no",
+          detail: "The request could not be noted for the second service, which this route requires.",
+          headers: { "Retry-After": "1" },
+        });
+      }
+      remember(intent, missed);
+    },
+
+    async tick() {
+      lag = await outbox.lag();
+      const due: RememberedGap[] = [];
+      const later: RememberedGap[] = [];
+      for (const gap of gaps) {
+        const policy = policyOf(gap.service, gap.route);
+        // While the outbox is full, gaps caused by it wait here: they would only make it fuller.
+        (gap.gap === "lag" && policy !== null && isBehind(gap.service, policy) ? later : due).push(gap);
+      }
+      gaps = later;
+      const written: RememberedGap[] = [];
+      try {
+        for (let gap = due.shift(); gap !== undefined; gap = due.shift()) {
+          const { noticedAt: _, ...intent } = gap;
+          try {
+            await outbox.append(intent, { validUntil: null });
+            written.push(gap);
+          } catch (error) {
+            due.unshift(gap);
+            throw error;
+          }
+        }
+        for (const [name, gap] of overflow) {
+          await outbox.noteGap(gap, gap.count);
+          overflow.delete(name);
+        }
+      } finally {
+        gaps = [...due, ...gaps];
+        for (const gap of spans(written)) await outbox.noteGap(gap, 0);
+      }
+    },
+  };
+}
+
+/** One line in the list of gaps per route and reason. */
+function spans(gaps: readonly RememberedGap[]): Iterable<Gap> {
+  const found = new Map<string, Gap>();
+  for (const { service, route, gap, noticedAt } of gaps) {
+    const name = JSON.stringify([service, route, gap]);
+    const known = found.get(name);
+    found.set(name, {
+      service,
+      route,
+      reason: gap,
+      count: (known?.count ?? 0) + 1,
+      from: Math.min(known?.from ?? noticedAt, noticedAt),
+      to: Math.max(known?.to ?? noticedAt, noticedAt),
+    });
+  }
+  return found.values();
+}
