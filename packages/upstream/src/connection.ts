@@ -23,9 +23,8 @@ export interface WatchesConnection {
   connection: ConnectionWatch | null;
 }
 
-const continueLine = Buffer.from("HTTP/1.1 100");
-const headEnd = Buffer.from("\r\n\r\n");
-const maxInterimBytes = 16_384;
+/** Of interim heads that have not come whole. */
+const maxHeldBytes = 16_384;
 
 /** An undici Client (one connection) that hands its watch to the handlers it runs. */
 export class WatchedClient extends Client {
@@ -60,35 +59,47 @@ function watched(connect: buildConnector.connector, watch: ConnectionWatch): bui
 
 function watchReads(socket: Socket, watch: ConnectionWatch): void {
   const read = socket.read.bind(socket) as (size?: number) => Buffer | null;
-  // A "100 Continue" that has not come whole.
   let held: Buffer | null = null;
   socket.read = (size?: number): Buffer | null => {
     for (;;) {
       const chunk = read(size);
       if (chunk === null || (!watch.awaitingHead && held === null)) return chunk;
-      let bytes: Buffer = held === null ? chunk : Buffer.concat([held, chunk]);
+      const bytes: Buffer = held === null ? chunk : Buffer.concat([held, chunk]);
       held = null;
-      let interim = continueLength(bytes);
-      while (interim !== null && interim > 0) {
-        bytes = bytes.subarray(interim);
-        interim = continueLength(bytes);
+      const rest = withoutContinue(bytes);
+      if (rest === null) {
+        held = bytes;
+        continue;
       }
-      if (interim === 0) {
-        watch.oldVersion = bytes.toString("latin1", 0, 8) === "HTTP/1.0";
-        return bytes;
-      }
-      if (bytes.length > 0) held = bytes;
+      if (rest.length === 0) continue;
+      watch.oldVersion = rest.toString("latin1", 0, 8) === "HTTP/1.0";
+      return rest;
     }
   };
 }
 
-/** Length of the "100 Continue" head that the bytes begin with; 0: they begin with something else; null: cannot tell yet. */
-function continueLength(bytes: Buffer): number | null {
-  const seen = Math.min(bytes.length, continueLine.length);
-  // "HTTP/1.0 100" is no interim response either side may send; leave it to the parser.
-  if (bytes.compare(continueLine, 0, seen, 0, seen) !== 0) return 0;
-  if (bytes.length <= continueLine.length) return null;
-  const end = bytes.indexOf(headEnd);
-  if (end === -1) return bytes.length > maxInterimBytes ? 0 : null;
-  return end + headEnd.length;
+/**
+ * The bytes without the "100 Continue" heads among the interim responses that they begin with; the same buffer when
+ * there is none (the usual case). null: they end where a 100 may be coming, so wait for more.
+ */
+function withoutContinue(bytes: Buffer): Buffer | null {
+  let from = 0;
+  let kept: Buffer[] | null = null;
+  for (;;) {
+    const line = bytes.toString("latin1", from, from + 12);
+    const isContinue = line === "HTTP/1.1 100";
+    if (!isContinue && !/^HTTP\/1\.1 1[0-9][2-9]$|^HTTP\/1\.1 1[1-9][0-9]$/.test(line)) {
+      if (line.length < 12 && "HTTP/1.1 100".startsWith(line) && (line !== "" || from === 0)) return null;
+      break;
+    }
+    const end = bytes.indexOf("\r\n\r\n", from);
+    if (end === -1) {
+      if (isContinue && bytes.length - from <= maxHeldBytes) return null;
+      break;
+    }
+    if (isContinue) kept ??= [bytes.subarray(0, from)];
+    else kept?.push(bytes.subarray(from, end + 4));
+    from = end + 4;
+  }
+  return kept === null ? bytes : Buffer.concat([...kept, bytes.subarray(from)]);
 }

@@ -174,9 +174,11 @@ export class Exchange implements Dispatcher.DispatchHandler, WatchesConnection {
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
-    const failed = failedBy(error, this.#sent, null);
-    if (this.#body === null) this.#fail(failed);
-    else this.#body.break(failed);
+    if (this.#body !== null) this.#body.break(failedBy(error, this.#sent, null));
+    // undici says so too when it stops in the middle of a head whose framing contradicts itself.
+    else if ((error as NodeJS.ErrnoException).code === "UND_ERR_RES_CONTENT_LENGTH_MISMATCH") {
+      this.#refuse("http_protocol_error", "The service's response is not valid HTTP.");
+    } else this.#fail(failedBy(error, this.#sent, null));
   }
 
   #faultOf(status: number, headers: HeaderList, oldVersion: boolean): [ProxyErrorType, string] | null {
