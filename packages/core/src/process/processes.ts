@@ -81,6 +81,17 @@ export type Applied =
   /** No record stands under that id any more. */
   | { readonly kind: "gone" };
 
+export interface RerunOptions {
+  readonly cancelRunning: boolean;
+  /**
+   * `here` (default): this node owns the new process and runs it. `by-alarm`: nobody does yet and its alarm rings at
+   * once, so a sweeper sends it; for callers that cannot send (admin, command line) or may be gone before it ends.
+   */
+  readonly dispatch?: "here" | "by-alarm";
+  /** Only if base is still the last process of its scope: two redrives side by side must not run it twice. */
+  readonly onlyIfLast?: boolean;
+}
+
 export interface Processes {
   readonly store: ProcessStore;
   /** @throws StoreUnavailable */
@@ -90,10 +101,12 @@ export interface Processes {
   /** Runs a process's request anew as the next process of its scope. @throws StoreUnavailable */
   rerun(
     base: ProcessRecord,
-    options: { cancelRunning: boolean },
+    options: RerunOptions,
   ): Promise<
     | Extract<Begun, { verdict: "start" }>
     | { verdict: "running"; record: ProcessRecord }
+    /** The scope has run again since; record: its last process. */
+    | { verdict: "superseded"; record: ProcessRecord }
     | { verdict: "no-request" }
   >;
   /** epoch null: whatever process the scope has now. @throws StoreUnavailable */
@@ -101,6 +114,8 @@ export interface Processes {
     ref: Omit<ProcessRef, "epoch"> & { readonly epoch: number | null },
     options: { withResult: boolean },
   ): Promise<Snapshot>;
+  /** Hands out what is due and hides it for hideMs. @throws StoreUnavailable */
+  claimDue(options: { readonly limit: number; readonly hideMs: number }): Promise<readonly ProcessRecord[]>;
   /** The store's clock as far as this node knows it, epoch ms. */
   now(): number;
 }
@@ -198,13 +213,14 @@ export function createProcesses(deps: ProcessesDeps): Processes {
 
   async function rerun(
     base: ProcessRecord,
-    options: { cancelRunning: boolean },
+    { cancelRunning, dispatch = "here", onlyIfLast = false }: RerunOptions,
   ): ReturnType<Processes["rerun"]> {
     const current = see(
       await store.read({ partition: base.partition, scope: base.scope, epoch: null }, { withResult: false }),
     ).record;
     const target = current ?? base;
-    if (!isTerminal(target.status) && !options.cancelRunning) return { verdict: "running", record: target };
+    if (onlyIfLast && target.epoch !== base.epoch) return { verdict: "superseded", record: target };
+    if (!isTerminal(target.status) && !cancelRunning) return { verdict: "running", record: target };
     const request = await store.readRequest(base);
     if (request === null) return { verdict: "no-request" };
     const rules = rulesOf(base);
@@ -235,8 +251,13 @@ export function createProcesses(deps: ProcessesDeps): Processes {
       confirm !== null,
       base,
     );
-    const next = await replace(target, draft);
+    const next = await replace(target, dispatch === "here" ? draft : byAlarm(draft));
     if (next === null) return { verdict: "running", record: target };
+    if (dispatch === "by-alarm") {
+      onTransition(null, next, "created");
+      if (confirm !== null) await confirm();
+      return { verdict: "start", record: next, superseded: target };
+    }
     return (await started(next, target)) as Extract<Begun, { verdict: "start" }>;
   }
 
@@ -248,6 +269,9 @@ export function createProcesses(deps: ProcessesDeps): Processes {
     now,
     async read(ref, options) {
       return see(await store.read(ref, options));
+    },
+    async claimDue(options) {
+      return see(await store.claimDue(options)).due;
     },
   };
 }
@@ -304,6 +328,16 @@ function draftOf(
     request: request.request,
     writeId,
     entry: { event: "created", operation: request.operation.slice(0, 64) },
+  };
+}
+
+/** Nobody's, and due at once. */
+function byAlarm(draft: Draft): Draft {
+  const { startedAt: _, ...spans } = draft.spans;
+  return {
+    ...draft,
+    fields: { ...draft.fields, status: "pending", phase: null, owner: null, attempt: 0 },
+    spans: { ...spans, wakeAt: 0 },
   };
 }
 

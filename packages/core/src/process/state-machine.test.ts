@@ -303,6 +303,73 @@ describe("the state machine", () => {
     });
   });
 
+  it("fails, kept and as a dead letter, what a probe did not find: no second probe, no second dispatch", async () => {
+    const w = world({ onUnknown: { cut: "probe", timeout: "retry", lost: "retry" } });
+    const probing = await applied(w, await start(w), lost(1));
+    expect(probing).to.include({ phase: "awaiting-callback", pollUrl: "/probe", executed: "unknown" });
+    expect(await applied(w, probing, { type: "overdue" })).to.include({
+      status: "failed",
+      executed: "unknown",
+      released: false,
+      deadLetter: "callback",
+    });
+  });
+
+  it("keeps a process as long as its notification is still to be tried, and as a dead letter when it is not", async () => {
+    const w = world();
+    const { record } = await w.processes.begin({ ...w.request, notify: "hook" });
+    const end = await applied(w, record, done(1));
+    expect(end.keepUntil! - w.now()).to.be.lessThan(86_400_000);
+    const day = 24 * 3_600_000;
+    const again = await applied(w, end, { type: "notified", delivered: false, retryInMs: day });
+    expect(again).to.include({ notifyState: "pending", notifyAttempt: 1, wakeAt: w.now() + day });
+    expect(again.keepUntil).to.be.greaterThan(w.now() + day);
+    w.advance(day);
+    const dead = await applied(w, again, { type: "notified", delivered: false, retryInMs: null });
+    expect(dead).to.include({ notifyState: "failed", deadLetter: "callback" });
+    expect(dead.keepUntil).to.be.greaterThan(w.now() + 29 * day);
+    const told = await applied(w, dead, { type: "notify-again" });
+    expect(told).to.include({ notifyState: "pending", notifyAttempt: 0, deadLetter: null, wakeAt: w.now() });
+    expect(dutyOf(told, w.now())).to.equal("deliver");
+    expect((await w.processes.apply(told, { type: "notify-again" })).kind).to.equal("same");
+  });
+
+  it("does not ring before the result's end when a dead letter is discarded", async () => {
+    const w = world();
+    const dead = await applied(w, await start(w), lost(1, "timeout"));
+    const discarded = await applied(w, dead, { type: "discarded" });
+    expect(discarded).to.include({ deadLetter: null, wakeAt: w.now() + 100_000 });
+  });
+
+  it("leaves a re-run to the sweeper where this node cannot dispatch", async () => {
+    const w = world();
+    const end = await applied(w, await start(w), done(1));
+    const begun = await w.processes.rerun(end, { cancelRunning: false, dispatch: "by-alarm" });
+    if (begun.verdict !== "start") throw new Error(begun.verdict);
+    expect(begun.record).to.include({
+      status: "pending",
+      phase: null,
+      owner: null,
+      attempt: 0,
+      startedAt: null,
+    });
+    expect(begun.record).to.include({ wakeAt: w.now(), rerunOf: end.epoch });
+    expect(dutyOf(begun.record, w.now())).to.equal("dispatch");
+    const sent = await applied(w, begun.record, { type: "dispatched", owner: "n2" });
+    expect(sent).to.include({ phase: "forwarding", attempt: 1, owner: "n2", startedAt: w.now() });
+  });
+
+  it("re-runs only what is still the scope's last word when asked to", async () => {
+    const w = world();
+    const first = await applied(w, await start(w), done(1));
+    const second = await w.processes.rerun(first, { cancelRunning: false });
+    if (second.verdict !== "start") throw new Error(second.verdict);
+    await applied(w, second.record, done(1));
+    const third = await w.processes.rerun(first, { cancelRunning: false, onlyIfLast: true });
+    expect(third.verdict).to.equal("superseded");
+    if (third.verdict === "superseded") expect(third.record.epoch).to.equal(second.record.epoch);
+  });
+
   it("force supersedes a running process: it becomes cancelled, names its successor and stays readable", async () => {
     const w = world();
     const first = await start(w);
@@ -416,6 +483,9 @@ describe("the state machine", () => {
         { type: "mirrored" },
         { type: "discarded" },
         { type: "notified", delivered: true, retryInMs: null },
+        { type: "notified", delivered: false, retryInMs: 70_000_000 },
+        { type: "notified", delivered: false, retryInMs: null },
+        { type: "notify-again" },
         { type: "still-running", pollInMs: 20 },
       ) as fc.Arbitrary<ProcessEvent>,
     );

@@ -90,6 +90,8 @@ export type ProcessEvent =
   | { readonly type: "overdue" }
   | { readonly type: "expired" }
   | { readonly type: "notified"; readonly delivered: boolean; readonly retryInMs: number | null }
+  /** Tell the client's endpoint once more, from the start of its schedule. */
+  | { readonly type: "notify-again" }
   | { readonly type: "mirrored" }
   | { readonly type: "discarded" };
 
@@ -182,6 +184,7 @@ export function transition(record: ProcessRecord, event: ProcessEvent, c: Circum
       return overdue(record, c);
     case "mirrored":
     case "notified":
+    case "notify-again":
     case "expired":
     case "discarded":
       return refuse("process-running");
@@ -213,7 +216,9 @@ function afterTheEnd(record: ProcessRecord, event: ProcessEvent, c: Circumstance
     case "discarded":
       return record.deadLetter === null
         ? same
-        : change({ event: "discarded" }, { deadLetter: null }, { wakeAt: 0 });
+        : change({ event: "discarded" }, { deadLetter: null }, { wakeAt: untilExpiry(record, c) });
+    case "notify-again":
+      return notifyAgain(record);
     case "dispatched":
     case "responded":
     case "accepted":
@@ -419,7 +424,9 @@ function attemptFailed(
   dead: DeadLetterClass,
 ): Transition {
   const { executed, slug, reason } = event;
-  const onUnknown: OnUnknown = c.policy.onUnknown[event.unknown];
+  // What a probe did not find is never sent again and never probed again: there the policy is `fail`.
+  const probed = record.phase === "awaiting-callback" && record.pollUrl === (c.policy.probe?.path ?? "");
+  const onUnknown: OnUnknown = probed ? "fail" : c.policy.onUnknown[event.unknown];
   const mayRepeat = executed === "no" || onUnknown === "retry";
   if (mayRepeat) {
     const delay = retryDelay(c.retries, record.attempt, event.retryAfterMs, c.chance);
@@ -550,12 +557,8 @@ function keepAfterEnd(c: Circumstances, deadLetter: DeadLetterClass | null): num
   return retained + c.policy.tombstoneMs + keepMarginMs;
 }
 
-function keepSpan(record: ProcessRecord, c: Circumstances): number {
-  return (
-    Math.max(0, (record.expireAt ?? c.now) - c.now) +
-    keepAfterEnd(c, record.deadLetter) -
-    c.policy.resultTtlMs
-  );
+function keepSpan(record: ProcessRecord, c: Circumstances, deadLetter = record.deadLetter): number {
+  return untilExpiry(record, c) + keepAfterEnd(c, deadLetter) - c.policy.resultTtlMs;
 }
 
 function notified(
@@ -565,15 +568,44 @@ function notified(
 ): Transition {
   if (record.notifyState !== "pending") return same;
   const again = !event.delivered && event.retryInMs !== null;
+  const isDead = !event.delivered && !again && record.deadLetter === null;
   return change(
     { event: event.delivered ? "notified" : again ? "notify-retry" : "notify-failed" },
     {
       notifyAttempt: record.notifyAttempt + 1,
       notifyState: event.delivered ? "delivered" : again ? "pending" : "failed",
-      ...(event.delivered || again || record.deadLetter !== null ? {} : { deadLetter: "callback" as const }),
+      ...(isDead ? { deadLetter: "callback" as const } : {}),
     },
-    { wakeAt: again ? event.retryInMs : Math.max(0, (record.expireAt ?? c.now) - c.now) },
+    {
+      wakeAt: again ? event.retryInMs : untilExpiry(record, c),
+      ...(again ? keptFor(record, event.retryInMs, c) : {}),
+      ...(isDead ? keptFor(record, keepSpan(record, c, "callback"), c) : {}),
+    },
   );
+}
+
+/** A delivery's schedule, and a dead letter, may outlive what the result alone would be kept for. */
+function keptFor(record: ProcessRecord, ms: number, c: Circumstances): Spans {
+  if (record.keepUntil === null) return {}; // a pending mirror keeps it without end
+  return { keepUntil: Math.max(record.keepUntil - c.now, ms + keepMarginMs) };
+}
+
+function notifyAgain(record: ProcessRecord): Transition {
+  if (record.notifyState !== "failed") return same;
+  return change(
+    { event: "notify-again" },
+    {
+      notifyState: "pending",
+      notifyAttempt: 0,
+      // A failed process is a dead letter for what its service did, too.
+      ...(record.deadLetter === "callback" && record.status !== "failed" ? { deadLetter: null } : {}),
+    },
+    { wakeAt: 0 },
+  );
+}
+
+function untilExpiry(record: ProcessRecord, c: Circumstances): number {
+  return Math.max(0, (record.expireAt ?? c.now) - c.now);
 }
 
 /** Result gone, id still known: 410 for `tombstoneMs`. A dead letter keeps its request until it is redriven or old. */

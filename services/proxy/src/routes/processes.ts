@@ -202,6 +202,7 @@ export function processRoutes(deps: ProcessRouteDeps): Router {
     }
     const begun = await processes.rerun(record, { cancelRunning });
     switch (begun.verdict) {
+      case "superseded":
       case "running":
         throw new Problem("process-running", {
           processId: processId(begun.record),
