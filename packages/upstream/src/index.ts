@@ -6,3 +6,8 @@ export type { HealthView } from "./traffic.ts";
 export * from "./execute.ts";
 export * from "./worker.ts";
 export * from "./guard.ts";
+export * from "./outbound-call.ts";
+export * from "./poll.ts";
+export * from "./deliver-webhook.ts";
+export * from "./cancel-hook.ts";
+export * from "./health.ts";

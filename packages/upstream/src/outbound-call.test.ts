@@ -1,10 +1,7 @@
-import { lookup } from "node:dns";
-import type { LookupFunction } from "node:net";
 import { FakeUpstream, RawUpstream } from "@sticky-proxy/testkit";
 import { expect } from "chai";
-import { createOutboundCaller, type AddressGuard, type OutboundCaller } from "./outbound-call.ts";
-
-const open: AddressGuard = { refuses: () => null, lookup: lookup as LookupFunction };
+import { createAddressGuard } from "./guard.ts";
+import { createOutboundCaller, type OutboundCaller } from "./outbound-call.ts";
 
 describe("an outbound call", () => {
   let upstream: FakeUpstream;
@@ -13,7 +10,7 @@ describe("an outbound call", () => {
 
   beforeEach(async () => {
     upstream = await FakeUpstream.start();
-    caller = createOutboundCaller(open);
+    caller = createOutboundCaller(createAddressGuard({ allowPrivate: true }));
   });
   afterEach(async () => {
     caller.close();
@@ -83,32 +80,29 @@ describe("an outbound call", () => {
   });
 
   it("asks the guard about literal addresses before anything is sent", async () => {
-    const refusing = createOutboundCaller({ ...open, refuses: ({ hostname }) => `no ${hostname}` });
-    const answer = await refusing.call({ ...bounds, url: new URL(upstream.origin) });
-    expect(answer).to.deep.equal({ kind: "failed", reason: "refused", detail: "no 127.0.0.1" });
+    const guarded = createOutboundCaller(createAddressGuard({ allowPrivate: false }));
+    const answer = await guarded.call({ ...bounds, url: new URL(upstream.origin) });
+    expect(answer).to.deep.equal({ kind: "failed", reason: "refused", detail: "it is loopback" });
     expect(upstream.requests).to.have.length(0);
-    refusing.close();
+    guarded.close();
   });
 
   it("connects by the guard's look-up only", async () => {
     const asked: string[] = [];
-    const refusing = createOutboundCaller({
-      refuses: () => null,
-      lookup: (hostname, _options, callback) => {
-        asked.push(hostname);
-        callback(Object.assign(new Error("refused"), { code: "ERR_ADDRESS_REFUSED" }), "", 4);
-      },
-    });
+    const resolve = (name: string) => {
+      asked.push(name);
+      return Promise.resolve([{ address: "127.0.0.1", family: 4 }]);
+    };
     const url = new URL(upstream.origin.replace("127.0.0.1", "inside.example"));
-    const answer = await refusing.call({ ...bounds, url });
-    expect(answer).to.deep.equal({ kind: "failed", reason: "refused", detail: "ERR_ADDRESS_REFUSED" });
-    expect(asked).to.deep.equal(["inside.example"]);
-    refusing.close();
-  });
-
-  it("refuses other schemes and credentials in the address", async () => {
-    for (const address of ["file:///etc/passwd", "http://a:b@127.0.0.1/"]) {
-      expect(await caller.call({ ...bounds, url: new URL(address) })).to.include({ reason: "refused" });
-    }
+    const guarded = createOutboundCaller(createAddressGuard({ allowPrivate: false, resolve }));
+    expect(await guarded.call({ ...bounds, url })).to.include({ kind: "failed", reason: "refused" });
+    expect(upstream.requests).to.have.length(0);
+    const opened = createOutboundCaller(createAddressGuard({ allowPrivate: true, resolve }));
+    expect(await opened.call({ ...bounds, url })).to.include({ kind: "answered", status: 200 });
+    // The name is kept for Host; the address is the one that was judged.
+    expect(upstream.last.headers.get("host")).to.equal(url.host);
+    expect(asked).to.deep.equal(["inside.example", "inside.example"]);
+    guarded.close();
+    opened.close();
   });
 });

@@ -104,7 +104,7 @@ export function createOutboundCaller(guard: AddressGuard): OutboundCaller {
 
   return {
     async call(request) {
-      const detail = refusal(request.url) ?? guard.refuses(request.url);
+      const detail = guard.refuses(request.url);
       if (detail !== null) return { kind: "failed", reason: "refused", detail };
       return exchange(request);
     },
@@ -113,11 +113,6 @@ export function createOutboundCaller(guard: AddressGuard): OutboundCaller {
       agents.https.destroy();
     },
   };
-}
-
-function refusal(url: URL): string | null {
-  if (url.protocol !== "http:" && url.protocol !== "https:") return "scheme";
-  return url.username !== "" || url.password !== "" ? "userinfo" : null;
 }
 
 /** Lines of one name as an array, which Node writes as lines of their own. */
@@ -135,7 +130,7 @@ function grouped(headers: HeaderList): Record<string, string | string[]> {
 function failure(error: Error & { code?: string }): OutboundAnswer {
   const code = error.code ?? error.name;
   if (code === "ETIMEDOUT") return { kind: "failed", reason: "timeout", detail: code };
-  // What the guard's look-up says when a name leads to a refused address.
-  if (code === "ERR_ADDRESS_REFUSED") return { kind: "failed", reason: "refused", detail: code };
+  // What the guard's look-up says when a name leads to a refused address (guard.ts).
+  if (code === "ADDRESS_REFUSED") return { kind: "failed", reason: "refused", detail: code };
   return { kind: "failed", reason: "connection", detail: code };
 }

@@ -12,29 +12,21 @@ import {
   type Rules,
   type Service,
   type Route,
-  type StoredResponse,
 } from "@sticky-proxy/core";
-import type { Execution, Executor } from "@sticky-proxy/upstream";
-
-/** What asking a service at its poll address brought. */
-export type PollAnswer =
-  | { readonly kind: "running"; readonly retryInMs: number; readonly percent: number | null }
-  | { readonly kind: "result"; readonly id: string; readonly response: StoredResponse }
-  /** No usable answer: ask again later. */
-  | { readonly kind: "no-answer"; readonly retryInMs: number };
+import type { Deliverer, Execution, Executor, Poller } from "@sticky-proxy/upstream";
 
 export interface SweepDeps {
   readonly processes: Processes;
   readonly executor: Executor;
   readonly node: string;
   readonly find: (record: ProcessRecord) => { service: Service; route: Route; rules: Rules } | null;
-  readonly poll: (record: ProcessRecord, service: Service, route: Route) => Promise<PollAnswer>;
-  readonly deliver: (record: ProcessRecord) => Promise<{ delivered: boolean; retryInMs: number | null }>;
+  readonly poll: Poller;
+  readonly deliver: Deliverer;
   readonly extra: (record: ProcessRecord) => Execution["extra"];
   readonly onDuty: (duty: Duty) => void;
   readonly onFailure: (duty: Duty, record: ProcessRecord, error: unknown) => void;
   readonly hideMs: number;
-  /** Claims per turn, and the most dispatches this sweeper has under way. */
+  /** Claims per turn, and the most dispatches, and the most calls to services and endpoints, under way at once. */
   readonly batch: number;
 }
 
@@ -48,16 +40,21 @@ export interface Sweeper {
 export function createSweeper(deps: SweepDeps): Sweeper {
   const { processes, executor, node, find, poll, deliver, onDuty, onFailure, hideMs, batch } = deps;
   let stopped = false;
+  /** Polls and deliveries: their other side may take its time, and must not hold the other alarms back. */
+  const calls = new Map<string, Promise<void>>();
 
   async function answer(record: ProcessRecord): Promise<void> {
     const duty = dutyOf(record, processes.now());
     if (duty === null) return;
+    const id = processId(record);
+    if (calls.has(id)) return; // still asking, longer than the alarm was hidden
     onDuty(duty);
-    try {
-      await perform(duty, record);
-    } catch (error) {
+    const done = perform(duty, record).catch((error: unknown) => {
       onFailure(duty, record, error); // the alarm is hidden, not gone: it rings again
-    }
+    });
+    if (duty !== "poll" && duty !== "deliver") return done;
+    calls.set(id, done);
+    void done.then(() => calls.delete(id));
   }
 
   async function perform(duty: Duty, record: ProcessRecord): Promise<void> {
@@ -107,23 +104,40 @@ export function createSweeper(deps: SweepDeps): Sweeper {
     const found = find(record);
     if (found === null) return;
     const answered = await poll(record, found.service, found.route);
-    if (answered.kind === "result") {
-      await processes.apply(record, {
-        type: "called-back",
-        attempt: record.attempt,
-        status: answered.response.status,
-        result: { id: answered.id, response: answered.response },
-      });
-      return;
+    const { attempt } = record;
+    switch (answered.kind) {
+      case "result": {
+        const { id, response } = answered;
+        const { status } = response;
+        await processes.apply(record, { type: "called-back", attempt, status, result: { id, response } });
+        return;
+      }
+      case "unknown-work":
+        await processes.apply(record, { type: "overdue" }, { ifDue: true });
+        return;
+      case "running":
+        if (answered.percent !== null && answered.percent !== record.progressPercent) {
+          const { percent } = answered;
+          await processes.apply(record, {
+            type: "heartbeat",
+            attempt,
+            percent,
+            message: null,
+            extendMs: null,
+          });
+        }
+        await processes.apply(record, { type: "still-running", pollInMs: answered.retryInMs });
+        return;
+      case "no-answer":
+        await processes.apply(record, { type: "still-running", pollInMs: answered.retryInMs });
     }
-    await processes.apply(record, { type: "still-running", pollInMs: answered.retryInMs });
   }
 
   return {
     async tick() {
       let answered = 0;
-      while (!stopped && executor.inFlight < batch) {
-        const { due } = await processes.store.claimDue({ limit: batch, hideMs });
+      while (!stopped && executor.inFlight < batch && calls.size < batch) {
+        const due = await processes.claimDue({ limit: batch, hideMs });
         await Promise.all(due.map(answer));
         answered += due.length;
         if (due.length < batch) break;
@@ -132,12 +146,8 @@ export function createSweeper(deps: SweepDeps): Sweeper {
     },
     async stop() {
       stopped = true;
+      while (calls.size > 0) await Promise.all(calls.values());
       await executor.idle();
     },
   };
-}
-
-/** For logs: which process an alarm belonged to. */
-export function alarmName(record: ProcessRecord): string {
-  return `${processId(record)} ${record.status}`;
 }
