@@ -72,7 +72,7 @@ export async function startNodes(options: NodesOptions): Promise<Nodes> {
     executor: worker.executor,
     node: "sweeper",
     find: (record) => worker.rules.find(record),
-    poll: async () => ({ kind: "no-answer", retryInMs: 1000 }),
+    poll: async () => ({ kind: "no-answer", retryInMs: 1000, reason: "not polled" }),
     deliver: async () => ({ delivered: true, retryInMs: null }),
     extra: () => [],
     onDuty: () => undefined,

@@ -3,6 +3,7 @@ export { loadConfig, configHash, type LoadResult } from "./config/load.ts";
 export { options, type Option, type FlagValue, type Sources } from "./config/sources.ts";
 export { readSources, type ReadResult } from "./config/read-sources.ts";
 export { configText, redactedConfig } from "./config/redacted.ts";
+export { redisTarget } from "./config/redis-target.ts";
 export { describeConfig, type ConfigRow } from "./config/describe.ts";
 export { isLoopback } from "./config/relations.ts";
 export { createLogger, type Logger, type LoggerOptions, type LogFields } from "./logger.ts";

@@ -9,3 +9,4 @@ export { createMirrorOutbox, type MirrorStoreDeps } from "./mirror-outbox.ts";
 export { mirrorScripts } from "./mirror-scripts.ts";
 export * from "./process-store.ts";
 export * from "./changes.ts";
+export * from "./open.ts";

@@ -1,0 +1,49 @@
+/** Opens the state Redis for one node: connections, shared settings, processes, notices. */
+import { createChanges, type RedisChanges } from "./changes.ts";
+import { createKeys, type Keys } from "./keys.ts";
+import { openMeta, type Meta } from "./meta.ts";
+import { createProcessStore, type RedisProcessStore } from "./process-store.ts";
+import { connectRedis, type ConnectionName, type RedisConnections, type RedisTarget } from "./redis.ts";
+
+export interface OpenStore {
+  readonly redis: RedisConnections;
+  readonly keys: Keys;
+  readonly meta: Meta;
+  readonly processes: RedisProcessStore;
+  readonly changes: RedisChanges;
+  close(): Promise<void>;
+}
+
+/** Redis did not answer within the time to start. */
+export class StoreUnreachable extends Error {
+  override readonly name = "StoreUnreachable";
+}
+
+export interface OpenStoreOptions {
+  readonly target: RedisTarget;
+  readonly keyPrefix: string;
+  readonly partitions: number | null;
+  readonly timelineLength: number;
+  /** How long to wait for Redis at the start. */
+  readonly waitMs: number;
+  readonly onError: (name: ConnectionName, error: Error) => void;
+}
+
+/** @throws StoreUnreachable; MetaMismatch when another node has written other settings */
+export async function openStore(options: OpenStoreOptions): Promise<OpenStore> {
+  const redis = connectRedis(options.target, { onError: options.onError });
+  try {
+    if (!(await redis.ready(options.waitMs))) {
+      throw new StoreUnreachable(`Redis did not answer within ${options.waitMs} ms`);
+    }
+    const keys = createKeys(options.keyPrefix);
+    const meta = await openMeta(redis.writes, keys, { partitions: options.partitions });
+    const { partitions } = meta;
+    const processes = createProcessStore({ redis, keys, partitions, timelineLength: options.timelineLength });
+    const changes = createChanges({ subscriber: redis.subscriber, keys, partitions });
+    return { redis, keys, meta, processes, changes, close: () => redis.close() };
+  } catch (error) {
+    await redis.close();
+    throw error;
+  }
+}

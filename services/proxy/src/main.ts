@@ -1,0 +1,93 @@
+/** Wiring of the proxy: the only file of this service that knows the concrete store and upstream. */
+import { randomBytes } from "node:crypto";
+import { every, publicBase, redisTarget, type Config, type ServiceParts } from "@sticky-proxy/runtime";
+import { openStore } from "@sticky-proxy/store";
+import { createForwarder } from "@sticky-proxy/upstream";
+import { createGateway } from "./gateway.ts";
+
+/** Renewals are asked for this often; the watchdog decides which are due. */
+const watchdogTickMs = 100;
+const plainBodyBytes = 1024 ** 3;
+
+export async function startProxy(
+  config: Config,
+  { logger, metrics, lifecycle, ops }: ServiceParts,
+): Promise<{ port: number }> {
+  const store = await openStore({
+    target: redisTarget(config.redis),
+    keyPrefix: config.redis.keyPrefix,
+    partitions: config.redis.partitions,
+    timelineLength: config.retention.timelineEntries,
+    waitMs: 10_000,
+    onError: (name, err) => logger.warn("redis.error", { connection: name, err }),
+  });
+  const forwarder = createForwarder({
+    pseudonym: "sticky-proxy",
+    loopId: `sticky-proxy-${store.meta.secret.toString("hex").slice(0, 8)}`,
+    onAttempt: ({ service, method, outcome, ms }) =>
+      metrics.upstreamRequestDuration.observe({ service, method, outcome } as never, ms / 1000),
+  });
+  let port = config.port;
+  const gateway = createGateway({
+    config,
+    services: () => config.services,
+    settings: {
+      pseudonym: "sticky-proxy",
+      loopId: "sticky-proxy",
+      hosts: config.hosts,
+      trustedProxies: config.trustedProxies,
+      limits: config.limits,
+      plainBodyBytes,
+    },
+    store: store.processes,
+    changes: store.changes,
+    secret: store.meta.secret,
+    forwarder,
+    intents: null,
+    pacing: { pausedMs: () => 0, pause: () => undefined },
+    confirm: null,
+    cancelHook: () => undefined,
+    publicUrl: () => publicBase(config, port),
+    newRequestId: () => randomBytes(12).toString("base64url"),
+    log: {
+      debug: (event, fields) => logger.debug(event, fields),
+      info: (event, fields) => logger.info(event, fields),
+      warn: (event, fields) => logger.warn(event, fields),
+      error: (event, fields) => logger.error(event, fields),
+      isEnabled: (level) => logger.isOn(level),
+    },
+    metrics,
+  });
+  const { server, worker } = gateway;
+  port = await server.listen(config.port, config.host);
+
+  const renewing = every(watchdogTickMs, 0, () => worker.watchdog.tick(), {
+    onError: (err) => logger.error("watchdog.failed", { err }),
+  });
+  // With Redis away the proxy stays ready: plain traffic goes on and keyed requests fail closed.
+  ops.check("redis", () =>
+    store.redis.writes.status === "ready" && store.redis.reads.status === "ready"
+      ? { state: "ok" }
+      : { state: "degraded", reason: "Redis does not answer" },
+  );
+  const observing = every(
+    1000,
+    0.1,
+    () => metrics.redisUp.set({}, store.redis.writes.status === "ready" ? 1 : 0),
+    { atOnce: true, onError: () => undefined },
+  );
+
+  lifecycle.onShutdown("refuse", "data-plane", () => {
+    server.drain();
+    gateway.letGo();
+  });
+  lifecycle.onShutdown("close-listeners", "data-plane", () => server.close(config.shutdown.hardMs * 0.6));
+  lifecycle.onShutdown("finish", "executions", () => worker.executor.idle());
+  lifecycle.onShutdown("stop-watchdog", "watchdog", () => renewing.stop());
+  lifecycle.onShutdown("flush", "upstream", () => forwarder.close());
+  lifecycle.onShutdown("close-store", "store", async () => {
+    await observing.stop();
+    await store.close();
+  });
+  return { port };
+}

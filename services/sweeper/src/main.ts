@@ -1,0 +1,101 @@
+/** Wiring of the sweeper: the only file of this service that knows the concrete store and upstream. */
+import { isTerminal, processId, type ProcessRecord } from "@sticky-proxy/core";
+import {
+  every,
+  monotonic,
+  publicBase,
+  redisTarget,
+  sleep,
+  type Config,
+  type ServiceParts,
+} from "@sticky-proxy/runtime";
+import { openStore } from "@sticky-proxy/store";
+import { createForwarder, createWorker } from "@sticky-proxy/upstream";
+import { createSweeper } from "./sweep.ts";
+
+/** Renewals are asked for this often; the watchdog decides which are due. */
+const watchdogTickMs = 100;
+
+export async function startSweeper(
+  config: Config,
+  { logger, metrics, lifecycle, ops }: ServiceParts,
+): Promise<void> {
+  const node = `${config.node}-sweeper`;
+  const store = await openStore({
+    target: redisTarget(config.redis),
+    keyPrefix: config.redis.keyPrefix,
+    partitions: config.redis.partitions,
+    timelineLength: config.retention.timelineEntries,
+    waitMs: 10_000,
+    onError: (name, err) => logger.warn("redis.error", { connection: name, err }),
+  });
+  const forwarder = createForwarder({ pseudonym: "sticky-proxy", loopId: "sticky-proxy" });
+  const worker = createWorker({
+    store: store.processes,
+    changes: store.changes,
+    forwarder,
+    node,
+    services: () => config.services,
+    publicUrl: () => publicBase(config, config.port),
+    secret: store.meta.secret,
+    intents: null,
+    pacing: { pausedMs: () => 0, pause: () => undefined },
+    confirm: null,
+    monotonic,
+    sleep,
+    onTransition: (from, to) => {
+      if (from?.status !== to.status) {
+        metrics.processTransitions.inc({ service: to.service, from: from?.status ?? "none", to: to.status });
+      }
+      if (isTerminal(to.status) && to.executed === "unknown" && !isTerminal(from?.status ?? "pending")) {
+        metrics.executionsUnknown.inc({ service: to.service });
+      }
+    },
+    onLeaseLost: (lease) => metrics.leaseLost.inc({ service: lease.service }),
+    onFailure: (what, err) => logger.error("process.trouble", { what, err }),
+  });
+  const sweeper = createSweeper({
+    processes: worker.processes,
+    executor: worker.executor,
+    node,
+    find: (record) => worker.rules.find(record),
+    poll: async () => ({ kind: "no-answer", retryInMs: 5000, reason: "not polled" }),
+    deliver: async () => ({ delivered: false, retryInMs: null }),
+    extra: traceOf,
+    onDuty: (duty) => metrics.duties.inc({ duty }),
+    onFailure: (duty, record, err) =>
+      logger.error("duty.failed", { duty, processId: processId(record), err }),
+    hideMs: 30_000,
+    batch: config.sweeper.batch,
+  });
+  let lastError: string | null = null;
+  const sweeping = every(
+    config.sweeper.tickMs,
+    0.2,
+    async () => {
+      await sweeper.tick();
+      lastError = null;
+      metrics.sweeperLastSuccess.set({}, Date.now() / 1000);
+    },
+    {
+      atOnce: true,
+      onError: (err) => {
+        lastError = "the store does not answer";
+        logger.warn("sweep.failed", { err });
+      },
+    },
+  );
+  const renewing = every(watchdogTickMs, 0, () => worker.watchdog.tick(), {
+    onError: (err) => logger.error("watchdog.failed", { err }),
+  });
+  ops.check("sweeper", () => (lastError === null ? { state: "ok" } : { state: "failed", reason: lastError }));
+  lifecycle.onShutdown("stop-claiming", "sweeper", () => sweeping.stop());
+  lifecycle.onShutdown("finish", "sweeper-executions", () => sweeper.stop());
+  lifecycle.onShutdown("stop-watchdog", "sweeper-watchdog", () => renewing.stop());
+  lifecycle.onShutdown("flush", "sweeper-upstream", () => forwarder.close());
+  lifecycle.onShutdown("close-store", "sweeper-store", () => store.close());
+}
+
+function traceOf(record: ProcessRecord): readonly (readonly [string, string])[] {
+  return record.traceparent === null ? [] : [["traceparent", record.traceparent]];
+}
