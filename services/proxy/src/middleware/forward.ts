@@ -63,7 +63,7 @@ export function problemOf(failed: Failed, { gone, service }: Pick<ProxyState, "g
   });
 }
 
-function asksForTrailers({ head, client }: ProxyState): boolean {
+export function asksForTrailers({ head, client }: ProxyState): boolean {
   if (client.httpVersion !== "1.1") return false;
   const te = headerJoined(head.headers, "te");
   return (
