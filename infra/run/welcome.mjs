@@ -21,11 +21,11 @@ Try it:
   # A payment. Send it again: the same answer comes from the store, and nothing is charged twice.
   curl -i ${base}/payments/charges -H 'Idempotency-Key: "order-1"' -H 'Content-Type: application/json' -d '{"amount": 4200}'
 
-  # Long work: 202 with the address of a process. Send it again while it runs: it is the same process.
+  # Long work: 202 at once, and in Location the process to poll.
   curl -i ${base}/work/reports -H 'Content-Type: application/json' -d '{"title": "sales", "delayMs": 5000, "heartbeats": 5}'
 
-  # The demo counts how often it really charged.
-  curl ${base}/payments/charges
+  # The same request finds the work that is already running; this one waits for its result.
+  curl -i ${base}/work/reports -H 'Prefer: wait=30' -H 'Content-Type: application/json' -d '{"title": "sales", "delayMs": 5000, "heartbeats": 5}'
 
 `;
 }
