@@ -17,7 +17,7 @@ export interface CollectContext {
   readonly instance: Instance | null;
 }
 
-/** At most `maxBytes` and one chunk are held in memory. Silence is ended by the forwarder's own idle time-out. */
+/** At most `maxBytes` are held in memory. Silence is ended by the forwarder's own idle time-out. */
 export function collectBody(
   body: Readable,
   maxBytes: number,
@@ -34,10 +34,14 @@ export function collectBody(
       resolve(result);
     };
     const onData = (chunk: Buffer): void => {
-      chunks.push(chunk);
-      size += chunk.length;
-      if (size <= maxBytes) return;
+      if (size + chunk.length <= maxBytes) {
+        chunks.push(chunk);
+        size += chunk.length;
+        return;
+      }
       body.pause();
+      // Given back at once: with nothing left in it, a stream that has got its last chunk would end before its reader comes.
+      body.unshift(chunk);
       settle({ kind: "too-large", head: Buffer.concat(chunks, size), rest: body });
     };
     const onEnd = (): void => {
@@ -51,6 +55,10 @@ export function collectBody(
     // Destroyed by somebody else without a reason.
     const onClose = (): void =>
       onError(Object.assign(new Error("the body was closed"), { code: "ECONNRESET" }));
+    if (body.readableEnded) {
+      onEnd();
+      return;
+    }
     if (body.destroyed) {
       onError(body.errored ?? Object.assign(new Error("the body was closed"), { code: "ECONNRESET" }));
       return;
@@ -59,5 +67,6 @@ export function collectBody(
     body.on("end", onEnd);
     body.on("error", onError);
     body.on("close", onClose);
+    body.resume(); // a body that was read in part comes paused
   });
 }

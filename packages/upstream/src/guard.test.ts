@@ -105,8 +105,8 @@ describe("the address guard", () => {
     expect(await lookedUp([{ address: "8.8.8.8", family: 4 }], { all: true })).to.deep.equal([
       { address: "8.8.8.8", family: 4 },
     ]);
-    expect(await codeOf(lookedUp([{ address: "127.0.0.1", family: 4 }]))).to.equal("ADDRESS_REFUSED");
-    expect(await codeOf(lookedUp([]))).to.equal("ADDRESS_REFUSED");
+    expect(await codeOf(lookedUp([{ address: "127.0.0.1", family: 4 }]))).to.equal("ERR_ADDRESS_REFUSED");
+    expect(await codeOf(lookedUp([]))).to.equal("ERR_ADDRESS_REFUSED");
   });
 
   it("one address inside spoils the good ones beside it", async () => {
@@ -114,7 +114,7 @@ describe("the address guard", () => {
       { address: "8.8.8.8", family: 4 },
       { address: "::ffff:10.0.0.1", family: 6 },
     ];
-    expect(await codeOf(lookedUp(mixed, { all: true }))).to.equal("ADDRESS_REFUSED");
+    expect(await codeOf(lookedUp(mixed, { all: true }))).to.equal("ERR_ADDRESS_REFUSED");
   });
 
   it("localhost in any spelling is refused by its address", async () => {
@@ -125,6 +125,6 @@ describe("the address guard", () => {
         );
       }),
     );
-    expect(code).to.be.oneOf(["ADDRESS_REFUSED", "ENOTFOUND", "EAI_AGAIN"]);
+    expect(code).to.be.oneOf(["ERR_ADDRESS_REFUSED", "ENOTFOUND", "EAI_AGAIN"]);
   });
 });

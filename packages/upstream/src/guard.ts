@@ -48,7 +48,7 @@ function embedded(address: ipaddr.IPv4 | ipaddr.IPv6): ipaddr.IPv4 | ipaddr.IPv6
 
 export class AddressRefused extends Error {
   override readonly name = "AddressRefused";
-  readonly code = "ADDRESS_REFUSED";
+  readonly code = "ERR_ADDRESS_REFUSED";
 }
 
 export function createAddressGuard({ allowPrivate, resolve = resolveAll }: GuardOptions): AddressGuard {

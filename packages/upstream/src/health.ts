@@ -1,0 +1,118 @@
+/**
+ * The active checks of all instances. One elected node calls `tick` and publishes what it finds; every node reads the
+ * published results, and a result that is not renewed runs out: unknown is usable.
+ */
+import { probed, unprobed } from "@sticky-proxy/core";
+import type { HealthPolicy, Instance, ProbeHealth, ProbeState, Service } from "@sticky-proxy/core";
+
+import type { OutboundCaller } from "./outbound-call.ts";
+import type { HealthView } from "./traffic.ts";
+
+export interface ProbeResult {
+  readonly service: string;
+  readonly instance: string;
+  readonly state: Exclude<ProbeState, "unknown">;
+  /** How long the result may be believed. */
+  readonly ttlMs: number;
+}
+
+export interface ProberOptions {
+  readonly services: () => readonly Service[];
+  /** Its guard must allow the addresses of instances. */
+  readonly caller: OutboundCaller;
+  readonly publish: (results: readonly ProbeResult[]) => Promise<void>;
+  /** Monotonic milliseconds. */
+  readonly now: () => number;
+  /** In [0, 1): spreads the checks, so that they do not all run at once. */
+  readonly random: () => number;
+  readonly onChange?: (service: string, instance: string, state: ProbeState) => void;
+}
+
+export interface Prober {
+  /** Runs the checks that are due and publishes their results. Never runs twice at once. Rejects when publishing does. */
+  tick(): Promise<void>;
+  /** What this node itself has found: for one node without a store. */
+  readonly view: HealthView;
+}
+
+interface Check {
+  health: ProbeHealth;
+  dueAt: number;
+}
+
+/** A missed round and a slow one must not make a healthy instance unknown. */
+const ttlRounds = 3;
+const maxParallel = 32;
+const maxAnswerBytes = 65_536;
+
+export function createProber(options: ProberOptions): Prober {
+  const { services, caller, publish, now, random } = options;
+  const checks = new Map<string, Check>();
+  let running: Promise<void> | null = null;
+
+  async function round(): Promise<void> {
+    const due = [];
+    const known = new Set<string>();
+    for (const service of services()) {
+      if (service.health === null) continue;
+      for (const instance of service.instances) {
+        const key = keyOf(service.name, instance.name);
+        known.add(key);
+        let check = checks.get(key);
+        // A new instance is checked at once: nothing is known about it.
+        if (check === undefined) checks.set(key, (check = { health: unprobed, dueAt: now() }));
+        if (check.dueAt <= now()) due.push({ service, instance, policy: service.health, check });
+      }
+    }
+    for (const key of checks.keys()) if (!known.has(key)) checks.delete(key);
+    const results: ProbeResult[] = [];
+    while (due.length > 0) {
+      const batch = due.splice(0, maxParallel);
+      results.push(
+        ...(await Promise.all(batch.map((one) => run(one.service, one.instance, one.policy, one.check)))),
+      );
+    }
+    if (results.length > 0) await publish(results);
+  }
+
+  async function run(
+    service: Service,
+    instance: Instance,
+    policy: HealthPolicy,
+    check: Check,
+  ): Promise<ProbeResult> {
+    check.dueAt = now() + policy.intervalMs * (0.9 + 0.2 * random());
+    const answer = await caller.call({
+      method: "GET",
+      url: new URL(instance.origin + policy.path),
+      headers: [["User-Agent", "sticky-proxy-health"]],
+      body: null,
+      timeoutMs: policy.timeoutMs,
+      maxBytes: maxAnswerBytes,
+    });
+    const before = check.health.state;
+    check.health = probed(check.health, answer.kind === "answered" && answer.status < 400, policy);
+    const { state } = check.health;
+    if (state !== before) options.onChange?.(service.name, instance.name, state);
+    return {
+      service: service.name,
+      instance: instance.name,
+      state: state === "down" ? "down" : "up",
+      ttlMs: policy.intervalMs * ttlRounds + policy.timeoutMs,
+    };
+  }
+
+  return {
+    tick() {
+      running ??= round().finally(() => {
+        running = null;
+      });
+      return running;
+    },
+    view: { get: (service, instance) => checks.get(keyOf(service, instance))?.health.state ?? "unknown" },
+  };
+}
+
+function keyOf(service: string, instance: string): string {
+  return `${service}\n${instance}`;
+}
