@@ -193,6 +193,13 @@ describe("the client", () => {
       expect(error).to.be.instanceOf(ConnectionError);
     });
 
+    it("bounds an answer that never ends, and asks again", async () => {
+      const { id } = await client().submit("reports");
+      gateway.faults.push({ kind: "stall" });
+      expect(await client({ requestTimeoutMs: 50 }).status(id)).to.include({ id });
+      expect(gateway.seen).to.have.length(3);
+    });
+
     it("stops at the caller's signal, also between attempts", async () => {
       const caller = new AbortController();
       gateway.faults.push({

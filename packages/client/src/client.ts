@@ -23,7 +23,7 @@ export interface ClientOptions {
 }
 
 export interface CallOptions {
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface ResultOptions extends CallOptions {
@@ -97,6 +97,7 @@ export function createClient(options: ClientOptions): Client {
       idempotencyKey: null,
       signal: null,
       retry,
+      isBuffered: true,
       ...rest,
       timeoutMs: holdMs + requestTimeoutMs,
     });
@@ -107,6 +108,7 @@ export function createClient(options: ClientOptions): Client {
       const { key, path, ...request } = submission(target, init);
       const response = await call(init.method ?? "POST", path, {
         ...request,
+        isBuffered: false,
         idempotencyKey: key,
         holdMs: init.waitMs ?? 0,
         signal: init.signal ?? null,
@@ -173,11 +175,12 @@ export function createClient(options: ClientOptions): Client {
         ...(holdMs >= 1000 ? { headers: { [fields.prefer]: `wait=${wholeSeconds(holdMs)}` } } : {}),
         signal: signal ?? null,
         holdMs,
+        isBuffered: false,
       });
       if (!isPending(response)) return response;
-      const view = await viewFrom(response);
+      await response.body?.cancel();
       const now = performance.now();
-      if (startedAt >= end || timeoutMs === 0) throw new WaitTimeoutError(id, view);
+      if (startedAt >= end) throw new WaitTimeoutError(id, await client.status(id, { signal }));
       if (now - startedAt >= 1000) quietPolls = 1;
       else
         await pause(

@@ -44,6 +44,8 @@ export type Fault =
   /** The gateway takes the request in, and its answer is lost. */
   | { readonly kind: "lost-answer" }
   | { readonly kind: "silence" }
+  /** The head comes, the body never ends. */
+  | { readonly kind: "stall" }
   | { readonly kind: "problem"; readonly slug: ProblemSlug; readonly options?: ProblemOptions }
   | {
       readonly kind: "answer";
@@ -175,6 +177,9 @@ export class FakeGateway {
         response.destroy();
         return;
       case "silence":
+        return;
+      case "stall":
+        response.writeHead(200, { "Content-Type": "application/json" }).write("{");
         return;
       case "problem":
         throw new Problem(fault.slug, fault.options);

@@ -93,7 +93,7 @@ export interface ReceiverOptions {
 }
 
 export interface ReportOptions {
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 export type Verification =
@@ -160,6 +160,7 @@ export function createReceiver(options: ReceiverOptions = {}): Receiver {
       headers,
       body: body.slice(),
       repeatable: true,
+      isBuffered: true,
       idempotencyKey: null,
       timeoutMs: options.requestTimeoutMs ?? 30_000,
       signal: signal ?? null,

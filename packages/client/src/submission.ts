@@ -20,7 +20,7 @@ export interface SubmitInit {
   readonly force?: boolean;
   /** Tighter than the route's own; whole seconds. */
   readonly deadlineMs?: number;
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface Submission {

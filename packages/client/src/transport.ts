@@ -42,8 +42,10 @@ export interface Call {
   /** T1: the request has a key, changes nothing, or is idempotent by its meaning. */
   readonly repeatable: boolean;
   readonly idempotencyKey: string | null;
-  /** Until the head of the response. */
+  /** Until the head of the response, or until its end where `isBuffered`. */
   readonly timeoutMs: number;
+  /** The answer is a small document of the gateway's own: it is read here, so that a body that stalls is noticed. */
+  readonly isBuffered: boolean;
   readonly signal: AbortSignal | null;
   readonly retry: RetryOptions;
   /** Called before each attempt, for fields that depend on the time. */
@@ -53,7 +55,7 @@ export interface Call {
 export type Fetch = (input: string, init: RequestInit) => Promise<Response>;
 
 /**
- * The response with its body unread. Rejects with ProblemError, ConnectionError, or the signal's own reason.
+ * The response, its body unread by the caller. Rejects with ProblemError, ConnectionError, or the signal's own reason.
  */
 export async function send(fetch: Fetch, call: Call): Promise<Response> {
   for (let attempt = 1; ; attempt++) {
@@ -119,13 +121,19 @@ async function judge(call: Call, response: Response): Promise<Outcome> {
     return { kind: "answered", response: new Response(text, response) };
   }
   if (response.headers.has(fields.stickySource) || !unreached.has(response.status) || !call.repeatable) {
-    return { kind: "answered", response };
+    return { kind: "answered", response: call.isBuffered ? await buffered(response) : response };
   }
   await response.body?.cancel();
   const error = new ConnectionError(`the gateway was not reached: HTTP ${response.status}`, "unknown", {
     idempotencyKey: call.idempotencyKey,
   });
   return { kind: "failed", error, repeatable: true, retryAfterMs: retryAfterOf(response, now) };
+}
+
+async function buffered(response: Response): Promise<Response> {
+  const body = await response.arrayBuffer();
+  // 204 and 304 may not even have an empty one.
+  return new Response(body.byteLength === 0 ? null : body, response);
 }
 
 function refused(call: Call, details: ProblemDetails, processStatus: string | null): Outcome {

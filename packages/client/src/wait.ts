@@ -11,7 +11,7 @@ import { backoff, pause } from "./transport.ts";
 
 export interface WaitOptions {
   /** Aborting stops the waiting, not the process. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
   /** Default: as long as it takes. */
   readonly timeoutMs?: number;
   /** Called for each new version, the last one included. */
@@ -105,6 +105,6 @@ function pollHeaders(etag: string | null, holdMs: number): Headers {
 /** Reading the status again is always safe, so everything that may pass is worth it. */
 function isPassing(error: unknown): error is Error {
   if (error instanceof ProblemError) return error.status === 429 || error.status === 503;
-  // A body cut off while it was read is a TypeError of fetch, half a JSON text a SyntaxError.
-  return error instanceof ConnectionError || error instanceof TypeError || error instanceof SyntaxError;
+  // A SyntaxError is half a JSON text, or a page of something in between.
+  return error instanceof ConnectionError || error instanceof SyntaxError;
 }
