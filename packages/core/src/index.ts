@@ -60,6 +60,8 @@ export * from "./mirror/mask-trie.ts";
 export * from "./mirror/memory-mirror.ts";
 export * from "./mirror/order-key.ts";
 export * from "./mirror/outbox.ts";
+export * from "./mirror/pacing.ts";
 export * from "./mirror/redact.ts";
 export * from "./mirror/retry.ts";
 export * from "./mirror/sample.ts";
+export * from "./mirror/secondary-request.ts";
