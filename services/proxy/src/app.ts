@@ -7,6 +7,7 @@ import type { ProxyDeps } from "./deps.ts";
 import { begin } from "./begin.ts";
 import type { Gate } from "./begin.ts";
 import { accessLog } from "./middleware/access-log.ts";
+import { cache } from "./middleware/cache.ts";
 import { forward } from "./middleware/forward.ts";
 import { identify } from "./middleware/identify.ts";
 import { matchServiceStep } from "./middleware/match-service.ts";
@@ -30,6 +31,7 @@ export function createApp(deps: ProxyDeps, gate: Gate): Handler {
     matchServiceStep(deps), // everything below is the service's policy
     ...(parts === undefined ? [] : [identify(parts.identify)]), // a bad key is refused before its body is read
     readBody(deps), // decides about 413 and 100-continue before a byte is asked for
+    ...(deps.cache === undefined ? [] : [cache(deps.cache)]), // before processes: it drops what their answers change
     ...(parts === undefined ? [] : [stickyProcess(parts.submit, gate)]), // join, replay or run; else go on
     forward(deps), // the plain path
   ];

@@ -4,6 +4,8 @@ import type { Service } from "@sticky-proxy/core";
 import type { Limits } from "@sticky-proxy/runtime";
 import type { Forwarder } from "@sticky-proxy/upstream";
 
+import type { CacheDeps } from "./cache/cache-deps.ts";
+import type { CacheInvalidation } from "./cache/invalidation.ts";
 import type { IdentifyDeps } from "./middleware/identify.ts";
 import type { SubmitDeps } from "./process/submit.ts";
 
@@ -47,7 +49,13 @@ export interface ProcessParts {
   readonly routers: readonly Router[];
 }
 
+/** What cached routes need; without it nothing is cached. */
+export interface CacheParts extends CacheDeps {
+  readonly invalidation: CacheInvalidation;
+}
+
 export interface ProxyDeps {
+  readonly cache?: CacheParts;
   readonly process?: ProcessParts;
   /** The registry's current snapshot: a new array when anything changed. */
   readonly services: () => readonly Service[];

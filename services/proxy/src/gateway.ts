@@ -13,7 +13,7 @@ import {
 } from "@sticky-proxy/upstream";
 import type { Context } from "koa";
 
-import type { Log, ProxySettings } from "./deps.ts";
+import type { CacheParts, Log, ProxySettings } from "./deps.ts";
 import { readBytes } from "./middleware/read-body.ts";
 import { createCallbackVerifier } from "./process/verify-callback.ts";
 import type { SubmitDeps } from "./process/submit.ts";
@@ -32,6 +32,7 @@ export interface GatewayDeps {
   readonly changes: Changes;
   readonly secret: Buffer;
   readonly forwarder: Forwarder;
+  readonly cache?: CacheParts;
   readonly intents: DispatchIntents | null;
   readonly pacing: Pacing;
   readonly confirm: (() => Promise<void>) | null;
@@ -130,6 +131,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
       identify: { rules, endpoints: new Set(config.webhooks.map(({ name }) => name)) },
       routers: [processRouter, executions, documents],
     },
+    ...(deps.cache === undefined ? {} : { cache: deps.cache }),
     services: deps.services,
     forwarder: deps.forwarder,
     log,

@@ -1,13 +1,17 @@
 /** Wiring of the proxy: the only file of this service that knows the concrete store and upstream. */
 import { randomBytes } from "node:crypto";
+import { hasCache } from "@sticky-proxy/core";
 import { every, publicBase, redisTarget, type Config, type ServiceParts } from "@sticky-proxy/runtime";
-import { openStore } from "@sticky-proxy/store";
+import { openCache, openStore } from "@sticky-proxy/store";
 import { createForwarder } from "@sticky-proxy/upstream";
+import { createCacheParts } from "./cache/cache-parts.ts";
 import { createGateway } from "./gateway.ts";
 
 /** Renewals are asked for this often; the watchdog decides which are due. */
 const watchdogTickMs = 100;
 const plainBodyBytes = 1024 ** 3;
+
+type Fields = Readonly<Record<string, unknown>>;
 
 export async function startProxy(
   config: Config,
@@ -27,6 +31,25 @@ export async function startProxy(
     onAttempt: ({ service, method, outcome, ms }) =>
       metrics.upstreamRequestDuration.observe({ service, method, outcome } as never, ms / 1000),
   });
+  const log = {
+    debug: (event: string, fields?: Fields) => logger.debug(event, fields),
+    info: (event: string, fields?: Fields) => logger.info(event, fields),
+    warn: (event: string, fields?: Fields) => logger.warn(event, fields),
+    error: (event: string, fields?: Fields) => logger.error(event, fields),
+    isEnabled: (level: "debug" | "info" | "warn" | "error") => logger.isOn(level),
+  };
+  const cached = config.services.some(hasCache)
+    ? await openCache({
+        state: store.redis,
+        url: config.cache.redis,
+        keyPrefix: config.redis.keyPrefix,
+        partitions: store.meta.partitions,
+        memoryBytes: config.cache.memoryBytes,
+        maxBytes: config.cache.maxBytes,
+        waitMs: 2000,
+        onError: (name, err) => logger.warn("cache.redis-error", { connection: name, err }),
+      })
+    : null;
   let port = config.port;
   const gateway = createGateway({
     config,
@@ -49,14 +72,11 @@ export async function startProxy(
     cancelHook: () => undefined,
     publicUrl: () => publicBase(config, port),
     newRequestId: () => randomBytes(12).toString("base64url"),
-    log: {
-      debug: (event, fields) => logger.debug(event, fields),
-      info: (event, fields) => logger.info(event, fields),
-      warn: (event, fields) => logger.warn(event, fields),
-      error: (event, fields) => logger.error(event, fields),
-      isEnabled: (level) => logger.isOn(level),
-    },
+    log,
     metrics,
+    ...(cached === null
+      ? {}
+      : { cache: createCacheParts({ config, store: cached.store, forwarder, metrics, log }) }),
   });
   const { server, worker } = gateway;
   port = await server.listen(config.port, config.host);
@@ -87,6 +107,7 @@ export async function startProxy(
   lifecycle.onShutdown("flush", "upstream", () => forwarder.close());
   lifecycle.onShutdown("close-store", "store", async () => {
     await observing.stop();
+    await cached?.close();
     await store.close();
   });
   return { port };

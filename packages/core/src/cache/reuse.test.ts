@@ -35,7 +35,7 @@ function stored(control: string, headers: HeaderList = [["ETag", '"a"']]): Store
   return judgement.metadata;
 }
 
-const nothing: CacheKnown = { stored: null, softPurgedAt: null, otherVariants: false, unshareable: false };
+const nothing: CacheKnown = { stored: null, softPurgedAt: null, otherVariants: false, unshareable: null };
 
 function decided(
   head: RequestHead,
@@ -227,7 +227,7 @@ describe("what to do with a request (RFC 9111 4)", () => {
     const apart: readonly [string, CacheDecision][] = [
       ["with Authorization", decided(request([["Authorization", "x"]]), null, 0)],
       ["with Cookie", decided(request([["Cookie", "a=b"]]), null, 0)],
-      ["behind a hit-for-miss marker", decided(request(), null, 0, conformance, { unshareable: true })],
+      ["behind a hit-for-miss marker", decided(request(), null, 0, conformance, { unshareable: "no-store" })],
       ["HEAD", decided(request([], "HEAD"), null, 0)],
       ["asking for no-cache", decided(asks("no-cache"), stored("max-age=60"), 1)],
     ];

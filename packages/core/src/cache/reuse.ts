@@ -23,8 +23,8 @@ export interface CacheKnown {
   readonly softPurgedAt: number | null;
   /** The key holds responses that this request does not select. */
   readonly otherVariants: boolean;
-  /** Hit-for-miss: the last response could not be shared, so requests do not wait for each other. */
-  readonly unshareable: boolean;
+  /** Hit-for-miss: why the last response could not be shared, so requests do not wait for each other; null: it could. */
+  readonly unshareable: string | null;
 }
 
 export type BypassReason =
@@ -137,7 +137,7 @@ function wantsRange(request: RequestHead): boolean {
 
 /** Requests wait for each other only where one response can serve them all. */
 function mayCollapse(request: RequestHead, known: CacheKnown, policy: CachePolicy): boolean {
-  if (request.method !== "GET" || known.unshareable) return false;
+  if (request.method !== "GET" || known.unshareable !== null) return false;
   if (policy.collapseCredentials) return true;
   return (
     headerValue(request.headers, "authorization") === null && headerValue(request.headers, "cookie") === null

@@ -1,0 +1,30 @@
+/** What the cache's part of the data plane is handed. */
+import type { CacheResult, CacheStore } from "@sticky-proxy/core";
+import type { Forwarder } from "@sticky-proxy/upstream";
+import type { Log } from "../deps.ts";
+
+/** Closed words for metrics. */
+export interface CacheObserver {
+  result(route: string, result: CacheResult): void;
+  collapsed(route: string): void;
+  /** A store operation that failed open. */
+  storeError(operation: "lookup" | "store" | "drop" | "purge"): void;
+  purged(kind: "key" | "tag"): void;
+}
+
+export interface CacheDeps {
+  readonly store: CacheStore;
+  readonly forwarder: Forwarder;
+  /** scheme://authority, lower-case, under which clients reach the gateway. */
+  readonly publicOrigins: readonly string[];
+  /** Bearer token for PURGE on the data plane; null: PURGE is off. */
+  readonly purgeToken: string | null;
+  readonly log: Log;
+  readonly observe: CacheObserver;
+  /** Random, unguessable. */
+  readonly newToken: () => string;
+  /** Milliseconds that never go back. */
+  readonly monotonic: () => number;
+  /** Resolves after ms or when the signal aborts; never rejects. */
+  readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
+}

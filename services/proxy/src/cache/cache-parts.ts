@@ -1,0 +1,42 @@
+/** The cache's part of a proxy node, from its store and the node's own parts. */
+import { randomBytes } from "node:crypto";
+import type { CacheStore } from "@sticky-proxy/core";
+import { monotonic, sleep, type Config, type Metrics } from "@sticky-proxy/runtime";
+import type { Forwarder } from "@sticky-proxy/upstream";
+import type { CacheParts, Log } from "../deps.ts";
+import type { CacheDeps, CacheObserver } from "./cache-deps.ts";
+import { createInvalidation } from "./invalidation.ts";
+
+export interface CachePartsOptions {
+  readonly config: Config;
+  readonly store: CacheStore;
+  readonly forwarder: Forwarder;
+  readonly metrics: Metrics;
+  readonly log: Log;
+}
+
+export function createCacheParts({ config, store, forwarder, metrics, log }: CachePartsOptions): CacheParts {
+  const observe: CacheObserver = {
+    result: (route, result) => metrics.cacheRequests.inc({ route, result }),
+    collapsed: (route) => metrics.cacheCollapsed.inc({ route }),
+    storeError: (operation) => metrics.cacheStoreErrors.inc({ operation }),
+    purged: (kind) => metrics.cachePurges.inc({ kind }),
+  };
+  const deps: CacheDeps = {
+    store,
+    forwarder,
+    publicOrigins: originsOf(config.publicUrl),
+    purgeToken: config.cache.purgeToken,
+    log,
+    observe,
+    newToken: () => randomBytes(12).toString("base64url"),
+    monotonic,
+    sleep,
+  };
+  return { ...deps, invalidation: createInvalidation(deps) };
+}
+
+function originsOf(publicUrl: string | null): string[] {
+  const url = publicUrl === null ? null : URL.parse(publicUrl);
+  return url === null ? [] : [url.origin.toLowerCase()];
+}

@@ -1,0 +1,57 @@
+/** One GET or HEAD on a cached route, as the cache sees it: nothing in it can poison what others get. */
+import {
+  keyOf,
+  shownHost,
+  withoutUnkeyed,
+  type CachePolicy,
+  type EntryPoint,
+  type HeaderList,
+  type RequestHead,
+  type Route,
+  type Service,
+} from "@sticky-proxy/core";
+import type { ForwardClient } from "@sticky-proxy/upstream";
+import type { ProxyState } from "../state.ts";
+
+export interface CachedRequest {
+  readonly service: Service;
+  readonly route: Route;
+  readonly policy: CachePolicy;
+  readonly key: string;
+  /** For look-up by people. */
+  readonly url: string;
+  readonly head: RequestHead;
+  /** Told to the service: the configured host, never the client's word for it. */
+  readonly client: ForwardClient;
+  readonly trace: HeaderList;
+}
+
+export function entryPointOf({ client }: Pick<ProxyState, "client">): EntryPoint {
+  return { tenant: "", scheme: client.protocol, host: client.host.toLowerCase() };
+}
+
+export function cachedRequest(
+  state: ProxyState,
+  service: Service,
+  route: Route,
+  policy: CachePolicy,
+): CachedRequest {
+  const { serviceHead, client, trace, head } = state;
+  const at = entryPointOf(state);
+  const query = head.query === null ? "" : `?${head.query}`;
+  return {
+    service,
+    route,
+    policy,
+    key: keyOf(service, policy, serviceHead, at),
+    url: `${client.protocol}://${client.host}${head.path}${query}`,
+    head: { ...serviceHead, headers: withoutUnkeyed(serviceHead.headers, policy) },
+    client: { ...client, host: shownHost(service, client.host) },
+    trace,
+  };
+}
+
+/** The request as a GET: a HEAD freshens what a GET stored. */
+export function asGet(head: RequestHead): RequestHead {
+  return head.method === "GET" ? head : { ...head, method: "GET" };
+}

@@ -1,0 +1,284 @@
+/**
+ * One fetch: the exchange with the service, and what is stored of it. It runs detached from whoever asked for it.
+ *
+ * The head tells, as soon as the response's header section is there, whether others may have the response too.
+ * A response that is stored shows its end only after the commit, so whoever saw the end finds it stored.
+ */
+import {
+  BodyGone,
+  headerValue,
+  maxFetchMs,
+  type CommitOptions,
+  type Committed,
+  type FetchLease,
+  type FlightNotice,
+  type Judgement,
+  type NotStorable,
+  type StoredMetadata,
+} from "@sticky-proxy/core";
+import type { Failed, Responded } from "@sticky-proxy/upstream";
+import type { CacheDeps } from "./cache-deps.ts";
+import type { CachedRequest } from "./cached-request.ts";
+import { exchange, type Exchanged, type ExchangePlan } from "./exchange.ts";
+import { SharedBody } from "./shared-body.ts";
+
+export type FetchHead =
+  /** Storable: whoever it suits may read along. */
+  | {
+      readonly kind: "shared";
+      readonly metadata: StoredMetadata;
+      readonly outcome: Responded;
+      readonly body: SharedBody;
+      readonly now: number;
+      /** Resolves to what became of it in the store. */
+      readonly committed: Promise<Committed | "failed">;
+    }
+  /** For the one who asked; everybody else asks alone. */
+  | { readonly kind: "own"; readonly outcome: Responded; readonly reason: NotStored; readonly now: number }
+  | {
+      readonly kind: "revalidated";
+      readonly metadata: StoredMetadata;
+      readonly isStored: boolean;
+      readonly now: number;
+    }
+  | { readonly kind: "masked"; readonly status: number }
+  | { readonly kind: "failed"; readonly failed: Failed };
+
+export type NotStored = NotStorable | "store-unavailable" | "not-collapsed";
+
+export interface FetchOptions {
+  readonly lease: FetchLease;
+  /** false: the store did not answer, so nothing is stored. */
+  readonly mayStore: boolean;
+  /** The marker that the look-up found; null: none. */
+  readonly marker: string | null;
+}
+
+/** How long requests for what cannot be shared are not made to wait for each other. */
+const markerMs = 20_000;
+
+export function startFetch(
+  deps: CacheDeps,
+  request: CachedRequest,
+  plan: ExchangePlan,
+  options: FetchOptions,
+): Promise<FetchHead> {
+  return new Promise((resolve, reject) => {
+    run(deps, request, plan, options, resolve).catch(reject);
+  });
+}
+
+async function run(
+  deps: CacheDeps,
+  request: CachedRequest,
+  plan: ExchangePlan,
+  options: FetchOptions,
+  tell: (head: FetchHead) => void,
+): Promise<void> {
+  const startedAt = deps.monotonic();
+  const ended = finisher(deps, options);
+  try {
+    const exchanged = await exchange(deps, request, plan);
+    switch (exchanged.kind) {
+      case "failed":
+        tell(exchanged);
+        await ended("failed");
+        return;
+      case "masked":
+        tell(exchanged);
+        await ended("failed");
+        return;
+      case "revalidated": {
+        const word = await storeRevalidated(deps, request, exchanged, options);
+        if (word === "gone") {
+          // The body is not there any more: the whole is needed after all.
+          await run(deps, request, { ...plan, validates: null }, options, tell);
+          return;
+        }
+        tell({
+          kind: "revalidated",
+          metadata: revalidatedMetadata(exchanged),
+          isStored: word === "stored",
+          now: exchanged.now,
+        });
+        await ended(word === "stored" ? "stored" : "not-storable");
+        return;
+      }
+      case "response": {
+        const { outcome, judgement, now } = exchanged;
+        const reason = notStoredBecause(judgement, options);
+        if (reason === null && judgement.storable) {
+          const until = startedAt + maxFetchMs;
+          await storeResponse(deps, request, outcome, judgement.metadata, options, until, ended, (shared) =>
+            tell({ kind: "shared", outcome, now, ...shared }),
+          );
+          return;
+        }
+        tell({ kind: "own", outcome, reason: reason ?? "store-unavailable", now });
+        await ended("not-storable");
+        if (reason !== null && !requestSpecific.has(reason)) await mark(deps, request, reason, options);
+      }
+    }
+  } catch (error) {
+    await ended("failed");
+    throw error;
+  }
+}
+
+/** Reasons that lie in this request and say nothing about the next one. */
+const requestSpecific: ReadonlySet<NotStored> = new Set([
+  "method",
+  "request-no-store",
+  "authorization",
+  "store-unavailable",
+  "not-collapsed",
+]);
+
+function notStoredBecause(judgement: Judgement, { mayStore, marker }: FetchOptions): NotStored | null {
+  if (!judgement.storable) return judgement.reason;
+  if (!mayStore) return "store-unavailable";
+  // It was too large a moment ago; trying again would fill the store with what is thrown away.
+  return marker === "too-large" && judgement.metadata.bodyBytes === 0 ? "too-large" : null;
+}
+
+/** Frees the lease and tells those who wait elsewhere, once. */
+function finisher(deps: CacheDeps, { lease }: FetchOptions): (notice: FlightNotice) => Promise<void> {
+  let done = false;
+  return async (notice) => {
+    if (done) return;
+    done = true;
+    await deps.store.finish(lease, notice).catch(() => {}); // its time limit frees it
+  };
+}
+
+async function mark(
+  deps: CacheDeps,
+  request: CachedRequest,
+  reason: NotStored,
+  options: FetchOptions,
+): Promise<void> {
+  if (!options.mayStore || options.marker === reason) return;
+  await deps.store
+    .markUnshareable(request.key, reason, markerMs)
+    .catch(() => deps.observe.storeError("store"));
+}
+
+type Revalidated = Extract<Exchanged, { kind: "revalidated" }>;
+
+/** The stored response with the fields of the 304; it may not be stored again, but this client gets it. */
+function revalidatedMetadata({ stored, response, judgement }: Revalidated): StoredMetadata {
+  const { bodyId, bodyBytes } = stored;
+  if (judgement.storable) return { ...judgement.metadata, bodyId, bodyBytes };
+  const headers = response.headers.filter(([name]) => name.toLowerCase() !== "age");
+  return { ...stored, headers, lifetimeMs: 0 };
+}
+
+async function storeRevalidated(
+  deps: CacheDeps,
+  request: CachedRequest,
+  exchanged: Revalidated,
+  { lease, mayStore }: FetchOptions,
+): Promise<Committed | "failed"> {
+  if (!mayStore) return "failed";
+  if (!exchanged.judgement.storable) {
+    // The service took back what it had allowed to be stored.
+    await deps.store.drop(request.key, false).catch(() => deps.observe.storeError("drop"));
+    return "purged";
+  }
+  const { stored } = exchanged;
+  const { maxVariants } = request.policy;
+  return commit(deps, { lease, metadata: revalidatedMetadata(exchanged), replaces: stored, maxVariants });
+}
+
+async function commit(deps: CacheDeps, options: CommitOptions): Promise<Committed | "failed"> {
+  try {
+    return await deps.store.commit(options);
+  } catch {
+    deps.observe.storeError("store");
+    return "failed";
+  }
+}
+
+async function storeResponse(
+  deps: CacheDeps,
+  request: CachedRequest,
+  outcome: Responded,
+  metadata: StoredMetadata,
+  { lease }: FetchOptions,
+  until: number,
+  ended: (notice: FlightNotice) => Promise<void>,
+  tell: (shared: {
+    metadata: StoredMetadata;
+    body: SharedBody;
+    committed: Promise<Committed | "failed">;
+  }) => void,
+): Promise<void> {
+  const { store } = deps;
+  const { maxObjectBytes, maxVariants } = request.policy;
+  const writer = store.openBody(request.key);
+  const body = new SharedBody(store, request.key, writer);
+  const announced = headerValue(outcome.headers, "content-length") === null ? null : metadata.bodyBytes;
+  const { promise: committed, resolve: settle } = Promise.withResolvers<Committed | "failed">();
+  const shared = { metadata, body, committed };
+  // Where there is no body, the head is the end.
+  const isEmpty = announced === 0 || outcome.status === 204 || outcome.status === 205;
+  if (!isEmpty) tell(shared);
+
+  const stop = async (why: NotStored): Promise<void> => {
+    body.stopStoring();
+    settle("failed");
+    await ended("not-storable");
+    if (why === "too-large") await store.markUnshareable(request.key, why, markerMs).catch(() => {});
+    else deps.observe.storeError("store");
+  };
+  const write = async (bytes: Buffer | null): Promise<void> => {
+    if (!body.isStoring) return;
+    try {
+      await (bytes === null ? writer.end() : writer.append(bytes));
+    } catch {
+      await stop("store-unavailable");
+    }
+  };
+
+  let received = 0;
+  let held: Buffer | null = null;
+  try {
+    for await (const chunk of outcome.body as AsyncIterable<Buffer>) {
+      received += chunk.length;
+      if (received > maxObjectBytes && body.isStoring) await stop("too-large");
+      // The bytes that complete an announced length are the end for whoever counts them: held until the commit.
+      if (announced !== null && received >= announced && body.isStoring) held = chunk;
+      else body.give(chunk);
+      await write(chunk);
+      body.release();
+      await body.room();
+      if (body.isUseless) {
+        outcome.body.destroy();
+        break;
+      }
+    }
+    if (announced !== null && received !== announced && !body.isUseless) {
+      throw new BodyGone("the service's response is incomplete");
+    }
+  } catch (error) {
+    body.fail(error instanceof Error ? error : new BodyGone("the service's response broke off"));
+    if (isEmpty) tell(shared);
+    settle("failed");
+    await Promise.all([writer.abandon(), ended("failed")]);
+    return;
+  }
+  await write(null);
+  if (body.isStoring) {
+    const complete = { ...metadata, bodyId: received === 0 ? null : writer.bodyId, bodyBytes: received };
+    const word =
+      deps.monotonic() > until
+        ? "purged"
+        : await commit(deps, { lease, metadata: complete, replaces: null, maxVariants });
+    if (word !== "stored") await writer.abandon();
+    settle(word);
+    await ended(word === "stored" ? "stored" : "not-storable");
+  } else await writer.abandon();
+  if (held !== null) body.give(held);
+  body.end();
+  if (isEmpty) tell(shared);
+}

@@ -1,0 +1,84 @@
+/** A HEAD that nothing stored can answer: forwarded, and what it tells about the stored GET is kept (RFC 9111 4.3.5). */
+import {
+  headEffect,
+  isErrorStatus,
+  isNotModified,
+  judge,
+  notModifiedHeaders,
+  withoutConditions,
+  type CacheDecision,
+  type StoredMetadata,
+  type ResponseHead,
+} from "@sticky-proxy/core";
+import type { Failed } from "@sticky-proxy/upstream";
+import type { Reply } from "../process/reply.ts";
+import type { CacheDeps } from "./cache-deps.ts";
+import { asGet, type CachedRequest } from "./cached-request.ts";
+
+export type HeadAnswer =
+  | { readonly kind: "reply"; readonly reply: Reply }
+  /** `status`: an error that the stored response may hide; null: no answer, for the reason in `failed`. */
+  | { readonly kind: "failed"; readonly status: number | null; readonly failed: Failed | null };
+
+export async function forwardHead(
+  deps: CacheDeps,
+  request: CachedRequest,
+  { stored, fallback }: Extract<CacheDecision, { action: "fetch" | "validate" }>,
+  now: number,
+  signal: AbortSignal,
+): Promise<HeadAnswer> {
+  const { key, head, policy, service, url } = request;
+  const lease = { key, flight: "", token: null };
+  const begun = stored === null ? null : await deps.store.begin(lease, null).catch(() => null);
+  const startedAt = deps.monotonic();
+  const outcome = await deps.forwarder.forward({
+    service,
+    route: request.route,
+    // With something stored the client's conditions are judged here, against what the service says now.
+    head: stored === null ? head : { ...head, headers: withoutConditions(head.headers) },
+    set: request.trace,
+    body: null,
+    bodyLength: null,
+    client: request.client,
+    signal,
+  });
+  if (outcome.kind === "failed") return { kind: "failed", status: null, failed: outcome };
+  outcome.body.resume(); // a response to HEAD has none; its end frees the connection
+  if (isErrorStatus(outcome.status) && fallback.onErrorStatus) {
+    return { kind: "failed", status: outcome.status, failed: null };
+  }
+  const { status, headers } = outcome;
+  if (stored !== null && begun !== null) {
+    const responseAt = begun.now + (deps.monotonic() - startedAt);
+    await apply(stored, { status, headers }, { requestAt: begun.now, responseAt }, begun.generation);
+  }
+  if (stored !== null && isNotModified(head.headers, { status, headers, dateAt: now }, now)) {
+    return { kind: "reply", reply: { status: 304, headers: notModifiedHeaders(headers), body: null } };
+  }
+  return { kind: "reply", reply: { status, headers, body: null } };
+
+  async function apply(
+    known: StoredMetadata,
+    response: ResponseHead,
+    times: { requestAt: number; responseAt: number },
+    generation: number,
+  ): Promise<void> {
+    const effect = headEffect(known, response);
+    if (effect.effect === "keep") return;
+    const judgement =
+      effect.effect === "freshen"
+        ? judge(asGet(head), effect.response, policy, times, { service: service.name, url, generation })
+        : null;
+    try {
+      if (judgement === null || !judgement.storable) {
+        await deps.store.drop(key, false);
+        return;
+      }
+      const { bodyId, bodyBytes } = known;
+      const metadata = { ...judgement.metadata, bodyId, bodyBytes };
+      await deps.store.commit({ lease, metadata, replaces: known, maxVariants: policy.maxVariants });
+    } catch {
+      deps.observe.storeError("store");
+    }
+  }
+}

@@ -1,0 +1,94 @@
+/**
+ * What unsafe requests take out of the cache (RFC 9111 4.4), before their answer goes out: a client that has the
+ * answer finds nothing older. A drop that the store did not take is repeated, and its key not trusted meanwhile.
+ */
+import {
+  invalidates,
+  keysOfUri,
+  selectorOf,
+  type EntryPoint,
+  type HeaderList,
+  type RequestHead,
+  type ResponseHead,
+  type Service,
+} from "@sticky-proxy/core";
+import type { CacheDeps } from "./cache-deps.ts";
+
+export interface CacheInvalidation {
+  /**
+   * For every answer of the service itself to an unsafe request; never for a replay or a secondary's answer.
+   * A process drops at its 202, and again before and after its result is committed. Never rejects.
+   */
+  afterUnsafe(service: Service, request: RequestHead, response: ResponseHead, at: EntryPoint): Promise<void>;
+  /** false: a drop of this key is still owed, so what is stored may be older than it should be. */
+  isTrusted(key: string): Promise<boolean>;
+}
+
+/** Keys whose drop is owed; past this the whole cache is. */
+const maxOwed = 10_000;
+
+export function createInvalidation(
+  deps: Pick<CacheDeps, "store" | "observe" | "publicOrigins">,
+): CacheInvalidation {
+  const { store, observe } = deps;
+  const owed = new Set<string>();
+  let owesAll = false;
+
+  async function drop(key: string): Promise<void> {
+    try {
+      await store.drop(key, false);
+      owed.delete(key);
+    } catch {
+      observe.storeError("drop");
+      if (owed.size < maxOwed) owed.add(key);
+      else owesAll = true;
+    }
+  }
+
+  async function purge(selector: string | null, soft: boolean): Promise<boolean> {
+    if (selector === null) return true;
+    const report = await store.purge(selector, soft).catch(() => null);
+    if (report?.missing.length === 0) return true;
+    observe.storeError("purge");
+    return false;
+  }
+
+  async function payAll(): Promise<void> {
+    if (await purge(selectorOf({ kind: "all" }), false)) {
+      owesAll = false;
+      owed.clear();
+    }
+  }
+
+  return {
+    async afterUnsafe(service, request, response, at) {
+      const origins = [...deps.publicOrigins, ...service.instances.map(({ origin }) => origin.toLowerCase())];
+      if (at.host !== "") origins.push(`${at.scheme}://${at.host}`);
+      const { uris, groups } = invalidates(request, response, origins);
+      const keys = new Set(uris.flatMap((uri) => keysOfUri(service, uri, at)));
+      await Promise.all([
+        ...[...keys].map(drop),
+        ...groups.map(async (group) => {
+          // RFC 9875 3: soft. One that failed is owed as a whole: its members are not known here.
+          if (!(await purge(selectorOf({ kind: "group", service: service.name, group }), true)))
+            owesAll = true;
+        }),
+      ]);
+    },
+    async isTrusted(key) {
+      if (owesAll) await payAll();
+      if (owesAll) return false;
+      if (owed.has(key)) await drop(key);
+      return !owed.has(key);
+    },
+  };
+}
+
+/** The service's own answer, not a replay of ours and not a problem of the gateway's (their fields say so). */
+export function isServiceAnswer(headers: HeaderList): boolean {
+  const has = (wanted: string, value: string): boolean =>
+    headers.some(([name, given]) => name.toLowerCase() === wanted && given === value);
+  return (
+    !has("idempotent-replayed", "true") && !has("sticky-source", "gateway") && !has("sticky-source", "store")
+  );
+}

@@ -1,0 +1,80 @@
+/** PURGE on the data plane: one URL with all its variants, or the tags it names. Off without a configured token. */
+import { createHash, timingSafeEqual } from "node:crypto";
+import {
+  headerLines,
+  headerValue,
+  keysOfUri,
+  selectorOf,
+  type EntryPoint,
+  type Service,
+} from "@sticky-proxy/core";
+import { Problem } from "@sticky-proxy/protocol";
+import type { ProxyContext } from "../state.ts";
+import type { CacheDeps } from "./cache-deps.ts";
+
+/** `Authorization: Bearer <token>`; `Sticky-Purge: soft` makes stale instead of gone; Surrogate-Key or Cache-Tag name tags. */
+export async function purgeRequest(
+  deps: CacheDeps,
+  ctx: ProxyContext,
+  service: Service,
+  at: EntryPoint,
+): Promise<void> {
+  const { store, purgeToken, log, observe } = deps;
+  const { serviceHead, requestId, client } = ctx.state;
+  const { headers } = serviceHead;
+  if (purgeToken === null || !isBearer(headerValue(headers, "authorization"), purgeToken)) {
+    throw new Problem("unauthorized", { headers: { "WWW-Authenticate": 'Bearer realm="purge"' } });
+  }
+  const soft = headerValue(headers, "sticky-purge")?.trim().toLowerCase() === "soft";
+  const tags = [...headerLines(headers, "surrogate-key"), ...headerLines(headers, "cache-tag")]
+    .join(" ")
+    .split(/[\s,]+/)
+    .filter((tag) => tag !== "");
+  const kind = tags.length > 0 ? "tag" : "key";
+  try {
+    if (kind === "key") {
+      await Promise.all(keysOfUri(service, serviceHead, at).map((key) => store.drop(key, soft)));
+    } else {
+      for (const tag of tags) {
+        const selector = selectorOf({ kind: "tag", tag });
+        const report = selector === null ? null : await store.purge(selector, soft);
+        if (report !== null && report.missing.length > 0)
+          throw new Error("not acknowledged by every partition");
+      }
+    }
+  } catch (cause) {
+    observe.storeError("purge");
+    throw new Problem("store-unavailable", {
+      detail: "The purge is not complete; repeat it.",
+      cause,
+      headers: { "Retry-After": "1" },
+    });
+  }
+  observe.purged(kind);
+  log.info("cache.purged", {
+    requestId,
+    client: client.address,
+    kind,
+    tags,
+    soft,
+    service: service.name,
+    path: serviceHead.path,
+  });
+  const body = Buffer.from(JSON.stringify({ purged: kind, soft }));
+  await ctx.state.send({
+    status: 200,
+    headers: [
+      ["Content-Type", "application/json"],
+      ["Cache-Control", "no-store"],
+      ["Sticky-Source", "gateway"],
+    ],
+    body,
+  });
+}
+
+/** Compared as digests, so that neither content nor length shows in the time it takes. */
+function isBearer(authorization: string | null, token: string): boolean {
+  const given = /^Bearer +(\S+)$/i.exec(authorization ?? "")?.[1] ?? "";
+  const digest = (text: string): Buffer => createHash("sha256").update(text).digest();
+  return timingSafeEqual(digest(given), digest(token));
+}

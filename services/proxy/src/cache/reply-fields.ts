@@ -1,0 +1,31 @@
+/** The fields that tell the client what the cache did (RFC 9211, and the short forms of API.md). */
+import { formatCacheStatus, type CacheResult, type CacheStatus, type HeaderLine } from "@sticky-proxy/core";
+import { fields, type Source } from "@sticky-proxy/protocol";
+import type { Reply } from "../process/reply.ts";
+
+export interface Told extends Partial<CacheStatus> {
+  readonly result: CacheResult;
+  readonly source: Source;
+}
+
+const replaced: ReadonlySet<string> = new Set(["x-cache", "sticky-source"]);
+
+/** Cache-Status is appended to what caches behind us said; the others are ours alone. */
+export function withCacheFields(reply: Reply, told: Told): Reply {
+  const status: CacheStatus = {
+    hit: told.hit ?? null,
+    fwd: told.fwd ?? null,
+    fwdStatus: told.fwdStatus ?? null,
+    stored: told.stored ?? false,
+    collapsed: told.collapsed ?? false,
+    detail: told.detail ?? null,
+    key: told.key ?? null,
+  };
+  const own: HeaderLine[] = [
+    [fields.cacheStatus, formatCacheStatus(status)],
+    [fields.xCache, told.result],
+    [fields.stickySource, told.source],
+  ];
+  const kept = reply.headers.filter(([name]) => !replaced.has(name.toLowerCase()));
+  return { ...reply, headers: [...kept, ...own] };
+}

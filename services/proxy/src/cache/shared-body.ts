@@ -1,0 +1,154 @@
+/**
+ * A response body under way: written to the store by one, read by its client and by those who joined the fetch.
+ *
+ * Bytes already in the store are read from there, the rest (less than a piece, and what is being written) from memory,
+ * so a slow reader neither holds the fetch nor fills the memory. Once the store is given up, the body goes on for its
+ * readers: the first of them sets the pace, and who is too far behind is cut off.
+ */
+import { Readable } from "node:stream";
+import { BodyGone, pieceBytes, type BodyWriter, type CacheStore } from "@sticky-proxy/core";
+
+/** In memory for readers once nothing goes to the store any more. */
+const maxTailBytes = 1024 * 1024;
+
+interface Reader {
+  at: number;
+}
+
+export class SharedBody {
+  readonly #store: Pick<CacheStore, "readPiece">;
+  readonly #key: string;
+  readonly #writer: BodyWriter;
+  readonly #readers = new Set<Reader>();
+  #tail: Buffer[] = [];
+  #tailStart = 0;
+  #length = 0;
+  #storing = true;
+  #ended = false;
+  #error: Error | null = null;
+  #changed = Promise.withResolvers<void>();
+  #waits = 0;
+
+  constructor(store: Pick<CacheStore, "readPiece">, key: string, writer: BodyWriter) {
+    this.#store = store;
+    this.#key = key;
+    this.#writer = writer;
+  }
+
+  get length(): number {
+    return this.#length;
+  }
+
+  get isStoring(): boolean {
+    return this.#storing;
+  }
+
+  /** Nobody reads, and nothing is stored: the rest is of no use. */
+  get isUseless(): boolean {
+    return !this.#storing && this.#readers.size === 0;
+  }
+
+  /** Bytes for readers; what the store must get is the caller's to write first or afterwards. */
+  give(bytes: Buffer): void {
+    this.#tail.push(bytes);
+    this.#length += bytes.length;
+    this.#notify();
+  }
+
+  /** Forgets from memory what can be read from the store. */
+  release(): void {
+    if (this.#storing) this.#trim(this.#writer.writtenPieces * pieceBytes);
+  }
+
+  /** Nothing more goes to the store. */
+  stopStoring(): void {
+    this.#storing = false;
+    this.#notify();
+  }
+
+  end(): void {
+    this.#ended = true;
+    this.#notify();
+  }
+
+  fail(error: Error): void {
+    this.#error = error;
+    this.#notify();
+  }
+
+  /** Resolves when the reader that sets the pace has room; at once while the store takes the bytes. */
+  async room(): Promise<void> {
+    while (!this.#storing && this.#error === null) {
+      const [first] = this.#readers;
+      if (first === undefined) return;
+      this.#trim(first.at);
+      if (this.#length - first.at < pieceBytes) return;
+      await this.#change();
+    }
+  }
+
+  /** The whole body, from its first byte on. */
+  reader(): Readable {
+    const reader: Reader = { at: 0 };
+    this.#readers.add(reader);
+    const readable = Readable.from(this.#read(reader), { objectMode: false, highWaterMark: pieceBytes });
+    readable.once("close", () => {
+      this.#readers.delete(reader);
+      this.#notify();
+    });
+    return readable;
+  }
+
+  async *#read(reader: Reader): AsyncGenerator<Buffer> {
+    for (;;) {
+      if (reader.at < this.#length) {
+        const bytes =
+          reader.at < this.#tailStart ? await this.#stored(reader.at) : this.#remembered(reader.at);
+        reader.at += bytes.length;
+        this.#notify();
+        yield bytes;
+      } else if (this.#error !== null) throw this.#error;
+      else if (this.#ended) return;
+      else await this.#change();
+    }
+  }
+
+  async #stored(at: number): Promise<Buffer> {
+    const n = Math.floor(at / pieceBytes);
+    const piece =
+      n < this.#writer.writtenPieces ? await this.#store.readPiece(this.#key, this.#writer.bodyId, n) : null;
+    const from = at - n * pieceBytes;
+    if (piece === null || piece.length <= from) throw new BodyGone("the reader is too far behind");
+    return piece.subarray(from);
+  }
+
+  #remembered(at: number): Buffer {
+    let start = this.#tailStart;
+    for (const bytes of this.#tail) {
+      if (at < start + bytes.length) return bytes.subarray(at - start);
+      start += bytes.length;
+    }
+    throw new BodyGone("the reader is ahead of the body");
+  }
+
+  #trim(to: number): void {
+    const keepFrom = this.#storing ? to : Math.max(to, this.#length - maxTailBytes);
+    for (let first = this.#tail[0]; first !== undefined; first = this.#tail[0]) {
+      if (this.#tailStart + first.length > keepFrom) return;
+      this.#tailStart += first.length;
+      this.#tail.shift();
+    }
+  }
+
+  #change(): Promise<void> {
+    this.#waits++;
+    return this.#changed.promise;
+  }
+
+  #notify(): void {
+    if (this.#waits === 0) return;
+    this.#waits = 0;
+    this.#changed.resolve();
+    this.#changed = Promise.withResolvers();
+  }
+}

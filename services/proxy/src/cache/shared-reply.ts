@@ -1,0 +1,21 @@
+/** Replies made from a response that is on its way into the store. */
+import { isNotModified, notModifiedHeaders, type HeaderList, type RequestHead } from "@sticky-proxy/core";
+import type { Reply } from "../process/reply.ts";
+import type { FetchHead } from "./fetch.ts";
+import { ageField } from "./stored-reply.ts";
+
+/** The leader gets the response as it came; others what may be reused of it (RFC 9111 3.1). */
+export function sharedReply(
+  request: RequestHead,
+  { metadata, outcome, body, now }: Extract<FetchHead, { kind: "shared" }>,
+  isLeader: boolean,
+): Reply {
+  const length = outcome.headers.filter(([name]) => name.toLowerCase() === "content-length");
+  const headers: HeaderList = isLeader
+    ? outcome.headers
+    : [...metadata.headers, ...length, ageField(metadata, now)];
+  if (isNotModified(request.headers, metadata, now)) {
+    return { status: 304, headers: notModifiedHeaders(headers), body: null };
+  }
+  return { status: outcome.status, headers, body: body.reader() };
+}

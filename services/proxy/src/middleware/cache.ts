@@ -1,0 +1,41 @@
+import { hasCache, isUnsafe } from "@sticky-proxy/core";
+import { cachedRequest, entryPointOf } from "../cache/cached-request.ts";
+import { createFlights } from "../cache/flights.ts";
+import { createHitCounter } from "../cache/hit-counter.ts";
+import { isServiceAnswer } from "../cache/invalidation.ts";
+import { purgeRequest } from "../cache/purge-request.ts";
+import { serveCached } from "../cache/serve-cached.ts";
+import type { CacheParts } from "../deps.ts";
+import type { Middleware } from "../state.ts";
+
+/**
+ * The shared cache (RFC 9111). Reads state.service, route, serviceHead, client; answers GET and HEAD of cached routes,
+ * and drops what unsafe requests to the same service change before their answer goes out.
+ */
+export function cache(deps: CacheParts): Middleware {
+  const flights = createFlights(deps);
+  const hits = createHitCounter(deps);
+  return function cache(ctx, next) {
+    const { state } = ctx;
+    const { service, route, serviceHead } = state;
+    if (service === null || !hasCache(service)) return next();
+    const { method } = serviceHead;
+    const at = entryPointOf(state);
+    if (method === "PURGE" && deps.purgeToken !== null) return purgeRequest(deps, ctx, service, at);
+    if (isUnsafe(method)) {
+      const { send } = state;
+      state.send = async (reply, options) => {
+        if (isServiceAnswer(reply.headers))
+          await deps.invalidation.afterUnsafe(service, serviceHead, reply, at);
+        return send(reply, options);
+      };
+      return next();
+    }
+    const policy = route?.cache ?? null;
+    if (route === null || policy === null || (method !== "GET" && method !== "HEAD")) return next();
+    const request = cachedRequest(state, service, route, policy);
+    return serveCached({ ...deps, flights, hits }, ctx, next, request, (key) =>
+      deps.invalidation.isTrusted(key),
+    );
+  };
+}
