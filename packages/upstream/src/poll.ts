@@ -32,7 +32,7 @@ export type PollAnswer =
   /** The service does not know the work: what became of it stays unknown, the route's policy decides. */
   | { readonly kind: "unknown-work" }
   /** No usable answer: ask again later. */
-  | { readonly kind: "no-answer"; readonly retryInMs: number; readonly reason: string };
+  | { readonly kind: "no-answer"; readonly retryInMs: number };
 
 /** Asks once. Never rejects for what the service does. @throws StoreUnavailable when the request cannot be read */
 export type Poller = (record: ProcessRecord, service: Service, route: Route) => Promise<PollAnswer>;
@@ -49,6 +49,8 @@ export interface PollerDeps {
   readonly chance: () => number;
   /** Our name in Via. */
   readonly pseudonym: string;
+  /** Told why there was no usable answer: a status, an error code, or what is wrong with the address. */
+  readonly onNoAnswer?: (record: ProcessRecord, reason: string) => void;
   /** For one exchange; default 10 s. */
   readonly timeoutMs?: number;
 }
@@ -81,11 +83,10 @@ export function createPoller(deps: PollerDeps): Poller {
     const bounds = isProbe
       ? { minMs: policy.probe.intervalMs, maxMs: Math.max(policy.probe.intervalMs, longestProbeMs) }
       : (policy?.pollLocation ?? defaultBounds);
-    const later = (reason: string, retryAfterMs: number | null = null): PollAnswer => ({
-      kind: "no-answer",
-      retryInMs: nextPoll(bounds, record, retryAfterMs, now(), chance()),
-      reason,
-    });
+    const later = (reason: string, retryAfterMs: number | null = null): PollAnswer => {
+      deps.onNoAnswer?.(record, reason);
+      return { kind: "no-answer", retryInMs: nextPoll(bounds, record, retryAfterMs, now(), chance()) };
+    };
     if (policy === null || record.pollUrl === null) return later("no-address");
 
     const request = await deps.readRequest(record);

@@ -1,0 +1,108 @@
+/**
+ * The pause that a service asked for with 429 or 503 and Retry-After: kept by every replica, shared through a port,
+ * and ended on a ramp, so that the service is not met at once by all that waited.
+ *
+ * While it lasts, work waits until its end and a random part of the ramp; on the ramp, a growing share goes at once.
+ * The local view decides; the shared one only ever lengthens it. Without the shared one each replica learns by itself.
+ */
+import type { Pacing } from "./execute.ts";
+
+/** Where replicas share pauses. */
+export interface SharedPauses {
+  /** Pauses for `ms` from now, unless a longer pause stands. */
+  pause(service: string, ms: number): Promise<void>;
+  /** ms left for each of these services that is paused. */
+  paused(services: readonly string[]): Promise<ReadonlyMap<string, number>>;
+}
+
+export interface ServicePacing extends Pacing {
+  /**
+   * Takes a place among the work that waits for a paused service on this replica. Returns how to give it back early
+   * (it ends by itself after `ms`), or null: `limit` places are taken, refuse with our own 429.
+   */
+  reserve(service: string, ms: number, limit: number): (() => void) | null;
+  /** Takes over what other replicas were told; called by a loop. Never rejects. */
+  refresh(): Promise<void>;
+}
+
+export interface PacingDeps {
+  readonly shared: SharedPauses | null;
+  /** Names of the configured services; others are not paced, so nothing grows. */
+  readonly services: () => readonly string[];
+  readonly monotonic: () => number;
+  /** In [0, 1). */
+  readonly chance: () => number;
+  readonly onFailure: (what: string, error: unknown) => void;
+}
+
+/** Whatever a service asks for, it is tried again after this. */
+export const longestPauseMs = 60_000;
+const shortestRampMs = 1000;
+const longestRampMs = 30_000;
+/** A pause that ends this little later than the known one is not worth a write. */
+const noticeableMs = 250;
+
+interface Pause {
+  readonly endsAt: number;
+  readonly rampMs: number;
+}
+
+export function createPacing({ shared, services, monotonic, chance, onFailure }: PacingDeps): ServicePacing {
+  const pauses = new Map<string, Pause>();
+  const waiting = new Map<string, Set<{ readonly until: number }>>();
+
+  /** false: nothing new. The ramp is as long as the pause, within bounds. */
+  function lengthen(service: string, ms: number): boolean {
+    if (!services().includes(service)) return false;
+    const capped = Math.min(ms, longestPauseMs);
+    const endsAt = monotonic() + capped;
+    const known = pauses.get(service);
+    if (known !== undefined && endsAt <= known.endsAt + noticeableMs) return false;
+    const rampMs = Math.min(longestRampMs, Math.max(shortestRampMs, capped));
+    pauses.set(service, { endsAt, rampMs });
+    return true;
+  }
+
+  return {
+    pausedMs(service) {
+      const pause = pauses.get(service);
+      if (pause === undefined) return 0;
+      const { endsAt, rampMs } = pause;
+      const since = monotonic() - endsAt;
+      if (since < 0) return Math.ceil(-since + chance() * rampMs);
+      if (since >= rampMs) {
+        pauses.delete(service);
+        return 0;
+      }
+      return chance() * rampMs < since ? 0 : Math.ceil(chance() * (rampMs - since));
+    },
+    pause(service, ms) {
+      if (ms <= 0 || !lengthen(service, ms) || shared === null) return;
+      shared
+        .pause(service, Math.min(ms, longestPauseMs))
+        .catch((error: unknown) => onFailure("sharing a pause", error));
+    },
+    reserve(service, ms, limit) {
+      const now = monotonic();
+      const places = waiting.get(service) ?? new Set();
+      if (places.size >= limit) for (const place of places) if (place.until <= now) places.delete(place);
+      if (places.size >= limit) return null;
+      const place = { until: now + ms };
+      waiting.set(service, places.add(place));
+      return () => {
+        places.delete(place);
+      };
+    },
+    async refresh() {
+      const names = services();
+      for (const known of [pauses, waiting])
+        for (const name of known.keys()) if (!names.includes(name)) known.delete(name);
+      if (shared === null) return;
+      try {
+        for (const [service, ms] of await shared.paused(names)) lengthen(service, ms);
+      } catch (error) {
+        onFailure("reading shared pauses", error);
+      }
+    },
+  };
+}
