@@ -30,7 +30,8 @@ export function slowJob(name: string, closing: AbortSignal): Router {
   const router = new Router();
 
   router.post("/reports", async (ctx) => {
-    const base = ctx.get(lowerFields.stickyCallbackUrl);
+    // The gateway names the address of `complete`; the others are its neighbours.
+    const base = ctx.get(lowerFields.stickyCallbackUrl).replace(/\/complete$/, "");
     const token = ctx.get(lowerFields.stickyExecution);
     const body = await readObject(ctx);
     if (base === "" || token === "")
