@@ -21,11 +21,12 @@ Try it:
   # A payment. Send it again: the same answer comes from the store, and nothing is charged twice.
   curl -i ${base}/payments/charges -H 'Idempotency-Key: "order-1"' -H 'Content-Type: application/json' -d '{"amount": 4200}'
 
-  # Long work: 202 at once, and in Location the process to poll.
+  # Long work: 202 at once, and in Location the process to poll. Sent again it is the same process; after five
+  # seconds the same request gets its result.
   curl -i ${base}/work/reports -H 'Content-Type: application/json' -d '{"title": "sales", "delayMs": 5000, "heartbeats": 5}'
 
-  # The same request finds the work that is already running; this one waits for its result.
-  curl -i ${base}/work/reports -H 'Prefer: wait=30' -H 'Content-Type: application/json' -d '{"title": "sales", "delayMs": 5000, "heartbeats": 5}'
+  # A job server with a webhook: you are held until its webhook brings the answer.
+  curl -i ${base}/work/jobs -H 'Content-Type: application/json' -d '{"account": "a-1", "delayMs": 2000}'
 
 `;
 }
