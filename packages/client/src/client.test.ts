@@ -125,6 +125,18 @@ describe("the client", () => {
       expect(gateway.seen).to.have.length(1);
     });
 
+    it("does not repeat a refusal that leaves open what ran, whatever its status", async () => {
+      const headers = { "Retry-After": "0" };
+      gateway.faults.push({
+        kind: "problem",
+        slug: "store-unavailable",
+        options: { executed: "unknown", headers },
+      });
+      const error = await rejection(client().submit("reports"));
+      expect(error).to.be.instanceOf(ProblemError).and.to.include({ executed: "unknown" });
+      expect(gateway.seen).to.have.length(1);
+    });
+
     it("does not repeat refusals that repeating cannot change", async () => {
       gateway.faults.push({ kind: "problem", slug: "idempotency-key-reused" });
       const error = await rejection(client().submit("reports"));

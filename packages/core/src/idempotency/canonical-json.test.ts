@@ -115,6 +115,10 @@ describe("canonicalJson", () => {
     expect(canonical(nested(maxCanonicalDepth))).to.equal(nested(maxCanonicalDepth));
     expect(canonical(nested(maxCanonicalDepth + 1))).to.equal(null);
     expect(canonical(nested(100_000))).to.equal(null);
+    const wide = `[${Array(maxCanonicalDepth * 2)
+      .fill("[{}]")
+      .join(",")}]`;
+    expect(canonical(wide)).to.equal(wide);
     expect(canonical('{"a":'.repeat(100_000))).to.equal(null);
   });
 

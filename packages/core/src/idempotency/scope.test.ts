@@ -25,6 +25,12 @@ describe("scopeOf", () => {
   });
 
   it("never confuses where one part ends and the next begins", () => {
+    expect(scope("t", "se", { kind: "key", key: "rvice" })).not.to.equal(
+      scope("ts", "e", { kind: "key", key: "rvice" }),
+    );
+    expect(scope("1:t;", "s", { kind: "key", key: "k" })).not.to.equal(
+      scope("1:t", ";s", { kind: "key", key: "k" }),
+    );
     const text = fc.string({ maxLength: 5 });
     const input = fc.tuple(text, text, text);
     fc.assert(
