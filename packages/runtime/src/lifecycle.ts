@@ -52,12 +52,13 @@ export interface LifecycleOptions {
   /** Where SIGTERM and SIGINT arrive. */
   readonly signals: Pick<NodeJS.EventEmitter, "on" | "off">;
   readonly now?: () => number;
+  readonly wait?: (ms: number) => Promise<void>;
 }
 
 const repeatAfterMs = 2000;
 
 export function createLifecycle(options: LifecycleOptions): Lifecycle {
-  const { logger, drainDelayMs, hardMs, exit, signals, now = monotonic } = options;
+  const { logger, drainDelayMs, hardMs, exit, signals, now = monotonic, wait = sleep } = options;
   const steps = new Map<Phase, { name: string; step: () => Promise<void> | void }[]>();
   const controller = new AbortController();
   let ending: Promise<void> | null = null;
@@ -87,7 +88,7 @@ export function createLifecycle(options: LifecycleOptions): Lifecycle {
     controller.abort();
     for (const phase of phases) {
       await runPhase(phase);
-      if (phase === "unready") await sleep(delayMs);
+      if (phase === "unready" && delayMs > 0) await wait(delayMs);
     }
     cancelHardStop();
     logger.info("shutdown.done", { reason, durationMs: Math.round(now() - startedAt) });

@@ -48,7 +48,8 @@ export function every(
   function start(): void {
     if (isStopped || running !== null) return;
     clearTimeout(timer);
-    running = turn();
+    // `next` runs in a later microtask, even when the task throws at once: `running` is set by then.
+    running = turn().then(next);
   }
 
   async function turn(): Promise<void> {
@@ -57,6 +58,9 @@ export function every(
     } catch (error) {
       onError(error);
     }
+  }
+
+  function next(): void {
     running = null;
     const isAgain = isWoken;
     isWoken = false;

@@ -1,5 +1,6 @@
 /** The kinds of value a configuration entry can have, each with a message that says what to write instead. */
 import { isIP, isIPv6 } from "node:net";
+import { readSigningKey } from "@sticky-proxy/protocol";
 import Joi from "joi";
 
 const year = 366 * 24 * 3_600_000;
@@ -169,12 +170,7 @@ export function checkPointer(value: string): string | null {
 
 /** A Standard Webhooks secret: "whsec_" and the base64 of 24 to 64 bytes. */
 export function checkSigningSecret(value: string): string | null {
-  const wrong = 'must be "whsec_" and the base64 of 24 to 64 random bytes';
-  if (!value.startsWith("whsec_")) return wrong;
-  const encoded = value.slice(6);
-  const decoded = Buffer.from(encoded, "base64");
-  if (decoded.toString("base64").replace(/=+$/, "") !== encoded.replace(/=+$/, "")) return wrong;
-  return decoded.length >= 24 && decoded.length <= 64 ? null : wrong;
+  return readSigningKey(value) === null ? 'must be "whsec_" and the base64 of 24 to 64 random bytes' : null;
 }
 
 /** A shared token: long enough not to be guessed, fit for a header field. */

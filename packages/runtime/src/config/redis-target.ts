@@ -1,7 +1,21 @@
 /** The state Redis as the store's connections take it. */
 import type { RedisConfig } from "./config.ts";
 
-export function redisTarget(redis: RedisConfig) {
+interface Access {
+  readonly nodes: readonly string[];
+  readonly username?: string;
+  readonly password?: string;
+  readonly tls: boolean;
+}
+
+/** One of the three is there; nodes are "host:port". */
+export interface RedisTarget {
+  readonly url?: string;
+  readonly sentinels?: Access & { readonly name: string; readonly sentinelPassword?: string };
+  readonly cluster?: Access;
+}
+
+export function redisTarget(redis: RedisConfig): RedisTarget {
   const place = ({ host, port }: { host: string; port: number }): string => `${host}:${port}`;
   if (redis.cluster !== null) {
     const { nodes, username, password, tls } = redis.cluster;

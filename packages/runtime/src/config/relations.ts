@@ -234,7 +234,9 @@ function reaches(edges: ReadonlyMap<string, ReadonlySet<string>>, from: string, 
 /** "http://127.0.0.1:4001" of an instance entry, or null when it is malformed. */
 export function instanceOrigin(instance: unknown): string | null {
   const url = typeof instance === "string" ? instance : fields(instance).url;
-  return typeof url === "string" && URL.canParse(url) ? new URL(url).origin : null;
+  if (typeof url !== "string" || !URL.canParse(url)) return null;
+  const { protocol, origin } = new URL(url);
+  return protocol === "http:" || protocol === "https:" ? origin : null;
 }
 
 function isOurs(origin: string, root: Fields): boolean {

@@ -1,0 +1,95 @@
+import { Writable } from "node:stream";
+import { expect } from "chai";
+import { createLogger, type Logger, type LoggerOptions } from "./logger.ts";
+
+type Line = Record<string, unknown>;
+
+function recording(options: Partial<LoggerOptions> = {}): { log: Logger; lines: () => Line[] } {
+  let text = "";
+  const stream = new Writable({
+    write(chunk: Buffer, _encoding, done) {
+      text += chunk.toString();
+      done();
+    },
+  });
+  const log = createLogger({ level: "info", stream, ...options });
+  const lines = (): Line[] =>
+    text
+      .split("\n")
+      .filter((line) => line !== "")
+      .map((line) => JSON.parse(line) as Line);
+  return { log, lines };
+}
+
+describe("log", () => {
+  it("writes one JSON line per event: ts, level, msg, then the fields in snake case", () => {
+    const { log, lines } = recording({ fields: { serviceName: "proxy" } });
+    log.info("process.completed", { processId: "1.a.b", durationMs: 4 });
+    const [line] = lines();
+    expect(Object.keys(line ?? {})).to.deep.equal([
+      "ts",
+      "level",
+      "msg",
+      "service_name",
+      "process_id",
+      "duration_ms",
+    ]);
+    expect(line).to.include({
+      level: "info",
+      msg: "process.completed",
+      service_name: "proxy",
+      duration_ms: 4,
+    });
+    expect(line?.ts).to.match(/^\d{4}-\d\d-\d\dT.*Z$/);
+  });
+
+  it("a field cannot pass for level, msg or ts", () => {
+    const { log, lines } = recording();
+    log.info("real", { level: "error", msg: "forged", ts: "never", message: "kept" });
+    expect(lines()[0]).to.include({ level: "info", msg: "real", message: "kept" });
+  });
+
+  it("a line break in a value stays inside its line", () => {
+    const { log, lines } = recording();
+    log.info("event", { path: 'a\n{"level":"error"}' });
+    expect(lines()).to.have.length(1);
+  });
+
+  it("writes nothing below its level, and says so beforehand", () => {
+    const { log, lines } = recording({ level: "warn" });
+    log.info("no");
+    log.debug("no");
+    log.warn("yes");
+    expect(lines().map(({ msg }) => msg)).to.deep.equal(["yes"]);
+    expect([log.isOn("error"), log.isOn("warn"), log.isOn("info")]).to.deep.equal([true, true, false]);
+  });
+
+  it("redacts before anything else sees the line", () => {
+    const { log, lines } = recording();
+    log.info("event", {
+      headers: [["Authorization", "Bearer abcdefghijk"]],
+      err: new Error("at redis://u:pw1234@h"),
+    });
+    expect(JSON.stringify(lines())).to.not.match(/abcdefghijk|pw1234/);
+    expect(lines()[0]).to.have.nested.property("err.type", "Error");
+  });
+
+  it("a child adds fields, a line's own fields win", () => {
+    const { log, lines } = recording();
+    log.child({ requestId: "r1", service: "a" }).info("event", { service: "b" });
+    expect(lines()[0]).to.include({ request_id: "r1", service: "b" });
+  });
+
+  it("a storm of one error is cut to ten lines per window, and the next line says how many are missing", () => {
+    let now = 0;
+    const { log, lines } = recording({ monotonic: () => now });
+    for (let i = 0; i < 25; i += 1) log.error("redis.error", { err: new TypeError("x") });
+    log.error("redis.error", { err: new RangeError("another kind passes") });
+    expect(lines()).to.have.length(11);
+    now = 10_001;
+    log.error("redis.error", { err: new TypeError("x") });
+    expect(lines().at(-1)).to.include({ suppressed: 15 });
+    for (let i = 0; i < 25; i += 1) log.info("access");
+    expect(lines().filter(({ msg }) => msg === "access")).to.have.length(25);
+  });
+});
