@@ -154,7 +154,7 @@ export function createRedisCacheStore(connections: RedisConnections, options: Re
           names: metadata.varyNames.join(","),
           bodyId: metadata.bodyId ?? "",
           bytes: metadata.bodyBytes,
-          retainMs: metadata.retainMs,
+          retainMs: Math.ceil(metadata.retainMs),
           maxVariants,
           replacedVariant: replaces?.variant ?? "",
           replacedBody: replaces === null ? "-" : (replaces.bodyId ?? ""),

@@ -7,6 +7,9 @@ import type { CacheParts, Log } from "../deps.ts";
 import type { CacheDeps, CacheObserver } from "./cache-deps.ts";
 import { createInvalidation } from "./invalidation.ts";
 
+/** A store that is away fails every request; one line in a while says so. */
+const tellEveryMs = 5000;
+
 export interface CachePartsOptions {
   readonly config: Config;
   readonly store: CacheStore;
@@ -16,10 +19,17 @@ export interface CachePartsOptions {
 }
 
 export function createCacheParts({ config, store, forwarder, metrics, log }: CachePartsOptions): CacheParts {
+  let toldAt = -Infinity;
   const observe: CacheObserver = {
     result: (route, result) => metrics.cacheRequests.inc({ route, result }),
     collapsed: (route) => metrics.cacheCollapsed.inc({ route }),
-    storeError: (operation) => metrics.cacheStoreErrors.inc({ operation }),
+    storeError(operation, error) {
+      metrics.cacheStoreErrors.inc({ operation });
+      const now = monotonic();
+      if (now - toldAt < tellEveryMs) return;
+      toldAt = now;
+      log.warn("cache.store-error", { operation, err: error });
+    },
     purged: (kind) => metrics.cachePurges.inc({ kind }),
   };
   const deps: CacheDeps = {

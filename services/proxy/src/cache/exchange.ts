@@ -53,7 +53,7 @@ export async function exchange(
   plan: ExchangePlan,
 ): Promise<Exchanged> {
   const startedAt = deps.monotonic();
-  const serverNow = (): number => plan.now + (deps.monotonic() - startedAt);
+  const serverNow = (): number => Math.floor(plan.now + (deps.monotonic() - startedAt));
   const { validates, fallback } = plan;
 
   const send = async (conditions: readonly HeaderLine[]) => {

@@ -160,7 +160,7 @@ async function mark(
   if (!options.mayStore || options.marker === reason) return;
   await deps.store
     .markUnshareable(request.key, reason, markerMs)
-    .catch(() => deps.observe.storeError("store"));
+    .catch((error: unknown) => deps.observe.storeError("store", error));
 }
 
 type Revalidated = Extract<Exchanged, { kind: "revalidated" }>;
@@ -182,7 +182,9 @@ async function storeRevalidated(
   if (!mayStore) return "failed";
   if (!exchanged.judgement.storable) {
     // The service took back what it had allowed to be stored.
-    await deps.store.drop(request.key, false).catch(() => deps.observe.storeError("drop"));
+    await deps.store
+      .drop(request.key, false)
+      .catch((error: unknown) => deps.observe.storeError("drop", error));
     return "purged";
   }
   const { stored } = exchanged;
@@ -193,8 +195,8 @@ async function storeRevalidated(
 async function commit(deps: CacheDeps, options: CommitOptions): Promise<Committed | "failed"> {
   try {
     return await deps.store.commit(options);
-  } catch {
-    deps.observe.storeError("store");
+  } catch (error) {
+    deps.observe.storeError("store", error);
     return "failed";
   }
 }
@@ -224,19 +226,19 @@ async function storeResponse(
   const isEmpty = announced === 0 || outcome.status === 204 || outcome.status === 205;
   if (!isEmpty) tell(shared);
 
-  const stop = async (why: NotStored): Promise<void> => {
+  const stop = async (why: NotStored, error: unknown = null): Promise<void> => {
     body.stopStoring();
     settle("failed");
     await ended("not-storable");
     if (why === "too-large") await store.markUnshareable(request.key, why, markerMs).catch(() => {});
-    else deps.observe.storeError("store");
+    else deps.observe.storeError("store", error);
   };
   const write = async (bytes: Buffer | null): Promise<void> => {
     if (!body.isStoring) return;
     try {
       await (bytes === null ? writer.end() : writer.append(bytes));
-    } catch {
-      await stop("store-unavailable");
+    } catch (error) {
+      await stop("store-unavailable", error);
     }
   };
 

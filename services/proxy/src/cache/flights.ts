@@ -107,7 +107,7 @@ export function createFlights(deps: CacheDeps): Flights {
       }
     } catch (error) {
       if (!(error instanceof CacheUnavailable)) throw error;
-      deps.observe.storeError("lookup");
+      deps.observe.storeError("lookup", error);
       return { kind: "apart" };
     }
     if (begun.revision !== found.revision) {

@@ -49,7 +49,7 @@ export async function forwardHead(
   }
   const { status, headers } = outcome;
   if (stored !== null && begun !== null) {
-    const responseAt = begun.now + (deps.monotonic() - startedAt);
+    const responseAt = Math.floor(begun.now + (deps.monotonic() - startedAt));
     await apply(stored, { status, headers }, { requestAt: begun.now, responseAt }, begun.generation);
   }
   if (stored !== null && isNotModified(head.headers, { status, headers, dateAt: now }, now)) {
@@ -77,8 +77,8 @@ export async function forwardHead(
       const { bodyId, bodyBytes } = known;
       const metadata = { ...judgement.metadata, bodyId, bodyBytes };
       await deps.store.commit({ lease, metadata, replaces: known, maxVariants: policy.maxVariants });
-    } catch {
-      deps.observe.storeError("store");
+    } catch (error) {
+      deps.observe.storeError("store", error);
     }
   }
 }

@@ -38,8 +38,8 @@ export function createInvalidation(
     try {
       await store.drop(key, false);
       owed.delete(key);
-    } catch {
-      observe.storeError("drop");
+    } catch (error) {
+      observe.storeError("drop", error);
       if (owed.size < maxOwed) owed.add(key);
       else owesAll = true;
     }
@@ -47,9 +47,9 @@ export function createInvalidation(
 
   async function purge(selector: string | null, soft: boolean): Promise<boolean> {
     if (selector === null) return true;
-    const report = await store.purge(selector, soft).catch(() => null);
-    if (report?.missing.length === 0) return true;
-    observe.storeError("purge");
+    const { missing } = await store.purge(selector, soft);
+    if (missing.length === 0) return true;
+    observe.storeError("purge", new Error(`${missing.length} partitions did not acknowledge`));
     return false;
   }
 

@@ -43,7 +43,7 @@ export async function purgeRequest(
       }
     }
   } catch (cause) {
-    observe.storeError("purge");
+    observe.storeError("purge", cause);
     throw new Problem("store-unavailable", {
       detail: "The purge is not complete; repeat it.",
       cause,

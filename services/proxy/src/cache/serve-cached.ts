@@ -109,7 +109,7 @@ export async function serveCached(
       return await deps.store.lookup(request.key, (names) => variantOf(request.head.headers, names));
     } catch (error) {
       if (!(error instanceof CacheUnavailable)) throw error;
-      deps.observe.storeError("lookup");
+      deps.observe.storeError("lookup", error);
       return null;
     }
   }
