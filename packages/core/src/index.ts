@@ -15,6 +15,8 @@ export * from "./idempotency/credential.ts";
 export * from "./process/view.ts";
 export * from "./process/answer.ts";
 export * from "./process/polled.ts";
+export * from "./process/listing.ts";
+export * from "./process/dead-letters.ts";
 export * from "./cache/cache-control.ts";
 export * from "./cache/http-date.ts";
 export * from "./cache/freshness.ts";
