@@ -13,3 +13,6 @@ export * from "./changes.ts";
 export * from "./open.ts";
 export * from "./locks.ts";
 export * from "./registry.ts";
+export * from "./profile.ts";
+export * from "./durability.ts";
+export * from "./incarnation.ts";

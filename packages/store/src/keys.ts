@@ -16,9 +16,9 @@
  *   {p}:j:<digest>            STRING  correlate: a service's job id      its own TTL
  *   {meta}:settings           HASH    openMeta                           never
  *   {meta}:services           SET     the process store: names that have lists              never
- *   {meta}:health:<service>   HASH    registry: probe results            TTL
+ *   {meta}:health:<service>   STRING  registry: probe results            TTL
  *   {meta}:pause:<service>    STRING  registry: 429 pause                TTL
- *   {meta}:breaker:<service>  HASH    registry: breaker advice           TTL
+ *   {meta}:breaker:<service>  ZSET    registry: breaker advice           TTL
  *   {meta}:replica:<id>       STRING  registry: heartbeat                TTL
  *   {meta}:replicas           ZSET    registry: replicas by last heartbeat                  trimmed
  *   {meta}:canary             HASH    profile: the canary's record       TTL

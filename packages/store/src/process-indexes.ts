@@ -15,8 +15,9 @@ import {
 import { parseProcessId, formatProcessId } from "@sticky-proxy/protocol";
 import type { Keys } from "./keys.ts";
 import { processScripts } from "./process-scripts.ts";
-import type { Connection, RedisConnections } from "./redis.ts";
+import { type Connection, type RedisConnections, serverTime } from "./redis.ts";
 import { type Call, type Reply, replyList, type Script } from "./scripts.ts";
+import type { ServerClock } from "./server-clock.ts";
 import { unavailable } from "./unavailable.ts";
 
 const statuses: readonly Status[] = ["pending", "in-progress", "completed", "failed", "cancelled"];
@@ -31,6 +32,8 @@ interface Deps {
   readonly keys: Keys;
   readonly partitions: number;
   readonly cap: number;
+  readonly clock: ServerClock;
+  readonly jumpGraceMs: number;
   readonly newCall: () => string;
   readonly read: (
     ref: { partition: number; scope: string; epoch: number | null },
@@ -60,6 +63,8 @@ export function createProcessIndexes({
   keys,
   partitions,
   cap,
+  clock,
+  jumpGraceMs,
   newCall,
   read,
   run,
@@ -176,14 +181,15 @@ export function createProcessIndexes({
 
     async claimDue({ limit, hideMs }) {
       // One look at each partition's first alarm costs far less than a script in each of them.
-      const looks = await guarded("claim-due", () =>
+      const [time, ...first] = await guarded("claim-due", () =>
         Promise.all([
-          redis.reads.time() as unknown as Promise<[string, string]>,
+          serverTime(redis.reads),
           ...every.map((p) => redis.reads.zrange(keys.alarms(p), 0, 0, "WITHSCORES")),
         ]),
       );
-      const [[seconds, micros], ...first] = looks as [[string, string], ...string[][]];
-      let now = Number(seconds) * 1000 + Math.floor(Number(micros) / 1000);
+      let now = time;
+      // A server clock set forward makes every lease look over: owners first get the time to renew.
+      if (clock.steadyForMs() < jumpGraceMs) return { now, due: [] };
       const due: ProcessRecord[] = [];
       firstPartition = (firstPartition + 1) % partitions; // so that no partition starves when many are due
       for (let i = 0; i < partitions && due.length < limit; i += 1) {
@@ -229,11 +235,10 @@ export function createProcessIndexes({
 
     list: ({ service, status, olderThanMs, limit, cursor }) =>
       guarded("list", async () => {
-        const [seconds] = (await redis.reads.time()) as unknown as [string, string];
-        const newest = olderThanMs === null ? null : Number(seconds) * 1000 + 999 - olderThanMs;
+        const newest = olderThanMs === null ? null : (await serverTime(redis.reads)) - olderThanMs;
         return page(
           (p) => keys.list(p, service, status),
-          { limit, cursor, newestEpoch: newest === null ? null : newest * 1000 },
+          { limit, cursor, newestEpoch: newest === null ? null : newest * 1000 + 999 },
           (record) =>
             listOf(record) === listOf({ service, status, expired: false }) &&
             (newest === null || record.createdAt <= newest),
@@ -242,7 +247,11 @@ export function createProcessIndexes({
 
     deadLetters: ({ limit, cursor }) =>
       guarded("dead-letters", () =>
-        page(keys.deadLetters, { limit, cursor, newestEpoch: null }, (record) => record.deadLetter !== null),
+        page(
+          (p) => keys.deadLetters(p),
+          { limit, cursor, newestEpoch: null },
+          (record) => record.deadLetter !== null,
+        ),
       ),
 
     count: (service) =>

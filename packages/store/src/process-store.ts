@@ -19,12 +19,13 @@ import {
   type Snapshot,
   StoreUnavailable,
 } from "@sticky-proxy/core";
+import type { Incarnation } from "./incarnation.ts";
 import type { Keys } from "./keys.ts";
 import { decodeRequest, decodeResult, encodeRequest, encodeResult } from "./payload.ts";
 import { createProcessIndexes } from "./process-indexes.ts";
 import { processScripts } from "./process-scripts.ts";
 import { changeWrites, draftWrites, recordOf } from "./record.ts";
-import { type Connection, mayHaveRun, type RedisConnections, untilReady } from "./redis.ts";
+import { type Connection, mayHaveRun, type RedisConnections, serverTime, untilReady } from "./redis.ts";
 import { unavailable } from "./unavailable.ts";
 import {
   type Call,
@@ -45,8 +46,12 @@ export interface ProcessStoreOptions {
   readonly partitions: number;
   /** Transitions kept per partition for timelines; default 2000. */
   readonly timelineLength?: number;
+  /** After a jump of the server's clock nothing is taken over for this long; default 30 000. */
+  readonly longestLeaseMs?: number;
   /** Monotonic ms; default performance.now. */
   readonly monotonic?: () => number;
+  /** Absent: claims never pause. */
+  readonly incarnation?: Pick<Incarnation, "sawFence" | "mayClaim">;
 }
 
 export interface RedisProcessStore extends ProcessStore {
@@ -60,7 +65,7 @@ export interface RedisProcessStore extends ProcessStore {
 const reconnectWaitMs = 500;
 
 export function createProcessStore(options: ProcessStoreOptions): RedisProcessStore {
-  const { redis, keys, partitions } = options;
+  const { redis, keys, partitions, incarnation } = options;
   const monotonic = options.monotonic ?? (() => performance.now());
   const cap = options.timelineLength ?? 2000;
   const clock = createServerClock(monotonic);
@@ -76,10 +81,11 @@ export function createProcessStore(options: ProcessStoreOptions): RedisProcessSt
     script: Script<K, A>,
     call: Call<K, A>,
   ): Promise<{ readonly word: string; readonly now: number; readonly rest: readonly Reply[] }> {
+    const sentAt = monotonic();
     try {
       const [word, now, ...rest] = await runScript(connection, script, call);
       const answer = { word: replyText(word) ?? "", now: now === undefined ? NaN : replyNumber(now), rest };
-      if (now !== undefined) clock.see(answer.now);
+      if (now !== undefined) clock.see(answer.now, sentAt);
       unanswered.settle();
       return answer;
     } catch (cause) {
@@ -90,9 +96,9 @@ export function createProcessStore(options: ProcessStoreOptions): RedisProcessSt
   /** When a create sent now has to refuse itself. */
   async function validUntil(): Promise<number> {
     if (clock.now() === null) {
+      const sentAt = monotonic();
       try {
-        const [seconds, micros] = (await redis.reads.time()) as unknown as [string, string];
-        clock.see(Number(seconds) * 1000 + Math.floor(Number(micros) / 1000));
+        clock.see(await serverTime(redis.reads), sentAt);
       } catch (cause) {
         throw unavailable("time", cause);
       }
@@ -139,12 +145,18 @@ export function createProcessStore(options: ProcessStoreOptions): RedisProcessSt
         moreArgs: draftWrites(draft).flat(),
       });
     indexes.known(draft.fields.service ?? "");
+    if (incarnation !== undefined && !(await incarnation.mayClaim())) {
+      const snapshot = await read({ partition: p, scope, epoch: null }, { withResult });
+      if (snapshot.record !== null) return { ...snapshot, kind: "exists", record: snapshot.record };
+      throw new StoreUnavailable("claims pause: Redis may have forgotten some");
+    }
     try {
       let answer = await start({ partition: p, scope, writeId }, write);
       // It was answered, so the server's clock has moved against ours: now we know it again.
       if (answer.word === "late") answer = await start({ partition: p, scope, writeId }, write);
       if (answer.word === "late") return { kind: "late", now: answer.now };
       const record = recordOf(replyList(answer.rest[0]), p, scope)!;
+      incarnation?.sawFence(p, record.fence);
       if (answer.word === "created") return { kind: "created", now: answer.now, record };
       return { kind: "exists", now: answer.now, record, result: resultOf(record, answer.rest[1]) };
     } catch (error) {
@@ -225,6 +237,7 @@ export function createProcessStore(options: ProcessStoreOptions): RedisProcessSt
       if (record === null || record.epoch === base.epoch) return { kind: "stale", now: answer.now, record };
       return { kind: "stale", ...(await read(base, { withResult: false })) };
     }
+    incarnation?.sawFence(p, record!.fence);
     return { kind: answer.word as "committed" | "not-due", now: answer.now, record: record! };
   }
 
@@ -278,6 +291,7 @@ export function createProcessStore(options: ProcessStoreOptions): RedisProcessSt
     }
     const record = recordOf(replyList(answer.rest[0]), p, scope);
     if (answer.word === "stale") return { kind: "stale", now: answer.now, record };
+    incarnation?.sawFence(p, record!.fence);
     return { kind: "committed", now: answer.now, record: record! };
   }
 
@@ -338,7 +352,17 @@ export function createProcessStore(options: ProcessStoreOptions): RedisProcessSt
     }
   }
 
-  const indexes = createProcessIndexes({ redis, keys, partitions, cap, read, newCall, run });
+  const indexes = createProcessIndexes({
+    jumpGraceMs: options.longestLeaseMs ?? 30_000,
+    redis,
+    keys,
+    partitions,
+    cap,
+    clock,
+    read,
+    newCall,
+    run,
+  });
   return {
     partitions,
     create,

@@ -20,6 +20,7 @@ export interface RedisTarget {
     readonly username?: string;
     readonly password?: string;
     readonly sentinelPassword?: string;
+    readonly db?: number;
     readonly tls?: boolean;
   };
   readonly cluster?: {
@@ -123,11 +124,12 @@ export function openConnection(
   }
   const single: RedisOptions = { ...common, enableAutoPipelining: name === "reads" };
   if (target.sentinels !== undefined) {
-    const { name: group, nodes, username, password, sentinelPassword, tls } = target.sentinels;
+    const { name: group, nodes, username, password, sentinelPassword, db, tls } = target.sentinels;
     return new Redis({
       ...single,
       ...credentials(username, password, tls),
       ...(sentinelPassword === undefined ? {} : { sentinelPassword }),
+      ...(db === undefined ? {} : { db }),
       name: group,
       sentinels: nodes.map(hostAndPort),
       failoverDetector: true,
@@ -150,6 +152,12 @@ export async function closeConnection(connection: Connection): Promise<void> {
     connection.disconnect();
   }
   if ((connection.status as string) !== "end") await ended;
+}
+
+/** The server's clock, epoch ms. */
+export async function serverTime(connection: Connection): Promise<number> {
+  const [seconds, micros] = (await connection.time()) as unknown as [string, string]; // the types say numbers
+  return Number(seconds) * 1000 + Math.floor(Number(micros) / 1000);
 }
 
 /** false: the command certainly did nothing, since the server refused it or it was never sent. */

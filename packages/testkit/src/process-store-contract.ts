@@ -521,7 +521,11 @@ export function processStoreContract(title: string, open: () => Promise<Contract
           seen = count;
         },
         async next() {
-          while (count === seen) await new Promise<void>((resolve) => (wake = resolve));
+          if (count === seen) {
+            const { promise, resolve } = Promise.withResolvers<void>();
+            wake = resolve;
+            await promise;
+          }
           seen = count;
         },
       };
