@@ -1,12 +1,16 @@
 // Where things lie, and how the runner speaks.
 import { fileURLToPath } from "node:url";
 import path from "node:path";
+import process from "node:process";
 
 /** The project's root folder. */
 export const root = fileURLToPath(new URL("../..", import.meta.url)).replace(/\/$/, "");
 
 /** Joins parts below the project's root. */
 export const inRoot = (...parts) => path.join(root, ...parts);
+
+/** Where a run keeps what survives it: `.data`, or the folder that STICKY_PROXY_DATA names. */
+export const dataFolder = path.resolve(process.env.STICKY_PROXY_DATA || inRoot(".data"));
 
 /** Progress goes to stderr: stdout belongs to the command that was asked for. */
 export function say(line = "") {

@@ -15,13 +15,13 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { findRedis } from "./find-redis.mjs";
 import { freePort } from "./free-port.mjs";
 import { isAlive, withLock } from "./lock.mjs";
-import { inRoot, say, Trouble } from "./project.mjs";
+import { dataFolder, say, Trouble } from "./project.mjs";
 
 const keeperFile = fileURLToPath(new URL("redis-keeper.mjs", import.meta.url));
 
-/** The Redis whose data survives restarts: `.data/redis` below the project. Returns { url, release }. */
+/** The Redis whose data survives restarts: `redis` below the data folder. Returns { url, release }. */
 export function startRedis() {
-  return useRedis(inRoot(".data", "redis"), { keepData: true });
+  return useRedis(path.join(dataFolder, "redis"), { keepData: true });
 }
 
 /** An empty Redis in a temporary folder that goes away with its run. Returns { url, release }. */

@@ -1,15 +1,16 @@
 // npm start: Redis, the gateway and a demo service with two instances, until Ctrl-C.
 import { mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs";
+import path from "node:path";
 import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { answerSignals, checkInterrupted, startChild, stopChild } from "./children.mjs";
 import { freePort } from "./free-port.mjs";
-import { inRoot, root, say, Trouble } from "./project.mjs";
+import { dataFolder, inRoot, root, say, Trouble } from "./project.mjs";
 import { startRedis } from "./redis.mjs";
 import { welcome } from "./welcome.mjs";
 
 const demoPorts = [4001, 4002];
-const logs = inRoot(".data", "logs");
+const logs = path.join(dataFolder, "logs");
 
 /** @returns {Promise<number>} 0 after a signal, 1 when a part ended by itself */
 export async function start({ node, env }) {
@@ -33,7 +34,7 @@ export async function start({ node, env }) {
     parts.push(part);
     return part;
   };
-  // Signals reach the parts through us, in order: the gateway first, it still needs the others to finish its work.
+  // The gateway is stopped first: it still needs the others to finish its work.
   const stopping = new Promise((resolve) => answerSignals(resolve));
   try {
     const [first, second] = demos.map((demoPort, i) => {
@@ -80,8 +81,8 @@ async function wantedPort(variable, usual) {
 /** The demo's configuration with the ports that the instances really have. */
 function writeConfig(demos) {
   const text = readFileSync(inRoot("infra", "demo", "sticky.yaml"), "utf8");
-  const file = inRoot(".data", "demo.sticky.yaml");
-  mkdirSync(inRoot(".data"), { recursive: true });
+  const file = path.join(dataFolder, "demo.sticky.yaml");
+  mkdirSync(dataFolder, { recursive: true });
   const withPorts = text.replace(/127\.0\.0\.1:(\d+)/g, (whole, wanted) => {
     const i = demoPorts.indexOf(Number(wanted));
     return i < 0 ? whole : `127.0.0.1:${demos[i]}`;

@@ -1,0 +1,113 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { expect } from "chai";
+import { begin, beginRunner, endAll, processesWith, until } from "./runner.ts";
+
+describe("the runner", function () {
+  this.timeout(30_000);
+  let folder: string;
+
+  beforeEach(() => {
+    folder = mkdtempSync(path.join(os.tmpdir(), "sticky-runner-"));
+  });
+
+  afterEach(async () => {
+    await endAll();
+    await until(() => processesWith(folder).length === 0);
+    rmSync(folder, { recursive: true });
+  });
+
+  it("says what it can do when it is asked for something else", async () => {
+    const run = beginRunner(["constructor"]);
+    expect(await run.ended).to.equal(64);
+    expect(run.stderr()).to.include("start|test|check|bench|cli");
+  });
+
+  it("runs the command line with a clean stdout, and passes its exit code on", async () => {
+    const version = begin("npm", ["run", "-s", "sticky-proxy", "--", "version"]);
+    expect(await version.ended).to.equal(0);
+    expect(version.stdout()).to.match(/^\S*\d+\.\d+\.\d+\S*\n$|^sticky-proxy \d+\.\d+\.\d+.*\n$/);
+
+    const invalid = path.join(folder, "sticky.yaml");
+    writeFileSync(invalid, "port: many\n");
+    const check = begin("npm", ["run", "-s", "sticky-proxy", "--", "check-config", "--config", invalid]);
+    expect(await check.ended).to.equal(78);
+    expect(check.stdout() + check.stderr()).to.include("port");
+  });
+
+  it("gives `serve` the project's Redis, shares it between gateways, and stops it with the last one", async () => {
+    const serve = (...more: string[]) =>
+      beginRunner(
+        ["cli", "serve", "--port", "0", "--ops-port", "0", "--origin", "http://127.0.0.1:9", ...more],
+        { STICKY_PROXY_DATA: folder },
+      );
+    const keepers = () => processesWith(folder).filter((line) => line.includes("redis-keeper"));
+    const first = serve();
+    await first.says("listening on");
+    const second = serve("--idempotent");
+    await second.says("listening on");
+    expect(second.stderr()).to.include("Using the Redis that already runs");
+    expect(keepers()).to.have.lengthOf(1);
+
+    // The first one's end is not the end of Redis: the signal is passed on, and the other still needs it.
+    first.child.kill("SIGINT");
+    expect(await first.ended).to.equal(0);
+    expect(keepers()).to.have.lengthOf(1);
+
+    second.child.kill("SIGINT");
+    expect(await second.ended).to.equal(0);
+    expect(processesWith(folder)).to.deep.equal([]);
+  });
+
+  it("starts no Redis for `serve` when one is named", async () => {
+    const named = beginRunner(
+      ["cli", "serve", "--redis", "redis://127.0.0.1:1", "--port", "0", "--ops-port", "0"],
+      { STICKY_PROXY_DATA: folder },
+    );
+    await named.ended;
+    const config = path.join(folder, "sticky.yaml");
+    writeFileSync(config, "redis: { url: 'redis://127.0.0.1:1' }\nport: 0\nopsPort: 0\n");
+    const inFile = beginRunner(["cli", "serve", `--config=${config}`], { STICKY_PROXY_DATA: folder });
+    await inFile.ended;
+    for (const run of [named, inFile]) expect(run.stderr()).to.not.include("redis-server");
+    expect(processesWith(path.join(folder, "redis"))).to.deep.equal([]);
+  });
+
+  describe("npm test", () => {
+    const tests = (file: string, text: string): string => {
+      writeFileSync(path.join(folder, file), text);
+      return path.join(folder, file);
+    };
+    const test = (...args: string[]) => beginRunner(["test", ...args], { REDIS_URL: "redis://127.0.0.1:1" });
+
+    it("ends with mocha's exit code and a line that counts", async () => {
+      const file = tests(
+        "a.test.ts",
+        'it("works", () => {});\nit("does not", () => { throw new Error("no"); });\n',
+      );
+      const run = test(file);
+      expect(await run.ended).to.equal(1);
+      expect(run.stdout()).to.include("1 passing");
+      expect(run.stdout().trimEnd().split("\n").at(-1)).to.equal("1 passed, 1 failed");
+    });
+
+    it("hands other arguments to mocha", async () => {
+      const file = tests(
+        "b.test.ts",
+        'it("red", () => { throw new Error("no"); });\nit("green", () => {});\n',
+      );
+      const run = test(file, "--grep", "green");
+      expect(await run.ended).to.equal(0);
+      expect(run.stdout().trimEnd().split("\n").at(-1)).to.equal("1 passed, 0 failed");
+    });
+
+    it("fails when a file cannot be loaded, and when no test ran", async () => {
+      const broken = test(tests("c.test.ts", 'import "./nowhere.ts";\n'));
+      expect(await broken.ended).to.not.equal(0);
+      expect(broken.stdout().trimEnd().split("\n").at(-1)).to.equal("0 passed, 1 failed");
+      const empty = test(tests("d.test.ts", ""));
+      expect(await empty.ended).to.equal(1);
+    });
+  });
+});
