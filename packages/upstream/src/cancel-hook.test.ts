@@ -8,8 +8,7 @@ import {
 import { FakeUpstream } from "@sticky-proxy/testkit";
 import { expect } from "chai";
 import { createCancelHook, type CancelHook, type CancelHookDeps } from "./cancel-hook.ts";
-import { createAddressGuard } from "./guard.ts";
-import { createOutboundCaller, type OutboundCaller } from "./outbound-call.ts";
+import { createOutboundCallers, type OutboundCallers } from "./outbound-call.ts";
 
 const record: ProcessRecord = {
   ...blankRecord,
@@ -24,16 +23,16 @@ const record: ProcessRecord = {
 
 describe("the cancel hook", () => {
   let upstream: FakeUpstream;
-  let callers: OutboundCaller[];
+  let callers: OutboundCallers;
   let outcomes: string[];
 
   beforeEach(async () => {
     upstream = await FakeUpstream.start();
-    callers = [true, false].map((allowPrivate) => createOutboundCaller(createAddressGuard({ allowPrivate })));
+    callers = createOutboundCallers();
     outcomes = [];
   });
   afterEach(async () => {
-    for (const caller of callers) caller.close();
+    callers.close();
     await upstream.close();
   });
 
@@ -44,8 +43,7 @@ describe("the cancel hook", () => {
     } as FoundRoute;
     return createCancelHook({
       find: () => found,
-      instances: callers[0]!,
-      elsewhere: callers[1]!,
+      callers,
       chance: () => 0,
       onOutcome: (_record, outcome, detail) => outcomes.push(`${outcome}: ${detail}`),
       timeoutMs: 300,

@@ -5,16 +5,14 @@
 import { processId, type FoundRoute, type HeaderLine, type ProcessRecord } from "@sticky-proxy/core";
 import { formatIdempotencyKey } from "@sticky-proxy/protocol";
 
-import type { OutboundCaller } from "./outbound-call.ts";
+import type { OutboundCallers } from "./outbound-call.ts";
 
 export type CancelHookOutcome = "told" | "refused" | "unreachable" | "skipped";
 
 export interface CancelHookDeps {
   readonly find: (record: ProcessRecord) => FoundRoute | null;
-  /** Allows the addresses that instances may have. */
-  readonly instances: OutboundCaller;
-  /** Public addresses only. */
-  readonly elsewhere: OutboundCaller;
+  /** Instances may be private; any other address must be public. */
+  readonly callers: OutboundCallers;
   /** In [0, 1). */
   readonly chance: () => number;
   readonly onOutcome: (record: ProcessRecord, outcome: CancelHookOutcome, detail: string) => void;
@@ -52,7 +50,7 @@ export function createCancelHook(deps: CancelHookDeps): CancelHook {
       ["Sticky-Fence", String(fence)],
       ["Idempotency-Key", formatIdempotencyKey(`${id}.cancel`)],
     ];
-    const answer = await (isOwn ? deps.instances : deps.elsewhere).call({
+    const answer = await (isOwn ? deps.callers.allowingPrivate : deps.callers.guarded).call({
       method: "POST",
       url,
       headers,

@@ -12,8 +12,7 @@ import {
   type Delivery,
   type DeliveryEndpoint,
 } from "./deliver-webhook.ts";
-import { createAddressGuard } from "./guard.ts";
-import { createOutboundCaller, type OutboundCaller } from "./outbound-call.ts";
+import { createOutboundCallers, type OutboundCallers } from "./outbound-call.ts";
 
 const newSecret = `whsec_${Buffer.alloc(32, 1).toString("base64")}`;
 const oldSecret = `whsec_${Buffer.alloc(24, 2).toString("base64")}`;
@@ -34,16 +33,16 @@ const record: ProcessRecord = {
 
 describe("the deliverer of webhooks", () => {
   let endpoint: FakeUpstream;
-  let callers: OutboundCaller[];
+  let callers: OutboundCallers;
   let outcomes: string[];
 
   beforeEach(async () => {
     endpoint = await FakeUpstream.start();
-    callers = [false, true].map((allowPrivate) => createOutboundCaller(createAddressGuard({ allowPrivate })));
+    callers = createOutboundCallers();
     outcomes = [];
   });
   afterEach(async () => {
-    for (const caller of callers) caller.close();
+    callers.close();
     await endpoint.close();
   });
 
@@ -61,8 +60,7 @@ describe("the deliverer of webhooks", () => {
           ...config,
         },
       ],
-      guarded: callers[0]!,
-      allowingPrivate: callers[1]!,
+      callers,
       publicUrl: () => "https://gw.example",
       now: () => now,
       chance: () => 0.5,
@@ -139,7 +137,7 @@ describe("the deliverer of webhooks", () => {
     }
     expect(endpoint.requests.map(({ target }) => target)).to.deep.equal(["/hook", "/hook", "/hook", "/hook"]);
     expect(await deliver({ notifyAttempt: 7 })).to.deep.equal({ delivered: false, retryInMs: null });
-    expect(outcomes.at(-1)).to.equal("exhausted: status 500");
+    expect(outcomes.at(-1)).to.equal("failed: status 500");
   });
 
   it("waits at least as long as the endpoint asks, and a day at most", async () => {

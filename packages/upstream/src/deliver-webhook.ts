@@ -12,7 +12,7 @@ import {
   type SigningKey,
 } from "@sticky-proxy/protocol";
 
-import type { OutboundCaller } from "./outbound-call.ts";
+import type { OutboundCallers } from "./outbound-call.ts";
 
 export interface Delivery {
   readonly delivered: boolean;
@@ -31,16 +31,14 @@ export interface DeliveryEndpoint {
   readonly allowPrivate: boolean;
 }
 
-/** Closed set, for the metric. `gone`: the endpoint said 410 and is not asked again. */
-export type DeliveryOutcome = "delivered" | "retry" | "gone" | "exhausted";
+/** Closed set, for the metric. `gone`: the endpoint said 410; `failed`: the schedule has ended. */
+export type DeliveryOutcome = "delivered" | "retry" | "gone" | "failed";
 
 export interface DelivererDeps {
   /** The current ones, asked at each delivery. */
   readonly endpoints: () => readonly DeliveryEndpoint[];
-  /** Public addresses only. */
-  readonly guarded: OutboundCaller;
-  /** For endpoints that the configuration allows to be private. */
-  readonly allowingPrivate: OutboundCaller;
+  /** Private addresses only where the endpoint's configuration allows them. */
+  readonly callers: OutboundCallers;
   /** Base of the links in the event, without a slash at its end. */
   readonly publicUrl: () => string;
   /** The store's clock, epoch ms. */
@@ -79,7 +77,7 @@ export function createDeliverer(deps: DelivererDeps): Deliverer {
     const keys = signingKeys(endpoint);
     const body = Buffer.from(JSON.stringify(eventOf(record, deps.publicUrl())));
     const signature = signWebhook(webhookId(record), body, keys, now());
-    const answer = await (endpoint.allowPrivate ? deps.allowingPrivate : deps.guarded).call({
+    const answer = await (endpoint.allowPrivate ? deps.callers.allowingPrivate : deps.callers.guarded).call({
       method: "POST",
       url: new URL(endpoint.url),
       headers: [["Content-Type", "application/json"], ...Object.entries(signature)],
@@ -104,7 +102,7 @@ export function createDeliverer(deps: DelivererDeps): Deliverer {
 
   function again(record: ProcessRecord, detail: string, retryAfterMs: number | null): Delivery {
     const retryInMs = nextDelivery(record.notifyAttempt, retryAfterMs, chance());
-    onOutcome(record, retryInMs === null ? "exhausted" : "retry", detail);
+    onOutcome(record, retryInMs === null ? "failed" : "retry", detail);
     return { delivered: false, retryInMs };
   }
 }

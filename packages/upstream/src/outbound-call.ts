@@ -9,6 +9,8 @@ import type { LookupFunction } from "node:net";
 import { headerList, type HeaderList } from "@sticky-proxy/core";
 import got from "got";
 
+import { createAddressGuard } from "./guard.ts";
+
 /** Says which addresses may be called; checked for literals before and for names while connecting. */
 export interface AddressGuard {
   /** null: go on; else why the host of this URL may not be called. */
@@ -131,6 +133,26 @@ function failure(error: Error & { code?: string }): OutboundAnswer {
   const code = error.code ?? error.name;
   if (code === "ETIMEDOUT") return { kind: "failed", reason: "timeout", detail: code };
   // What the guard's look-up says when a name leads to a refused address (guard.ts).
-  if (code === "ADDRESS_REFUSED") return { kind: "failed", reason: "refused", detail: code };
+  if (code === "ERR_ADDRESS_REFUSED") return { kind: "failed", reason: "refused", detail: code };
   return { kind: "failed", reason: "connection", detail: code };
+}
+
+/** What a node needs beside its data path: addresses that may be private, and public ones only. */
+export interface OutboundCallers {
+  readonly allowingPrivate: OutboundCaller;
+  readonly guarded: OutboundCaller;
+  close(): void;
+}
+
+export function createOutboundCallers(): OutboundCallers {
+  const allowingPrivate = createOutboundCaller(createAddressGuard({ allowPrivate: true }));
+  const guarded = createOutboundCaller(createAddressGuard({ allowPrivate: false }));
+  return {
+    allowingPrivate,
+    guarded,
+    close() {
+      allowingPrivate.close();
+      guarded.close();
+    },
+  };
 }

@@ -15,7 +15,7 @@ function sharedMemory(now: () => number): SharedPauses & { readonly writes: numb
       ends.set(service, Math.max(ends.get(service) ?? 0, now() + ms));
       return Promise.resolve();
     },
-    paused(names) {
+    pauses(names) {
       const left = names.map((name) => [name, (ends.get(name) ?? 0) - now()] as const);
       return Promise.resolve(new Map(left.filter(([, ms]) => ms > 0)));
     },
@@ -96,7 +96,7 @@ describe("the pacing of a service", () => {
 
   it("goes on by its own view when the shared one is away", async () => {
     const away = (): Promise<never> => Promise.reject(new Error("away"));
-    const paced = pacing({ pause: away, paused: away });
+    const paced = pacing({ pause: away, pauses: away });
     paced.pause("a", 3000);
     await paced.refresh();
     expect(paced.pausedMs("a")).to.equal(3000);

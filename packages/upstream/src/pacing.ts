@@ -12,7 +12,7 @@ export interface SharedPauses {
   /** Pauses for `ms` from now, unless a longer pause stands. */
   pause(service: string, ms: number): Promise<void>;
   /** ms left for each of these services that is paused. */
-  paused(services: readonly string[]): Promise<ReadonlyMap<string, number>>;
+  pauses(services: readonly string[]): Promise<ReadonlyMap<string, number>>;
 }
 
 export interface ServicePacing extends Pacing {
@@ -99,7 +99,7 @@ export function createPacing({ shared, services, monotonic, chance, onFailure }:
         for (const name of known.keys()) if (!names.includes(name)) known.delete(name);
       if (shared === null) return;
       try {
-        for (const [service, ms] of await shared.paused(names)) lengthen(service, ms);
+        for (const [service, ms] of await shared.pauses(names)) lengthen(service, ms);
       } catch (error) {
         onFailure("reading shared pauses", error);
       }

@@ -71,8 +71,7 @@ describe("the poller", () => {
     kept: StoredRequest | null = request,
   ): Promise<PollAnswer> {
     const poll = createPoller({
-      instances: callers[0]!,
-      elsewhere: callers[1]!,
+      callers: { allowingPrivate: callers[0]!, guarded: callers[1]!, close: () => undefined },
       readRequest: () => Promise.resolve(kept),
       now: () => now,
       chance: () => 0,

@@ -23,7 +23,7 @@ import {
 } from "@sticky-proxy/core";
 import { formatIdempotencyKey, parseRetryAfter, Problem, problemBody } from "@sticky-proxy/protocol";
 
-import type { OutboundAnswer, OutboundCaller } from "./outbound-call.ts";
+import type { OutboundAnswer, OutboundCallers } from "./outbound-call.ts";
 
 /** What asking a service at its poll address brought. */
 export type PollAnswer =
@@ -38,10 +38,8 @@ export type PollAnswer =
 export type Poller = (record: ProcessRecord, service: Service, route: Route) => Promise<PollAnswer>;
 
 export interface PollerDeps {
-  /** Allows the addresses that instances may have. */
-  readonly instances: OutboundCaller;
-  /** For addresses that a service named and that are not its own: public ones only. */
-  readonly elsewhere: OutboundCaller;
+  /** Instances may be private; an address that a service named and that is none of them must be public. */
+  readonly callers: OutboundCallers;
   readonly readRequest: (record: ProcessRecord) => Promise<StoredRequest | null>;
   /** The store's clock, epoch ms. */
   readonly now: () => number;
@@ -67,7 +65,7 @@ export function createPoller(deps: PollerDeps): Poller {
     lines: readonly HeaderLine[],
     policy: ProcessPolicy,
   ): Promise<OutboundAnswer> {
-    return (target.isOwn ? deps.instances : deps.elsewhere).call({
+    return (target.isOwn ? deps.callers.allowingPrivate : deps.callers.guarded).call({
       method: "GET",
       url: target.url,
       headers: target.isOwn ? lines : [["Accept", "*/*"]],

@@ -1,14 +1,27 @@
 /** Wiring of the proxy: the only file of this service that knows the concrete store and upstream. */
 import { randomBytes } from "node:crypto";
-import { hasCache } from "@sticky-proxy/core";
-import { every, publicBase, redisTarget, type Config, type ServiceParts } from "@sticky-proxy/runtime";
-import { openCache, openStore } from "@sticky-proxy/store";
-import { createForwarder } from "@sticky-proxy/upstream";
+import { createRuleBook, hasCache, processId } from "@sticky-proxy/core";
+import {
+  every,
+  monotonic,
+  publicBase,
+  redisTarget,
+  type Config,
+  type ServiceParts,
+} from "@sticky-proxy/runtime";
+import { createRegistry, openCache, openStore } from "@sticky-proxy/store";
+import {
+  createCancelHook,
+  createForwarder,
+  createOutboundCallers,
+  createPacing,
+} from "@sticky-proxy/upstream";
 import { createCacheParts } from "./cache/cache-parts.ts";
 import { createGateway } from "./gateway.ts";
 
 /** Renewals are asked for this often; the watchdog decides which are due. */
 const watchdogTickMs = 100;
+const pacingTickMs = 1000;
 const plainBodyBytes = 1024 ** 3;
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -50,6 +63,27 @@ export async function startProxy(
         onError: (name, err) => logger.warn("cache.redis-error", { connection: name, err }),
       })
     : null;
+  const pacing = createPacing({
+    shared: createRegistry(store),
+    services: () => config.services.map(({ name }) => name),
+    monotonic,
+    chance: Math.random,
+    onFailure: (what, err) => logger.warn("pacing.failed", { what, err }),
+  });
+  const callers = createOutboundCallers();
+  const rules = createRuleBook(() => config.services);
+  const cancelHook = createCancelHook({
+    callers,
+    find: (record) => rules.find(record),
+    chance: Math.random,
+    onOutcome: (record, outcome, detail) =>
+      logger[outcome === "told" ? "debug" : "warn"]("cancel-hook.sent", {
+        processId: processId(record),
+        service: record.service,
+        outcome,
+        detail,
+      }),
+  });
   let port = config.port;
   const gateway = createGateway({
     config,
@@ -67,9 +101,9 @@ export async function startProxy(
     secret: store.meta.secret,
     forwarder,
     intents: null,
-    pacing: { pausedMs: () => 0, pause: () => undefined },
+    pacing,
     confirm: null,
-    cancelHook: () => undefined,
+    cancelHook: (record) => cancelHook.tell(record),
     publicUrl: () => publicBase(config, port),
     newRequestId: () => randomBytes(12).toString("base64url"),
     log,
@@ -83,6 +117,9 @@ export async function startProxy(
 
   const renewing = every(watchdogTickMs, 0, () => worker.watchdog.tick(), {
     onError: (err) => logger.error("watchdog.failed", { err }),
+  });
+  const pausing = every(pacingTickMs, 0.2, () => pacing.refresh(), {
+    onError: (err) => logger.error("pacing.failed", { err }),
   });
   // With Redis away the proxy stays ready: plain traffic goes on and keyed requests fail closed.
   ops.check("redis", () =>
@@ -104,7 +141,12 @@ export async function startProxy(
   lifecycle.onShutdown("close-listeners", "data-plane", () => server.close(config.shutdown.hardMs * 0.6));
   lifecycle.onShutdown("finish", "executions", () => worker.executor.idle());
   lifecycle.onShutdown("stop-watchdog", "watchdog", () => renewing.stop());
-  lifecycle.onShutdown("flush", "upstream", () => forwarder.close());
+  lifecycle.onShutdown("flush", "upstream", async () => {
+    await pausing.stop();
+    await cancelHook.idle();
+    callers.close();
+    await forwarder.close();
+  });
   lifecycle.onShutdown("close-store", "store", async () => {
     await observing.stop();
     await cached?.close();

@@ -9,12 +9,20 @@ import {
   type Config,
   type ServiceParts,
 } from "@sticky-proxy/runtime";
-import { openStore } from "@sticky-proxy/store";
-import { createForwarder, createWorker } from "@sticky-proxy/upstream";
+import { createRegistry, openStore } from "@sticky-proxy/store";
+import {
+  createDeliverer,
+  createForwarder,
+  createOutboundCallers,
+  createPacing,
+  createPoller,
+  createWorker,
+} from "@sticky-proxy/upstream";
 import { createSweeper } from "./sweep.ts";
 
 /** Renewals are asked for this often; the watchdog decides which are due. */
 const watchdogTickMs = 100;
+const pacingTickMs = 1000;
 
 export async function startSweeper(
   config: Config,
@@ -30,6 +38,13 @@ export async function startSweeper(
     onError: (name, err) => logger.warn("redis.error", { connection: name, err }),
   });
   const forwarder = createForwarder({ pseudonym: "sticky-proxy", loopId: "sticky-proxy" });
+  const pacing = createPacing({
+    shared: createRegistry(store),
+    services: () => config.services.map(({ name }) => name),
+    monotonic,
+    chance: Math.random,
+    onFailure: (what, err) => logger.warn("pacing.failed", { what, err }),
+  });
   const worker = createWorker({
     store: store.processes,
     changes: store.changes,
@@ -39,7 +54,7 @@ export async function startSweeper(
     publicUrl: () => publicBase(config, config.port),
     secret: store.meta.secret,
     intents: null,
-    pacing: { pausedMs: () => 0, pause: () => undefined },
+    pacing,
     confirm: null,
     monotonic,
     sleep,
@@ -54,13 +69,34 @@ export async function startSweeper(
     onLeaseLost: (lease) => metrics.leaseLost.inc({ service: lease.service }),
     onFailure: (what, err) => logger.error("process.trouble", { what, err }),
   });
+  const callers = createOutboundCallers();
   const sweeper = createSweeper({
     processes: worker.processes,
     executor: worker.executor,
     node,
     find: (record) => worker.rules.find(record),
-    poll: async () => ({ kind: "no-answer", retryInMs: 5000, reason: "not polled" }),
-    deliver: async () => ({ delivered: false, retryInMs: null }),
+    poll: createPoller({
+      callers,
+      readRequest: (record) => store.processes.readRequest(record),
+      now: () => worker.processes.now(),
+      chance: Math.random,
+      pseudonym: "sticky-proxy",
+      onNoAnswer: (record, reason) =>
+        logger.info("poll.no-answer", { processId: processId(record), service: record.service, reason }),
+    }),
+    deliver: createDeliverer({
+      callers,
+      endpoints: () => config.webhooks,
+      publicUrl: () => publicBase(config, config.port),
+      now: () => worker.processes.now(),
+      chance: Math.random,
+      onOutcome: (record, outcome, detail) => {
+        metrics.deliveries.inc({ outcome });
+        const fields = { processId: processId(record), service: record.service, outcome, detail };
+        if (outcome === "delivered") logger.debug("webhook.delivered", fields);
+        else logger.warn("webhook.not-delivered", fields);
+      },
+    }),
     extra: traceOf,
     onDuty: (duty) => metrics.duties.inc({ duty }),
     onFailure: (duty, record, err) =>
@@ -88,11 +124,18 @@ export async function startSweeper(
   const renewing = every(watchdogTickMs, 0, () => worker.watchdog.tick(), {
     onError: (err) => logger.error("watchdog.failed", { err }),
   });
+  const pausing = every(pacingTickMs, 0.2, () => pacing.refresh(), {
+    onError: (err) => logger.error("pacing.failed", { err }),
+  });
   ops.check("sweeper", () => (lastError === null ? { state: "ok" } : { state: "failed", reason: lastError }));
   lifecycle.onShutdown("stop-claiming", "sweeper", () => sweeping.stop());
   lifecycle.onShutdown("finish", "sweeper-executions", () => sweeper.stop());
   lifecycle.onShutdown("stop-watchdog", "sweeper-watchdog", () => renewing.stop());
-  lifecycle.onShutdown("flush", "sweeper-upstream", () => forwarder.close());
+  lifecycle.onShutdown("flush", "sweeper-upstream", async () => {
+    await pausing.stop();
+    callers.close();
+    await forwarder.close();
+  });
   lifecycle.onShutdown("close-store", "sweeper-store", () => store.close());
 }
 
