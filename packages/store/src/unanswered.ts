@@ -83,6 +83,7 @@ const neverSent: Change = {
     problem: "store-unavailable",
     released: true,
     requestPayload: null,
+    mirror: null,
   },
   spans: {
     endedAt: 0,

@@ -169,7 +169,9 @@ export function describeOutboxContract(name: string, open: () => Promise<MirrorU
         (await outbox.peek(p, { after: null, limit: 9 })).entries.map((entry) => entry.fence),
       ).to.deep.equal([3]);
       expect((await outbox.peek(p, { after: null, limit: 9 })).due).to.deep.equal([]);
-      await outbox.park(p, owner, key, [entries[2]!], { ...parking, inMs: 0, attempts: 2 });
+      await outbox.park(p, owner, key, [entries[2]!], null);
+      expect((await outbox.peek(p, { after: null, limit: 9 })).entries).to.deep.equal([]);
+      await outbox.park(p, owner, key, [], { ...parking, inMs: 0, attempts: 2 });
       expect((await outbox.peek(p, { after: null, limit: 9 })).due).to.deep.equal([key]);
 
       for (const fence of [1, 2, 3]) {

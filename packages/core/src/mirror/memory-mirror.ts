@@ -174,6 +174,10 @@ export function createMemoryMirror(options: { now: () => number; partitions?: nu
       p.stream = p.stream.filter((entry) => !moved.has(entry.entryId));
       const key = keyOf(p, orderKey);
       const before = key.parked;
+      if (parking === null) {
+        key.parked?.list.push(...inStream);
+        return "parked";
+      }
       key.parked = {
         ...parking,
         parkedAt: before?.parkedAt ?? now(),

@@ -143,13 +143,16 @@ export interface Outbox {
   ): Promise<Owned<"settled" | "known">>;
   /** The key's list, once empty, is gone and the key not parked any more. */
   ack(partition: number, owner: number, entry: OutboxEntry): Promise<Owned<"acked" | "unsettled">>;
-  /** Moves these entries of one key (in order) to the key's list and sets the list's next try. */
+  /**
+   * Moves these entries of one key (in order) to the key's list and sets the list's next try; null: they join the
+   * list of a key that is parked already.
+   */
   park(
     partition: number,
     owner: number,
     orderKey: string,
     entries: readonly OutboxEntry[],
-    parking: Parking,
+    parking: Parking | null,
   ): Promise<Owned<"parked">>;
 
   /** An operator's word: the key's first intent is due now and counts as fresh. */

@@ -16,6 +16,8 @@ for i = 10, #ARGV do
     redis.call('XDEL', KEYS[2], ARGV[i])
   end
 end
+-- No reason: the entries join a list that has its next try.
+if ARGV[6] == '' then return { ARGV[1], ARGV[2], 'parked' } end
 local nextAt = ARGV[7] == '' and 'inf' or string.format('%.0f', now + ARGV[7])
 redis.call('HSETNX', KEYS[4], 'parkedAt', string.format('%.0f', now))
 redis.call('HSET', KEYS[4], 'service', ARGV[5], 'reason', ARGV[6], 'nextAt', nextAt, 'error', ARGV[8], 'attempts', ARGV[9])

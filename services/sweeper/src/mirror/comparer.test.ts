@@ -1,4 +1,3 @@
-import { monitorEventLoopDelay } from "node:perf_hooks";
 import { gzipSync } from "node:zlib";
 import type { ComparePolicy } from "@sticky-proxy/core";
 import { expect } from "chai";
@@ -67,11 +66,8 @@ describe("the comparer", () => {
   it("a pair that takes too long is too-large, and the next one is compared", async () => {
     await comparer.close();
     comparer = createComparer({ redactKey: "k", timeoutMs: 1 });
-    const slow = await comparer.compare(
-      answer(hostile().reordered[0]),
-      answer(hostile().reordered[1]),
-      policy,
-    );
+    const reordered = hostile()["reordered"]!;
+    const slow = await comparer.compare(answer(reordered[0]), answer(reordered[1]), policy);
     expect(slow.comparison.class).to.equal("too-large");
     await comparer.close();
     comparer = createComparer({ redactKey: "k" });
@@ -95,18 +91,12 @@ describe("the comparer", () => {
         ["*", "**", "z"],
       ],
     };
-    const delay = monitorEventLoopDelay({ resolution: 5 });
-    delay.enable();
     for (const [name, [a, b]] of Object.entries(hostile())) {
       for (const rules of [policy, masked]) {
         const { comparison } = await comparer.compare(answer(a), answer(b), rules);
         expect(comparison.result, name).to.equal("different");
       }
     }
-    delay.disable();
-    process.stderr.write(
-      `      event loop delay: p99 ${(delay.percentile(99) / 1e6).toFixed(1)} ms, max ${(delay.max / 1e6).toFixed(1)} ms\n`,
-    );
   });
 });
 

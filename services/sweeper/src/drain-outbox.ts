@@ -1,0 +1,93 @@
+/**
+ * Drains the mirror's outbox: leads groups of partitions (redlock), claims each partition (its fence makes a late
+ * owner's writes fail), and turns the drains. Two leaders at once are safe, only wasteful.
+ */
+import { StoreUnavailable } from "@sticky-proxy/core";
+import type { Locks } from "@sticky-proxy/store";
+import type { MirrorEntryDeps } from "./mirror/mirror-entry.ts";
+import type { PartitionDrain } from "./mirror/partition-drain.ts";
+import { createPartitionDrain } from "./mirror/partition-drain.ts";
+
+export interface OutboxDrainDeps extends MirrorEntryDeps {
+  readonly locks: Pick<Locks, "lead">;
+  /** Resolves after ms or when the signal aborts. */
+  readonly sleep: (ms: number, signal?: AbortSignal) => Promise<void>;
+  readonly tickMs: number;
+  /** Sends under way at a stop may take this long, then they are cut; their entries stay. */
+  readonly graceMs: number;
+  readonly onTrouble: (error: unknown) => void;
+}
+
+export interface OutboxDrain {
+  /** No more partitions; finishes or cuts what is under way and gives leadership back. */
+  stop(): Promise<void>;
+  /** Partitions this node owns. */
+  readonly owned: number;
+}
+
+/** One lock leads several partitions: fewer locks to renew, still work for several sweepers. */
+export const leadershipGroups = 8;
+const leadershipTtlMs = 6000;
+const tidyEveryMs = 60_000;
+
+export function startOutboxDrain(deps: OutboxDrainDeps): OutboxDrain {
+  const stopping = new AbortController();
+  const owned = new Set<PartitionDrain>();
+  const { partitions } = deps.outbox;
+  const groupCount = Math.min(leadershipGroups, partitions);
+  const groups = Array.from({ length: groupCount }, (_, group) =>
+    deps.locks.lead(`mirror-${group}`, leadershipTtlMs, stopping.signal, (signal) => lead(group, signal)),
+  );
+
+  /** Until the leadership ends or the partitions are somebody else's. */
+  async function lead(group: number, signal: AbortSignal): Promise<void> {
+    const mine: number[] = [];
+    for (let p = group; p < partitions; p += groupCount) mine.push(p);
+    const cut = new AbortController();
+    const drains = new Map<number, PartitionDrain>();
+    let tidiedAt = deps.monotonic();
+    try {
+      for (const partition of mine) {
+        const owner = await deps.outbox.claim(partition);
+        const drain = createPartitionDrain({ ...deps, signal: cut.signal }, partition, owner);
+        drains.set(partition, drain);
+        owned.add(drain);
+      }
+      while (!signal.aborted) {
+        await Promise.all([...drains.values()].map((drain) => drain.tick()));
+        if ([...drains.values()].some((drain) => drain.isLost)) return;
+        if (deps.monotonic() - tidiedAt > tidyEveryMs) {
+          tidiedAt = deps.monotonic();
+          await Promise.all(mine.map((partition) => deps.outbox.tidy(partition)));
+        }
+        await deps.sleep(deps.tickMs * (0.8 + 0.4 * deps.chance()), signal);
+      }
+    } catch (error) {
+      if (!(error instanceof StoreUnavailable)) throw error;
+      deps.onTrouble(error);
+    } finally {
+      await finish([...drains.values()], cut);
+      for (const drain of drains.values()) owned.delete(drain);
+    }
+  }
+
+  /** What is under way may end; then it is cut. */
+  async function finish(drains: readonly PartitionDrain[], cut: AbortController): Promise<void> {
+    for (const drain of drains) drain.stop();
+    const done = new AbortController();
+    const idle = Promise.all(drains.map((drain) => drain.idle())).then(() => done.abort());
+    void deps.sleep(deps.graceMs, done.signal).then(() => cut.abort());
+    await idle;
+    cut.abort();
+  }
+
+  return {
+    get owned() {
+      return owned.size;
+    },
+    async stop() {
+      stopping.abort();
+      await Promise.all(groups);
+    },
+  };
+}
