@@ -44,6 +44,11 @@ export function hasOriginPrecondition(request: HeaderList): boolean {
   return headerValue(request, "if-match") !== null || headerValue(request, "if-unmodified-since") !== null;
 }
 
+/** Preconditions that a cache can judge, given a stored response. */
+export function hasCondition(request: HeaderList): boolean {
+  return headerValue(request, "if-none-match") !== null || headerValue(request, "if-modified-since") !== null;
+}
+
 const preconditions: ReadonlySet<string> = new Set([
   "if-match",
   "if-none-match",

@@ -192,6 +192,13 @@ describe("what to do with a request (RFC 9111 4)", () => {
       "fetch vary-miss",
     );
   });
+  it("the client's conditions go to the service only where nothing is stored to judge them by (4.3.2)", () => {
+    const head = request([["If-None-Match", '"x"']]);
+    const kept = (decision: CacheDecision) => "keepConditions" in decision && decision.keepConditions;
+    expect(kept(decided(head, null, 0))).to.equal(true);
+    expect(kept(decided(head, stored("max-age=60", []), 61))).to.equal(false);
+    expect(kept(decided(request(), null, 0))).to.equal(false);
+  });
   it("validation asks with both validators (4.3.1)", () => {
     const both = stored("max-age=60", [
       ["ETag", 'W/"a"'],
@@ -228,6 +235,10 @@ describe("what to do with a request (RFC 9111 4)", () => {
       ["with Authorization", decided(request([["Authorization", "x"]]), null, 0)],
       ["with Cookie", decided(request([["Cookie", "a=b"]]), null, 0)],
       ["behind a hit-for-miss marker", decided(request(), null, 0, conformance, { unshareable: "no-store" })],
+      [
+        "with a condition of the client's own and nothing stored",
+        decided(request([["If-None-Match", '"x"']]), null, 0),
+      ],
       ["HEAD", decided(request([], "HEAD"), null, 0)],
       ["asking for no-cache", decided(asks("no-cache"), stored("max-age=60"), 1)],
     ];

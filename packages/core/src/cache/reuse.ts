@@ -10,7 +10,7 @@
 import { headerValue, type HeaderLine, type RequestHead } from "../http/message.ts";
 import type { CachePolicy } from "../registry/service.ts";
 import { deltaSeconds, requestDirectives, type Directives } from "./cache-control.ts";
-import { hasOriginPrecondition, isNotModified, validationFields } from "./conditional.ts";
+import { hasCondition, hasOriginPrecondition, isNotModified, validationFields } from "./conditional.ts";
 import { currentAgeMs } from "./freshness.ts";
 import { evaluateRange, type RangeAnswer } from "./range.ts";
 import type { StoredMetadata } from "./stored-metadata.ts";
@@ -64,6 +64,8 @@ export type CacheDecision =
       readonly action: "fetch";
       /** The unusable stored response, if there is one. */
       readonly stored: StoredMetadata | null;
+      /** The client's own conditions go along: nothing is stored that they could be judged by here. */
+      readonly keepConditions: boolean;
       readonly cause: ForwardCause;
       readonly collapse: boolean;
       readonly fallback: Fallback;
@@ -92,7 +94,15 @@ export function decide(
     if (onlyIfCached) return { action: "refuse" };
     if (wantsRange(request)) return { action: "bypass", reason: "range" };
     const cause = known.otherVariants ? "vary-miss" : "uri-miss";
-    return { action: "fetch", stored, cause, collapse, fallback: noFallback };
+    const keepConditions = hasCondition(request.headers);
+    return {
+      action: "fetch",
+      stored,
+      keepConditions,
+      cause,
+      collapse: collapse && !keepConditions,
+      fallback: noFallback,
+    };
   }
 
   const ttlMs = remainingMs(stored, known.softPurgedAt, now);
@@ -111,7 +121,14 @@ export function decide(
     return { action: "validate", stored, conditions, cause, collapse: collapse && !refused, fallback };
   }
   if (wantsRange(request)) return { action: "bypass", reason: "range" };
-  return { action: "fetch", stored, cause, collapse: collapse && !refused, fallback };
+  return {
+    action: "fetch",
+    stored,
+    keepConditions: false,
+    cause,
+    collapse: collapse && !refused,
+    fallback,
+  };
 }
 
 function bypassReason(

@@ -19,7 +19,7 @@ import { asGet, type CachedRequest } from "./cached-request.ts";
 export interface ExchangePlan {
   /** The stored response that is validated; null: the whole is fetched. */
   readonly validates: { readonly stored: StoredMetadata; readonly conditions: readonly HeaderLine[] } | null;
-  /** The client's own conditions go to the service: nobody else waits for the answer, and it may well be a 304. */
+  /** The client's own conditions go to the service, whose 304 is then for this client alone. */
   readonly keepConditions: boolean;
   readonly fallback: Fallback;
   /** The partition's generation and the server's time when the fetch began. */
@@ -68,6 +68,8 @@ export async function exchange(
       bodyLength: null,
       client: request.client,
       signal: plan.signal,
+      // With a stored response at hand nothing is gained by sending the request twice.
+      resend: !fallback.onDisconnect,
       ...(plan.onInformational === null ? {} : { onInformational: plan.onInformational }),
     });
     return { outcome, times: { requestAt, responseAt: serverNow() } };

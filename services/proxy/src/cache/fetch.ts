@@ -116,7 +116,9 @@ async function run(
         }
         tell({ kind: "own", outcome, reason: reason ?? "store-unavailable", now });
         await ended("not-storable");
-        if (reason !== null && !requestSpecific.has(reason)) await mark(deps, request, reason, options);
+        const isPartial = outcome.status === 304 || outcome.status === 206; // what the client's own fields asked for
+        if (reason !== null && !isPartial && !requestSpecific.has(reason))
+          await mark(deps, request, reason, options);
       }
     }
   } catch (error) {

@@ -137,13 +137,12 @@ export async function serveCached(
   async function fetchAlone(decision: Forwarding, known: Lookup | null, now: number): Promise<void> {
     const lease = { key: request.key, flight: "", token: null };
     const begun = known === null ? null : await deps.store.begin(lease, null).catch(() => null);
-    const isFirst = known?.unshareable != null && decision.stored === null;
     const head = await startFetch(
       deps,
       request,
       {
         ...planOf(decision),
-        keepConditions: isFirst,
+        keepConditions: decision.action === "fetch" && decision.keepConditions,
         generation: begun?.generation ?? 0,
         now: begun?.now ?? now,
         signal: state.gone,
