@@ -4,7 +4,7 @@ export { options, type Option, type FlagValue, type Sources } from "./config/sou
 export { readSources, type ReadResult } from "./config/read-sources.ts";
 export { configText, redactedConfig } from "./config/redacted.ts";
 export { redisTarget } from "./config/redis-target.ts";
-export { describeConfig, type ConfigRow } from "./config/describe.ts";
+export { configReference, describeConfig, type ConfigRow } from "./config/describe.ts";
 export { isLoopback } from "./config/relations.ts";
 export { createLogger, type Logger, type LoggerOptions, type LogFields } from "./logger.ts";
 export { createRedactor, isSecretName, redact, type Redact } from "./redact.ts";

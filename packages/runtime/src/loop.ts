@@ -48,8 +48,8 @@ export function every(
   function start(): void {
     if (isStopped || running !== null) return;
     clearTimeout(timer);
-    // `next` runs in a later microtask, even when the task throws at once: `running` is set by then.
-    running = turn().then(next);
+    // `rest` runs in a later microtask, even when the task throws at once: `running` is set by then.
+    running = turn().then(rest);
   }
 
   async function turn(): Promise<void> {
@@ -60,7 +60,7 @@ export function every(
     }
   }
 
-  function next(): void {
+  function rest(): void {
     running = null;
     const isAgain = isWoken;
     isWoken = false;

@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { describeConfig } from "./describe.ts";
+import { configReference, describeConfig } from "./describe.ts";
 import { schema } from "./schema.ts";
 
 describe("configuration reference", () => {
@@ -21,6 +21,12 @@ describe("configuration reference", () => {
       initial: "required",
     });
     expect(rows.get("services.<name>.routes[].process.waitMs")?.initial).to.match(/^0 for identity request/);
+  });
+
+  it("is a table of as many rows, none broken by what stands in it", () => {
+    const lines = configReference().split("\n");
+    expect(lines).to.have.length(rows.size + 2);
+    for (const line of lines) expect(line.match(/(?<!\\)\|/g), line).to.have.length(5);
   });
 
   it("has a row for every entry of the schema: none is without a description", () => {

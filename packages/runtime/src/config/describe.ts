@@ -18,6 +18,15 @@ export function describeConfig(): ConfigRow[] {
   return rows;
 }
 
+/** The rows as a Markdown table, sections in the schema's order. */
+export function configReference(): string {
+  const cell = (text: string): string => text.replaceAll("|", "\\|");
+  const lines = describeConfig().map(
+    ({ path, type, initial, about }) => `| \`${path}\` | ${cell(type)} | ${cell(initial)} | ${cell(about)} |`,
+  );
+  return ["| entry | type | default | meaning |", "|---|---|---|---|", ...lines].join("\n");
+}
+
 /** The part of joi's description that is read here. */
 interface Description {
   type?: string;

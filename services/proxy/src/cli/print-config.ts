@@ -1,11 +1,15 @@
-import { configText, redactedConfig } from "@sticky-proxy/runtime";
+import { configReference, configText, redactedConfig } from "@sticky-proxy/runtime";
 import { exitCodes, loadOrExplain, parseFlags, type Command } from "../command.ts";
 
 export const command: Command = {
-  summary: "print the configuration with every default, secrets redacted",
-  usage: "print-config [--json] [--config FILE] [options of serve]",
+  summary: "print the configuration with every default, secrets redacted (--reference: every entry there is)",
+  usage: "print-config [--json] [--reference] [--config FILE] [options of serve]",
   run(args, io) {
-    const { flags } = parseFlags(args, { json: { type: "boolean" } });
+    const { flags } = parseFlags(args, { json: { type: "boolean" }, reference: { type: "boolean" } });
+    if (flags.reference === true) {
+      io.out(configReference());
+      return Promise.resolve(exitCodes.ok);
+    }
     const loaded = loadOrExplain(flags, io);
     if (loaded === null) return Promise.resolve(exitCodes.config);
     const { config, warnings } = loaded;

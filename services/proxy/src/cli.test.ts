@@ -1,0 +1,96 @@
+import { expect } from "chai";
+import { commands, runCli, selectCommand } from "./cli.ts";
+import { exitCodes } from "./command.ts";
+
+async function run(argv: readonly string[], env: Record<string, string> = {}) {
+  const out: string[] = [];
+  const err: string[] = [];
+  const code = await runCli(argv, { out: (line) => out.push(line), err: (line) => err.push(line), env });
+  return { code, out: out.join("\n"), err: err.join("\n") };
+}
+
+const origin = ["--origin", "http://127.0.0.1:8000"];
+
+describe("command line", () => {
+  it("a word names the command; flags alone mean serve, as with other proxies", () => {
+    expect(selectCommand(["serve", "proxy", "--port", "1"])).to.deep.equal({
+      name: "serve",
+      args: ["proxy", "--port", "1"],
+    });
+    expect(selectCommand(["--port", "1"])).to.deep.equal({ name: "serve", args: ["--port", "1"] });
+    expect(selectCommand(["--clear-cache", "--redis", "redis://h"])).to.deep.equal({
+      name: "clear-cache",
+      args: ["--redis", "redis://h"],
+    });
+    expect(selectCommand([])).to.deep.equal({ name: "help", args: [] });
+    expect(selectCommand(["serve", "--help"])).to.deep.equal({ name: "help", args: ["serve"] });
+    expect(selectCommand(["--version"])).to.deep.equal({ name: "version", args: [] });
+  });
+
+  it("help lists every command, and explains one with every option", async () => {
+    const { code, out } = await run(["help"]);
+    expect(code).to.equal(exitCodes.ok);
+    for (const name of Object.keys(commands)) expect(out).to.match(new RegExp(`^  ${name} +\\S`, "m"));
+    expect((await run(["help", "serve"])).out).to.match(/--port N +STICKY_PORT/);
+  });
+
+  it("version", async () => {
+    expect((await run(["version"])).out).to.match(/^sticky-proxy \d+\.\d+\.\d+ \(node 24\./);
+  });
+
+  for (const [what, argv, message] of [
+    ["an unknown command", ["fly"], /no command "fly"/],
+    ["a command named like a property", ["constructor"], /no command "constructor"/],
+    ["help for nothing", ["help", "fly"], /no command "fly"/],
+    ["an unknown flag", ["serve", "--prot", "1"], /Unknown option '--prot'/],
+    ["a flag without its value", ["serve", "--port"], /--port/],
+    ["a switch with a value", ["serve", "--idempotent=yes"], /--idempotent/],
+    ["an unknown part to serve", ["serve", "everything"], /"everything" is not one of: proxy, sweeper/],
+    ["one word too many", ["serve", "proxy", "sweeper"], /unexpected argument "sweeper"/],
+    ["a word that check-config does not know", ["check-config", "sticky.yaml"], /unexpected argument/],
+  ] as const)
+    it(`refuses ${what} with 64 and one line that says what to try`, async () => {
+      const { code, out, err } = await run(argv);
+      expect(code).to.equal(exitCodes.usage);
+      expect(out).to.equal("");
+      expect(err)
+        .to.match(message)
+        .and.match(/try: sticky-proxy help/);
+    });
+
+  it("check-config counts what it found", async () => {
+    const { code, out } = await run(["check-config", ...origin, "--idempotent"]);
+    expect(code).to.equal(exitCodes.ok);
+    expect(out).to.equal("the configuration is valid: services 1, routes 1");
+  });
+
+  it("check-config puts every error on a line of its own and exits with 78", async () => {
+    const { code, err, out } = await run(["check-config", "--origin", "ftp://x", "--port=-1"], {
+      STICKY_OPS_PORT: "many",
+    });
+    expect(code).to.equal(exitCodes.config);
+    expect(out).to.equal("");
+    expect(err.split("\n").map((line) => line.split(":")[0])).to.have.members([
+      "STICKY_OPS_PORT",
+      "port",
+      "services.origin.instances.0",
+      "the configuration is not valid (3 errors); nothing was started",
+    ]);
+  });
+
+  it("a missing configuration says what to give", async () => {
+    expect((await run(["serve"])).err).to.match(/^services: no service is configured: give .* --origin/);
+    const { code, err } = await run(["serve", "--config", "/nowhere.yaml"]);
+    expect(code).to.equal(exitCodes.config);
+    expect(err).to.match(/^--config: \/nowhere\.yaml: there is no such file$/m);
+  });
+
+  it("print-config shows every default as YAML or JSON, and no secret", async () => {
+    const env = { STICKY_PURGE_TOKEN: "a-token-that-nobody-may-see" };
+    const yaml = await run(["print-config", ...origin], env);
+    expect(yaml.out).to.contain("name: origin").and.contain('purgeToken: "[redacted]"');
+    expect(yaml.out).to.not.contain(env.STICKY_PURGE_TOKEN);
+    const json = await run(["print-config", "--json", ...origin, "--cache", "--ttl", "60"], env);
+    expect(JSON.parse(json.out)).to.have.nested.property("services[0].routes[0].cache.defaultTtlMs", 60_000);
+  });
+});
