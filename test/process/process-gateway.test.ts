@@ -1,19 +1,24 @@
-import { signWebhook, readSigningKey } from "@sticky-proxy/protocol";
+import { parseProcessId, readSigningKey, signWebhook } from "@sticky-proxy/protocol";
 import { FakeUpstream, type RecordedRequest } from "@sticky-proxy/testkit";
 import { expect } from "chai";
 import { startNodes, type Nodes } from "../support/nodes.ts";
+import { suiteStores, type SuiteStore } from "../support/stores.ts";
 
 const signingSecret = `whsec_${Buffer.alloc(32, 3).toString("base64")}`;
 
-describe("the process gateway, over three replicas", () => {
-  let upstream: FakeUpstream;
-  let cluster: Nodes;
+for (const [kind, openSuiteStore] of Object.entries(suiteStores))
+  describe(`the process gateway, over three replicas on ${kind}`, () => {
+    let suite: SuiteStore;
+    let upstream: FakeUpstream;
+    let cluster: Nodes;
 
-  before(async () => {
-    upstream = await FakeUpstream.start();
-    cluster = await startNodes({
-      count: 3,
-      yaml: `
+    before(async () => {
+      upstream = await FakeUpstream.start();
+      suite = await openSuiteStore();
+      cluster = await startNodes({
+        count: 3,
+        store: suite.store,
+        yaml: `
 services:
   reports:
     instances: [${upstream.origin}]
@@ -34,430 +39,436 @@ services:
     routes:
       - process: { identity: request, completion: callback }
 `,
-    });
-  });
-  after(async () => {
-    await cluster.close();
-    await upstream.close();
-  });
-  let jobs = 0;
-  beforeEach(() => {
-    upstream.requests.length = 0;
-    upstream.respond((_request, response) => response.writeHead(202).end("queued"));
-  });
-
-  interface Submitted {
-    readonly status: number;
-    readonly location: string;
-    readonly id: string;
-    readonly sent: RecordedRequest;
-  }
-  function newBody(): string {
-    return JSON.stringify({ job: (jobs += 1) });
-  }
-  async function submit(path = "/reports/run", body = newBody(), headers: Record<string, string> = {}) {
-    const before = upstream.requests.length;
-    const answer = await fetch(cluster.url(0) + path, {
-      method: "POST",
-      headers: { "Content-Type": "application/json", ...headers },
-      body,
-    });
-    await upstream.arrived(before + 1);
-    const location = answer.headers.get("location") ?? "";
-    return {
-      answer,
-      status: answer.status,
-      location,
-      id: location.split("/").at(-1)!,
-      sent: upstream.last,
-      body,
-    };
-  }
-  function report(
-    sent: RecordedRequest,
-    action: string,
-    body: string,
-    node = 1,
-    headers: Record<string, string> = {},
-  ) {
-    const url = new URL(sent.headers.get("sticky-callback-url")!.replace(/complete$/, action));
-    return fetch(cluster.url(node) + url.pathname, {
-      method: "POST",
-      headers: {
-        "Content-Type": "application/json",
-        "Sticky-Execution": sent.headers.get("sticky-execution")!,
-        ...headers,
-      },
-      body,
-    });
-  }
-  async function status(location: string, node = 2, headers: Record<string, string> = {}) {
-    const answer = await fetch(cluster.url(node) + location, { headers });
-    return {
-      answer,
-      view: answer.status === 200 ? ((await answer.json()) as Record<string, unknown>) : null,
-    };
-  }
-  /** Resolves when the process is where `is` wants it: long polls, no sleeps. */
-  async function until(location: string, is: (view: Record<string, unknown>) => boolean) {
-    let tag = '"v0"';
-    for (;;) {
-      const { answer, view } = await status(location, 1, {
-        Prefer: "wait=2",
-        "If-None-Match": tag,
       });
-      if (view !== null && is(view)) return view;
-      tag = answer.headers.get("etag") ?? tag;
+    });
+    after(async () => {
+      await cluster.close();
+      await upstream.close();
+      await suite.close();
+    });
+    let jobs = 0;
+    beforeEach(() => {
+      upstream.requests.length = 0;
+      upstream.respond((_request, response) => response.writeHead(202).end("queued"));
+    });
+
+    interface Submitted {
+      readonly status: number;
+      readonly location: string;
+      readonly id: string;
+      readonly sent: RecordedRequest;
     }
-  }
-
-  it("answers 202 with everything needed to follow the process, and tells the service how to report", async () => {
-    const { answer, location, id, sent } = await submit();
-    expect(answer.status).to.equal(202);
-    expect(location).to.match(/^\/_sticky\/v1\/processes\/\d+\.[\w-]{22}\.[0-9a-z]+$/);
-    expect(answer.headers.get("retry-after")).to.equal("1");
-    expect(answer.headers.get("cache-control")).to.equal("no-store");
-    expect(answer.headers.get("sticky-source")).to.equal("gateway");
-    const view = (await answer.json()) as Record<string, unknown>;
-    expect(view).to.include({ id, service: "reports", status: "in-progress", done: false, attempt: 1 });
-    for (const name of [
-      "sticky-process-id",
-      "sticky-fence",
-      "sticky-execution",
-      "sticky-callback-url",
-      "sticky-deadline",
-    ]) {
-      expect(sent.headers.get(name), name).to.be.a("string");
+    function newBody(): string {
+      return JSON.stringify({ job: (jobs += 1) });
     }
-    expect(sent.headers.get("sticky-process-id")).to.equal(id);
-    expect(sent.headers.get("idempotency-key")).to.equal(`"${id}"`);
-    expect(sent.headers.get("sticky-callback-url")).to.equal(
-      `${cluster.url(0)}/_sticky/v1/executions/${id}/complete`,
-    );
-  });
-
-  it("joins identical requests, however their JSON is written, and never shares between credentials", async () => {
-    const first = await submit("/reports/run?b=2&a=1", '{"a":1,"b":[1,2]}');
-    const again = await fetch(`${cluster.url(1)}/reports/run?a=1&b=2`, {
-      method: "POST",
-      headers: { "Content-Type": "application/json" },
-      body: '{ "b": [1, 2], "a": 1.0 }',
-    });
-    expect(again.status).to.equal(202);
-    expect(again.headers.get("location")).to.equal(first.location);
-    expect(again.headers.get("idempotent-replayed")).to.equal("true");
-    const other = await submit("/reports/run?b=2&a=1", '{"a":1,"b":[1,2]}', {
-      Authorization: "Bearer somebody",
-    });
-    expect(other.location).not.to.equal(first.location);
-    expect(upstream.requests).to.have.length(2);
-  });
-
-  it("is completed by a callback on any replica; any replica serves status and result, until the TTL ends", async () => {
-    const { location, sent, body } = await submit("/reports/short");
-    const progress = await report(sent, "heartbeat", '{"progress":{"percent":40,"message":"rendering"}}');
-    expect(await progress.json()).to.deep.equal({ accepted: true, cancelRequested: false });
-    expect((await status(location)).view).to.deep.include({
-      progress: { percent: 40, message: "rendering" },
-    });
-    const running = await fetch(`${cluster.url(2)}${location}/result`);
-    expect(running.status).to.equal(202);
-    const completed = await report(sent, "complete", '{"pages":3}', 1, { "Sticky-Result-Status": "201" });
-    expect(completed.status).to.equal(200);
-    const { view } = await status(location);
-    expect(view).to.include({ status: "completed", done: true, phase: null });
-    expect(view!["outcome"]).to.deep.equal({ executed: "yes", httpStatus: 201 });
-    const result = await fetch(`${cluster.url(0)}${location}/result`);
-    expect(result.status).to.equal(201);
-    expect(result.headers.get("content-type")).to.equal("application/json");
-    expect(await result.json()).to.deep.equal({ pages: 3 });
-    const identical = await fetch(`${cluster.url(1)}/reports/short`, {
-      method: "POST",
-      headers: { "Content-Type": "application/json" },
-      body,
-    });
-    expect(identical.status).to.equal(201);
-    expect(identical.headers.get("idempotent-replayed")).to.equal("true");
-
-    const expireAt = Date.parse(view!["expireTime"] as string);
-    await new Promise((resolve) => setTimeout(resolve, Math.max(0, expireAt - Date.now()) + 5));
-    expect((await fetch(`${cluster.url(2)}${location}`)).status).to.equal(410);
-    const anew = await submit("/reports/short", body);
-    expect(anew.status).to.equal(202);
-    expect(anew.location).not.to.equal(location);
-    expect(upstream.requests).to.have.length(2);
-  });
-
-  it("serves ranges and conditions of a stored result", async () => {
-    const { location, sent } = await submit();
-    await report(sent, "complete", "0123456789", 1, { "Content-Type": "text/plain" });
-    const part = await fetch(`${cluster.url(1)}${location}/result`, { headers: { Range: "bytes=2-4" } });
-    expect(part.status).to.equal(206);
-    expect(part.headers.get("content-range")).to.equal("bytes 2-4/10");
-    expect(await part.text()).to.equal("234");
-    expect(
-      (await fetch(`${cluster.url(1)}${location}/result`, { headers: { Range: "bytes=99-" } })).status,
-    ).to.equal(416);
-  });
-
-  it("ETag: 304 while nothing changed; a long poll wakes on another replica when it does", async () => {
-    const { location, sent } = await submit();
-    const view = await until(location, (v) => v["phase"] === "awaiting-callback");
-    const tag = `"v${String(view["version"])}"`;
-    const { answer } = await status(location, 0, { "If-None-Match": tag });
-    expect(answer.status).to.equal(304);
-    expect(answer.headers.get("etag")).to.equal(tag);
-    const polled = status(location, 2, { "If-None-Match": tag, Prefer: "wait=20" });
-    await report(sent, "complete", "{}", 0);
-    expect((await polled).view).to.include({ status: "completed" });
-    expect((await polled).answer.headers.get("preference-applied")).to.equal("wait=20");
-  });
-
-  it("server-sent events tell every version and close at the end", async () => {
-    const { location, sent } = await submit();
-    const stream = await fetch(`${cluster.url(2)}${location}`, { headers: { Accept: "text/event-stream" } });
-    expect(stream.headers.get("content-type")).to.contain("text/event-stream");
-    await until(location, (v) => v["phase"] === "awaiting-callback");
-    await report(sent, "complete", "{}", 1);
-    const text = await stream.text();
-    expect(text).to.match(/event: in-progress\ndata: \{/);
-    expect(text).to.match(/id: \d+\nevent: completed\ndata: \{.*"done":true/);
-  });
-
-  it("Prefer: wait holds the client for the callback's result; respond-async does not", async () => {
-    const held = fetch(`${cluster.url(0)}/reports/held`, { method: "POST", body: newBody() });
-    await upstream.arrived(1);
-    await report(upstream.last, "complete", '{"ok":true}', 2);
-    const answer = await held;
-    expect(answer.status).to.equal(200);
-    expect(await answer.json()).to.deep.equal({ ok: true });
-    const at = await submit("/reports/held", newBody(), { Prefer: "respond-async" });
-    expect(at.status).to.equal(202);
-    expect(at.answer.headers.get("preference-applied")).to.equal("respond-async");
-  });
-
-  it("a callback that comes before the service's own 202 counts, and the 202 changes nothing", async () => {
-    const gate = Promise.withResolvers<void>();
-    upstream.respond(async (request, response) => {
-      expect((await report(request, "complete", '{"early":true}', 2)).status).to.equal(200);
-      await gate.promise;
-      response.writeHead(202).end();
-    });
-    const { location } = await submit();
-    const view = await until(location, (v) => v["done"] === true);
-    gate.resolve();
-    expect(view).to.include({ status: "completed" });
-    await cluster.nodes[0]!.gateway.worker.executor.idle();
-    expect((await status(location)).view).to.include({ status: "completed", version: view["version"] });
-  });
-
-  it("fail ends the process with the service's own words", async () => {
-    const { location, sent } = await submit();
-    const failed = await report(sent, "fail", '{"title":"no paper","status":507,"executed":"yes"}', 1, {
-      "Content-Type": "application/problem+json",
-    });
-    expect(failed.status).to.equal(200);
-    expect((await status(location)).view).to.include({ status: "failed" });
-    const result = await fetch(`${cluster.url(0)}${location}/result`);
-    expect(result.status).to.equal(507);
-    expect(await result.json()).to.include({ title: "no paper" });
-  });
-
-  it("the same report again is a duplicate; another one after the end is stale and stands in the timeline", async () => {
-    const { location, sent, id } = await submit();
-    expect((await report(sent, "complete", '{"a":1}')).status).to.equal(200);
-    const again = await report(sent, "complete", '{"a":1}', 2);
-    expect(again.status).to.equal(200);
-    expect(await again.json()).to.deep.equal({ accepted: true, duplicate: true });
-    const other = await report(sent, "complete", '{"a":2}', 2);
-    expect(other.status).to.equal(409);
-    expect(await other.json()).to.include({ type: "/_sticky/problems/execution-stale" });
-    expect(await (await fetch(`${cluster.url(1)}${location}/result`)).json()).to.deep.equal({ a: 1 });
-    const record = cluster.records().find((r) => id.includes(r.scope))!;
-    expect((await cluster.store.timeline(record)).map((entry) => entry["event"])).to.include("late-report");
-  });
-
-  it("401 alike for no token, a wrong one, another process's, an earlier form, and an unknown process", async () => {
-    const { sent } = await submit();
-    const other = await submit();
-    const unknown = sent.headers
-      .get("sticky-callback-url")!
-      .replace(/\/[^/]+\/complete$/, "/0.AAAAAAAAAAAAAAAAAAAAAA.1/complete");
-    const answers = [
-      await report(sent, "complete", "{}", 1, { "Sticky-Execution": "" }),
-      await report(sent, "complete", "{}", 1, { "Sticky-Execution": `1.${"A".repeat(43)}` }),
-      await report(sent, "complete", "{}", 1, {
-        "Sticky-Execution": other.sent.headers.get("sticky-execution")!,
-      }),
-      await report(sent, "complete", "{}", 1, { "Sticky-Execution": "junk" }),
-      await fetch(cluster.url(0) + new URL(unknown).pathname, {
+    async function submit(path = "/reports/run", body = newBody(), headers: Record<string, string> = {}) {
+      const before = upstream.requests.length;
+      const answer = await fetch(cluster.url(0) + path, {
+        method: "POST",
+        headers: { "Content-Type": "application/json", ...headers },
+        body,
+      });
+      await upstream.arrived(before + 1);
+      const location = answer.headers.get("location") ?? "";
+      return {
+        answer,
+        status: answer.status,
+        location,
+        id: location.split("/").at(-1)!,
+        sent: upstream.last,
+        body,
+      };
+    }
+    function report(
+      sent: RecordedRequest,
+      action: string,
+      body: string,
+      node = 1,
+      headers: Record<string, string> = {},
+    ) {
+      const url = new URL(sent.headers.get("sticky-callback-url")!.replace(/complete$/, action));
+      return fetch(cluster.url(node) + url.pathname, {
         method: "POST",
         headers: {
           "Content-Type": "application/json",
           "Sticky-Execution": sent.headers.get("sticky-execution")!,
+          ...headers,
         },
-        body: "{}",
-      }),
-    ];
-    const bodies = await Promise.all(
-      answers.map(async (answer) => {
-        const { requestId, ...body } = (await answer.json()) as Record<string, unknown>;
-        expect(requestId).to.be.a("string");
-        return { status: answer.status, ...body };
-      }),
-    );
-    for (const body of bodies) expect(body).to.deep.equal(bodies[0]);
-    expect(bodies[0]).to.include({ status: 401, type: "/_sticky/problems/unauthorized" });
-  });
-
-  it("wants a signature over the raw bytes where the service signs, and takes any of several keys", async () => {
-    const { sent } = await submit("/signed/run");
-    const key = readSigningKey(signingSecret)!;
-    const wrong = { bytes: Buffer.alloc(32, 9) };
-    const body = '{"amount":1.0}';
-    const signed = (text: string, keys: (typeof key)[], at = Date.now()) =>
-      signWebhook("msg_1", Buffer.from(text), keys, at) as unknown as Record<string, string>;
-    expect((await report(sent, "complete", body)).status).to.equal(401);
-    expect((await report(sent, "complete", body, 1, signed('{"amount":1}', [key]))).status).to.equal(401);
-    expect((await report(sent, "complete", body, 1, signed(body, [wrong]))).status).to.equal(401);
-    expect(
-      (await report(sent, "complete", body, 1, signed(body, [key], Date.now() - 301_000))).status,
-    ).to.equal(401);
-    expect((await report(sent, "complete", body, 1, signed(body, [wrong, key]))).status).to.equal(200);
-    expect(await (await report(sent, "complete", body, 2, signed(body, [key]))).json()).to.include({
-      duplicate: true,
-    });
-  });
-
-  it("413, 415, 400 and 422 for callbacks that cannot be read", async () => {
-    const { sent } = await submit();
-    expect((await report(sent, "complete", "x".repeat(3_000_000))).status).to.equal(413);
-    expect((await report(sent, "heartbeat", "x", 1, { "Content-Type": "text/plain" })).status).to.equal(415);
-    expect((await report(sent, "heartbeat", "{")).status).to.equal(400);
-    expect((await report(sent, "heartbeat", '{"extendMs":-1}')).status).to.equal(422);
-  });
-
-  describe("cancel", () => {
-    it("while the request is being forwarded: the service's connection is closed, late results are refused", async () => {
-      const closed = Promise.withResolvers<void>();
-      upstream.respond((_request, response) => {
-        response.once("close", () => closed.resolve());
+        body,
       });
-      const { location, sent } = await submit("/reports/sync");
-      const cancelled = await fetch(`${cluster.url(1)}${location}/cancel`, { method: "POST" });
-      expect(cancelled.status).to.equal(200);
-      expect(await cancelled.json()).to.include({ status: "cancelled", cancelRequested: true });
-      await closed.promise;
-      expect((await report(sent, "complete", "{}")).status).to.equal(409);
-      const beat = await report(sent, "heartbeat", "{}");
-      expect(await beat.json()).to.include({ cancelRequested: true });
-      expect((await fetch(`${cluster.url(2)}${location}/cancel`, { method: "POST" })).status).to.equal(200);
-      const result = await fetch(`${cluster.url(2)}${location}/result`);
-      expect(result.status).to.equal(409);
-      expect(await result.json()).to.include({ type: "/_sticky/problems/process-cancelled" });
-    });
-
-    it("while the callback is awaited; afterwards the identical request starts anew", async () => {
-      const { location, body } = await submit();
-      await until(location, (v) => v["phase"] === "awaiting-callback");
-      expect((await fetch(`${cluster.url(1)}${location}/cancel`, { method: "POST" })).status).to.equal(200);
-      expect((await submit("/reports/run", body)).location).not.to.equal(location);
-    });
-
-    it("409 process-terminal after the end", async () => {
-      const { location, sent } = await submit();
-      await report(sent, "complete", "{}");
-      const answer = await fetch(`${cluster.url(1)}${location}/cancel`, { method: "POST" });
-      expect(answer.status).to.equal(409);
-      expect(await answer.json()).to.include({ type: "/_sticky/problems/process-terminal" });
-    });
-  });
-
-  it("Sticky-Force runs again now: the running one is cancelled, its waiters get 409 with the successor", async () => {
-    const body = newBody();
-    const held = fetch(`${cluster.url(1)}/reports/held`, {
-      method: "POST",
-      headers: { "Content-Type": "application/json" },
-      body,
-    });
-    await upstream.arrived(1);
-    const first = upstream.last;
-    const forced = await submit("/reports/held", body, { "Sticky-Force": "true", Prefer: "respond-async" });
-    expect(forced.status).to.equal(202);
-    const superseded = await held;
-    expect(superseded.status).to.equal(409);
-    expect(superseded.headers.get("link")).to.contain(forced.location).and.to.contain("successor");
-    await upstream.arrived(2);
-    expect(Number(upstream.last.headers.get("sticky-fence"))).to.be.greaterThan(
-      Number(first.headers.get("sticky-fence")),
-    );
-    expect((await report(first, "complete", '{"old":true}')).status).to.equal(409);
-    const old = await status(`/_sticky/v1/processes/${first.headers.get("sticky-process-id")!}`);
-    expect(old.view).to.include({ status: "cancelled", supersededBy: forced.id });
-  });
-
-  it("rerun through the process API, once per Idempotency-Key", async () => {
-    const { location, sent } = await submit();
-    const running = await fetch(`${cluster.url(1)}${location}/rerun`, { method: "POST" });
-    expect(running.status).to.equal(409);
-    expect(await running.json()).to.include({ type: "/_sticky/problems/process-running" });
-    await report(sent, "complete", "{}");
-    const rerun = () =>
-      fetch(`${cluster.url(1)}${location}/rerun`, {
-        method: "POST",
-        headers: { "Idempotency-Key": "again" },
-      });
-    const once = await rerun();
-    expect(once.status).to.equal(202);
-    expect(await once.json()).to.include({ rerunOf: location.split("/").at(-1) });
-    expect((await rerun()).headers.get("location")).to.equal(once.headers.get("location"));
-    await upstream.arrived(2);
-    expect(upstream.requests).to.have.length(2);
-    expect(upstream.last.body.toString()).to.equal(sent.body.toString());
-  });
-
-  it("forgets a finished process on DELETE, not a running one", async () => {
-    const { location, sent } = await submit();
-    expect((await fetch(cluster.url(1) + location, { method: "DELETE" })).status).to.equal(409);
-    await report(sent, "complete", "{}");
-    expect((await fetch(cluster.url(1) + location, { method: "DELETE" })).status).to.equal(204);
-    expect((await fetch(cluster.url(2) + location)).status).to.equal(404);
-  });
-
-  for (const id of [
-    "nonsense",
-    "0.AAAAAAAAAAAAAAAAAAAAAA.1",
-    "1.*.1",
-    "x".repeat(5000),
-    "5.AAAAAAAAAAAAAAAAAAAAAA.1k9f",
-  ]) {
-    it(`404 process-not-found for ${id.slice(0, 40)}`, async () => {
-      const answer = await fetch(`${cluster.url()}/_sticky/v1/processes/${encodeURIComponent(id)}`);
-      expect(answer.status).to.equal(404);
-      expect(await answer.json()).to.include({ type: "/_sticky/problems/process-not-found" });
-    });
-  }
-
-  it("405 with Allow for a method that a process does not have, and a page for every problem type", async () => {
-    const answer = await fetch(`${cluster.url()}/_sticky/v1/processes/x/cancel`);
-    expect(answer.status).to.equal(405);
-    expect(answer.headers.get("allow")).to.contain("POST");
-    const page = await fetch(`${cluster.url()}/_sticky/problems/process-terminal`);
-    expect(await page.json()).to.include({ status: 409, type: "/_sticky/problems/process-terminal" });
-  });
-
-  it("the sweeper fails a process whose service stays silent, keeps a dead letter and frees the identity", async () => {
-    const { location, body } = await submit("/reports/silent");
-    await until(location, (v) => v["phase"] === "awaiting-callback");
-    let view = await until(location, () => true);
-    while (view["done"] === false) {
-      await cluster.sweeper.tick();
-      view = await until(location, () => true);
     }
-    expect(view).to.include({ status: "failed" });
-    expect((view["outcome"] as { executed: string }).executed).to.equal("unknown");
-    const letters = await cluster.store.deadLetters({ limit: 10, cursor: null });
-    expect(letters.items.map((r) => r.deadLetter)).to.include("callback");
-    expect((await submit("/reports/silent", body)).location).not.to.equal(location);
+    async function status(location: string, node = 2, headers: Record<string, string> = {}) {
+      const answer = await fetch(cluster.url(node) + location, { headers });
+      return {
+        answer,
+        view: answer.status === 200 ? ((await answer.json()) as Record<string, unknown>) : null,
+      };
+    }
+    /** Resolves when the process is where `is` wants it: long polls, no sleeps. */
+    async function until(location: string, is: (view: Record<string, unknown>) => boolean) {
+      let tag = '"v0"';
+      for (;;) {
+        const { answer, view } = await status(location, 1, {
+          Prefer: "wait=2",
+          "If-None-Match": tag,
+        });
+        if (view !== null && is(view)) return view;
+        tag = answer.headers.get("etag") ?? tag;
+      }
+    }
+
+    it("answers 202 with everything needed to follow the process, and tells the service how to report", async () => {
+      const { answer, location, id, sent } = await submit();
+      expect(answer.status).to.equal(202);
+      expect(location).to.match(/^\/_sticky\/v1\/processes\/\d+\.[\w-]{22}\.[0-9a-z]+$/);
+      expect(answer.headers.get("retry-after")).to.equal("1");
+      expect(answer.headers.get("cache-control")).to.equal("no-store");
+      expect(answer.headers.get("sticky-source")).to.equal("gateway");
+      const view = (await answer.json()) as Record<string, unknown>;
+      expect(view).to.include({ id, service: "reports", status: "in-progress", done: false, attempt: 1 });
+      for (const name of [
+        "sticky-process-id",
+        "sticky-fence",
+        "sticky-execution",
+        "sticky-callback-url",
+        "sticky-deadline",
+      ]) {
+        expect(sent.headers.get(name), name).to.be.a("string");
+      }
+      expect(sent.headers.get("sticky-process-id")).to.equal(id);
+      expect(sent.headers.get("idempotency-key")).to.equal(`"${id}"`);
+      expect(sent.headers.get("sticky-callback-url")).to.equal(
+        `${cluster.url(0)}/_sticky/v1/executions/${id}/complete`,
+      );
+    });
+
+    it("joins identical requests, however their JSON is written, and never shares between credentials", async () => {
+      const first = await submit("/reports/run?b=2&a=1", '{"a":1,"b":[1,2]}');
+      const again = await fetch(`${cluster.url(1)}/reports/run?a=1&b=2`, {
+        method: "POST",
+        headers: { "Content-Type": "application/json" },
+        body: '{ "b": [1, 2], "a": 1.0 }',
+      });
+      expect(again.status).to.equal(202);
+      expect(again.headers.get("location")).to.equal(first.location);
+      expect(again.headers.get("idempotent-replayed")).to.equal("true");
+      const other = await submit("/reports/run?b=2&a=1", '{"a":1,"b":[1,2]}', {
+        Authorization: "Bearer somebody",
+      });
+      expect(other.location).not.to.equal(first.location);
+      expect(upstream.requests).to.have.length(2);
+    });
+
+    it("is completed by a callback on any replica; any replica serves status and result, until the TTL ends", async () => {
+      const { location, sent, body } = await submit("/reports/short");
+      const progress = await report(sent, "heartbeat", '{"progress":{"percent":40,"message":"rendering"}}');
+      expect(await progress.json()).to.deep.equal({ accepted: true, cancelRequested: false });
+      expect((await status(location)).view).to.deep.include({
+        progress: { percent: 40, message: "rendering" },
+      });
+      const running = await fetch(`${cluster.url(2)}${location}/result`);
+      expect(running.status).to.equal(202);
+      const completed = await report(sent, "complete", '{"pages":3}', 1, { "Sticky-Result-Status": "201" });
+      expect(completed.status).to.equal(200);
+      const { view } = await status(location);
+      expect(view).to.include({ status: "completed", done: true, phase: null });
+      expect(view!["outcome"]).to.deep.equal({ executed: "yes", httpStatus: 201 });
+      const result = await fetch(`${cluster.url(0)}${location}/result`);
+      expect(result.status).to.equal(201);
+      expect(result.headers.get("content-type")).to.equal("application/json");
+      expect(await result.json()).to.deep.equal({ pages: 3 });
+      const identical = await fetch(`${cluster.url(1)}/reports/short`, {
+        method: "POST",
+        headers: { "Content-Type": "application/json" },
+        body,
+      });
+      expect(identical.status).to.equal(201);
+      expect(identical.headers.get("idempotent-replayed")).to.equal("true");
+
+      const expireAt = Date.parse(view!["expireTime"] as string);
+      await new Promise((resolve) => setTimeout(resolve, Math.max(0, expireAt - Date.now()) + 5));
+      expect((await fetch(`${cluster.url(2)}${location}`)).status).to.equal(410);
+      const anew = await submit("/reports/short", body);
+      expect(anew.status).to.equal(202);
+      expect(anew.location).not.to.equal(location);
+      expect(upstream.requests).to.have.length(2);
+    });
+
+    it("serves ranges and conditions of a stored result", async () => {
+      const { location, sent } = await submit();
+      await report(sent, "complete", "0123456789", 1, { "Content-Type": "text/plain" });
+      const part = await fetch(`${cluster.url(1)}${location}/result`, { headers: { Range: "bytes=2-4" } });
+      expect(part.status).to.equal(206);
+      expect(part.headers.get("content-range")).to.equal("bytes 2-4/10");
+      expect(await part.text()).to.equal("234");
+      expect(
+        (await fetch(`${cluster.url(1)}${location}/result`, { headers: { Range: "bytes=99-" } })).status,
+      ).to.equal(416);
+    });
+
+    it("ETag: 304 while nothing changed; a long poll wakes on another replica when it does", async () => {
+      const { location, sent } = await submit();
+      const view = await until(location, (v) => v["phase"] === "awaiting-callback");
+      const tag = `"v${String(view["version"])}"`;
+      const { answer } = await status(location, 0, { "If-None-Match": tag });
+      expect(answer.status).to.equal(304);
+      expect(answer.headers.get("etag")).to.equal(tag);
+      const polled = status(location, 2, { "If-None-Match": tag, Prefer: "wait=20" });
+      await report(sent, "complete", "{}", 0);
+      expect((await polled).view).to.include({ status: "completed" });
+      expect((await polled).answer.headers.get("preference-applied")).to.equal("wait=20");
+    });
+
+    it("server-sent events tell every version and close at the end", async () => {
+      const { location, sent } = await submit();
+      const stream = await fetch(`${cluster.url(2)}${location}`, {
+        headers: { Accept: "text/event-stream" },
+      });
+      expect(stream.headers.get("content-type")).to.contain("text/event-stream");
+      await until(location, (v) => v["phase"] === "awaiting-callback");
+      await report(sent, "complete", "{}", 1);
+      const text = await stream.text();
+      expect(text).to.match(/event: in-progress\ndata: \{/);
+      expect(text).to.match(/id: \d+\nevent: completed\ndata: \{.*"done":true/);
+    });
+
+    it("Prefer: wait holds the client for the callback's result; respond-async does not", async () => {
+      const held = fetch(`${cluster.url(0)}/reports/held`, { method: "POST", body: newBody() });
+      await upstream.arrived(1);
+      await report(upstream.last, "complete", '{"ok":true}', 2);
+      const answer = await held;
+      expect(answer.status).to.equal(200);
+      expect(await answer.json()).to.deep.equal({ ok: true });
+      const at = await submit("/reports/held", newBody(), { Prefer: "respond-async" });
+      expect(at.status).to.equal(202);
+      expect(at.answer.headers.get("preference-applied")).to.equal("respond-async");
+    });
+
+    it("a callback that comes before the service's own 202 counts, and the 202 changes nothing", async () => {
+      const gate = Promise.withResolvers<void>();
+      upstream.respond(async (request, response) => {
+        expect((await report(request, "complete", '{"early":true}', 2)).status).to.equal(200);
+        await gate.promise;
+        response.writeHead(202).end();
+      });
+      const { location } = await submit();
+      const view = await until(location, (v) => v["done"] === true);
+      gate.resolve();
+      expect(view).to.include({ status: "completed" });
+      await cluster.nodes[0]!.worker.executor.idle();
+      expect((await status(location)).view).to.include({ status: "completed", version: view["version"] });
+    });
+
+    it("fail ends the process with the service's own words", async () => {
+      const { location, sent } = await submit();
+      const failed = await report(sent, "fail", '{"title":"no paper","status":507,"executed":"yes"}', 1, {
+        "Content-Type": "application/problem+json",
+      });
+      expect(failed.status).to.equal(200);
+      expect((await status(location)).view).to.include({ status: "failed" });
+      const result = await fetch(`${cluster.url(0)}${location}/result`);
+      expect(result.status).to.equal(507);
+      expect(await result.json()).to.include({ title: "no paper" });
+    });
+
+    it("the same report again is a duplicate; another one after the end is stale and stands in the timeline", async () => {
+      const { location, sent, id } = await submit();
+      expect((await report(sent, "complete", '{"a":1}')).status).to.equal(200);
+      const again = await report(sent, "complete", '{"a":1}', 2);
+      expect(again.status).to.equal(200);
+      expect(await again.json()).to.deep.equal({ accepted: true, duplicate: true });
+      const other = await report(sent, "complete", '{"a":2}', 2);
+      expect(other.status).to.equal(409);
+      expect(await other.json()).to.include({ type: "/_sticky/problems/execution-stale" });
+      expect(await (await fetch(`${cluster.url(1)}${location}/result`)).json()).to.deep.equal({ a: 1 });
+      expect((await cluster.store.timeline(parseProcessId(id)!)).map((entry) => entry["event"])).to.include(
+        "late-report",
+      );
+    });
+
+    it("401 alike for no token, a wrong one, another process's, an earlier form, and an unknown process", async () => {
+      const { sent } = await submit();
+      const other = await submit();
+      const unknown = sent.headers
+        .get("sticky-callback-url")!
+        .replace(/\/[^/]+\/complete$/, "/0.AAAAAAAAAAAAAAAAAAAAAA.1/complete");
+      const answers = [
+        await report(sent, "complete", "{}", 1, { "Sticky-Execution": "" }),
+        await report(sent, "complete", "{}", 1, { "Sticky-Execution": `1.${"A".repeat(43)}` }),
+        await report(sent, "complete", "{}", 1, {
+          "Sticky-Execution": other.sent.headers.get("sticky-execution")!,
+        }),
+        await report(sent, "complete", "{}", 1, { "Sticky-Execution": "junk" }),
+        await fetch(cluster.url(0) + new URL(unknown).pathname, {
+          method: "POST",
+          headers: {
+            "Content-Type": "application/json",
+            "Sticky-Execution": sent.headers.get("sticky-execution")!,
+          },
+          body: "{}",
+        }),
+      ];
+      const bodies = await Promise.all(
+        answers.map(async (answer) => {
+          const { requestId, ...body } = (await answer.json()) as Record<string, unknown>;
+          expect(requestId).to.be.a("string");
+          return { status: answer.status, ...body };
+        }),
+      );
+      for (const body of bodies) expect(body).to.deep.equal(bodies[0]);
+      expect(bodies[0]).to.include({ status: 401, type: "/_sticky/problems/unauthorized" });
+    });
+
+    it("wants a signature over the raw bytes where the service signs, and takes any of several keys", async () => {
+      const { sent } = await submit("/signed/run");
+      const key = readSigningKey(signingSecret)!;
+      const wrong = { bytes: Buffer.alloc(32, 9) };
+      const body = '{"amount":1.0}';
+      const signed = (text: string, keys: (typeof key)[], at = Date.now()) =>
+        signWebhook("msg_1", Buffer.from(text), keys, at) as unknown as Record<string, string>;
+      expect((await report(sent, "complete", body)).status).to.equal(401);
+      expect((await report(sent, "complete", body, 1, signed('{"amount":1}', [key]))).status).to.equal(401);
+      expect((await report(sent, "complete", body, 1, signed(body, [wrong]))).status).to.equal(401);
+      expect(
+        (await report(sent, "complete", body, 1, signed(body, [key], Date.now() - 301_000))).status,
+      ).to.equal(401);
+      expect((await report(sent, "complete", body, 1, signed(body, [wrong, key]))).status).to.equal(200);
+      expect(await (await report(sent, "complete", body, 2, signed(body, [key]))).json()).to.include({
+        duplicate: true,
+      });
+    });
+
+    it("413, 415, 400 and 422 for callbacks that cannot be read", async () => {
+      const { sent } = await submit();
+      expect((await report(sent, "complete", "x".repeat(3_000_000))).status).to.equal(413);
+      expect((await report(sent, "heartbeat", "x", 1, { "Content-Type": "text/plain" })).status).to.equal(
+        415,
+      );
+      expect((await report(sent, "heartbeat", "{")).status).to.equal(400);
+      expect((await report(sent, "heartbeat", '{"extendMs":-1}')).status).to.equal(422);
+    });
+
+    describe("cancel", () => {
+      it("while the request is being forwarded: the service's connection is closed, late results are refused", async () => {
+        const closed = Promise.withResolvers<void>();
+        upstream.respond((_request, response) => {
+          response.once("close", () => closed.resolve());
+        });
+        const { location, sent } = await submit("/reports/sync");
+        const cancelled = await fetch(`${cluster.url(1)}${location}/cancel`, { method: "POST" });
+        expect(cancelled.status).to.equal(200);
+        expect(await cancelled.json()).to.include({ status: "cancelled", cancelRequested: true });
+        await closed.promise;
+        expect((await report(sent, "complete", "{}")).status).to.equal(409);
+        const beat = await report(sent, "heartbeat", "{}");
+        expect(await beat.json()).to.include({ cancelRequested: true });
+        expect((await fetch(`${cluster.url(2)}${location}/cancel`, { method: "POST" })).status).to.equal(200);
+        const result = await fetch(`${cluster.url(2)}${location}/result`);
+        expect(result.status).to.equal(409);
+        expect(await result.json()).to.include({ type: "/_sticky/problems/process-cancelled" });
+      });
+
+      it("while the callback is awaited; afterwards the identical request starts anew", async () => {
+        const { location, body } = await submit();
+        await until(location, (v) => v["phase"] === "awaiting-callback");
+        expect((await fetch(`${cluster.url(1)}${location}/cancel`, { method: "POST" })).status).to.equal(200);
+        expect((await submit("/reports/run", body)).location).not.to.equal(location);
+      });
+
+      it("409 process-terminal after the end", async () => {
+        const { location, sent } = await submit();
+        await report(sent, "complete", "{}");
+        const answer = await fetch(`${cluster.url(1)}${location}/cancel`, { method: "POST" });
+        expect(answer.status).to.equal(409);
+        expect(await answer.json()).to.include({ type: "/_sticky/problems/process-terminal" });
+      });
+    });
+
+    it("Sticky-Force runs again now: the running one is cancelled, its waiters get 409 with the successor", async () => {
+      const body = newBody();
+      const held = fetch(`${cluster.url(1)}/reports/held`, {
+        method: "POST",
+        headers: { "Content-Type": "application/json" },
+        body,
+      });
+      await upstream.arrived(1);
+      const first = upstream.last;
+      const forced = await submit("/reports/held", body, { "Sticky-Force": "true", Prefer: "respond-async" });
+      expect(forced.status).to.equal(202);
+      const superseded = await held;
+      expect(superseded.status).to.equal(409);
+      expect(superseded.headers.get("link")).to.contain(forced.location).and.to.contain("successor");
+      await upstream.arrived(2);
+      expect(Number(upstream.last.headers.get("sticky-fence"))).to.be.greaterThan(
+        Number(first.headers.get("sticky-fence")),
+      );
+      expect((await report(first, "complete", '{"old":true}')).status).to.equal(409);
+      const old = await status(`/_sticky/v1/processes/${first.headers.get("sticky-process-id")!}`);
+      expect(old.view).to.include({ status: "cancelled", supersededBy: forced.id });
+    });
+
+    it("rerun through the process API, once per Idempotency-Key", async () => {
+      const { location, sent } = await submit();
+      const running = await fetch(`${cluster.url(1)}${location}/rerun`, { method: "POST" });
+      expect(running.status).to.equal(409);
+      expect(await running.json()).to.include({ type: "/_sticky/problems/process-running" });
+      await report(sent, "complete", "{}");
+      const rerun = () =>
+        fetch(`${cluster.url(1)}${location}/rerun`, {
+          method: "POST",
+          headers: { "Idempotency-Key": "again" },
+        });
+      const once = await rerun();
+      expect(once.status).to.equal(202);
+      expect(await once.json()).to.include({ rerunOf: location.split("/").at(-1) });
+      expect((await rerun()).headers.get("location")).to.equal(once.headers.get("location"));
+      await upstream.arrived(2);
+      expect(upstream.requests).to.have.length(2);
+      expect(upstream.last.body.toString()).to.equal(sent.body.toString());
+    });
+
+    it("forgets a finished process on DELETE, not a running one", async () => {
+      const { location, sent } = await submit();
+      expect((await fetch(cluster.url(1) + location, { method: "DELETE" })).status).to.equal(409);
+      await report(sent, "complete", "{}");
+      expect((await fetch(cluster.url(1) + location, { method: "DELETE" })).status).to.equal(204);
+      expect((await fetch(cluster.url(2) + location)).status).to.equal(404);
+    });
+
+    for (const id of [
+      "nonsense",
+      "0.AAAAAAAAAAAAAAAAAAAAAA.1",
+      "1.*.1",
+      "x".repeat(5000),
+      "5.AAAAAAAAAAAAAAAAAAAAAA.1k9f",
+    ]) {
+      it(`404 process-not-found for ${id.slice(0, 40)}`, async () => {
+        const answer = await fetch(`${cluster.url()}/_sticky/v1/processes/${encodeURIComponent(id)}`);
+        expect(answer.status).to.equal(404);
+        expect(await answer.json()).to.include({ type: "/_sticky/problems/process-not-found" });
+      });
+    }
+
+    it("405 with Allow for a method that a process does not have, and a page for every problem type", async () => {
+      const answer = await fetch(`${cluster.url()}/_sticky/v1/processes/x/cancel`);
+      expect(answer.status).to.equal(405);
+      expect(answer.headers.get("allow")).to.contain("POST");
+      const page = await fetch(`${cluster.url()}/_sticky/problems/process-terminal`);
+      expect(await page.json()).to.include({ status: 409, type: "/_sticky/problems/process-terminal" });
+    });
+
+    it("the sweeper fails a process whose service stays silent, keeps a dead letter and frees the identity", async () => {
+      const { location, body } = await submit("/reports/silent");
+      await until(location, (v) => v["phase"] === "awaiting-callback");
+      let view = await until(location, () => true);
+      while (view["done"] === false) {
+        await cluster.sweeper.tick();
+        view = await until(location, () => true);
+      }
+      expect(view).to.include({ status: "failed" });
+      expect((view["outcome"] as { executed: string }).executed).to.equal("unknown");
+      const letters = await cluster.store.deadLetters({ limit: 10, cursor: null });
+      expect(letters.items.map((r) => r.deadLetter)).to.include("callback");
+      expect((await submit("/reports/silent", body)).location).not.to.equal(location);
+    });
   });
-});

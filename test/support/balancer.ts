@@ -16,17 +16,22 @@ export async function startBalancer(
   proxies: readonly { readonly port: number; readonly opsPort: number }[],
 ): Promise<Balancer> {
   if (proxies.length !== 3) throw new Error("the balancer's file names three proxies");
-  const [port] = await freePorts(1);
+  const [port, opsPort] = await freePorts(2);
   const addresses = Object.fromEntries(
     proxies.flatMap((proxy, i) => [
       [`PROXY_${i + 1}`, `127.0.0.1:${proxy.port}`],
-      [`PROXY_${i + 1}_OPS`, `127.0.0.1:${proxy.opsPort}`],
+      [`PROXY_${i + 1}_OPS_PORT`, String(proxy.opsPort)],
     ]),
   );
   const binary = process.env["STICKY_TEST_HAPROXY"] ?? "haproxy";
   const child = spawn(binary, ["-db", "-f", file], {
     stdio: ["ignore", "ignore", "pipe"],
-    env: { ...process.env, ...addresses, BALANCER_BIND: `127.0.0.1:${port}` },
+    env: {
+      ...process.env,
+      ...addresses,
+      BALANCER_BIND: `127.0.0.1:${port}`,
+      BALANCER_OPS_BIND: `127.0.0.1:${opsPort}`,
+    },
   });
   let said = "";
   child.stderr.on("data", (chunk: Buffer) => (said += chunk.toString()));

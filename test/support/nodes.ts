@@ -2,16 +2,17 @@
  * Replicas and a sweeper inside the test's own process, over one store: quick to start, every wire real.
  * The configuration comes from YAML text through the product's own loader.
  */
-import { createMemoryStore, type MemoryStore, type ProcessRecord } from "@sticky-proxy/core";
+import { createMemoryStore } from "@sticky-proxy/core";
 import { createGateway, type Gateway, type Log } from "@sticky-proxy/proxy";
 import { createMetrics, loadConfig, monotonic, sleep, type Config } from "@sticky-proxy/runtime";
 import { createSweeper, type Sweeper, type SweepDeps } from "@sticky-proxy/sweeper";
-import { createForwarder, createWorker } from "@sticky-proxy/upstream";
+import { createForwarder, createWorker, type Worker } from "@sticky-proxy/upstream";
 import type { Changes, ProcessStore } from "@sticky-proxy/core";
 
 export interface TestNode {
   readonly url: string;
   readonly gateway: Gateway;
+  readonly worker: Worker;
   readonly logged: { event: string; fields: Readonly<Record<string, unknown>> }[];
   /** Stops renewing, as a node that was killed does; its executions go on. */
   stall(): void;
@@ -24,7 +25,6 @@ export interface Nodes {
   readonly nodes: TestNode[];
   readonly sweeper: Sweeper;
   url(i?: number): string;
-  records(): readonly ProcessRecord[];
   close(): Promise<void>;
 }
 
@@ -42,9 +42,7 @@ export async function startNodes(options: NodesOptions): Promise<Nodes> {
   const loaded = loadConfig({ yaml: options.yaml, env: {}, flags: {}, node: "test" });
   if (!loaded.ok) throw new Error(JSON.stringify(loaded, null, 1));
   const { config } = loaded;
-  const memory: MemoryStore | null =
-    options.store === undefined ? createMemoryStore({ now: Date.now }) : null;
-  const store = options.store ?? memory!;
+  const store = options.store ?? createMemoryStore({ now: Date.now });
   const nodes: TestNode[] = [];
   for (let i = 0; i < (options.count ?? 1); i += 1) nodes.push(await startNode(config, store, `n${i + 1}`));
   const base = (): string => nodes[0]!.url;
@@ -87,7 +85,6 @@ export async function startNodes(options: NodesOptions): Promise<Nodes> {
     nodes,
     sweeper,
     url: (i = 0) => nodes[i % nodes.length]!.url,
-    records: () => memory?.all() ?? [],
     async close() {
       await Promise.all(nodes.map((node) => node.close()));
       await sweeper.stop();
@@ -107,6 +104,23 @@ async function startNode(config: Config, store: ProcessStore & Changes, name: st
   const forwarder = createForwarder({ pseudonym: "sticky-proxy", loopId: "test" });
   let port = 0;
   let ids = 0;
+  const worker = createWorker({
+    store,
+    changes: store,
+    forwarder,
+    node: name,
+    services: () => config.services,
+    publicUrl: () => `http://127.0.0.1:${port}`,
+    secret,
+    intents: null,
+    pacing: noPacing,
+    confirm: null,
+    monotonic,
+    sleep,
+    onTransition: () => undefined,
+    onLeaseLost: () => undefined,
+    onFailure: (what, error) => note("trouble", { what, error }),
+  });
   const gateway = createGateway({
     config: { ...config, node: name },
     services: () => config.services,
@@ -122,11 +136,9 @@ async function startNode(config: Config, store: ProcessStore & Changes, name: st
     changes: store,
     secret,
     forwarder,
-    intents: null,
+    worker,
     pacing: noPacing,
-    confirm: null,
     cancelHook: () => undefined,
-    publicUrl: () => `http://127.0.0.1:${port}`,
     newRequestId: () => `${name}-${(ids += 1)}`,
     log,
     metrics: createMetrics({
@@ -140,11 +152,12 @@ async function startNode(config: Config, store: ProcessStore & Changes, name: st
   port = await gateway.server.listen(0, "127.0.0.1");
   let stalled = false;
   const renewing = setInterval(() => {
-    if (!stalled) void gateway.worker.watchdog.tick();
+    if (!stalled) void worker.watchdog.tick();
   }, 50);
   return {
     url: `http://127.0.0.1:${port}`,
     gateway,
+    worker,
     logged,
     stall() {
       stalled = true;

@@ -1,16 +1,9 @@
-/** A proxy node put together from its ports: worker, steps, routes, listener. main.ts gives the concrete parts. */
-import type { Changes, ProcessRecord, ProcessStore, Service } from "@sticky-proxy/core";
+/** A proxy node put together from its ports: steps, routes, listener. main.ts gives the concrete parts. */
+import type { Changes, Lease, ProcessRecord, ProcessStore, Service } from "@sticky-proxy/core";
 import { isTerminal, processId } from "@sticky-proxy/core";
 import type { Config, Metrics } from "@sticky-proxy/runtime";
 import { knownMethod, monotonic, sleep, statusClass, unknownName } from "@sticky-proxy/runtime";
-import {
-  createWorker,
-  type DispatchIntents,
-  type Execution,
-  type Forwarder,
-  type Pacing,
-  type Worker,
-} from "@sticky-proxy/upstream";
+import type { Execution, Forwarder, Pacing, Worker } from "@sticky-proxy/upstream";
 import type { Context } from "koa";
 
 import type { CacheParts, Log, ProxySettings } from "./deps.ts";
@@ -33,11 +26,9 @@ export interface GatewayDeps {
   readonly secret: Buffer;
   readonly forwarder: Forwarder;
   readonly cache?: CacheParts;
-  readonly intents: DispatchIntents | null;
+  readonly worker: Worker;
   readonly pacing: Pacing;
-  readonly confirm: (() => Promise<void>) | null;
   readonly cancelHook: (record: ProcessRecord) => void;
-  readonly publicUrl: () => string;
   readonly newRequestId: () => string;
   readonly log: Log;
   readonly metrics: Metrics;
@@ -45,28 +36,12 @@ export interface GatewayDeps {
 
 export interface Gateway {
   readonly server: ProxyServer;
-  readonly worker: Worker;
   /** Lets held clients go: each gets its answer if it is there, else 202 or 503. */
   letGo(): void;
 }
 
 export function createGateway(deps: GatewayDeps): Gateway {
-  const { config, metrics, log } = deps;
-  const worker = createWorker({
-    ...deps,
-    node: config.node,
-    monotonic,
-    sleep,
-    onTransition: observeTransition(metrics),
-    onLeaseLost: (lease) => {
-      metrics.leaseLost.inc({ service: lease.service });
-      log.warn("lease.lost", { service: lease.service, processId: processId(lease) });
-    },
-    onFailure: (what, error) => {
-      if (what === "renew") metrics.renewFailures.inc({ service: unknownName });
-      log.error("process.trouble", { what, err: error });
-    },
-  });
+  const { config, metrics, log, worker } = deps;
   const { processes, executor, rules } = worker;
   const letGo = new AbortController();
   const waiting = { store: deps.store, changes: deps.changes, sleep, chance: Math.random, monotonic };
@@ -146,7 +121,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
     },
     onInFlight: (inFlight) => metrics.httpRequestsInFlight.set({}, inFlight),
   });
-  return { server, worker, letGo: () => letGo.abort() };
+  return { server, letGo: () => letGo.abort() };
 }
 
 /** The submitting request's trace goes on in what is dispatched later. */
@@ -154,7 +129,22 @@ export function traceOf(record: ProcessRecord): Execution["extra"] {
   return record.traceparent === null ? [] : [["traceparent", record.traceparent]];
 }
 
-export function observeTransition(metrics: Metrics) {
+/** What a node's worker reports, as metrics and log lines. */
+export function workerObservers(metrics: Metrics, log: Pick<Log, "warn" | "error">) {
+  return {
+    onTransition: observeTransition(metrics),
+    onLeaseLost: (lease: Lease): void => {
+      metrics.leaseLost.inc({ service: lease.service });
+      log.warn("lease.lost", { service: lease.service, processId: processId(lease) });
+    },
+    onFailure: (what: string, error: unknown): void => {
+      if (what === "renew") metrics.renewFailures.inc({ service: unknownName });
+      log.error("process.trouble", { what, err: error });
+    },
+  };
+}
+
+function observeTransition(metrics: Metrics) {
   return (from: ProcessRecord | null, to: ProcessRecord): void => {
     const { service } = to;
     if (from?.status !== to.status) {

@@ -6,6 +6,7 @@ import {
   monotonic,
   publicBase,
   redisTarget,
+  sleep,
   type Config,
   type ServiceParts,
 } from "@sticky-proxy/runtime";
@@ -15,9 +16,10 @@ import {
   createForwarder,
   createOutboundCallers,
   createPacing,
+  createWorker,
 } from "@sticky-proxy/upstream";
 import { createCacheParts } from "./cache/cache-parts.ts";
-import { createGateway } from "./gateway.ts";
+import { createGateway, workerObservers } from "./gateway.ts";
 
 /** Renewals are asked for this often; the watchdog decides which are due. */
 const watchdogTickMs = 100;
@@ -85,7 +87,22 @@ export async function startProxy(
       }),
   });
   let port = config.port;
-  const gateway = createGateway({
+  const worker = createWorker({
+    store: store.processes,
+    changes: store.changes,
+    forwarder,
+    node: config.node,
+    services: () => config.services,
+    publicUrl: () => publicBase(config, port),
+    secret: store.meta.secret,
+    intents: null,
+    pacing,
+    confirm: null,
+    monotonic,
+    sleep,
+    ...workerObservers(metrics, log),
+  });
+  const { server, letGo } = createGateway({
     config,
     services: () => config.services,
     settings: {
@@ -100,11 +117,9 @@ export async function startProxy(
     changes: store.changes,
     secret: store.meta.secret,
     forwarder,
-    intents: null,
+    worker,
     pacing,
-    confirm: null,
     cancelHook: (record) => cancelHook.tell(record),
-    publicUrl: () => publicBase(config, port),
     newRequestId: () => randomBytes(12).toString("base64url"),
     log,
     metrics,
@@ -112,7 +127,6 @@ export async function startProxy(
       ? {}
       : { cache: createCacheParts({ config, store: cached.store, forwarder, metrics, log }) }),
   });
-  const { server, worker } = gateway;
   port = await server.listen(config.port, config.host);
 
   const renewing = every(watchdogTickMs, 0, () => worker.watchdog.tick(), {
@@ -136,7 +150,7 @@ export async function startProxy(
 
   lifecycle.onShutdown("refuse", "data-plane", () => {
     server.drain();
-    gateway.letGo();
+    letGo();
   });
   lifecycle.onShutdown("close-listeners", "data-plane", () => server.close(config.shutdown.hardMs * 0.6));
   lifecycle.onShutdown("finish", "executions", () => worker.executor.idle());
