@@ -65,6 +65,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const deps: ProxyDeps = {
     services: () => options.services,
     forwarder,
+    tunnels: forwarder,
     log: { debug: note, info: note, warn: note, error: note, isEnabled: () => true },
     settings: used,
     newRequestId: () => `req-${(ids += 1)}`,

@@ -3,6 +3,7 @@
  * Settles exactly once, with the response's head or with the failure; later trouble breaks the body.
  */
 import { Readable } from "node:stream";
+import type { Duplex } from "node:stream";
 
 import { responseFault } from "@sticky-proxy/core";
 import type { HeaderLine, HeaderList } from "@sticky-proxy/core";
@@ -70,16 +71,25 @@ export class ResponseBody extends Readable {
   }
 }
 
+/** The service switched to the protocol that was asked for; the connection is the caller's now. */
+export interface Switched {
+  readonly kind: "switched";
+  readonly headers: HeaderList;
+  readonly socket: Duplex;
+}
+
+export type ExchangeResult = ResponseStart | Switched | ExchangeFailed;
+
 export interface ExchangeEvents {
   onInformational: ((status: number, headers: HeaderList) => void) | null;
-  /** A tunnel was asked for and granted. */
-  onUpgrade: ((headers: HeaderList, socket: import("node:stream").Duplex) => void) | null;
+  /** An upgrade was asked for. */
+  upgrade: boolean;
 }
 
 export class Exchange implements Dispatcher.DispatchHandler, WatchesConnection {
   connection: ConnectionWatch | null = null;
-  readonly result: Promise<ResponseStart | ExchangeFailed>;
-  #settle!: (result: ResponseStart | ExchangeFailed) => void;
+  readonly result: Promise<ExchangeResult>;
+  #settle!: (result: ExchangeResult) => void;
   #settled = false;
   #sent = false;
   #answered = false;
@@ -131,17 +141,17 @@ export class Exchange implements Dispatcher.DispatchHandler, WatchesConnection {
     controller: Dispatcher.DispatchController,
     status: number,
     _headers: unknown,
-    socket: import("node:stream").Duplex,
+    socket: Duplex,
   ): void {
     if (this.connection !== null) this.connection.awaitingHead = false;
     const headers = linesOf(controller.rawHeaders as Buffer[]);
-    if (status !== 101 || this.#events.onUpgrade === null || this.#settled) {
+    if (status !== 101 || !this.#events.upgrade || this.#settled || responseFault(status, headers) !== null) {
       socket.destroy();
       this.#refuse("http_upgrade_failed", "The service switched protocols unasked.");
       return;
     }
     this.#settled = true;
-    this.#events.onUpgrade(headers, socket);
+    this.#settle({ kind: "switched", headers, socket });
   }
 
   onResponseStart(controller: Dispatcher.DispatchController, status: number): void {

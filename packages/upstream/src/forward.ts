@@ -6,22 +6,16 @@
  *    connection was a reused one, its method is idempotent or the service honours the key, and the caller allows it.
  * F2 A slot of the bulkhead is held until the response's body has ended or was destroyed.
  */
-import type { Readable } from "node:stream";
+import type { Duplex, Readable } from "node:stream";
 
-import { parseAuthority, requestHeaders, responseHeaders } from "@sticky-proxy/core";
-import type {
-  HeaderLine,
-  HeaderList,
-  RequestHead,
-  Route,
-  Service,
-  UpstreamTimeouts,
-} from "@sticky-proxy/core";
+import type { HeaderList, Instance, RequestHead, Route, Service, UpstreamTimeouts } from "@sticky-proxy/core";
 
 import { Exchange } from "./exchange.ts";
 import type { ResponseStart } from "./exchange.ts";
-import { failedWith } from "./outcome.ts";
+import { failedWith, isInstanceFault } from "./outcome.ts";
 import type { Failed, UpstreamOutcome } from "./outcome.ts";
+import { incomingHeaders, outgoingHeaders } from "./outgoing.ts";
+import type { Names } from "./outgoing.ts";
 import { requestBody } from "./request-body.ts";
 import { allUnknown, ServiceTraffic } from "./traffic.ts";
 import type { Choice, HealthView } from "./traffic.ts";
@@ -67,6 +61,26 @@ export interface Forwarder {
   close(): Promise<void>;
 }
 
+export type TunnelRequest = Omit<ForwardRequest, "body" | "bodyLength" | "maxBodyBytes"> & {
+  /** What Upgrade asks for. */
+  readonly protocol: "websocket";
+};
+
+/** The service switched protocols: the connection and its slot are held until the socket closes. */
+export interface TunnelOpen {
+  readonly kind: "switched";
+  readonly headers: HeaderList;
+  readonly socket: Duplex;
+  readonly instance: Instance;
+}
+
+export type TunnelOutcome = TunnelOpen | UpstreamOutcome;
+
+export interface Tunneller {
+  /** Never rejects. "responded": the service answered instead of switching. */
+  tunnel(request: TunnelRequest): Promise<TunnelOutcome>;
+}
+
 export interface Attempt {
   readonly service: string;
   readonly instance: string;
@@ -76,11 +90,7 @@ export interface Attempt {
   readonly ms: number;
 }
 
-export interface ForwarderOptions {
-  /** Our name in Via, the same on every replica. */
-  readonly pseudonym: string;
-  /** Our name in CDN-Loop. */
-  readonly loopId: string;
+export interface ForwarderOptions extends Names {
   readonly health?: HealthView;
   readonly onAttempt?: (attempt: Attempt) => void;
   /** Monotonic milliseconds. */
@@ -101,7 +111,7 @@ const idempotentMethods: ReadonlySet<string> = new Set([
 const maxAttempts = 3;
 const nobody: ReadonlySet<string> = new Set();
 
-export function createForwarder(options: ForwarderOptions): Forwarder {
+export function createForwarder(options: ForwarderOptions): Forwarder & Tunneller {
   const health = options.health ?? allUnknown;
   const now = options.now ?? (() => performance.now());
   const random = options.random ?? Math.random;
@@ -113,36 +123,52 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
     return traffic;
   }
 
-  async function forward(request: ForwardRequest): Promise<UpstreamOutcome> {
-    const { service, signal } = request;
-    const traffic = trafficOf(service);
+  /** null: a slot of the service is taken; give it back with `leave`. */
+  async function admit({ service, signal }: ForwardRequest, traffic: ServiceTraffic): Promise<Failed | null> {
     const passage = traffic.breaker.enter(service.breaker, now());
     if (!passage.pass) {
-      return failedWith(
-        "circuit-open",
-        "destination_unavailable",
-        "The service is given a pause after repeated failures.",
-        {
-          retryAfter: Math.ceil(passage.openMs / 1000),
-        },
-      );
+      const detail = "The service is given a pause after repeated failures.";
+      const retryAfter = Math.ceil(passage.openMs / 1000);
+      return failedWith("circuit-open", "destination_unavailable", detail, { retryAfter });
     }
-    if (!traffic.bulkhead.tryEnter(service.limits)) {
-      const admission = await traffic.bulkhead.wait(service.limits, signal);
-      if (admission === "aborted") return givenUp();
-      if (admission !== "admitted") {
-        const detail =
-          admission === "full"
-            ? "The service's queue is full."
-            : "The request waited too long in the service's queue.";
-        return failedWith("queue-full", "connection_limit_reached", detail, { retryAfter: 1 });
-      }
-    }
+    if (traffic.bulkhead.tryEnter(service.limits)) return null;
+    const admission = await traffic.bulkhead.wait(service.limits, signal);
+    if (admission === "admitted") return null;
+    if (admission === "aborted") return givenUp();
+    const detail =
+      admission === "full"
+        ? "The service's queue is full."
+        : "The request waited too long in the service's queue.";
+    return failedWith("queue-full", "connection_limit_reached", detail, { retryAfter: 1 });
+  }
+
+  async function forward(request: ForwardRequest): Promise<UpstreamOutcome> {
+    const traffic = trafficOf(request.service);
+    const refused = await admit(request, traffic);
+    if (refused !== null) return refused;
     let release: (() => void) | null = () => traffic.bulkhead.leave();
     try {
-      const outcome = await attemptAll(request, traffic);
+      const outcome = await attemptAll(request, traffic, null);
       if (outcome.kind === "responded") {
         outcome.body.once("close", release);
+        release = null;
+      }
+      return outcome.kind === "switched" ? unasked(outcome) : outcome;
+    } finally {
+      release?.();
+    }
+  }
+
+  async function tunnel(request: TunnelRequest): Promise<TunnelOutcome> {
+    const traffic = trafficOf(request.service);
+    const plain: ForwardRequest = { ...request, body: null, bodyLength: null };
+    const refused = await admit(plain, traffic);
+    if (refused !== null) return refused;
+    let release: (() => void) | null = () => traffic.bulkhead.leave();
+    try {
+      const outcome = await attemptAll(plain, traffic, request.protocol);
+      if (outcome.kind !== "failed") {
+        (outcome.kind === "switched" ? outcome.socket : outcome.body).once("close", release);
         release = null;
       }
       return outcome;
@@ -151,7 +177,11 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
     }
   }
 
-  async function attemptAll(request: ForwardRequest, traffic: ServiceTraffic): Promise<UpstreamOutcome> {
+  async function attemptAll(
+    request: ForwardRequest,
+    traffic: ServiceTraffic,
+    upgrade: string | null,
+  ): Promise<TunnelOutcome> {
     const { service } = request;
     const headers = outgoingHeaders(request, options);
     let avoid = request.avoid ?? nobody;
@@ -171,8 +201,8 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
       }
       // Nothing new to try: the first failure says more than a repeat of it.
       if (last !== null && last.executed === "no" && avoid.has(choice.instance.name)) return last;
-      const tried = await attempt(request, headers, traffic, choice);
-      if (tried.outcome.kind === "responded") return tried.outcome;
+      const tried = await attempt(request, headers, traffic, choice, upgrade);
+      if (tried.outcome.kind !== "failed") return tried.outcome;
       last = tried.outcome;
       if (last.aborted || !tried.repeatable || attempts >= maxAttempts) return last;
       avoid = new Set([...avoid, choice.instance.name]);
@@ -184,10 +214,14 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
     headers: readonly string[],
     traffic: ServiceTraffic,
     { instance, traffic: counters }: Choice,
-  ): Promise<{ outcome: UpstreamOutcome; repeatable: boolean }> {
+    upgrade: string | null,
+  ): Promise<{ outcome: TunnelOutcome; repeatable: boolean }> {
     const { service, head, signal } = request;
     const started = now();
-    const exchange = new Exchange({ onInformational: request.onInformational ?? null, onUpgrade: null });
+    const exchange = new Exchange({
+      onInformational: request.onInformational ?? null,
+      upgrade: upgrade !== null,
+    });
     const body = requestBody(request.body, request.maxBodyBytes ?? Number.POSITIVE_INFINITY);
     const onAbort = (): void => exchange.abort(new Error("the request was given up"));
     signal.addEventListener("abort", onAbort);
@@ -214,6 +248,7 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
         method: head.method,
         headers: headers as string[],
         body: body.content,
+        upgrade,
         headersTimeout: request.timeouts?.firstByteMs ?? service.timeouts.firstByteMs,
         bodyTimeout: request.timeouts?.idleMs ?? service.timeouts.idleMs,
       },
@@ -227,10 +262,19 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
       result.body.once("close", finish);
       return { outcome: responded(result, request, instance, ms, options.pseudonym), repeatable: false };
     }
+    if (result.kind === "switched") {
+      note("ok", false, ms, ms);
+      result.socket.once("close", finish);
+      const { headers: lines } = incomingHeaders(result.headers, 101, request.route, options.pseudonym);
+      return {
+        outcome: { kind: "switched", headers: lines, socket: result.socket, instance },
+        repeatable: false,
+      };
+    }
     finish();
     body.discard();
     const failed: Failed = { ...result.failed, instance };
-    if (!failed.aborted) note(failed.proxyStatus, true, ms, null);
+    if (!failed.aborted) note(failed.proxyStatus, isInstanceFault(failed), ms, null);
     const repeatable =
       body.repeatable() &&
       (failed.executed === "no" || (result.unanswered && result.reused && mayResend(request)));
@@ -242,7 +286,17 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
     services.clear();
   }
 
-  return { forward, close };
+  return { forward, tunnel, close };
+}
+
+/** undici reports an upgrade only where one was asked for. */
+function unasked({ socket, instance }: TunnelOpen): Failed {
+  socket.destroy();
+  const detail = "The service switched protocols unasked.";
+  return failedWith("upstream-invalid-response", "http_upgrade_failed", detail, {
+    executed: "unknown",
+    instance,
+  });
 }
 
 function mayResend({ resend, head, service, set }: ForwardRequest): boolean {
@@ -268,46 +322,15 @@ function responded(
   ttfbMs: number,
   pseudonym: string,
 ): UpstreamOutcome {
-  const passed = responseHeaders(headers, status, pseudonym);
-  const set = request.route?.headers.response;
+  const passed = incomingHeaders(headers, status, request.route, pseudonym);
   return {
     kind: "responded",
     status,
-    headers: set === undefined || set.size === 0 ? passed.headers : replaced(passed.headers, [...set]),
+    headers: passed.headers,
     own: { sticky: passed.sticky },
     body,
     trailers: () => body.trailers,
     instance,
     ttfbMs,
   };
-}
-
-/** Flat list as undici takes it. */
-function outgoingHeaders(request: ForwardRequest, options: ForwarderOptions): string[] {
-  const { head, client, service, route } = request;
-  let lines: HeaderLine[] = requestHeaders(head.headers, {
-    httpVersion: client?.httpVersion ?? "1.1",
-    pseudonym: options.pseudonym,
-    loopId: options.loopId,
-    trustedPeer: client?.trusted ?? false,
-    peer: client === null ? null : (client.peer ?? client.address),
-    protocol: client?.protocol ?? "http",
-    host: client?.host ?? "",
-  });
-  if (route !== null && route.headers.request.size > 0) lines = replaced(lines, [...route.headers.request]);
-  if (request.set.length > 0) lines = replaced(lines, request.set);
-  const flat: string[] = [];
-  if (service.preserveHost && client !== null && parseAuthority(client.host) !== null)
-    flat.push("host", client.host);
-  for (const [name, value] of lines) flat.push(name, value);
-  const length = request.body instanceof Uint8Array ? request.body.byteLength : request.bodyLength;
-  if (request.body !== null && length !== null) flat.push("content-length", String(length));
-  return flat;
-}
-
-/** `lines` with every line of a name in `set` replaced by those of `set`. */
-function replaced(lines: readonly HeaderLine[], set: HeaderList): HeaderLine[] {
-  const names = new Set(set.map(([name]) => name.toLowerCase()));
-  const kept = lines.filter(([name]) => !names.has(name.toLowerCase()));
-  return [...kept, ...set];
 }

@@ -144,6 +144,14 @@ const meanings: ReadonlyMap<string, Meaning> = new Map([
     },
   ],
   [
+    "REQUEST_CUT",
+    {
+      slug: "malformed-request",
+      proxyStatus: "http_request_error",
+      detail: "The request broke off.",
+    },
+  ],
+  [
     "UND_ERR_INVALID_ARG",
     {
       slug: "internal-error",
@@ -194,6 +202,11 @@ function meaningOf(error: unknown, sent: boolean): Meaning {
     return unreachable("destination_unavailable", "No connection to the service could be made.");
   }
   return invalid("http_protocol_error", "The service's response is not valid HTTP.");
+}
+
+/** Whether it speaks against the instance, and not against the client, the caller or ourselves. */
+export function isInstanceFault({ aborted, proxyStatus }: Failed): boolean {
+  return !aborted && proxyStatus !== "http_request_error" && proxyStatus !== "proxy_internal_error";
 }
 
 /** Node wraps the errors of several tried addresses into one AggregateError. */

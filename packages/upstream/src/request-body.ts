@@ -34,6 +34,16 @@ export class BodyTooLarge extends Error {
   }
 }
 
+/** The client left before its request was complete. */
+export class RequestCut extends Error {
+  override readonly name = "RequestCut";
+  readonly code = "REQUEST_CUT";
+
+  constructor() {
+    super("the client left before its request was complete");
+  }
+}
+
 class Detached extends Readable {
   /** Something was taken from the source, so it cannot be sent again. */
   touched = false;
@@ -88,7 +98,6 @@ class Detached extends Readable {
   };
 
   readonly #onClose = (): void => {
-    if (!this.#source.readableEnded)
-      this.destroy(new Error("the client left before its request was complete"));
+    if (!this.#source.readableEnded) this.destroy(new RequestCut());
   };
 }

@@ -16,11 +16,12 @@ import { problems } from "./middleware/problems.ts";
 import { readBody } from "./middleware/read-body.ts";
 import { reserved } from "./middleware/reserved.ts";
 import { traceContext } from "./middleware/trace-context.ts";
+import type { FindService } from "./service-finder.ts";
 import type { Middleware, ProxyState, Received } from "./state.ts";
 
 export type Handler = (request: IncomingMessage, response: ServerResponse, received: Received) => void;
 
-export function createApp(deps: ProxyDeps, gate: Gate): Handler {
+export function createApp(deps: ProxyDeps, gate: Gate, find: FindService): Handler {
   const parts = deps.process;
   const received = new WeakMap<IncomingMessage, Received>();
   const chain: readonly Middleware[] = [
@@ -28,7 +29,7 @@ export function createApp(deps: ProxyDeps, gate: Gate): Handler {
     accessLog(deps), // inside problems, so that it sees every way out
     traceContext(), // ids before anything is sent anywhere
     ...(parts === undefined ? [] : [reserved(parts.routers)]), // our own resources never reach a service
-    matchServiceStep(deps), // everything below is the service's policy
+    matchServiceStep(find), // everything below is the service's policy
     ...(parts === undefined ? [] : [identify(parts.identify)]), // a bad key is refused before its body is read
     readBody(deps), // decides about 413 and 100-continue before a byte is asked for
     ...(deps.cache === undefined ? [] : [cache(deps.cache)]), // before processes: it drops what their answers change

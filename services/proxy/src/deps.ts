@@ -2,7 +2,7 @@
 import type Router from "@koa/router";
 import type { Service } from "@sticky-proxy/core";
 import type { Limits } from "@sticky-proxy/runtime";
-import type { Forwarder } from "@sticky-proxy/upstream";
+import type { Forwarder, Tunneller } from "@sticky-proxy/upstream";
 
 import type { CacheDeps } from "./cache/cache-deps.ts";
 import type { CacheInvalidation } from "./cache/invalidation.ts";
@@ -60,6 +60,8 @@ export interface ProxyDeps {
   /** The registry's current snapshot: a new array when anything changed. */
   readonly services: () => readonly Service[];
   readonly forwarder: Forwarder;
+  /** For routes that allow upgrades; without it no upgrade is taken. */
+  readonly tunnels?: Tunneller;
   readonly log: Log;
   readonly settings: ProxySettings;
   /** Fresh, unguessable, [A-Za-z0-9._-]. */

@@ -14,7 +14,10 @@ import { createApp } from "./app.ts";
 import { answerClientError, answerSocket } from "./client-error.ts";
 import type { ProxyDeps } from "./deps.ts";
 import { allowedMethods, strictRequest } from "./middleware/strict-request.ts";
+import type { StrictResult } from "./middleware/strict-request.ts";
 import { problemReply } from "./problem-reply.ts";
+import { serviceFinder } from "./service-finder.ts";
+import { createTunnels } from "./tunnel.ts";
 import { writeReply } from "./write-reply.ts";
 
 export interface ProxyServer {
@@ -35,7 +38,9 @@ const timerCheckMs = 1_000;
 export function createServer(deps: ProxyDeps): ProxyServer {
   const { limits, pseudonym, trustedProxies } = deps.settings;
   const gate = { draining: false };
-  const handle = createApp(deps, gate);
+  const find = serviceFinder(deps.services);
+  const handle = createApp(deps, gate, find);
+  const tunnels = deps.tunnels === undefined ? null : createTunnels(deps.tunnels, deps);
   const isTrusted = trustIn(trustedProxies);
   const responses = new WeakMap<Duplex, ServerResponse>();
   const perAddress = new Map<string, number>();
@@ -50,11 +55,36 @@ export function createServer(deps: ProxyDeps): ProxyServer {
     requestTimeout: Math.max(limits.bodyTimeoutMs, limits.headersTimeoutMs),
     keepAliveTimeout: limits.keepAliveMs,
     connectionsCheckingInterval: Math.min(timerCheckMs, limits.headersTimeoutMs),
+    shouldUpgradeCallback: becomesTunnel,
   });
   // Node cuts the list off at this number without a word; all lines are counted by strict-request instead.
   server.maxHeadersCount = 0;
   server.maxRequestsPerSocket = limits.maxRequestsPerSocket;
   if (limits.maxConnections > 0) server.maxConnections = limits.maxConnections;
+
+  function checked(request: IncomingMessage): StrictResult {
+    const { socket } = request;
+    return strictRequest(
+      {
+        method: request.method ?? "",
+        url: request.url ?? "",
+        httpVersion: request.httpVersion,
+        rawHeaders: request.rawHeaders,
+        peer: socket.remoteAddress ?? "",
+        encrypted: "encrypted" in socket,
+      },
+      { settings: deps.settings, isTrusted, newRequestId: deps.newRequestId },
+    );
+  }
+
+  /** An upgrade that is not taken is ignored (RFC 9110 7.8): the request goes through the chain like any other. */
+  function becomesTunnel(request: IncomingMessage): boolean {
+    if (tunnels === null || gate.draining) return false;
+    const result = checked(request);
+    if (result.kind !== "received") return false;
+    const found = find(result.received);
+    return found !== null && tunnels.takes(request, result.received, found);
+  }
 
   function onRequest(request: IncomingMessage, response: ServerResponse): void {
     const { socket } = request;
@@ -66,17 +96,7 @@ export function createServer(deps: ProxyDeps): ProxyServer {
       deps.onInFlight?.(inFlight);
       if (inFlight === 0) for (const done of idle) done();
     });
-    const result = strictRequest(
-      {
-        method: request.method ?? "",
-        url: request.url ?? "",
-        httpVersion: request.httpVersion,
-        rawHeaders: request.rawHeaders,
-        peer: socket.remoteAddress ?? "",
-        encrypted: "encrypted" in socket,
-      },
-      { settings: deps.settings, isTrusted, newRequestId: deps.newRequestId },
-    );
+    const result = checked(request);
     if (result.kind === "received") {
       handle(request, response, result.received);
       return;
@@ -113,6 +133,9 @@ export function createServer(deps: ProxyDeps): ProxyServer {
       new Problem("method-not-allowed", { headers: { Allow: allowedMethods } }),
       pseudonym,
     );
+  });
+  server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    tunnels?.open(request, socket, head);
   });
   server.on("clientError", (error: NodeJS.ErrnoException & { rawPacket?: Buffer }, socket: Duplex) => {
     answerClientError(error, socket, responses.get(socket) ?? null, pseudonym);
@@ -164,6 +187,7 @@ export function createServer(deps: ProxyDeps): ProxyServer {
         });
       }
       server.closeAllConnections();
+      tunnels?.close();
       await closed;
     },
   };

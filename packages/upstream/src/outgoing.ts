@@ -1,0 +1,55 @@
+/** The two heads of a forwarded request as they are written: the rules of core applied, the caller's lines set. */
+import { parseAuthority, requestHeaders, responseHeaders } from "@sticky-proxy/core";
+import type { HeaderLine, HeaderList, Route } from "@sticky-proxy/core";
+
+import type { ForwardRequest } from "./forward.ts";
+
+export interface Names {
+  /** Our name in Via, the same on every replica. */
+  readonly pseudonym: string;
+  /** Our name in CDN-Loop. */
+  readonly loopId: string;
+}
+
+/** Flat list as undici takes it. */
+export function outgoingHeaders(request: ForwardRequest, names: Names): string[] {
+  const { head, client, service, route } = request;
+  let lines: HeaderLine[] = requestHeaders(head.headers, {
+    httpVersion: client?.httpVersion ?? "1.1",
+    pseudonym: names.pseudonym,
+    loopId: names.loopId,
+    trustedPeer: client?.trusted ?? false,
+    peer: client === null ? null : (client.peer ?? client.address),
+    protocol: client?.protocol ?? "http",
+    host: client?.host ?? "",
+  });
+  if (route !== null && route.headers.request.size > 0) lines = replaced(lines, [...route.headers.request]);
+  if (request.set.length > 0) lines = replaced(lines, request.set);
+  const flat: string[] = [];
+  if (service.preserveHost && client !== null && parseAuthority(client.host) !== null)
+    flat.push("host", client.host);
+  for (const [name, value] of lines) flat.push(name, value);
+  const length = request.body instanceof Uint8Array ? request.body.byteLength : request.bodyLength;
+  if (request.body !== null && length !== null) flat.push("content-length", String(length));
+  return flat;
+}
+
+/** `lines` with every line of a name in `set` replaced by those of `set`. */
+function replaced(lines: readonly HeaderLine[], set: HeaderList): HeaderLine[] {
+  const names = new Set(set.map(([name]) => name.toLowerCase()));
+  const kept = lines.filter(([name]) => !names.has(name.toLowerCase()));
+  return [...kept, ...set];
+}
+
+/** The response's lines for the client, and the service's own words to us. */
+export function incomingHeaders(
+  headers: HeaderList,
+  status: number,
+  route: Route | null,
+  pseudonym: string,
+): { headers: HeaderList; sticky: ReadonlyMap<string, string> } {
+  const passed = responseHeaders(headers, status, pseudonym);
+  const set = route?.headers.response;
+  if (set === undefined || set.size === 0) return passed;
+  return { headers: replaced(passed.headers, [...set]), sticky: passed.sticky };
+}
