@@ -1,0 +1,173 @@
+import { describeWithRedis } from "@sticky-proxy/testkit";
+import { expect } from "chai";
+import { startOrigin, text, type Origin } from "./origin.ts";
+import { startReplicas, type Got, type Replicas } from "./replicas.ts";
+
+describeWithRedis("collapsed forwarding", () => {
+  let origin: Origin;
+  let replicas: Replicas;
+  before(async () => {
+    origin = await startOrigin();
+    replicas = await startReplicas({ origin: origin.url, count: 3 });
+  });
+  after(async () => {
+    await replicas.close();
+    await origin.close();
+  });
+
+  /** Holds every answer of a path until released; tells how many requests have come. */
+  function gate(path: string, answer: Parameters<Origin["on"]>[1]) {
+    const { promise: opened, resolve: open } = Promise.withResolvers<void>();
+    let arrived = 0;
+    let wanted: { count: number; resolve: () => void } | null = null;
+    origin.on(path, async (request, response, nth) => {
+      arrived++;
+      if (wanted !== null && arrived >= wanted.count) wanted.resolve();
+      await opened;
+      await answer(request, response, nth);
+    });
+    return {
+      open,
+      arrivals: (count: number) =>
+        new Promise<void>((resolve) => {
+          if (arrived >= count) resolve();
+          else wanted = { count, resolve };
+        }),
+    };
+  }
+  const burst = (path: string, count: number, headers: Record<string, string> = {}): Promise<Got[]> =>
+    Promise.all(Array.from({ length: count }, (_, i) => replicas.get(path, { headers }, i)));
+
+  it("100 cold requests over three replicas are one request to the service", async () => {
+    origin.on("/cold", async (_, response) => {
+      response.setHeader("Cache-Control", "max-age=60");
+      await new Promise((resolve) => setTimeout(resolve, 100)); // the service's own time, so that all of them come meanwhile
+      response.end("one for all");
+    });
+    const answers = await burst("/cold", 100);
+    expect(new Set(answers.map((got) => `${got.status} ${got.text}`))).to.deep.equal(
+      new Set(["200 one for all"]),
+    );
+    expect(origin.seen("/cold")).to.have.lengthOf(1);
+  });
+
+  it("those who join read the body as it grows, large and without a length", async () => {
+    const body = Buffer.alloc(700_000, "growing ");
+    const { promise: half, resolve: goOn } = Promise.withResolvers<void>();
+    origin.on("/growing", async (_, response) => {
+      response.writeHead(200, { "Cache-Control": "max-age=60" });
+      response.write(body.subarray(0, 300_000));
+      await half;
+      response.end(body.subarray(300_000));
+    });
+    const waiting = burst("/growing", 12);
+    setTimeout(goOn, 150);
+    for (const got of await waiting) expect(got.body.equals(body)).to.equal(true);
+    expect(origin.seen("/growing")).to.have.lengthOf(1);
+  });
+
+  it("100 requests for what must not be stored are not made to wait in line", async () => {
+    const door = gate("/no-store", text({ "Cache-Control": "no-store" }));
+    const answers = burst("/no-store", 100);
+    await door.arrivals(1);
+    door.open();
+    const texts = (await answers).map((got) => got.text);
+    expect(new Set(texts).size).to.equal(100);
+
+    // The next burst is kept apart from its start: all of them reach the service before any is answered.
+    const second = gate("/no-store", text({ "Cache-Control": "no-store" }));
+    const again = burst("/no-store", 100);
+    await second.arrivals(100);
+    second.open();
+    await again;
+  });
+
+  for (const [what, headers] of [
+    ["private", { "Cache-Control": "private, max-age=60" }],
+    ["Set-Cookie", { "Cache-Control": "max-age=60", "Set-Cookie": "session=secret" }],
+    ["Vary: *", { "Cache-Control": "max-age=60", Vary: "*" }],
+    ["no-cache", { "Cache-Control": "no-cache", ETag: '"x"' }],
+  ] as const) {
+    it(`${what}: nobody gets another one's answer`, async () => {
+      const path = `/apart-${what.replace(/\W/g, "")}`;
+      const door = gate(path, text(headers));
+      const answers = burst(path, 9);
+      await door.arrivals(1);
+      door.open();
+      const texts = (await answers).map((got) => got.text);
+      expect(new Set(texts).size).to.equal(9);
+    });
+  }
+
+  it("another variant than the one that was fetched is fetched for itself", async () => {
+    const door = gate("/variants", (request, response) => {
+      response.writeHead(200, { "Cache-Control": "max-age=60", Vary: "Accept-Language" });
+      response.end(request.headers["accept-language"]);
+    });
+    const answers = Promise.all(
+      ["de", "en", "fr", "de"].map(async (language, i) => {
+        const got = await replicas.get("/variants", { headers: { "Accept-Language": language } }, i);
+        return [language, got.text];
+      }),
+    );
+    await door.arrivals(1);
+    door.open();
+    for (const [asked, got] of await answers) expect(got).to.equal(asked);
+  });
+
+  it("requests with credentials do not wait for each other", async () => {
+    const door = gate("/cookies", text({ "Cache-Control": "no-store" }));
+    const answers = burst("/cookies", 6, { Cookie: "session=1" });
+    await door.arrivals(6);
+    door.open();
+    await answers;
+  });
+
+  it("the fetch goes on when its first client leaves", async () => {
+    const door = gate("/leaves", text({ "Cache-Control": "max-age=60" }));
+    const { request } = await import("node:http");
+    const leaver = request({ port: replicas.ports[0], host: "127.0.0.1", path: "/leaves", agent: false });
+    leaver.on("error", () => {});
+    leaver.end();
+    await door.arrivals(1);
+    const waiting = replicas.get("/leaves", {}, 0);
+    leaver.destroy();
+    door.open();
+    expect((await waiting).text).to.equal("body 1");
+    expect(origin.seen("/leaves")).to.have.lengthOf(1);
+  });
+
+  it("when the fetch fails one of those who wait tries again, and its success is everybody's", async () => {
+    const { promise: opened, resolve: open } = Promise.withResolvers<void>();
+    origin.on("/fails", async (request, response, nth) => {
+      if (nth > 1) return text({ "Cache-Control": "max-age=60" })(request, response, nth);
+      await opened;
+      return void request.socket.end("this is not HTTP\r\n\r\n"); // an answer of a kind: the forwarder does not repeat it
+    });
+    const answers = Promise.all(Array.from({ length: 5 }, () => replicas.get("/fails", {}, 0)));
+    setTimeout(open, 100);
+    const statuses = (await answers).map(({ status }) => status).toSorted();
+    expect(statuses).to.deep.equal([200, 200, 200, 200, 502]);
+    expect(origin.seen("/fails")).to.have.lengthOf(2);
+  });
+
+  it("one refresh behind stale answers in the whole cluster", async () => {
+    const { promise: opened, resolve: open } = Promise.withResolvers<void>();
+    origin.on("/swr", async (_, response, nth) => {
+      if (nth === 2) await opened;
+      const control = nth === 1 ? "max-age=0, stale-while-revalidate=60" : "max-age=60";
+      text({ "Cache-Control": control })(_, response, nth);
+    });
+    await replicas.get("/swr", {}, 0);
+    const stale = await burst("/swr", 30);
+    expect(new Set(stale.map((got) => `${String(got.headers["x-cache"])} ${got.text}`))).to.deep.equal(
+      new Set(["STALE body 1"]),
+    );
+    expect(stale[0]!.headers["cache-status"]).to.match(
+      /^sticky; hit; ttl=-\d+; detail=stale-while-revalidate$/,
+    );
+    open();
+    for (let i = 0; (await replicas.get("/swr", {}, 1)).text !== "body 2"; i++) expect(i).to.be.below(1000);
+    expect(origin.seen("/swr")).to.have.lengthOf(2);
+  });
+});
