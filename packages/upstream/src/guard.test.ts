@@ -84,7 +84,10 @@ describe("the address guard", () => {
     found: readonly LookupAddress[],
     options: { all?: boolean; family?: number } = {},
   ): Promise<unknown> {
-    const resolving = createAddressGuard({ allowPrivate: false, resolve: () => Promise.resolve(found) });
+    const resolving = createAddressGuard({
+      allowPrivate: false,
+      resolve: (_name, callback) => callback(null, [...found]),
+    });
     return new Promise((resolve, reject) => {
       resolving.lookup("name.example", options, (error, address) => {
         if (error === null) resolve(address);

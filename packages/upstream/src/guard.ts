@@ -11,11 +11,16 @@ import ipaddr from "ipaddr.js";
 
 import type { AddressGuard } from "./outbound-call.ts";
 
+type Resolve = (
+  name: string,
+  callback: (error: NodeJS.ErrnoException | null, addresses: LookupAddress[]) => void,
+) => void;
+
 export interface GuardOptions {
   /** Private and loopback addresses may be called; link-local and metadata addresses never. */
   readonly allowPrivate: boolean;
   /** All addresses of a name; default: the system's resolver. */
-  readonly resolve?: (name: string) => Promise<readonly LookupAddress[]>;
+  readonly resolve?: Resolve;
 }
 
 /** What `allowPrivate` opens. */
@@ -53,22 +58,23 @@ export class AddressRefused extends Error {
 
 export function createAddressGuard({ allowPrivate, resolve = resolveAll }: GuardOptions): AddressGuard {
   const lookup: LookupFunction = (name, options, callback) => {
-    resolve(name).then(
-      (found) => {
-        const wanted = found.filter(({ family }) => !options.family || options.family === family);
-        const first = wanted[0];
-        // One bad address among good ones is how a name is made to point inside: none of them is used.
-        const fault = wanted
-          .map(({ address }) => addressFault(address, allowPrivate))
-          .find((text) => text !== null);
-        if (first === undefined) callback(new AddressRefused(`${name} has no address`), "", 0);
-        else if (fault !== undefined)
-          callback(new AddressRefused(`${name} may not be called: ${fault}`), "", 0);
-        else if (options.all === true) callback(null, [...wanted]);
-        else callback(null, first.address, first.family);
-      },
-      (error: NodeJS.ErrnoException) => callback(error, "", 0),
-    );
+    resolve(name, (error, found) => {
+      if (error !== null) {
+        callback(error, "", 0);
+        return;
+      }
+      const wanted = found.filter(({ family }) => !options.family || options.family === family);
+      const first = wanted[0];
+      // One bad address among good ones is how a name is made to point inside: none of them is used.
+      const fault = wanted
+        .map(({ address }) => addressFault(address, allowPrivate))
+        .find((text) => text !== null);
+      if (first === undefined) callback(new AddressRefused(`${name} has no address`), "", 0);
+      else if (fault !== undefined)
+        callback(new AddressRefused(`${name} may not be called: ${fault}`), "", 0);
+      else if (options.all === true) callback(null, wanted);
+      else callback(null, first.address, first.family);
+    });
   };
   return {
     refuses(url) {
@@ -81,11 +87,5 @@ export function createAddressGuard({ allowPrivate, resolve = resolveAll }: Guard
   };
 }
 
-function resolveAll(name: string): Promise<readonly LookupAddress[]> {
-  return new Promise((resolve, reject) => {
-    systemLookup(name, { all: true, verbatim: true }, (error, addresses) => {
-      if (error === null) resolve(addresses);
-      else reject(error);
-    });
-  });
-}
+const resolveAll: Resolve = (name, callback) =>
+  systemLookup(name, { all: true, order: "verbatim" }, callback);

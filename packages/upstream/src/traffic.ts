@@ -9,7 +9,6 @@ import {
 } from "@sticky-proxy/core";
 import type { Instance, PassiveHealth, ProbeState, Service } from "@sticky-proxy/core";
 import { Pool } from "undici";
-import type { Client } from "undici";
 
 import { Breaker } from "./breaker.ts";
 import { Bulkhead } from "./bulkhead.ts";
@@ -34,7 +33,7 @@ export class InstanceTraffic {
 
   constructor(origin: string, connectMs: number) {
     this.pool = new Pool(origin, {
-      factory: (base, options) => new WatchedClient(base, options as Client.Options),
+      factory: (base, options) => new WatchedClient(base, options),
       pipelining: 1,
       allowH2: false,
       keepAliveTimeout: keepAliveMs,

@@ -2,7 +2,8 @@
 import { STATUS_CODES } from "node:http";
 
 import type { HeaderLine } from "@sticky-proxy/core";
-import { fields, Problem, problemBody } from "@sticky-proxy/protocol";
+import { fields, problemBody } from "@sticky-proxy/protocol";
+import type { Problem } from "@sticky-proxy/protocol";
 
 import type { Reply } from "./process/reply.ts";
 

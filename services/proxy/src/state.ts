@@ -6,7 +6,7 @@ import type { Problem } from "@sticky-proxy/protocol";
 import type { ForwardClient } from "@sticky-proxy/upstream";
 import type { Wishes } from "./process/wishes.ts";
 import type { Reply } from "./process/reply.ts";
-import type { DefaultContext, Middleware as KoaMiddleware, ParameterizedContext } from "koa";
+import type { DefaultContext, ParameterizedContext } from "koa";
 
 /** What the bare server made of a request before any step ran. */
 export interface Received {
@@ -58,4 +58,4 @@ export interface ProxyState extends Received {
 }
 
 export type ProxyContext = ParameterizedContext<ProxyState, DefaultContext>;
-export type Middleware = KoaMiddleware<ProxyState, DefaultContext>;
+export type Middleware = (ctx: ProxyContext, next: () => Promise<void>) => Promise<void>;
