@@ -108,6 +108,8 @@ const line = winston.format((info) => {
   return info;
 });
 
+const upperCase = /[A-Z]/g;
+
 function snakeCase(name: string): string {
-  return name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+  return name.replace(upperCase, (letter) => `_${letter.toLowerCase()}`);
 }

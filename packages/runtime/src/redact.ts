@@ -21,13 +21,17 @@ const secretNames: ReadonlySet<string> = new Set([
 ]);
 const secretWord = /token|secret|password/i;
 
-/** `scheme://user:password@`, `?sticky=<token>` and its like, `Bearer …`, `whsec_…` inside any text. */
-const inText: readonly (readonly [RegExp, string])[] = [
-  [/(\b[a-z][a-z0-9+.-]*:\/\/[^\s/:@]*:)([^\s/@]+)(?=@)/gi, "$1"],
-  [/([?&](?:sticky|[^=&\s#]*(?:token|secret|password)[^=&\s#]*)=)([^&\s#"']+)/gi, "$1"],
-  [/(\b(?:bearer|basic)\s+)([A-Za-z0-9._~+/=-]{8,})/gi, "$1"],
-  [/(\bwhsec_)([A-Za-z0-9+/=]+)/g, "$1"],
+/** `scheme://user:password@`, `?sticky=<token>` and its like, `Bearer …`, `whsec_…` inside any text.
+ * Repetitions are bounded: a path that an attacker chose is matched here too. */
+const inText: readonly RegExp[] = [
+  /(\b[a-z][a-z0-9+.-]{0,20}:\/\/[^\s/:@]{0,128}:)([^\s/@]+)(?=@)/gi,
+  /([?&](?:sticky|[^?=&\s#]{0,128}(?:token|secret|password)[^?=&\s#]{0,128})=)([^&\s#"']+)/gi,
+  /(\b(?:bearer|basic)\s+)([A-Za-z0-9._~+/=-]{8,})/gi,
+  /(\bwhsec_)([A-Za-z0-9+/=]+)/g,
 ];
+
+/** Nothing of the above can be in a text without one of these: most texts are done after this look. */
+const suspicious = /:\/\/|[?&]|bearer|basic|whsec_/i;
 
 const maxDepth = 8;
 const maxItems = 100;
@@ -44,7 +48,8 @@ export function createRedactor(key: Uint8Array = randomBytes(32)): Redact {
 
   function text(value: string): string {
     let clean = value.length > maxLength ? `${value.slice(0, maxLength)}…` : value;
-    for (const [pattern] of inText)
+    if (!suspicious.test(clean)) return clean;
+    for (const pattern of inText)
       clean = clean.replace(pattern, (_all, before: string, secret: string) => before + mark(secret));
     return clean;
   }

@@ -79,7 +79,10 @@ export interface Loaded {
   readonly warnings: readonly string[];
 }
 
-/** The checked configuration, or null after every error has been written on a line of its own. */
+/**
+ * The checked configuration, or null after every error has been written on a line of its own.
+ * Role `tool` is for commands that need Redis only: they work without any service configured.
+ */
 export function loadOrExplain(
   flags: Parsed["flags"],
   io: Io,

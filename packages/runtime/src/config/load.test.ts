@@ -393,6 +393,10 @@ describe("configuration: what is refused", () => {
     ]);
   });
 
+  it("a tool that only needs Redis works without services", () => {
+    expect(load(null, { role: "tool", env: { REDIS_URL: "redis://h" } }).redis.url).to.equal("redis://h");
+  });
+
   const cases: readonly (readonly [what: string, yaml: string, error: RegExp])[] = [
     [
       "text where a number belongs",

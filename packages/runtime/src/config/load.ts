@@ -32,7 +32,7 @@ export function loadConfig(sources: Sources): LoadResult {
     const validated = schema.validate(tree, { abortEarly: false, convert: false, errors: { label: false } });
     for (const { path, message } of validated.error?.details ?? [])
       errors.push({ path: path.join("."), message });
-    errors.push(...brokenRelations(validated.value));
+    errors.push(...brokenRelations(validated.value, sources.role !== "tool"));
     if (errors.length === 0 && lines.length === 0) {
       const config = resolveConfig(validated.value as ValidConfig, sources.node);
       return { ok: true, config, warnings: [...settings.warnings, ...warningsOf(config)] };

@@ -14,8 +14,11 @@ export interface Sources {
   readonly flags: Readonly<Record<string, FlagValue | undefined>>;
   /** Names this process where the configuration does not. */
   readonly node: string;
-  /** What `serve` was asked for; decides the default ops port. */
-  readonly role?: "all" | "proxy" | "sweeper" | "admin";
+  /**
+   * Who asks: `sweeper` has another default ops port, a `tool` (a command that only needs Redis) works without
+   * any service configured. Default `all`.
+   */
+  readonly role?: "all" | "proxy" | "sweeper" | "tool";
 }
 
 export interface Option {
