@@ -1,7 +1,11 @@
 import { createMemoryMirror } from "@sticky-proxy/core";
-import { describeOutboxContract } from "@sticky-proxy/testkit";
+import type { MirrorUnderTest } from "@sticky-proxy/testkit";
+import { describeDifferencesContract, describeOutboxContract } from "@sticky-proxy/testkit";
 
-describeOutboxContract("memory", async () => {
+async function open(): Promise<MirrorUnderTest> {
   const mirror = createMemoryMirror({ now: () => Date.now() });
   return { outbox: mirror, differences: mirror, close: async () => undefined };
-});
+}
+
+describeOutboxContract("memory", open);
+describeDifferencesContract("memory", open);

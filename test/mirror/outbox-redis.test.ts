@@ -1,4 +1,3 @@
-import { expect } from "chai";
 import {
   createDifferences,
   createKeys,
@@ -6,24 +5,30 @@ import {
   connectRedis,
   mirrorScripts,
 } from "@sticky-proxy/store";
+import type { MirrorUnderTest } from "@sticky-proxy/testkit";
 import {
+  describeDifferencesContract,
   describeOutboxContract,
   describeWithRedis,
   sharedRedisUrl,
   uniquePrefix,
 } from "@sticky-proxy/testkit";
+import { expect } from "chai";
+
+async function open(): Promise<MirrorUnderTest> {
+  const connections = connectRedis({ url: await sharedRedisUrl() });
+  expect(await connections.ready(5000)).to.equal(true);
+  const deps = { ...connections, keys: createKeys(uniquePrefix()), partitions: 8 };
+  return {
+    outbox: createMirrorOutbox(deps),
+    differences: createDifferences(deps),
+    close: () => connections.close(),
+  };
+}
 
 describeWithRedis("the mirror's store on Redis", () => {
-  describeOutboxContract("Redis", async () => {
-    const connections = connectRedis({ url: await sharedRedisUrl() });
-    expect(await connections.ready(5000)).to.equal(true);
-    const deps = { ...connections, keys: createKeys(uniquePrefix()), partitions: 8 };
-    return {
-      outbox: createMirrorOutbox(deps),
-      differences: createDifferences(deps),
-      close: () => connections.close(),
-    };
-  });
+  describeOutboxContract("Redis", open);
+  describeDifferencesContract("Redis", open);
 
   it("its scripts keep to their headers", () => {
     for (const script of mirrorScripts) expect(script.text().sha).to.have.length(40);

@@ -1,17 +1,10 @@
 /** The outbox port on Redis: streams per partition, one script per step (scripts/mirror-*.lua say why). */
 import { randomBytes } from "node:crypto";
-import type {
-  CoverageOutcome,
-  Gap,
-  Intent,
-  Lag,
-  Outbox,
-  OutboxEntry,
-  ParkedKey,
-  ParkReason,
-} from "@sticky-proxy/core";
+import type { CoverageOutcome, Gap, Outbox, ParkedKey, ParkReason } from "@sticky-proxy/core";
 import { bounded, coverageWindow, groupPaths, orderKeyPartition, StoreUnavailable } from "@sticky-proxy/core";
+import { listEntry, splitMember, streamEntry } from "./mirror-entries.ts";
 import { createMirrorKeys } from "./mirror-keys.ts";
+import { sumLags } from "./mirror-lag.ts";
 import {
   ackScript,
   appendScript,
@@ -26,7 +19,6 @@ import {
 } from "./mirror-scripts.ts";
 import type { Keys } from "./keys.ts";
 import type { Connection } from "./redis.ts";
-import type { Reply } from "./scripts.ts";
 import { replyList, replyNumber, replyText, runScript } from "./scripts.ts";
 
 export interface MirrorStoreDeps {
@@ -377,52 +369,4 @@ function gapPlace(gap: Gap): string {
 /** Fences are above 1e14: never in exponent form. */
 function fenceText(owner: number): string {
   return owner.toFixed(0);
-}
-
-function splitMember(member: string): { orderKey: string; service: string } {
-  const at = member.indexOf("|");
-  return { orderKey: member.slice(0, at), service: member.slice(at + 1) };
-}
-
-function streamEntry(reply: Reply): OutboxEntry {
-  const [id, fields] = replyList(reply);
-  return entryOf(replyText(id)!, replyText(replyList(fields)[1])!);
-}
-
-function listEntry(item: string): OutboxEntry {
-  const at = item.indexOf(" ");
-  return entryOf(item.slice(0, at), item.slice(at + 1));
-}
-
-function entryOf(entryId: string, json: string): OutboxEntry {
-  // A stream's ids begin with the server's milliseconds.
-  return { ...(JSON.parse(json) as Intent), entryId, at: Number(entryId.split("-", 1)[0]) };
-}
-
-function sumLags(replies: readonly (readonly Reply[])[]): Map<string, Lag> {
-  const lags = new Map<string, { -readonly [K in keyof Lag]: Lag[K] }>();
-  const of = (service: string): { -readonly [K in keyof Lag]: Lag[K] } => {
-    let lag = lags.get(service);
-    if (lag === undefined) lags.set(service, (lag = { entries: 0, bytes: 0, parkedKeys: 0, oldestMs: null }));
-    return lag;
-  };
-  const age = (service: string, ms: number): void => {
-    const lag = of(service);
-    lag.oldestMs = Math.max(lag.oldestMs ?? 0, ms);
-  };
-  for (const [nowReply, load, oldest, since] of replies) {
-    const now = replyNumber(nowReply);
-    const flat = replyList(load).map((one) => replyText(one) ?? "");
-    for (let i = 0; i + 1 < flat.length; i += 2) {
-      const service = flat[i]!.slice(2);
-      const count = Number(flat[i + 1]);
-      if (flat[i]!.startsWith("n:")) of(service).entries += count;
-      else if (flat[i]!.startsWith("b:")) of(service).bytes += count;
-      else of(service).parkedKeys += count;
-    }
-    for (const entry of replyList(oldest).map(streamEntry)) age(entry.service, now - entry.at);
-    const [member, at] = replyList(since).map(replyText);
-    if (member != null && at != null) age(splitMember(member).service, now - Number(at));
-  }
-  return lags;
 }

@@ -5,3 +5,4 @@ export * from "./fake-upstream.ts";
 export * from "./raw-client.ts";
 export * from "./manual-clock.ts";
 export * from "./process-store-contract.ts";
+export * from "./differences-contract.ts";

@@ -17,7 +17,7 @@ export interface MirrorUnderTest {
   close(): Promise<void>;
 }
 
-const limits = { ttlMs: 60_000, maxDifferences: 100 };
+export const mirrorLimits = { ttlMs: 60_000, maxDifferences: 100 };
 
 /** An intent with the order key that `name` makes. */
 export function testIntent(name: string, more: Partial<Intent> = {}): Intent {
@@ -59,8 +59,8 @@ export function testDifference(more: Partial<NewDifference> = {}): NewDifference
   } as NewDifference;
 }
 
-function as(outcome: CoverageOutcome, more: Partial<Settlement> = {}): Settlement {
-  return { outcome, difference: null, diverged: false, endedAt: null, limits, ...more };
+export function asSettlement(outcome: CoverageOutcome, more: Partial<Settlement> = {}): Settlement {
+  return { outcome, difference: null, diverged: false, endedAt: null, limits: mirrorLimits, ...more };
 }
 
 export function describeOutboxContract(name: string, open: () => Promise<MirrorUnderTest>): void {
@@ -116,8 +116,8 @@ export function describeOutboxContract(name: string, open: () => Promise<MirrorU
       const p = placeOf(entry!);
       const owner = await outbox.claim(p);
       expect(await outbox.settledAs(p, entry!.entryId)).to.equal(null);
-      expect(await outbox.settle(p, owner, entry!, as("matched"))).to.equal("settled");
-      expect(await outbox.settle(p, owner, entry!, as("different"))).to.equal("known");
+      expect(await outbox.settle(p, owner, entry!, asSettlement("matched"))).to.equal("settled");
+      expect(await outbox.settle(p, owner, entry!, asSettlement("different"))).to.equal("known");
       expect(await outbox.settledAs(p, entry!.entryId)).to.equal("matched");
       const [row] = await mirror.differences.coverage({ since: null, service: "users" });
       expect(row!.coverage).to.include({ eligible: 1, matched: 1, different: 0 });
@@ -129,7 +129,7 @@ export function describeOutboxContract(name: string, open: () => Promise<MirrorU
       const p = placeOf(entry!);
       const owner = await outbox.claim(p);
       expect(await outbox.ack(p, owner, entry!)).to.equal("unsettled");
-      await outbox.settle(p, owner, entry!, as("matched"));
+      await outbox.settle(p, owner, entry!, asSettlement("matched"));
       expect(await outbox.ack(p, owner, entry!)).to.equal("acked");
       expect((await outbox.peek(p, { after: null, limit: 1 })).entries).to.deep.equal([]);
       expect(await outbox.keyState(p, entry!.orderKey)).to.include({ pending: 0, parked: false });
@@ -143,10 +143,10 @@ export function describeOutboxContract(name: string, open: () => Promise<MirrorU
       const owner = await outbox.claim(p);
       expect(owner).to.be.greaterThan(late);
       const parking = { service: "users", reason: "no-answer", inMs: 0, error: "x", attempts: 1 } as const;
-      expect(await outbox.settle(p, late, entry!, as("matched"))).to.equal("lost");
+      expect(await outbox.settle(p, late, entry!, asSettlement("matched"))).to.equal("lost");
       expect(await outbox.ack(p, late, entry!)).to.equal("lost");
       expect(await outbox.park(p, late, entry!.orderKey, [entry!], parking)).to.equal("lost");
-      expect(await outbox.settle(p, owner, entry!, as("matched"))).to.equal("settled");
+      expect(await outbox.settle(p, owner, entry!, asSettlement("matched"))).to.equal("settled");
     });
 
     it("O4: a parked key's intents leave the stream, keep their order and come due", async () => {
@@ -184,7 +184,7 @@ export function describeOutboxContract(name: string, open: () => Promise<MirrorU
           attempts: fence === 1 ? 2 : 0,
         });
         await expectSum();
-        await outbox.settle(p, owner, parked!.head!, as("matched"));
+        await outbox.settle(p, owner, parked!.head!, asSettlement("matched"));
         expect(await outbox.ack(p, owner, parked!.head!)).to.equal("acked");
       }
       expect(await outbox.parkedHead(p, key)).to.equal(null);
@@ -227,7 +227,7 @@ export function describeOutboxContract(name: string, open: () => Promise<MirrorU
         p,
         owner,
         entries[0]!,
-        as("skipped:primary-unknown", { diverged: true, endedAt: 5000 }),
+        asSettlement("skipped:primary-unknown", { diverged: true, endedAt: 5000 }),
       );
       await outbox.ack(p, owner, entries[0]!);
       expect(await outbox.keyState(p, entries[0]!.orderKey)).to.deep.equal({
@@ -236,7 +236,7 @@ export function describeOutboxContract(name: string, open: () => Promise<MirrorU
         diverged: true,
         lastEndedAt: 5000,
       });
-      await outbox.settle(p, owner, entries[1]!, as("matched", { endedAt: 4000 }));
+      await outbox.settle(p, owner, entries[1]!, asSettlement("matched", { endedAt: 4000 }));
       expect((await outbox.keyState(p, entries[0]!.orderKey)).lastEndedAt).to.equal(5000);
     });
 
@@ -269,139 +269,6 @@ export function describeOutboxContract(name: string, open: () => Promise<MirrorU
       expect(row!.coverage.eligible).to.equal(3);
       expect(row!.coverage.skipped.get("gap")).to.equal(3);
       await expectSum();
-    });
-
-    describe("differences", () => {
-      const observed = (difference: NewDifference | null, more: object = {}) => ({
-        service: "users",
-        route: "POST /",
-        orderKey: testIntent("k").orderKey,
-        outcome: "different" as CoverageOutcome,
-        count: 1,
-        window: coverageWindow(Date.now()),
-        difference,
-        limits,
-        ...more,
-      });
-      const everything = {
-        service: null,
-        route: null,
-        class: null,
-        path: null,
-        since: null,
-        open: false,
-        limit: 100,
-        cursor: null,
-      };
-
-      it("are listed newest first, shown by id, and paged without loss or repetition", async () => {
-        for (let i = 0; i < 7; i++) {
-          const orderKey = testIntent(`key${i % 3}`).orderKey;
-          await mirror.differences.observe(observed(testDifference({ processId: `p${i}` }), { orderKey }));
-        }
-        const all = await mirror.differences.list(everything);
-        expect(all.next).to.equal(null);
-        expect(all.items.map((item) => item.at)).to.deep.equal(
-          all.items.map((item) => item.at).toSorted((a, b) => b - a),
-        );
-        const paged: string[] = [];
-        for (let cursor: string | null = null, page = 0; page < 9; page++) {
-          const found = await mirror.differences.list({ ...everything, limit: 2, cursor });
-          paged.push(...found.items.map((item) => item.id));
-          if (found.next === null) break;
-          cursor = found.next;
-        }
-        expect(paged).to.deep.equal(all.items.map((item) => item.id));
-        expect(await mirror.differences.show(all.items[0]!.id)).to.deep.equal(all.items[0]);
-        for (const id of ["", "x", "1.2", "999999.1", "1.1e9", "*"]) {
-          expect(await mirror.differences.show(id), id).to.equal(null);
-        }
-      });
-
-      it("are found by service, route, class, path and time", async () => {
-        await mirror.differences.observe(observed(testDifference()));
-        await mirror.differences.observe(observed(testDifference({ class: "status", edits: [] })));
-        await mirror.differences.observe(
-          observed(testDifference({ service: "orders" }), { service: "orders" }),
-        );
-        const count = async (query: object): Promise<number> =>
-          (await mirror.differences.list({ ...everything, ...query })).items.length;
-        expect(await count({})).to.equal(3);
-        expect(await count({ service: "orders" })).to.equal(1);
-        expect(await count({ class: "status" })).to.equal(1);
-        expect(await count({ path: "/0" })).to.equal(2);
-        expect(await count({ path: "/9" })).to.equal(0);
-        expect(await count({ route: "GET /" })).to.equal(0);
-        expect(await count({ since: Date.now() + 60_000 })).to.equal(0);
-      });
-
-      it("are acknowledged once, by name", async () => {
-        await mirror.differences.observe(observed(testDifference()));
-        const [one] = (await mirror.differences.list(everything)).items;
-        const noted = await mirror.differences.acknowledge(one!.id, "ann", "known");
-        expect(noted!.acknowledged).to.include({ by: "ann", note: "known" });
-        expect((await mirror.differences.acknowledge(one!.id, "bob", "again"))!.acknowledged!.by).to.equal(
-          "ann",
-        );
-        expect((await mirror.differences.list({ ...everything, open: true })).items).to.deep.equal([]);
-        expect(await mirror.differences.acknowledge("3.17", "ann", "")).to.equal(null);
-      });
-
-      it("keep within their bound: the oldest give way, the sums stay", async () => {
-        for (let i = 0; i < 5; i++) {
-          await mirror.differences.observe(
-            observed(testDifference({ processId: `p${i}` }), {
-              limits: { ttlMs: 60_000, maxDifferences: 3 },
-            }),
-          );
-        }
-        const left = (await mirror.differences.list(everything)).items;
-        expect(left.map((item) => item.processId)).to.deep.equal(["p4", "p3", "p2"]);
-        const [group] = await mirror.differences.groups({ since: null });
-        expect(group).to.deep.equal({
-          service: "users",
-          route: "POST /",
-          class: "body",
-          path: "/*/name",
-          count: 5,
-        });
-      });
-
-      it("are gone after their time", async () => {
-        await mirror.differences.observe(
-          observed(testDifference(), { limits: { ttlMs: 0, maxDifferences: 3 } }),
-        );
-        expect((await mirror.differences.list(everything)).items).to.deep.equal([]);
-        await outbox.tidy(placeOf(testIntent("k")));
-      });
-
-      it("come with an entry's outcome in one write", async () => {
-        const [entry] = await added(testIntent("a"));
-        const p = placeOf(entry!);
-        const owner = await outbox.claim(p);
-        await outbox.settle(
-          p,
-          owner,
-          entry!,
-          as("different", { difference: testDifference({ attempts: 4 }) }),
-        );
-        await outbox.settle(
-          p,
-          owner,
-          entry!,
-          as("different", { difference: testDifference({ attempts: 5 }) }),
-        );
-        const { items } = await mirror.differences.list(everything);
-        expect(items.map((item) => item.attempts)).to.deep.equal([4]);
-      });
-
-      it("observations are eligible and settled at once", async () => {
-        await mirror.differences.observe(observed(null, { outcome: "matched" }));
-        await mirror.differences.observe(observed(null, { outcome: "skipped:shed", count: 5 }));
-        const [row] = await mirror.differences.coverage({ since: Date.now(), service: "users" });
-        expect(row!.coverage).to.include({ eligible: 6, matched: 1 });
-        expect(pending(row!.coverage)).to.equal(0);
-      });
     });
   });
 }

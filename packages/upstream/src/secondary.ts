@@ -3,9 +3,15 @@
  * takes no connection, slot or breaker from the data path, and a signal of its own, so that a client that leaves
  * changes nothing.
  */
-import type { HeaderLine, HeaderList, MirrorPolicy, RequestHead, Service } from "@sticky-proxy/core";
+import type {
+  HeaderLine,
+  HeaderList,
+  MirrorPolicy,
+  RequestHead,
+  SendFailure,
+  Service,
+} from "@sticky-proxy/core";
 import { asksForRetry, headerValue, matchRoute, secondaryHeaders } from "@sticky-proxy/core";
-import type { SendFailure } from "@sticky-proxy/core";
 import {
   dualWriteField,
   formatIdempotencyKey,

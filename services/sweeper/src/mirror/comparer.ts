@@ -4,6 +4,7 @@
  */
 import { Worker } from "node:worker_threads";
 import type { ComparePolicy, Comparison } from "@sticky-proxy/core";
+import { after } from "@sticky-proxy/runtime";
 import type { BodyFacts, CompareDone, CompareJob, WorkerAnswer } from "../compare-worker.ts";
 
 export interface Compared {
@@ -41,7 +42,7 @@ const tooLarge: Compared = {
 
 export function createComparer({ redactKey, timeoutMs = 5000 }: ComparerOptions): Comparer {
   const queue: Waiting[] = [];
-  let running: (Waiting & { readonly timer: NodeJS.Timeout }) | null = null;
+  let running: (Waiting & { readonly cancelTimeout: () => void }) | null = null;
   let worker: Worker | null = null;
   let nextId = 0;
   let closed = false;
@@ -70,7 +71,7 @@ export function createComparer({ redactKey, timeoutMs = 5000 }: ComparerOptions)
   function finish(compared: Compared): void {
     const done = running!;
     running = null;
-    clearTimeout(done.timer);
+    done.cancelTimeout();
     const { comparison, primary, secondary } = compared;
     done.resolve({ comparison, primary, secondary });
     next();
@@ -81,13 +82,13 @@ export function createComparer({ redactKey, timeoutMs = 5000 }: ComparerOptions)
     const waiting = queue.shift();
     if (waiting === undefined) return;
     worker ??= open();
-    const timer = setTimeout(() => {
+    const cancelTimeout = after(timeoutMs, () => {
       const stuck = worker!;
       worker = null;
       finish(tooLarge);
       void stuck.terminate();
-    }, timeoutMs);
-    running = { ...waiting, timer };
+    });
+    running = { ...waiting, cancelTimeout };
     worker.postMessage(waiting.job);
   }
 

@@ -178,7 +178,7 @@ export function createPartitionDrain(
     queue.splice(0, moving.length);
     queued -= moving.length;
     heldUpSince.delete(key);
-    if (queue.length === 0) queues.delete(key);
+    if (queues.get(key)?.length === 0) queues.delete(key);
   }
 
   return {
