@@ -17,6 +17,7 @@ import { readBody } from "./middleware/read-body.ts";
 import { reserved } from "./middleware/reserved.ts";
 import { traceContext } from "./middleware/trace-context.ts";
 import type { FindService } from "./service-finder.ts";
+import { validateBody } from "./middleware/validate-body.ts";
 import type { Middleware, ProxyState, Received } from "./state.ts";
 
 export type Handler = (request: IncomingMessage, response: ServerResponse, received: Received) => void;
@@ -32,6 +33,7 @@ export function createApp(deps: ProxyDeps, gate: Gate, find: FindService): Handl
     matchServiceStep(find), // everything below is the service's policy
     ...(parts === undefined ? [] : [identify(parts.identify)]), // a bad key is refused before its body is read
     readBody(deps), // decides about 413 and 100-continue before a byte is asked for
+    validateBody(deps.services), // what the route's schema refuses is not begun, cached or sent
     ...(deps.cache === undefined ? [] : [cache(deps.cache)]), // before processes: it drops what their answers change
     ...(parts === undefined ? [] : [stickyProcess(parts.submit, gate)]), // join, replay or run; else go on
     forward(deps), // the plain path

@@ -1,0 +1,75 @@
+import { headerLines, type Route, type Service } from "@sticky-proxy/core";
+import { parseJsonStrict, Problem } from "@sticky-proxy/protocol";
+
+import { compileBodySchema, type BodyCheck } from "../body-schema.ts";
+import type { Middleware, ProxyState } from "../state.ts";
+
+/** Up to here all faults are told; in a larger body the first one. */
+const smallBytes = 65_536;
+
+/**
+ * Refuses a body that does not match the route's schema, before anything is begun or sent. Reads state.route,
+ * state.body; writes nothing. The schemas known at the start are compiled then.
+ * @throws Error when the schema of one of `services` cannot be compiled
+ */
+export function validateBody(services: () => readonly Service[]): Middleware {
+  const checks = new WeakMap<object, BodyCheck>();
+
+  function checkOf({ bodySchema, name }: Route): BodyCheck | null {
+    if (bodySchema === null) return null;
+    let check = checks.get(bodySchema);
+    if (check === undefined) {
+      try {
+        check = compileBodySchema(bodySchema);
+      } catch (cause) {
+        const why = cause instanceof Error ? cause.message : String(cause);
+        throw new Error(`bodySchema of route ${name}: ${why}`, { cause });
+      }
+      checks.set(bodySchema, check);
+    }
+    return check;
+  }
+
+  for (const { routes } of services()) routes.forEach(checkOf);
+
+  return function validateBody(ctx, next) {
+    const { route } = ctx.state;
+    const check = route === null ? null : checkOf(route);
+    if (check === null || isBodiless(ctx.state)) return next();
+    const body = bytesOf(ctx.state);
+    requireJson(ctx.state);
+    const errors = check(parseJsonStrict(body), body.length <= smallBytes);
+    if (errors.length === 0) return next();
+    const [first] = errors;
+    throw new Problem("validation-failed", {
+      detail: `${first!.pointer === "" ? "The body" : first!.pointer} ${first!.message}.`,
+      extensions: { errors },
+    });
+  };
+}
+
+const safeMethods: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
+
+function isBodiless({ hasBody, head }: ProxyState): boolean {
+  return !hasBody && safeMethods.has(head.method);
+}
+
+/** The step before has read it whole: a route with a schema never streams. */
+function bytesOf({ body }: ProxyState): Uint8Array {
+  if (body instanceof Uint8Array && body.length > 0) return body;
+  if (body !== null && !(body instanceof Uint8Array)) throw new Error("the body was not read");
+  throw new Problem("malformed-json", { detail: "The body is empty." });
+}
+
+function requireJson({ head }: ProxyState): void {
+  const types = headerLines(head.headers, "content-type");
+  const type = types[0]?.split(";", 1)[0]?.trim().toLowerCase() ?? "";
+  const coded = headerLines(head.headers, "content-encoding").some(
+    (line) => line.trim().toLowerCase() !== "identity",
+  );
+  if (types.length !== 1 || coded || !/^application\/(?:[^/\s]+\+)?json$/.test(type)) {
+    throw new Problem("unsupported-media-type", {
+      detail: "Send application/json without a Content-Encoding.",
+    });
+  }
+}
