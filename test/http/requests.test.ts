@@ -385,7 +385,7 @@ describe("a request on its way to the service", () => {
     expect(response.body).to.equal("ok");
   });
 
-  it("HTTP/1.0 without Host is served; keep-alive only when it asks and the length is known", async () => {
+  it("HTTP/1.0 without Host is served, and its connection is never kept", async () => {
     upstream.respond((_request, response) => {
       response.setHeader("Content-Length", 2);
       response.end("ok");
@@ -393,10 +393,40 @@ describe("a request on its way to the service", () => {
     const client = await RawClient.connect(gateway.port);
     client.send("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
     const response = await client.response();
-    expect(response.headers.get("connection")).to.equal("keep-alive");
-    client.send("GET / HTTP/1.0\r\n\r\n");
-    expect((await client.response()).headers.get("connection")).to.equal("close");
+    expect(response.body).to.equal("ok");
+    expect(response.headers.get("connection")).to.equal("close");
     await client.closed();
+  });
+
+  it("an expectation without a body gets no 100", async () => {
+    const response = await RawClient.exchange(
+      gateway.port,
+      "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nExpect: 100-continue\r\n\r\n",
+    );
+    expect(response.status).to.equal(200);
+  });
+
+  it("nothing after a request that closes the connection is read", async () => {
+    upstream.respond((_request, response) => void setTimeout(() => response.end("ok"), 20));
+    const client = await RawClient.connect(gateway.port);
+    client.send("GET /1 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\nGET /2 HTTP/1.1\r\nHost: a\r\n\r\n");
+    const response = await client.response();
+    expect(response.status).to.equal(200);
+    expect(response.headers.get("connection")).to.equal("close");
+    expect(await client.rest()).to.equal("");
+    expect(upstream.requests).to.have.lengthOf(1);
+  });
+
+  it("a broken second request is answered after the first, and the connection closes", async () => {
+    upstream.respond((_request, response) => void setTimeout(() => response.end("ok"), 20));
+    const client = await RawClient.connect(gateway.port);
+    client.send("GET /1 HTTP/1.1\r\nHost: a\r\n\r\nGET /2 HTTP/1.1\r\nHost : a\r\n\r\n");
+    const first = await client.response();
+    expect(first.status).to.equal(200);
+    expect(first.body).to.equal("ok");
+    expect((await client.response()).status).to.equal(400);
+    await client.closed();
+    expect(upstream.requests).to.have.lengthOf(1);
   });
 
   it("Connection: close of the client is answered and obeyed", async () => {

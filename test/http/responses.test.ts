@@ -180,6 +180,16 @@ describe("a response on its way to the client", () => {
     expect(response.headers.get("content-range")).to.equal("bytes 0-1/9");
   });
 
+  it("white space between a field name and its colon is removed", async () => {
+    const response = await answerTo(
+      "HTTP/1.1 200 OK\r\nX-A : 1\r\nX-B: a : b\r\nContent-Length\t: 2\r\n\r\nok",
+    );
+    expect(response.status).to.equal(200);
+    expect(response.headers.get("x-a")).to.equal("1");
+    expect(response.headers.get("x-b")).to.equal("a : b");
+    expect(response.body).to.equal("ok");
+  });
+
   it("a redirect is passed on and never followed", async () => {
     const response = await answerTo(
       "HTTP/1.1 302 Found\r\nLocation: http://169.254.169.254/\r\nContent-Length: 0\r\n\r\n",

@@ -1,7 +1,8 @@
 /**
  * What undici does not tell about its connections: whether one carried a request before (the keep-alive race), and the
  * HTTP version of the response (Transfer-Encoding in HTTP/1.0 is faulty framing, RFC 9112 6.1).
- * It also takes out an unasked "100 Continue", which a client must skip (RFC 9110 15.2) and undici takes for an error.
+ * It also mends what a recipient must take and undici refuses: an unasked "100 Continue" (RFC 9110 15.2), and white
+ * space before a colon (RFC 9112 5.1).
  */
 import type { Socket } from "node:net";
 
@@ -73,9 +74,20 @@ function watchReads(socket: Socket, watch: ConnectionWatch): void {
       }
       if (rest.length === 0) continue;
       watch.oldVersion = rest.toString("latin1", 0, 8) === "HTTP/1.0";
-      return rest;
+      return withoutSpaceBeforeColon(rest);
     }
   };
+}
+
+const spaceBeforeColon = /(\r\n[!#$%&'*+\-.^_`|~0-9A-Za-z]+)[ \t]+:/g;
+
+/** RFC 9112 5.1: removed from a response, where undici gives it up. A head that came in pieces is left to the parser. */
+function withoutSpaceBeforeColon(bytes: Buffer): Buffer {
+  const end = bytes.indexOf("\r\n\r\n");
+  if (end === -1) return bytes;
+  const head = bytes.toString("latin1", 0, end);
+  const mended = head.replace(spaceBeforeColon, "$1:");
+  return mended === head ? bytes : Buffer.concat([Buffer.from(mended, "latin1"), bytes.subarray(end)]);
 }
 
 /**

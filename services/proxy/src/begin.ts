@@ -21,7 +21,9 @@ export function begin(received: WeakMap<IncomingMessage, Received>, deps: ProxyD
     const { req, res } = ctx;
     const from = received.get(req)!;
     const gone = new AbortController();
-    let waitsForContinue = from.expectsContinue;
+    let waitsForContinue = from.expectsContinue && from.hasBody;
+    // RFC 9112 9.3: an intermediary keeps no connection with an HTTP/1.0 client.
+    const once = from.client.httpVersion === "1.0";
     res.once("close", () => {
       if (!res.writableFinished) gone.abort();
     });
@@ -54,7 +56,7 @@ export function begin(received: WeakMap<IncomingMessage, Received>, deps: ProxyD
           res,
           { ...reply, headers },
           {
-            close: gate.draining || early || waitsForContinue || options?.close === true,
+            close: gate.draining || once || early || waitsForContinue || options?.close === true,
             unread: early,
             writeIdleMs,
             trailers: options?.trailers ?? null,

@@ -32,10 +32,19 @@ export function answerClientError(
     socket.destroy();
     return;
   }
-  // Part of a response is out, or a response before this request is still to come: anything more would be read as its body.
-  if (response !== null && response.headersSent && !response.writableFinished) {
-    if (!endLinger(response)) socket.destroy();
-    return;
+  // Bytes after a request that said Connection: close (RFC 9112 9.6): never read; its response goes out and closes.
+  if (error.code === "HPE_CLOSED_CONNECTION") return;
+  if (response !== null && !response.writableFinished && !response.destroyed) {
+    // What is broken is a later request of the pipeline: responses leave in the order of their requests.
+    if (response.req.complete) {
+      response.once("finish", () => setImmediate(() => answerClientError(error, socket, null, pseudonym)));
+      return;
+    }
+    // A part of the response is out: anything more would be read as its body.
+    if (response.headersSent) {
+      if (!endLinger(response)) socket.destroy();
+      return;
+    }
   }
   answerSocket(socket, new Problem(slugOf(error)), pseudonym);
 }

@@ -108,7 +108,7 @@ export function createServer(deps: ProxyDeps): ProxyServer {
       refused === null
         ? { status: 200, headers: serverOptions(result.requestId), body: null }
         : problemReply(refused, result.requestId, pseudonym);
-    const close = gate.draining || unread || refused?.options.close === true;
+    const close = gate.draining || unread || request.httpVersion === "1.0" || refused?.options.close === true;
     if (refused !== null && deps.log.isEnabled("info")) {
       deps.log.info("request.refused", {
         requestId: result.requestId,
