@@ -88,7 +88,7 @@ export function extractedEnv(folder) {
     .flatMap((part) => [
       part,
       ...readdirSync(part)
-        .filter((name) => /-linux-/.test(name))
+        .filter((name) => name.includes("-linux-"))
         .map((name) => path.join(part, name)),
     ]);
   return { LD_LIBRARY_PATH: [...folders, process.env.LD_LIBRARY_PATH].filter(Boolean).join(":") };

@@ -29,7 +29,7 @@ const timerExceptions = new Map([
   ["services/proxy/src/client-error.ts", "how long one refused client may take to read why"],
   ["services/proxy/src/middleware/read-body.ts", "the least rate of one request's body"],
   ["services/proxy/src/server.ts", "how long the last requests may take when the server closes"],
-  ["services/sweeper/src/mirror/comparer.ts", "the longest time one comparison may take in its thread"],
+  ["services/proxy/src/tunnel.ts", "how long one upgraded connection may live"],
   ["services/proxy/src/write-reply.ts", "how long one slow client may take to read its answer"],
   ["packages/store/src/cache-guard.ts", "how long one look-up in the cache's Redis may take"],
   ["packages/upstream/src/bulkhead.ts", "one request's longest wait in its instance's queue"],
@@ -180,16 +180,13 @@ function circles({ sources }: World): string[] {
 
 /** main.ts and the command line: where everything is wired. */
 function isEntry(file: string): boolean {
-  return /^services\/[^/]+\/src\/(main\.ts|cli\.ts|cli\/.*)$/.test(file);
+  return /^services\/[^/]+\/src\/(main\.ts|main\/.*|cli\.ts|cli\/.*)$/.test(file);
 }
 
 /** A type may be named anywhere: it is how a file says which collaborators it wants to be handed. */
 function concreteOutsideMain(world: World): string[] {
   return production(world)
-    .filter(
-      ({ kind, file }) =>
-        kind === "service" && !/^services\/[^/]+\/src\/(main\.ts|cli\.ts|cli\/.*)$/.test(file),
-    )
+    .filter(({ kind, file }) => kind === "service" && !isEntry(file))
     .flatMap(({ file, imports }) =>
       imports
         .filter(({ specifier, isType }) => !isType && /^@sticky-proxy\/(store|upstream)$/.test(specifier))
