@@ -29,6 +29,7 @@ import { type Connection, mayHaveRun, type RedisConnections, serverTime, untilRe
 import { unavailable } from "./unavailable.ts";
 import {
   type Call,
+  loadScripts,
   type Reply,
   replyList,
   replyNumber,
@@ -86,7 +87,7 @@ export function createProcessStore(options: ProcessStoreOptions): RedisProcessSt
       const [word, now, ...rest] = await runScript(connection, script, call);
       const answer = { word: replyText(word) ?? "", now: now === undefined ? NaN : replyNumber(now), rest };
       if (now !== undefined) clock.see(answer.now, sentAt);
-      unanswered.settle();
+      unanswered.answered();
       return answer;
     } catch (cause) {
       throw unavailable(script.name, cause);
@@ -352,6 +353,13 @@ export function createProcessStore(options: ProcessStoreOptions): RedisProcessSt
     }
   }
 
+  /** Ahead of their first use, so that a write's first trip is its only one; a missing script is loaded when called. */
+  function preload(): void {
+    loadScripts(redis.writes, Object.values(processScripts)).catch(() => {});
+  }
+  redis.writes.on("ready", preload);
+  if (redis.writes.status === "ready") preload();
+
   const indexes = createProcessIndexes({
     jumpGraceMs: options.longestLeaseMs ?? 30_000,
     redis,
@@ -398,10 +406,7 @@ export function createProcessStore(options: ProcessStoreOptions): RedisProcessSt
     get unanswered() {
       return unanswered.size;
     },
-    async settleUnanswered() {
-      unanswered.settle();
-      await unanswered.idle();
-    },
+    settleUnanswered: () => unanswered.settle(),
   };
 }
 

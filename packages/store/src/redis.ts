@@ -80,7 +80,9 @@ export function connectRedis(target: RedisTarget, options: ConnectOptions = {}):
 
 /** true as soon as the connection takes commands, false when it did not within `timeoutMs`. */
 export async function untilReady(connection: Connection, timeoutMs: number): Promise<boolean> {
-  if (connection.status === "ready") return true;
+  // A destroyed socket leaves the status as it is until its close event.
+  const isUp = connection.status === "ready" && !(connection instanceof Redis && connection.stream.destroyed);
+  if (isUp) return true;
   const limit = AbortSignal.timeout(timeoutMs);
   const ready = new Promise<boolean>((resolve) => {
     connection.once("ready", onReady);
@@ -140,18 +142,14 @@ export function openConnection(
 
 /** Says goodbye when the server answers, else just leaves. */
 export async function closeConnection(connection: Connection): Promise<void> {
-  if (connection.status === "end") return;
+  if (connection.status !== "ready") return connection.disconnect();
   const ended = once(connection, "end");
-  if (connection.status === "ready") {
-    try {
-      await connection.quit();
-    } catch {
-      connection.disconnect();
-    }
-  } else {
+  try {
+    await connection.quit();
+    await ended;
+  } catch {
     connection.disconnect();
   }
-  if ((connection.status as string) !== "end") await ended;
 }
 
 /** The server's clock, epoch ms. */

@@ -15,10 +15,10 @@ export interface UnansweredCreate {
 
 export interface Unanswered {
   remember(create: UnansweredCreate): void;
-  /** Redis has answered something: look after what is remembered, at most one round at a time. */
-  settle(): void;
-  /** Resolves when no round runs. */
-  idle(): Promise<void>;
+  /** Redis has answered something: look after what is remembered, soon but not at every answer. */
+  answered(): void;
+  /** Looks after it now; resolves when the round has ended. */
+  settle(): Promise<void>;
   readonly size: number;
 }
 
@@ -58,11 +58,12 @@ export function createUnanswered(io: {
       remembered.set(create.writeId, create);
       if (remembered.size > mostRemembered) remembered.delete(remembered.keys().next().value!);
     },
-    settle() {
+    answered() {
       if (remembered.size === 0 || round !== null || io.monotonic() - roundEndedAt < roundPauseMs) return;
       round = settleAll();
     },
-    async idle() {
+    async settle() {
+      round ??= settleAll();
       await round;
     },
     get size() {
