@@ -1,6 +1,7 @@
 export * from "./config/config.ts";
 export { loadConfig, configHash, type LoadResult } from "./config/load.ts";
 export { options, type Option, type FlagValue, type Sources } from "./config/sources.ts";
+export { needsRestart } from "./config/reload.ts";
 export { readSources, type ReadResult } from "./config/read-sources.ts";
 export { configText, redactedConfig } from "./config/redacted.ts";
 export { redisTarget } from "./config/redis-target.ts";

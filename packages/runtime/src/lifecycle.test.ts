@@ -111,8 +111,18 @@ describe("lifecycle", () => {
     expect(runs).to.equal(1);
   });
 
+  it("SIGHUP reloads and ends nothing", () => {
+    const { lifecycle, signals } = setUp();
+    let reloads = 0;
+    lifecycle.onReload(() => (reloads += 1));
+    signals.emit("SIGHUP");
+    signals.emit("SIGHUP");
+    expect([reloads, lifecycle.isDraining]).to.deep.equal([2, false]);
+  });
+
   it("dispose leaves no listener behind", () => {
     const { lifecycle, signals } = setUp();
+    lifecycle.onReload(() => undefined);
     lifecycle.dispose();
     expect(signals.eventNames()).to.deep.equal([]);
   });

@@ -4,7 +4,8 @@
  *
  * Signals: the first SIGTERM or SIGINT begins; a repeat counts as "stop hard" only 2 s later, because a
  * terminal or npm delivers one signal several times. SIGINT skips the drain delay: nobody balances over a
- * terminal. SIGHUP is left alone.
+ * terminal.
+ * SIGHUP reloads the configuration where somebody has asked for it (`onReload`), else it does what it always did.
  */
 import type { Logger } from "./logger.ts";
 import { after, monotonic, sleep } from "./loop.ts";
@@ -39,6 +40,8 @@ export interface Lifecycle {
   onShutdown(phase: Phase, name: string, step: () => Promise<void> | void): void;
   /** Begins the shutdown, or joins the one under way; resolves when every step has ended. */
   shutdown(reason: string, options?: { readonly skipDelay?: boolean }): Promise<void>;
+  /** SIGHUP calls it from now on, instead of ending the process. */
+  onReload(task: () => void): void;
   /** Stops listening to signals. */
   dispose(): void;
 }
@@ -61,6 +64,7 @@ export function createLifecycle(options: LifecycleOptions): Lifecycle {
   const { logger, drainDelayMs, hardMs, exit, signals, now = monotonic, wait = sleep } = options;
   const steps = new Map<Phase, { name: string; step: () => Promise<void> | void }[]>();
   const controller = new AbortController();
+  const reloads: (() => void)[] = [];
   let ending: Promise<void> | null = null;
   let firstSignalAt: number | null = null;
 
@@ -106,7 +110,12 @@ export function createLifecycle(options: LifecycleOptions): Lifecycle {
       ending ??= end(reason, skipDelay ? 0 : drainDelayMs);
       return ending;
     },
+    onReload(task) {
+      signals.on("SIGHUP", task);
+      reloads.push(task);
+    },
     dispose() {
+      for (const task of reloads) signals.off("SIGHUP", task);
       signals.off("SIGTERM", onTerminate);
       signals.off("SIGINT", onInterrupt);
     },

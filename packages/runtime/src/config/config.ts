@@ -99,6 +99,8 @@ export interface RedisConfig {
     readonly tls: boolean;
   } | null;
   readonly profile: DurabilityProfile;
+  /** Settings that break the profile make the node not ready; false: they are only told. */
+  readonly enforce: boolean;
   /** Settings that cannot be seen count as wrong. */
   readonly strict: boolean;
   /** Begins every key, ends in ":". */

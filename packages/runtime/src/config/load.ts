@@ -28,6 +28,7 @@ export function loadConfig(sources: Sources): LoadResult {
       else errors.push({ path: "--origin", message: "stands alone: the configuration already has services" });
     }
     tree = withSettings(tree, settings);
+    tree = withEnforcement(tree);
     if (sources.role === "sweeper" && tree.opsPort === undefined) tree.opsPort = 9181;
     const validated = schema.validate(tree, { abortEarly: false, convert: false, errors: { label: false } });
     for (const { path, message } of validated.error?.details ?? [])
@@ -40,6 +41,13 @@ export function loadConfig(sources: Sources): LoadResult {
   }
   lines.push(...errors.map(({ path, message }) => (path === "" ? message : `${path}: ${message}`)));
   return { ok: false, errors: [...new Set(lines)] };
+}
+
+/** Whoever names a profile means it; a default that nobody chose is told about and does not keep a node from serving. */
+function withEnforcement(tree: Record<string, unknown>): Record<string, unknown> {
+  const redis = tree.redis;
+  if (typeof redis !== "object" || redis === null || !("profile" in redis) || "enforce" in redis) return tree;
+  return { ...tree, redis: { ...redis, enforce: true } };
 }
 
 function warningsOf(config: Config): string[] {

@@ -154,6 +154,10 @@ const redis = Joi.object({
     ["dev", "standard", "ha", "ha+quorum"],
     "standard",
   ),
+  enforce: flag(
+    "Wrong Redis settings make the node not ready; true when a profile is named, else they are only told.",
+    false,
+  ),
   strict: flag("Redis settings that cannot be seen count as wrong.", false),
   keyPrefix: text("Begins every key.", checkPrefix).default("sp:"),
   lockNodes: list("Independent lock Redises of ha+quorum: odd, at least 3.", redisUrl("One lock Redis."), 15),

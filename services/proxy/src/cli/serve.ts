@@ -5,8 +5,12 @@ import {
   createLogger,
   createMetrics,
   createOpsServer,
+  loadConfig,
+  needsRestart,
+  readSources,
   type Config,
   type Lifecycle,
+  type LoadResult,
   type ServiceParts,
 } from "@sticky-proxy/runtime";
 import { exitCodes, loadOrExplain, parseFlags, UsageError, type Command, type Io } from "../command.ts";
@@ -23,7 +27,11 @@ export const command: Command = {
     const role = readRole(words[0]);
     const loaded = loadOrExplain(flags, io, role);
     if (loaded === null) return exitCodes.config;
-    return serve(loaded.config, loaded.warnings, role, io);
+    const reread = (): LoadResult => {
+      const read = readSources(flags, io.env, role);
+      return read.ok ? loadConfig(read.sources) : read;
+    };
+    return serve(loaded.config, loaded.warnings, role, reread, io);
   },
 };
 
@@ -36,11 +44,14 @@ function readRole(word: string | undefined): Role | "all" {
 
 /** Resolves when the process is to end. */
 async function serve(
-  config: Config,
+  loaded: Config,
   warnings: readonly string[],
   role: Role | "all",
+  reread: () => LoadResult,
   io: Io,
 ): Promise<number> {
+  // Services ask this object for `services` each time; a reload changes that one entry.
+  const config: LiveConfig = { ...loaded };
   const { promise: ended, resolve: exit } = Promise.withResolvers<number>();
   const serviceName = role === "all" ? "sticky-proxy" : role;
   const logger = createLogger({ level: config.log.level, fields: { serviceName, replica: config.node } });
@@ -74,12 +85,34 @@ async function serve(
     const opsPort = await ops.listen(config.opsPort, config.opsHost);
     const started = await start(config, role, { logger, metrics, lifecycle, ops });
     isStarted = true;
+    lifecycle.onReload(() => reload(config, reread, { logger, metrics }));
     const what = started === null ? "sweeper running" : `listening on ${shown(config.host, started.port)}`;
     io.err(`sticky-proxy ${what} (ops ${shown(config.opsHost, opsPort)}, node ${config.node})`);
   } catch (error) {
     return giveUp(error, lifecycle, io);
   }
   return ended;
+}
+
+type LiveConfig = { -readonly [K in keyof Config]: Config[K] };
+
+/** A new configuration that is wrong, or needs a restart, is refused as a whole: the old one stays in use. */
+function reload(
+  config: LiveConfig,
+  reread: () => LoadResult,
+  { logger, metrics }: Pick<ServiceParts, "logger" | "metrics">,
+): void {
+  const next = reread();
+  const errors = next.ok
+    ? needsRestart(config, next.config).map((entry) => `${entry}: a change needs a restart`)
+    : next.errors;
+  metrics.configReloadSuccess.set({}, errors.length === 0 ? 1 : 0);
+  metrics.configReloadTimestamp.set({}, Date.now() / 1000);
+  if (!next.ok || errors.length > 0) return logger.error("config.reload-refused", { errors });
+  config.services = next.config.services;
+  metrics.buildInfo.reset();
+  metrics.buildInfo.set({ version: version(), node: config.node, config_hash: configHash(config) }, 1);
+  logger.info("config.reloaded", { services: config.services.length });
 }
 
 /** The proxy's address, or null when only the sweeper runs. */
