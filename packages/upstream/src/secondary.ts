@@ -3,6 +3,7 @@
  * takes no connection, slot or breaker from the data path, and a signal of its own, so that a client that leaves
  * changes nothing.
  */
+import { createHmac } from "node:crypto";
 import type {
   HeaderLine,
   HeaderList,
@@ -18,6 +19,7 @@ import {
   formatMirrorMarker,
   mirrorMarkerField,
   parseRetryAfter,
+  readSigningKey,
 } from "@sticky-proxy/protocol";
 import { collectBody } from "./collect-body.ts";
 import type { Forwarder } from "./forward.ts";
@@ -150,4 +152,25 @@ export function createSecondary(deps: SecondaryDeps): Secondary {
 /** A request that came with a body of no bytes goes out with one. */
 function hasLength(head: RequestHead): boolean {
   return headerValue(head.headers, "content-length") !== null;
+}
+
+export interface MarkerKeys {
+  /** Our name in markers: the same on all replicas, another one for every deployment. */
+  readonly source: string;
+  /** The first signs, all verify. */
+  readonly secrets: readonly [Uint8Array, ...Uint8Array[]];
+}
+
+/**
+ * `configured`: Standard Webhooks secrets that gateways in a row share. Without any, markers are signed with a key of
+ * this deployment alone, which is all that its own replicas need.
+ */
+export function markerKeys(deploymentSecret: Uint8Array, configured: readonly string[]): MarkerKeys {
+  const derive = (purpose: string): Buffer => createHmac("sha256", deploymentSecret).update(purpose).digest();
+  const keys = configured.flatMap((secret) => readSigningKey(secret)?.bytes ?? []);
+  const [first, ...rest] = [...keys, derive("mirror marker")];
+  return {
+    source: `sticky-proxy-${derive("mirror source").toString("hex").slice(0, 12)}`,
+    secrets: [first!, ...rest],
+  };
 }

@@ -23,6 +23,8 @@ export interface OutboxDrain {
   stop(): Promise<void>;
   /** Partitions this node owns. */
   readonly owned: number;
+  /** One node of the cluster, at most: it exports what is true of all. */
+  readonly leadsFirst: boolean;
 }
 
 /** One lock leads several partitions: fewer locks to renew, still work for several sweepers. */
@@ -34,6 +36,7 @@ export function startOutboxDrain(deps: OutboxDrainDeps): OutboxDrain {
   const stopping = new AbortController();
   const owned = new Set<PartitionDrain>();
   const { partitions } = deps.outbox;
+  let leadsFirst = false;
   const groupCount = Math.min(leadershipGroups, partitions);
   const groups = Array.from({ length: groupCount }, (_, group) =>
     deps.locks.lead(`mirror-${group}`, leadershipTtlMs, stopping.signal, (signal) => lead(group, signal)),
@@ -53,6 +56,7 @@ export function startOutboxDrain(deps: OutboxDrainDeps): OutboxDrain {
         drains.set(partition, drain);
         owned.add(drain);
       }
+      if (group === 0) leadsFirst = true;
       while (!signal.aborted) {
         await Promise.all([...drains.values()].map((drain) => drain.tick()));
         if ([...drains.values()].some((drain) => drain.isLost)) return;
@@ -66,6 +70,7 @@ export function startOutboxDrain(deps: OutboxDrainDeps): OutboxDrain {
       if (!(error instanceof StoreUnavailable)) throw error;
       deps.onTrouble(error);
     } finally {
+      if (group === 0) leadsFirst = false;
       await finish([...drains.values()], cut);
       for (const drain of drains.values()) owned.delete(drain);
     }
@@ -84,6 +89,9 @@ export function startOutboxDrain(deps: OutboxDrainDeps): OutboxDrain {
   return {
     get owned() {
       return owned.size;
+    },
+    get leadsFirst() {
+      return leadsFirst;
     },
     async stop() {
       stopping.abort();

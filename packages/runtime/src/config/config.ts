@@ -25,6 +25,10 @@ export interface Config {
   readonly trustedProxies: readonly string[];
   /** CIDR blocks from which `x-dual-write-executed` counts as a loop marker. */
   readonly trustedPeers: readonly string[];
+  readonly mirror: {
+    /** Standard Webhooks secrets that sign loop markers between gateways in a row; empty: only our own replicas. */
+    readonly secrets: readonly string[];
+  };
   readonly limits: Limits;
   readonly redis: RedisConfig;
   readonly cache: CacheConfig;

@@ -234,6 +234,15 @@ export const schema = Joi.object({
   ),
   trustedProxies: list("Peers whose forwarding fields are believed.", text("A CIDR block.", checkCidr), 1000),
   trustedPeers: list("Peers whose x-dual-write-executed counts.", text("A CIDR block.", checkCidr), 1000),
+  mirror: Joi.object({
+    secrets: list(
+      "Secrets (whsec_…) that sign loop markers between gateways in a row, newest first.",
+      signingSecret("A secret."),
+      10,
+    ),
+  })
+    .description("What all mirrored routes share.")
+    .default(),
   limits: limits.description("Sizes and times of the client side.").default(),
   redis: redis.description("The state store.").default(),
   cache: Joi.object({

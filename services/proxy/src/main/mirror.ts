@@ -1,0 +1,130 @@
+/** Wiring of the mirror in a proxy: intents before dispatches, copies behind answers, loop markers. */
+import { randomBytes } from "node:crypto";
+import { createMirrorIntents, createPacer, type MirrorIntents, type Pacer } from "@sticky-proxy/core";
+import {
+  configHash,
+  every,
+  monotonic,
+  sleep,
+  type Config,
+  type Lifecycle,
+  type Logger,
+  type Metrics,
+} from "@sticky-proxy/runtime";
+import { createDifferences, createMirrorOutbox, type OpenStore } from "@sticky-proxy/store";
+import { createComparer, isAnyMirrored, mirrorRoutes, observeMirror } from "@sticky-proxy/sweeper";
+import { createForwarder, createSecondary, markerKeys } from "@sticky-proxy/upstream";
+import type { MirrorDeps } from "../middleware/mirror.ts";
+import { createLoopGuard } from "../mirror/loop-guard.ts";
+import { createShadowQueue } from "../mirror/shadow-queue.ts";
+
+const tickMs = 1000;
+const graceMs = 5000;
+
+export interface ProxyMirrorParts {
+  readonly config: Config;
+  readonly store: OpenStore;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+}
+
+export interface ProxyMirror {
+  readonly deps: MirrorDeps;
+  /** null: no route is mirrored. */
+  readonly intents: MirrorIntents | null;
+  start(lifecycle: Lifecycle): void;
+}
+
+export function openProxyMirror(
+  { config, store, logger, metrics }: ProxyMirrorParts,
+  storeNow: () => number,
+): ProxyMirror {
+  const { secret, partitions } = store.meta;
+  const { writes, reads } = store.redis;
+  const storeDeps = { writes, reads, keys: store.keys, partitions };
+  const { source, secrets } = markerKeys(secret, config.mirror.secrets);
+  const newId = (): string => randomBytes(12).toString("base64url");
+  const find = mirrorRoutes(() => config.services);
+  const outbox = createMirrorOutbox(storeDeps);
+  const version = (): string => configHash(config);
+  const isOn = isAnyMirrored(config.services);
+  const intents = !isOn
+    ? null
+    : createMirrorIntents({
+        outbox,
+        policyOf: (service, route) => find(service, route)?.policy ?? null,
+        secret,
+        configVersion: version,
+        now: storeNow,
+        validForMs: store.redis.commandTimeoutMs,
+        onGap: (gap, { service, route }) => logger.warn("mirror.gap", { service, route, reason: gap }),
+      });
+  // Pools, breakers and slots of its own: a secondary that hangs takes nothing from the data path.
+  const forwarder = createForwarder({ pseudonym: "sticky-proxy", loopId: source });
+  const comparer = createComparer({ redactKey: secret.toString("base64url") });
+  const pacers = new Map<string, Pacer>();
+  const shadow = createShadowQueue({
+    differences: createDifferences(storeDeps),
+    outbox,
+    secondary: createSecondary({
+      forwarder,
+      source,
+      markerSecret: secrets[0],
+      newId,
+      wallClock: Date.now,
+      monotonic,
+    }),
+    comparer,
+    pacerOf(name) {
+      let pacer = pacers.get(name);
+      if (pacer === undefined) pacers.set(name, (pacer = createPacer()));
+      return pacer;
+    },
+    configVersion: version,
+    now: Date.now,
+    monotonic,
+    sleep,
+    onOutcome: (service, outcome, difference) => observeMirror(metrics, service, outcome, difference),
+    onTrouble: (err) => logger.warn("mirror.copy-trouble", { err }),
+  });
+  return {
+    deps: {
+      guard: createLoopGuard({
+        source,
+        secrets,
+        trustedPeers: config.trustedPeers,
+        newId,
+        wallClock: Date.now,
+      }),
+      shadow,
+      serviceOf: (name) => config.services.find((service) => service.name === name) ?? null,
+      secret,
+      now: Date.now,
+      monotonic,
+    },
+    intents,
+    start(lifecycle) {
+      if (intents === null) return;
+      const ticking = every(
+        tickMs,
+        0.2,
+        async () => {
+          await shadow.tick();
+          await intents.tick();
+        },
+        { onError: (err) => logger.warn("mirror.tick-failed", { err }) },
+      );
+      lifecycle.onShutdown("finish", "mirror-copies", async () => {
+        await shadow.stop(AbortSignal.timeout(graceMs)).catch((err: unknown) => {
+          logger.warn("mirror.counts-lost", { err });
+        });
+        await comparer.close();
+      });
+      lifecycle.onShutdown("flush", "mirror", async () => {
+        await ticking.stop();
+        await intents.tick().catch((err: unknown) => logger.warn("mirror.gaps-lost", { err }));
+        await forwarder.close();
+      });
+    },
+  };
+}

@@ -1,0 +1,141 @@
+/** Wiring of the mirror in a sweeper: it drains the outbox, and notes intents for what the sweeper dispatches itself. */
+import { randomBytes } from "node:crypto";
+import {
+  createMirrorIntents,
+  createPacer,
+  type MirrorIntents,
+  type MirrorPolicy,
+  type Pacer,
+  type Processes,
+  type Service,
+} from "@sticky-proxy/core";
+import {
+  configHash,
+  every,
+  monotonic,
+  sleep,
+  type Config,
+  type Lifecycle,
+  type Logger,
+  type Metrics,
+} from "@sticky-proxy/runtime";
+import { createMirrorOutbox, type Locks, type OpenStore } from "@sticky-proxy/store";
+import { createForwarder, createSecondary, markerKeys } from "@sticky-proxy/upstream";
+import { startOutboxDrain } from "../drain-outbox.ts";
+import { createComparer } from "../mirror/comparer.ts";
+import type { MirrorRoute } from "../mirror/mirror-entry.ts";
+import { exportLag, observeMirror } from "../mirror/observe-mirror.ts";
+
+const drainTickMs = 200;
+const lagTickMs = 1000;
+const graceMs = 5000;
+
+export interface SweeperMirrorParts {
+  readonly config: Config;
+  readonly store: OpenStore;
+  readonly locks: Locks;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+}
+
+export interface SweeperMirror {
+  readonly intents: MirrorIntents;
+  start(processes: Processes, lifecycle: Lifecycle): void;
+}
+
+/** null: no route is mirrored. */
+export function openSweeperMirror(
+  { config, store, locks, logger, metrics }: SweeperMirrorParts,
+  storeNow: () => number,
+): SweeperMirror | null {
+  if (!isAnyMirrored(config.services)) return null;
+  const { secret, partitions } = store.meta;
+  const { writes, reads } = store.redis;
+  const outbox = createMirrorOutbox({ writes, reads, keys: store.keys, partitions });
+  const find = mirrorRoutes(() => config.services);
+  const intents = createMirrorIntents({
+    outbox,
+    policyOf: (service, route) => find(service, route)?.policy ?? null,
+    secret,
+    configVersion: () => configHash(config),
+    now: storeNow,
+    validForMs: store.redis.commandTimeoutMs,
+    onGap: (gap, { service, route }) => logger.warn("mirror.gap", { service, route, reason: gap }),
+  });
+  return {
+    intents,
+    start(processes, lifecycle) {
+      const { source, secrets } = markerKeys(secret, config.mirror.secrets);
+      const forwarder = createForwarder({ pseudonym: "sticky-proxy", loopId: source });
+      const comparer = createComparer({ redactKey: secret.toString("base64url") });
+      const pacers = new Map<string, Pacer>();
+      const drain = startOutboxDrain({
+        outbox,
+        store: store.processes,
+        locks,
+        find,
+        comparer,
+        markMirrored: async (record) => {
+          await processes.apply(record, { type: "mirrored" });
+        },
+        secondary: createSecondary({
+          forwarder,
+          source,
+          markerSecret: secrets[0],
+          newId: () => randomBytes(12).toString("base64url"),
+          wallClock: Date.now,
+          monotonic,
+        }),
+        pacerOf(name) {
+          let pacer = pacers.get(name);
+          if (pacer === undefined) pacers.set(name, (pacer = createPacer()));
+          return pacer;
+        },
+        chance: Math.random,
+        monotonic,
+        sleep,
+        tickMs: drainTickMs,
+        graceMs,
+        onSettled: ({ service }, outcome, difference) => observeMirror(metrics, service, outcome, difference),
+        onTrouble: (err) => logger.warn("mirror.drain-trouble", { err }),
+      });
+      const watching = every(
+        lagTickMs,
+        0.2,
+        async () => {
+          await intents.tick();
+          exportLag(metrics, intents.lag, drain.leadsFirst);
+        },
+        { onError: (err) => logger.warn("mirror.lag-unread", { err }) },
+      );
+      lifecycle.onShutdown("finish", "mirror-drain", async () => {
+        await drain.stop();
+        await comparer.close();
+      });
+      lifecycle.onShutdown("flush", "mirror", async () => {
+        await watching.stop();
+        await intents.tick().catch((err: unknown) => logger.warn("mirror.gaps-lost", { err }));
+        await forwarder.close();
+      });
+    },
+  };
+}
+
+export function isAnyMirrored(services: readonly Service[]): boolean {
+  return services.some(({ routes }) => routes.some(({ mirror }) => mirror !== null && mirror.mode !== "off"));
+}
+
+/** Looks a mirrored route up by the names in an intent. */
+export function mirrorRoutes(
+  services: () => readonly Service[],
+): (service: string, route: string) => (MirrorRoute & { readonly policy: MirrorPolicy }) | null {
+  return (serviceName, routeName) => {
+    const service = services().find(({ name }) => name === serviceName);
+    const route = service?.routes.find(({ name }) => name === routeName);
+    const policy = route?.mirror ?? null;
+    const secondary = services().find(({ name }) => name === policy?.to);
+    if (service === undefined || route === undefined || policy === null || secondary === undefined)
+      return null;
+    return { service, route, policy, secondary };
+  };
+}
