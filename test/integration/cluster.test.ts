@@ -1,4 +1,4 @@
-import { FakeUpstream } from "@sticky-proxy/testkit";
+import { FakeUpstream, type FakeHandler } from "@sticky-proxy/testkit";
 import { expect } from "chai";
 import { startCluster, type Cluster } from "../support/cluster.ts";
 
@@ -6,9 +6,24 @@ describe("three proxy processes behind HAProxy, one Redis, one sweeper", functio
   this.timeout(60_000);
   let upstream: FakeUpstream;
   let cluster: Cluster;
+  /** Two instances of the service "checked", and what their health pages say. */
+  let sick: FakeUpstream;
+  let well: FakeUpstream;
+  let isSick = false;
+  let isWell = true;
+  const instance =
+    (name: string, isUp: () => boolean): FakeHandler =>
+    (request, response) => {
+      if (request.target === "/health") response.writeHead(isUp() ? 200 : 500).end();
+      else response.end(name);
+    };
+  /** Between two looks at something that a timer of another process moves. */
+  const pause = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 50));
 
   before(async () => {
     upstream = await FakeUpstream.start();
+    sick = await FakeUpstream.start(instance("sick", () => isSick));
+    well = await FakeUpstream.start(instance("well", () => isWell));
     cluster = await startCluster({
       balancer: true,
       config: {
@@ -46,6 +61,13 @@ describe("three proxy processes behind HAProxy, one Redis, one sweeper", functio
               },
             ],
           },
+          checked: {
+            instances: [
+              { url: sick.origin, name: "sick" },
+              { url: well.origin, name: "well" },
+            ],
+            health: { path: "/health", intervalMs: 500, timeoutMs: 500, rise: 1, fall: 2 },
+          },
           plain: { instances: [upstream.origin] },
         },
       },
@@ -53,7 +75,7 @@ describe("three proxy processes behind HAProxy, one Redis, one sweeper", functio
   });
   after(async () => {
     await cluster?.stop();
-    await upstream?.close();
+    await Promise.all([upstream?.close(), sick?.close(), well?.close()]);
   });
   beforeEach(() => {
     upstream.requests.length = 0;
@@ -219,9 +241,35 @@ describe("three proxy processes behind HAProxy, one Redis, one sweeper", functio
     expect(upstream.requests).to.have.length(2);
   });
 
-  it("404 for an unknown service, 503 with executed no when every instance is drained, and plain traffic goes through", async () => {
-    expect((await fetch(`${balanced()}/nowhere/x`)).status).to.equal(404);
+  it("404 problem for an unknown service; plain traffic goes through", async () => {
+    const answer = await fetch(`${balanced()}/nowhere/x`);
+    expect(answer.status).to.equal(404);
+    expect(await answer.json()).to.include({ type: "/_sticky/problems/service-not-found", executed: "no" });
     expect(await (await fetch(`${balanced()}/plain/x`)).text()).to.equal("done");
+  });
+
+  it("takes an instance that fails its health checks out everywhere, and brings it back", async () => {
+    const answers = new Set<string>();
+    const metric = async (i: number, instance: string): Promise<string | undefined> =>
+      new RegExp(`instance_state\\{service="checked",instance="${instance}"\\} (\\d)`).exec(
+        await (await fetch(`${cluster.proxies[i]!.opsUrl}/metrics`)).text(),
+      )?.[1];
+    const until = async (value: string): Promise<void> => {
+      for (let i = 0; i < 3; i += 1) while ((await metric(i, "sick")) !== value) await pause();
+    };
+    await until("0");
+    for (let i = 0; i < 12; i += 1) answers.add(await (await fetch(`${cluster.url(i)}/checked/x`)).text());
+    expect(answers).to.deep.equal(new Set(["well"]));
+    isWell = false;
+    for (let i = 0; i < 3; i += 1) while ((await metric(i, "well")) !== "0") await pause();
+    const none = await fetch(`${cluster.url(1)}/checked/x`);
+    expect(none.status).to.equal(503);
+    expect(none.headers.get("retry-after")).to.match(/^\d+$/);
+    expect(await none.json()).to.include({ type: "/_sticky/problems/service-unavailable", executed: "no" });
+    isWell = isSick = true;
+    await until("1");
+    const both = new Set<string>();
+    while (both.size < 2) both.add(await (await fetch(`${cluster.url(0)}/checked/x`)).text());
   });
 
   it("ops: alive, ready, and metrics that count what happened", async () => {

@@ -8,6 +8,8 @@ const file = join(import.meta.dirname, "../../infra/haproxy/haproxy.cfg");
 
 export interface Balancer {
   readonly url: string;
+  /** Resolves when the path has answered 200 several times in a row: the balancer has found its servers. */
+  untilServing(path: string): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -43,6 +45,13 @@ export async function startBalancer(
   await Promise.race([failed, untilListening(port!)]);
   return {
     url: `http://127.0.0.1:${port}`,
+    async untilServing(path) {
+      for (let inRow = 0; inRow < 6;) {
+        const { status } = await fetch(`http://127.0.0.1:${port}${path}`);
+        inRow = status === 200 ? inRow + 1 : 0;
+        if (inRow === 0) await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+    },
     async stop() {
       if (child.exitCode !== null || child.signalCode !== null) return;
       const ended = once(child, "exit");

@@ -109,6 +109,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   try {
     cluster.proxies.push(...(await Promise.all(places.map((place) => start("proxy", place)))));
     for (let i = 0; i < (options.sweepers ?? 1); i += 1) await cluster.startSweeper();
+    if (balancer !== null) await balancer.untilServing("/_sticky/problems");
   } catch (error) {
     await cluster.stop();
     throw error;

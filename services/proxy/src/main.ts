@@ -10,7 +10,7 @@ import {
   type Config,
   type ServiceParts,
 } from "@sticky-proxy/runtime";
-import { createRegistry, openCache, openStore } from "@sticky-proxy/store";
+import { createLocks, createRegistry, openCache, openStore } from "@sticky-proxy/store";
 import {
   createCancelHook,
   createForwarder,
@@ -20,6 +20,8 @@ import {
 } from "@sticky-proxy/upstream";
 import { createCacheParts } from "./cache/cache-parts.ts";
 import { createGateway, workerObservers } from "./gateway.ts";
+import { createHealthRounds } from "./main/health.ts";
+import { startStoreChecks } from "./main/store-checks.ts";
 
 /** Renewals are asked for this often; the watchdog decides which are due. */
 const watchdogTickMs = 100;
@@ -40,9 +42,28 @@ export async function startProxy(
     waitMs: 10_000,
     onError: (name, err) => logger.warn("redis.error", { connection: name, err }),
   });
+  const registry = createRegistry(store);
+  const locks = createLocks({
+    targets: [redisTarget(config.redis)],
+    keyOf: (name) => store.keys.lock(name),
+    monotonic,
+    sleep,
+    onError: (err) => logger.warn("locks.error", { err }),
+  });
+  const callers = createOutboundCallers();
+  const health = createHealthRounds({
+    services: () => config.services,
+    registry,
+    locks,
+    caller: callers.allowingPrivate,
+    logger,
+    metrics,
+  });
+  const loopId = `sticky-proxy-${store.meta.secret.toString("hex").slice(0, 8)}`;
   const forwarder = createForwarder({
     pseudonym: "sticky-proxy",
-    loopId: `sticky-proxy-${store.meta.secret.toString("hex").slice(0, 8)}`,
+    loopId,
+    health: health.view,
     onAttempt: ({ service, method, outcome, ms }) =>
       metrics.upstreamRequestDuration.observe({ service, method, outcome } as never, ms / 1000),
   });
@@ -66,13 +87,12 @@ export async function startProxy(
       })
     : null;
   const pacing = createPacing({
-    shared: createRegistry(store),
+    shared: registry,
     services: () => config.services.map(({ name }) => name),
     monotonic,
     chance: Math.random,
     onFailure: (what, err) => logger.warn("pacing.failed", { what, err }),
   });
-  const callers = createOutboundCallers();
   const rules = createRuleBook(() => config.services);
   const cancelHook = createCancelHook({
     callers,
@@ -86,6 +106,7 @@ export async function startProxy(
         detail,
       }),
   });
+  await startStoreChecks({ config, store, confirm: null, logger, metrics, ops }, lifecycle);
   let port = config.port;
   const worker = createWorker({
     store: store.processes,
@@ -107,7 +128,7 @@ export async function startProxy(
     services: () => config.services,
     settings: {
       pseudonym: "sticky-proxy",
-      loopId: "sticky-proxy",
+      loopId,
       hosts: config.hosts,
       trustedProxies: config.trustedProxies,
       limits: config.limits,
@@ -135,18 +156,7 @@ export async function startProxy(
   const pausing = every(pacingTickMs, 0.2, () => pacing.refresh(), {
     onError: (err) => logger.error("pacing.failed", { err }),
   });
-  // With Redis away the proxy stays ready: plain traffic goes on and keyed requests fail closed.
-  ops.check("redis", () =>
-    store.redis.writes.status === "ready" && store.redis.reads.status === "ready"
-      ? { state: "ok" }
-      : { state: "degraded", reason: "Redis does not answer" },
-  );
-  const observing = every(
-    1000,
-    0.1,
-    () => metrics.redisUp.set({}, store.redis.writes.status === "ready" ? 1 : 0),
-    { atOnce: true, onError: () => undefined },
-  );
+  health.start(lifecycle);
 
   lifecycle.onShutdown("refuse", "data-plane", () => {
     server.drain();
@@ -162,7 +172,7 @@ export async function startProxy(
     await forwarder.close();
   });
   lifecycle.onShutdown("close-store", "store", async () => {
-    await observing.stop();
+    await locks.close();
     await cached?.close();
     await store.close();
   });

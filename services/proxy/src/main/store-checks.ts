@@ -1,0 +1,88 @@
+/** What the state Redis must be for the promise to hold: its settings, asked at start and every 10 s. */
+import {
+  every,
+  type Config,
+  type Lifecycle,
+  type Logger,
+  type Metrics,
+  type OpsServer,
+} from "@sticky-proxy/runtime";
+import { profileCheck, type Health, type OpenStore } from "@sticky-proxy/store";
+
+const checkMs = 10_000;
+
+/** A Redis that this version cannot use at all. */
+export class StoreUnfit extends Error {
+  override readonly name = "StoreUnfit";
+}
+
+export interface StoreCheckParts {
+  readonly config: Config;
+  readonly store: OpenStore;
+  readonly confirm: (() => Promise<void>) | null;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly ops: OpsServer;
+}
+
+/** @throws StoreUnfit when a finding says so: nothing is started */
+export async function startStoreChecks(parts: StoreCheckParts, lifecycle: Lifecycle): Promise<void> {
+  const { config, store, logger, metrics, ops } = parts;
+  const { profile, strict, enforce } = config.redis;
+  const check = profileCheck({
+    redis: store.redis,
+    keys: store.keys,
+    meta: store.meta,
+    profile,
+    strict,
+    wallClock: Date.now,
+    confirm: parts.confirm,
+  });
+  let health: Health = await check();
+  let told = "";
+
+  function tell(): void {
+    const findings = health.findings.map(
+      ({ severity, setting, found, cure }) => `${severity}: ${setting} is ${found}; ${cure}`,
+    );
+    const text = findings.join("\n");
+    if (text !== told && findings.length > 0) logger.warn("redis.settings", { profile, findings });
+    told = text;
+  }
+  tell();
+  const unfit = health.findings.filter(({ severity }) => severity === "refuse");
+  if (unfit.length > 0) {
+    throw new StoreUnfit(
+      unfit.map(({ setting, found, cure }) => `Redis ${setting} is ${found}: ${cure}`).join("; "),
+    );
+  }
+
+  const isUp = (): boolean => store.redis.writes.status === "ready" && store.redis.reads.status === "ready";
+  ops.check("redis", () => {
+    // With Redis away the proxy stays ready: plain traffic goes on and keyed requests fail closed.
+    if (!isUp()) return { state: "degraded", reason: "Redis does not answer; keyed requests get 503" };
+    const wrong = health.findings.filter(({ severity }) => severity !== "warn");
+    if (wrong.length === 0) return { state: "ok" };
+    const reason = wrong.map(({ setting, found, cure }) => `${setting} is ${found}: ${cure}`).join("; ");
+    return { state: enforce ? "failed" : "degraded", reason };
+  });
+  const checking = every(
+    checkMs,
+    0.1,
+    async () => {
+      const before = health;
+      const now = await check();
+      // A Redis that does not answer says nothing about its settings.
+      health = isUp() ? now : before;
+      tell();
+    },
+    { onError: (err) => logger.error("redis.check-failed", { err }) },
+  );
+  const observing = every(1000, 0.1, () => metrics.redisUp.set({}, isUp() ? 1 : 0), {
+    atOnce: true,
+    onError: (err) => logger.error("redis.observe-failed", { err }),
+  });
+  lifecycle.onShutdown("flush", "redis-checks", async () => {
+    await Promise.all([checking.stop(), observing.stop()]);
+  });
+}
