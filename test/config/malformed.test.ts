@@ -114,6 +114,15 @@ describe("a malformed configuration", () => {
     }
   });
 
+  it("no Redis: 69 and a line that says how to name one", async function () {
+    // The gateway gives Redis ten seconds to come up.
+    this.timeout(20_000);
+    const origin = ["--origin", "http://127.0.0.1:1", "--port", "0", "--ops-port", "0"];
+    const { code, err } = await stickyProxy("serve", ...origin, "--redis", "unix:///nowhere/redis.sock");
+    expect(code).to.equal(69);
+    expect(err).to.match(/Redis did not answer .* Name it with --redis or REDIS_URL\n$/);
+  });
+
   it("an unknown flag: 64, before anything is read", async () => {
     const { code, err } = await stickyProxy("serve", "--config", "/nowhere", "--nonsense");
     expect(code).to.equal(64);

@@ -57,7 +57,7 @@ export async function connectOperator(config: Config, io: Pick<Io, "err">): Prom
   return {
     ...operatorOn({
       store: store.processes,
-      rulesOf: (record) => rules.rulesOf(record as ProcessRecord),
+      rulesOf: (record) => rules.rulesOf(record),
     }),
     waiting: {
       store: store.processes,

@@ -137,10 +137,11 @@ async function start(
 async function giveUp(error: unknown, lifecycle: Lifecycle, io: Io): Promise<number> {
   io.err(`sticky-proxy: ${explain(error)}`);
   await lifecycle.shutdown("start-failed", { skipDelay: true });
-  return isSystemError(error) ? exitCodes.unavailable : exitCodes.failed;
+  return isSystemError(error) || isStoreAway(error) ? exitCodes.unavailable : exitCodes.failed;
 }
 
 function explain(error: unknown): string {
+  if (isStoreAway(error)) return `${error.message}; is it running? Name it with --redis or REDIS_URL`;
   if (!isSystemError(error)) return error instanceof Error ? error.message : String(error);
   const at = error.port === undefined ? "the address" : `port ${error.port}`;
   if (error.code === "EADDRINUSE") return `${at} is already in use; choose another with --port or --ops-port`;
@@ -149,6 +150,11 @@ function explain(error: unknown): string {
 }
 
 type SystemError = NodeJS.ErrnoException & { readonly port?: number };
+
+/** By name: the store is loaded with the services only. */
+function isStoreAway(error: unknown): error is Error {
+  return error instanceof Error && error.name === "StoreUnreachable";
+}
 
 function isSystemError(error: unknown): error is SystemError {
   return error instanceof Error && "syscall" in error;
