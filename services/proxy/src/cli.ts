@@ -9,6 +9,12 @@ export const commands: Readonly<Record<string, () => Promise<{ command: Command 
   serve: () => import("./cli/serve.ts"),
   "check-config": () => import("./cli/check-config.ts"),
   "print-config": () => import("./cli/print-config.ts"),
+  ps: () => import("./cli/ps.ts"),
+  show: () => import("./cli/show.ts"),
+  wait: () => import("./cli/wait.ts"),
+  cancel: () => import("./cli/cancel.ts"),
+  force: () => import("./cli/force.ts"),
+  dlq: () => import("./cli/dlq.ts"),
   help: () => import("./cli/help.ts"),
   version: () => import("./cli/version.ts"),
 };
