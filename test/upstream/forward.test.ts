@@ -2,13 +2,7 @@
 import type { RequestHead, Service } from "@sticky-proxy/core";
 import { FakeUpstream, RawUpstream } from "@sticky-proxy/testkit";
 import { collectBody, createForwarder } from "@sticky-proxy/upstream";
-import type {
-  Attempt,
-  Forwarder,
-  ForwarderOptions,
-  ForwardRequest,
-  UpstreamOutcome,
-} from "@sticky-proxy/upstream";
+import type { Attempt, ForwarderOptions, ForwardRequest, UpstreamOutcome } from "@sticky-proxy/upstream";
 import { expect } from "chai";
 import { Readable } from "node:stream";
 
@@ -23,7 +17,7 @@ describe("the forwarder", () => {
     for (const part of open.splice(0).toReversed()) await part.close();
   });
 
-  function forwarder(options: Partial<ForwarderOptions> = {}): Forwarder {
+  function forwarder(options: Partial<ForwarderOptions> = {}): ReturnType<typeof createForwarder> {
     const made = createForwarder({
       pseudonym: "sticky-proxy",
       loopId: "x",
@@ -295,6 +289,44 @@ describe("the forwarder", () => {
     );
     expect(await read(outcome)).to.equal("ok");
     expect(alive.last.body.toString()).to.equal("stream");
+  });
+
+  it("what this node sees of a service can be shown", async () => {
+    const upstream = await fake(() => undefined);
+    const made = forwarder();
+    const abort = new AbortController();
+    const running = made.forward(request(service(upstream.origin), { signal: abort.signal }));
+    await upstream.arrived();
+    const [shown] = made.traffic();
+    expect(shown).to.deep.include({ service: "up", inFlight: 1, queued: 0, breaker: "closed", panic: false });
+    expect(shown?.instances[0]).to.deep.include({ origin: upstream.origin, inFlight: 1, ejected: false });
+    abort.abort();
+    await running;
+    expect(made.traffic()[0]?.inFlight).to.equal(0);
+  });
+
+  it("an instance that fails again and again is left out for a while", async () => {
+    const [bad, good] = [await fake((_request, response) => response.writeHead(502).end()), await fake()];
+    const made = forwarder({ now: () => 1_000 });
+    const to = service([bad.origin, good.origin]);
+    for (let i = 0; i < 60; i += 1) await read(await made.forward(request(to)));
+    const seen = bad.requests.length;
+    expect(made.traffic()[0]?.instances.find(({ origin }) => origin === bad.origin)?.ejected).to.equal(true);
+    for (let i = 0; i < 10; i += 1) await read(await made.forward(request(to)));
+    expect(bad.requests.length).to.equal(seen);
+  });
+
+  it("a client's broken upload does not speak against the instance", async () => {
+    const upstream = await fake();
+    const made = forwarder({ now: () => 1_000 });
+    const to = service(upstream.origin, { breaker: { failures: 1, openMs: 60_000 } });
+    const endless = new Readable({ read() {} });
+    endless.push("part");
+    const running = made.forward(request(to, { method: "POST", body: endless }));
+    await upstream.arrived();
+    endless.destroy();
+    expect(await running).to.include({ kind: "failed", slug: "malformed-request" });
+    expect(await read(await made.forward(request(to)))).to.equal("ok");
   });
 
   it("what the service tells the gateway is read and not passed on", async () => {

@@ -18,7 +18,7 @@ import { incomingHeaders, outgoingHeaders } from "./outgoing.ts";
 import type { Names } from "./outgoing.ts";
 import { requestBody } from "./request-body.ts";
 import { allUnknown, ServiceTraffic } from "./traffic.ts";
-import type { Choice, HealthView } from "./traffic.ts";
+import type { Choice, HealthView, TrafficView } from "./traffic.ts";
 
 export interface ForwardClient {
   /** Whose request it is: the right-most hop that is not one of our proxies. */
@@ -92,6 +92,10 @@ export interface Attempt {
 
 export interface ForwarderOptions extends Names {
   readonly health?: HealthView;
+  /** Idle connections to services are closed after this; below theirs. Default 4000. */
+  readonly keepAliveMs?: number;
+  /** Largest header section of a response. Default 16384. */
+  readonly maxResponseHeaderBytes?: number;
   readonly onAttempt?: (attempt: Attempt) => void;
   /** Monotonic milliseconds. */
   readonly now?: () => number;
@@ -111,15 +115,19 @@ const idempotentMethods: ReadonlySet<string> = new Set([
 const maxAttempts = 3;
 const nobody: ReadonlySet<string> = new Set();
 
-export function createForwarder(options: ForwarderOptions): Forwarder & Tunneller {
+export function createForwarder(options: ForwarderOptions): Forwarder & Tunneller & TrafficView {
   const health = options.health ?? allUnknown;
   const now = options.now ?? (() => performance.now());
   const random = options.random ?? Math.random;
+  const limits = {
+    keepAliveMs: options.keepAliveMs ?? 4_000,
+    maxHeaderBytes: options.maxResponseHeaderBytes ?? 16_384,
+  };
   const services = new Map<string, ServiceTraffic>();
 
   function trafficOf(service: Service): ServiceTraffic {
     let traffic = services.get(service.name);
-    if (traffic === undefined) services.set(service.name, (traffic = new ServiceTraffic(random)));
+    if (traffic === undefined) services.set(service.name, (traffic = new ServiceTraffic(random, limits)));
     return traffic;
   }
 
@@ -286,7 +294,12 @@ export function createForwarder(options: ForwarderOptions): Forwarder & Tunnelle
     services.clear();
   }
 
-  return { forward, tunnel, close };
+  return {
+    forward,
+    tunnel,
+    close,
+    traffic: () => [...services].map(([service, traffic]) => traffic.snapshot(service, now())),
+  };
 }
 
 /** undici reports an upgrade only where one was asked for. */

@@ -21,9 +21,30 @@ export interface HealthView {
 
 export const allUnknown: HealthView = { get: () => "unknown" };
 
-/** Idle connections are closed by us before the usual 5 s of services: fewer requests meet a closing connection. */
-const keepAliveMs = 4_000;
-const maxResponseHeaderBytes = 16_384;
+export interface ConnectionLimits {
+  readonly keepAliveMs: number;
+  readonly maxHeaderBytes: number;
+}
+
+/** One service as this node sees it now, for metrics. */
+export interface TrafficSnapshot {
+  readonly service: string;
+  readonly inFlight: number;
+  readonly queued: number;
+  readonly breaker: "closed" | "open";
+  readonly panic: boolean;
+  readonly instances: readonly {
+    readonly origin: string;
+    readonly inFlight: number;
+    readonly latencyMs: number;
+    readonly ejected: boolean;
+  }[];
+}
+
+export interface TrafficView {
+  /** Services that were called since the start. */
+  traffic(): readonly TrafficSnapshot[];
+}
 
 export class InstanceTraffic {
   readonly pool: Pool;
@@ -31,14 +52,14 @@ export class InstanceTraffic {
   latencyMs = 0;
   passive: PassiveHealth = unseen;
 
-  constructor(origin: string, connectMs: number) {
+  constructor(origin: string, connectMs: number, { keepAliveMs, maxHeaderBytes }: ConnectionLimits) {
     this.pool = new Pool(origin, {
       factory: (base, options) => new WatchedClient(base, options),
       pipelining: 1,
       allowH2: false,
       keepAliveTimeout: keepAliveMs,
       keepAliveMaxTimeout: keepAliveMs,
-      maxHeaderSize: maxResponseHeaderBytes,
+      maxHeaderSize: maxHeaderBytes,
       connect: { timeout: connectMs },
     });
   }
@@ -55,15 +76,33 @@ export class ServiceTraffic {
   panic = false;
   readonly #instances = new Map<string, InstanceTraffic>();
   readonly #random: () => number;
+  readonly #limits: ConnectionLimits;
 
-  constructor(random: () => number) {
+  constructor(random: () => number, limits: ConnectionLimits) {
     this.#random = random;
+    this.#limits = limits;
+  }
+
+  snapshot(service: string, now: number): TrafficSnapshot {
+    return {
+      service,
+      inFlight: this.bulkhead.inFlight,
+      queued: this.bulkhead.queued,
+      breaker: this.breaker.state,
+      panic: this.panic,
+      instances: [...this.#instances].map(([origin, { inFlight, latencyMs, passive }]) => ({
+        origin,
+        inFlight,
+        latencyMs,
+        ejected: now < passive.ejectedUntil,
+      })),
+    };
   }
 
   instance(service: Service, instance: Instance): InstanceTraffic {
     let traffic = this.#instances.get(instance.origin);
     if (traffic === undefined) {
-      traffic = new InstanceTraffic(instance.origin, service.timeouts.connectMs);
+      traffic = new InstanceTraffic(instance.origin, service.timeouts.connectMs, this.#limits);
       this.#instances.set(instance.origin, traffic);
       if (this.#instances.size > service.instances.length) this.#forgetGone(service);
     }

@@ -11,14 +11,14 @@ export interface ProblemReply extends Reply {
   readonly body: Uint8Array;
 }
 
-/** `pseudonym` names us in Proxy-Status (RFC 9209); requestId null: the head could not be read. */
+/** `pseudonym` names us in Proxy-Status (RFC 9209); requestId null: the head could not be read.
+ * X-Request-Id is added by whoever sends it. */
 export function problemReply(problem: Problem, requestId: string | null, pseudonym: string): ProblemReply {
   const lines: HeaderLine[] = [
     ["Content-Type", "application/problem+json"],
     ["Cache-Control", "no-store"],
     [fields.stickySource, "gateway"],
   ];
-  if (requestId !== null) lines.push([fields.xRequestId, requestId]);
   const { headers, proxyStatus } = problem.options;
   if (proxyStatus !== undefined) lines.push([fields.proxyStatus, `${pseudonym}; error=${proxyStatus}`]);
   for (const [name, value] of Object.entries(headers ?? {})) lines.push([name, value]);

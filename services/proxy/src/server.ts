@@ -8,7 +8,7 @@ import { BlockList, isIP } from "node:net";
 import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 
-import { Problem } from "@sticky-proxy/protocol";
+import { fields, Problem } from "@sticky-proxy/protocol";
 
 import { createApp } from "./app.ts";
 import { answerClientError, answerSocket } from "./client-error.ts";
@@ -16,6 +16,7 @@ import type { ProxyDeps } from "./deps.ts";
 import { allowedMethods, strictRequest } from "./middleware/strict-request.ts";
 import type { StrictResult } from "./middleware/strict-request.ts";
 import { problemReply } from "./problem-reply.ts";
+import type { Reply } from "./process/reply.ts";
 import { serviceFinder } from "./service-finder.ts";
 import { createTunnels } from "./tunnel.ts";
 import { writeReply } from "./write-reply.ts";
@@ -43,6 +44,7 @@ export function createServer(deps: ProxyDeps): ProxyServer {
   const tunnels = deps.tunnels === undefined ? null : createTunnels(deps.tunnels, deps);
   const isTrusted = trustIn(trustedProxies);
   const responses = new WeakMap<Duplex, ServerResponse>();
+  const requestCounts = new WeakMap<Duplex, number>();
   const perAddress = new Map<string, number>();
   const idle = new Set<() => void>();
   let inFlight = 0;
@@ -59,7 +61,6 @@ export function createServer(deps: ProxyDeps): ProxyServer {
   });
   // Node cuts the list off at this number without a word; all lines are counted by strict-request instead.
   server.maxHeadersCount = 0;
-  server.maxRequestsPerSocket = limits.maxRequestsPerSocket;
   if (limits.maxConnections > 0) server.maxConnections = limits.maxConnections;
 
   function checked(request: IncomingMessage): StrictResult {
@@ -89,6 +90,11 @@ export function createServer(deps: ProxyDeps): ProxyServer {
   function onRequest(request: IncomingMessage, response: ServerResponse): void {
     const { socket } = request;
     responses.set(socket, response);
+    // Not Node's own maxRequestsPerSocket: that says "close", leaves the connection open and answers 503 on it.
+    const count = (requestCounts.get(socket) ?? 0) + 1;
+    requestCounts.set(socket, count);
+    if (limits.maxRequestsPerSocket > 0 && count >= limits.maxRequestsPerSocket)
+      response.shouldKeepAlive = false;
     inFlight += 1;
     deps.onInFlight?.(inFlight);
     response.once("close", () => {
@@ -104,10 +110,8 @@ export function createServer(deps: ProxyDeps): ProxyServer {
     const unread =
       request.headers["transfer-encoding"] !== undefined || Number(request.headers["content-length"]) > 0;
     const refused = result.kind === "refused" ? result.problem : null;
-    const reply =
-      refused === null
-        ? { status: 200, headers: serverOptions(result.requestId), body: null }
-        : problemReply(refused, result.requestId, pseudonym);
+    const answer = refused === null ? serverOptions : problemReply(refused, result.requestId, pseudonym);
+    const reply = { ...answer, headers: [...answer.headers, [fields.xRequestId, result.requestId] as const] };
     const close = gate.draining || unread || request.httpVersion === "1.0" || refused?.options.close === true;
     if (refused !== null && deps.log.isEnabled("info")) {
       deps.log.info("request.refused", {
@@ -194,13 +198,14 @@ export function createServer(deps: ProxyDeps): ProxyServer {
 }
 
 /** RFC 9110 9.3.7: what the server as a whole can do. */
-function serverOptions(requestId: string): (readonly [string, string])[] {
-  return [
+const serverOptions: Reply = {
+  status: 200,
+  headers: [
     ["Allow", allowedMethods],
-    ["Sticky-Source", "gateway"],
-    ["X-Request-Id", requestId],
-  ];
-}
+    [fields.stickySource, "gateway"],
+  ],
+  body: null,
+};
 
 function trustIn(blocks: readonly string[]): (address: string) => boolean {
   const list = new BlockList();

@@ -62,11 +62,7 @@ export function createTunnels(tunneller: Tunneller, { log, settings }: ProxyDeps
       return;
     }
     if (outcome.kind === "responded") {
-      const headers: HeaderList = [
-        ...outcome.headers,
-        [fields.stickySource, "service"],
-        [fields.xRequestId, received.requestId],
-      ];
+      const headers: HeaderList = [...outcome.headers, [fields.stickySource, "service"]];
       await answer(request, client, { status: outcome.status, headers, body: outcome.body });
       return;
     }
@@ -117,7 +113,14 @@ export function createTunnels(tunneller: Tunneller, { log, settings }: ProxyDeps
     response.assignSocket(socket);
     response.once("finish", () => socket.destroySoon());
     const { writeIdleMs } = settings.limits;
-    await writeReply(request, response, reply, { close: true, unread: false, writeIdleMs, trailers: null });
+    const { requestId } = waiting.get(request)!.received;
+    const headers: HeaderList = [...reply.headers, [fields.xRequestId, requestId]];
+    await writeReply(
+      request,
+      response,
+      { ...reply, headers },
+      { close: true, unread: false, writeIdleMs, trailers: null },
+    );
   }
 
   return {

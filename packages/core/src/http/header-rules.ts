@@ -97,6 +97,8 @@ const singleValued: ReadonlySet<string> = new Set([
   "sec-websocket-version",
 ]);
 
+const maxRanges = 16;
+
 /** Trailer fields that are passed on: none that frames, routes, authenticates or steers caches (RFC 9110 6.5.1). */
 const passedTrailers: ReadonlySet<string> = new Set([
   "content-digest",
@@ -138,6 +140,7 @@ export function requestHeaders(headers: HeaderList, rules: RequestRules): Header
   let forwardedProto: string | null = null;
   let forwardedHost: string | null = null;
   let loop = "";
+  let cookieAt = -1;
   for (const line of headers) {
     const name = line[0].toLowerCase();
     if (hopByHop.has(name) || rewrittenInRequest.has(name) || overrides.has(name)) continue;
@@ -147,6 +150,16 @@ export function requestHeaders(headers: HeaderList, rules: RequestRules): Header
       loop = loop === "" ? line[1] : `${loop}, ${line[1]}`;
       continue;
     }
+    // A service that reads one Cookie line reads them all (RFC 6265 5.4).
+    if (name === "cookie") {
+      if (cookieAt !== -1) {
+        out[cookieAt] = [out[cookieAt]![0], `${out[cookieAt]![1]}; ${line[1]}`];
+        continue;
+      }
+      cookieAt = out.length;
+    }
+    // Many small ranges cost a service far more than the client (RFC 9110 14.2 lets a recipient ignore them).
+    if (name === "range" && line[1].split(",").length > maxRanges) continue;
     if (isProvenance(name)) {
       if (!rules.trustedPeer) continue;
       if (name === "x-forwarded-for") {
@@ -167,7 +180,7 @@ export function requestHeaders(headers: HeaderList, rules: RequestRules): Header
     elements.push(forwardedElement(rules.peer, rules.protocol, rules.host));
   }
   if (forwardedFor.length > 0) out.push(["X-Forwarded-For", forwardedFor.join(", ")]);
-  if (forwardedProto === null) out.push(["X-Forwarded-Proto", rules.protocol]);
+  if (forwardedProto === null && rules.peer !== null) out.push(["X-Forwarded-Proto", rules.protocol]);
   if (forwardedHost === null && rules.host !== "") out.push(["X-Forwarded-Host", rules.host]);
   if (elements.length > 0) out.push(["Forwarded", elements.join(", ")]);
   out.push(["Via", `${rules.httpVersion} ${rules.pseudonym}`]);
@@ -197,6 +210,8 @@ export function responseHeaders(headers: HeaderList, status: number, pseudonym: 
       if (name.startsWith("sticky-")) (sticky ??= new Map()).set(name, line[1]);
       continue;
     }
+    // Ours is returned: one id per exchange.
+    if (name === "x-request-id") continue;
     if (name === "content-length" && (status === 204 || status === 205 || status < 200)) continue;
     out.push(line);
   }

@@ -1,14 +1,10 @@
 import type { IncomingMessage } from "node:http";
 
 import { Problem } from "@sticky-proxy/protocol";
-import type { Limits } from "@sticky-proxy/runtime";
 
 import type { ProxyDeps } from "../deps.ts";
 import type { Middleware, ProxyContext, ProxyState } from "../state.ts";
-
-/** Uploads are not judged before this. */
-const rateGraceMs = 5_000;
-const rateCheckMs = 1_000;
+import { watchUploadRate } from "../upload-rate.ts";
 
 /**
  * Decides about the body before a byte of it is asked for. Reads state.route, state.wishes, state.declaredLength; writes state.body,
@@ -27,7 +23,7 @@ export function readBody({ settings }: ProxyDeps): Middleware {
     }
     const max = route?.maxBodyBytes ?? settings.plainBodyBytes;
     if (declaredLength !== null && declaredLength > max) throw tooLarge(max);
-    const watch = watchRate(req, settings.limits, () => {
+    const watch = watchUploadRate(req, settings.limits.bodyMinBytesPerSecond, () => {
       state.giveUp(new Problem("request-timeout", { detail: "The body comes too slowly.", close: true }));
     });
     state.bodyLength = declaredLength;
@@ -102,32 +98,4 @@ function collect(request: IncomingMessage, max: number, gone: AbortSignal): Prom
 function cutReason(gone: AbortSignal): Problem {
   if (gone.reason instanceof Problem) return gone.reason;
   return new Problem("malformed-request", { detail: "The request broke off.", close: true });
-}
-
-/** Calls `onSlow` once when the client sends less than the least rate. Time in which we do not read is not counted. */
-function watchRate(request: IncomingMessage, limits: Limits, onSlow: () => void): { stop(): void } {
-  const { socket } = request;
-  let seen = 0;
-  let timer: NodeJS.Timeout | null = null;
-  const check = (): void => {
-    if (request.complete || request.destroyed) return;
-    const received = socket.bytesRead - seen;
-    seen = socket.bytesRead;
-    if (!request.isPaused() && received < (limits.bodyMinBytesPerSecond * rateCheckMs) / 1_000) {
-      onSlow();
-      return;
-    }
-    timer = setTimeout(check, rateCheckMs);
-  };
-  const begin = (): void => {
-    seen = socket.bytesRead;
-    timer = setTimeout(check, rateCheckMs);
-  };
-  if (limits.bodyMinBytesPerSecond > 0 && !request.complete)
-    timer = setTimeout(begin, rateGraceMs - rateCheckMs);
-  return {
-    stop() {
-      if (timer !== null) clearTimeout(timer);
-    },
-  };
 }
