@@ -1,8 +1,10 @@
 /** Opens the state Redis for one node: connections, shared settings, processes, notices. */
 import { createChanges, type RedisChanges } from "./changes.ts";
+import { createIncarnation, type Incarnation, type IncarnationOptions } from "./incarnation.ts";
 import { createKeys, type Keys } from "./keys.ts";
 import { openMeta, type Meta } from "./meta.ts";
 import { createProcessStore, type RedisProcessStore } from "./process-store.ts";
+import type { Profile } from "./profile.ts";
 import { connectRedis, type ConnectionName, type RedisConnections, type RedisTarget } from "./redis.ts";
 
 export interface OpenStore {
@@ -11,6 +13,8 @@ export interface OpenStore {
   readonly meta: Meta;
   readonly processes: RedisProcessStore;
   readonly changes: RedisChanges;
+  /** Looks by itself after each reconnection; `check` it every 10 s besides. */
+  readonly incarnation: Incarnation;
   close(): Promise<void>;
 }
 
@@ -27,6 +31,12 @@ export interface OpenStoreOptions {
   /** How long to wait for Redis at the start. */
   readonly waitMs: number;
   readonly onError: (name: ConnectionName, error: Error) => void;
+  /** Default `standard`. */
+  readonly profile?: Profile;
+  /** The longest lease of any route; default 30 000. */
+  readonly longestLeaseMs?: number;
+  /** Claims pause, because Redis may have forgotten some. */
+  readonly onPause?: IncarnationOptions["onPause"];
 }
 
 /** @throws StoreUnreachable; MetaMismatch when another node has written other settings */
@@ -39,9 +49,27 @@ export async function openStore(options: OpenStoreOptions): Promise<OpenStore> {
     const keys = createKeys(options.keyPrefix);
     const meta = await openMeta(redis.writes, keys, { partitions: options.partitions });
     const { partitions } = meta;
-    const processes = createProcessStore({ redis, keys, partitions, timelineLength: options.timelineLength });
+    const { profile = "standard", longestLeaseMs = 30_000, onPause = () => {} } = options;
+    const monotonic = (): number => performance.now();
+    const incarnation = createIncarnation({
+      redis,
+      keys,
+      profile,
+      leaseMs: longestLeaseMs,
+      monotonic,
+      onPause,
+    });
+    const processes = createProcessStore({
+      redis,
+      keys,
+      partitions,
+      timelineLength: options.timelineLength,
+      longestLeaseMs,
+      monotonic,
+      incarnation,
+    });
     const changes = createChanges({ subscriber: redis.subscriber, keys, partitions });
-    return { redis, keys, meta, processes, changes, close: () => redis.close() };
+    return { redis, keys, meta, processes, changes, incarnation, close: () => redis.close() };
   } catch (error) {
     await redis.close();
     throw error;

@@ -3,6 +3,7 @@
  * looks, and proves by a canary process that a claim, a commit and a read work. Run at start and every 10 s.
  */
 import { randomBytes } from "node:crypto";
+import type { ProcessStore } from "@sticky-proxy/core";
 import { createKeys, type Keys } from "./keys.ts";
 import { type Meta, MetaMismatch, verifyMeta } from "./meta.ts";
 import { createProcessStore } from "./process-store.ts";
@@ -196,11 +197,19 @@ export interface ProfileCheckOptions {
   readonly wallClock: () => number;
   /** The durability gate of the stronger profiles; null: none. */
   readonly confirm: (() => Promise<void>) | null;
+  /** Looked at with each check. */
+  readonly incarnation?: { check(): Promise<void> };
 }
 
 /** Never throws: a Redis that is away is a finding. */
 export function profileCheck(options: ProfileCheckOptions): () => Promise<Health> {
   const { redis, keys, meta, profile, strict, wallClock, confirm } = options;
+  const canaries = createProcessStore({
+    redis,
+    keys: createKeys(`${keys.prefix}canary:`),
+    partitions: 1,
+    timelineLength: 10,
+  });
   let delayedFsyncBefore: number | null = null;
   return async function check(): Promise<Health> {
     const findings: Finding[] = [];
@@ -216,7 +225,8 @@ export function profileCheck(options: ProfileCheckOptions): () => Promise<Health
       }
       delayedFsyncBefore = Number(facts!.info.get("aof_delayed_fsync") ?? 0);
       await verifyMeta(redis.writes, keys, meta);
-      await canary(redis, keys, confirm);
+      await options.incarnation?.check();
+      await canary(canaries, confirm);
     } catch (error) {
       findings.unshift(findingOf(error));
     }
@@ -279,17 +289,7 @@ export function parseInfo(text: string): Map<string, string> {
 }
 
 /** A process of its own key family goes through claim, gate, commit, read and purge. @throws StoreUnavailable */
-async function canary(
-  redis: RedisConnections,
-  keys: Keys,
-  confirm: (() => Promise<void>) | null,
-): Promise<void> {
-  const store = createProcessStore({
-    redis,
-    keys: createKeys(`${keys.prefix}canary:`),
-    partitions: 1,
-    timelineLength: 10,
-  });
+async function canary(store: ProcessStore, confirm: (() => Promise<void>) | null): Promise<void> {
   const scope = randomBytes(16).toString("base64url");
   const answer = await store.create(
     {

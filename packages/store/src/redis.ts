@@ -58,6 +58,7 @@ export function connectRedis(target: RedisTarget, options: ConnectOptions = {}):
   const commandTimeoutMs = options.commandTimeoutMs ?? 1000;
   const open = (name: ConnectionName): Connection => {
     const connection = openConnection(target, name, commandTimeoutMs);
+    connection.setMaxListeners(0); // each store on it listens for its returns
     connection.on("error", (error: Error) => options.onError?.(name, error));
     connection.connect().catch(() => {}); // reported by the event; the client tries again
     return connection;

@@ -94,6 +94,7 @@ export async function startRedis(options: { readonly args?: readonly string[] } 
 
   const end = async (signal: NodeJS.Signals): Promise<void> => {
     if (child.exitCode !== null || child.signalCode !== null) return;
+    child.ref(); // now the test waits for it
     const ended = once(child, "exit");
     child.kill(signal);
     await ended;
