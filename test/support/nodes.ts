@@ -93,7 +93,7 @@ export async function startNodes(options: NodesOptions): Promise<Nodes> {
   };
 }
 
-const noPacing = { pausedMs: () => 0, pause: () => undefined };
+const noPacing = { pausedMs: () => 0, pause: () => undefined, reserve: () => () => undefined };
 
 async function startNode(config: Config, store: ProcessStore & Changes, name: string): Promise<TestNode> {
   const logged: TestNode["logged"] = [];

@@ -42,6 +42,11 @@ export interface Pacing {
   /** ms that the service is still paused; 0: not. */
   pausedMs(service: string): number;
   pause(service: string, ms: number): void;
+  /**
+   * Takes a place among the work that waits for a paused service on this replica. Returns how to give it back early
+   * (it ends by itself after `ms`), or null: `limit` places are taken.
+   */
+  reserve(service: string, ms: number, limit: number): (() => void) | null;
 }
 
 export interface ExecutorDeps {

@@ -16,11 +16,6 @@ export interface SharedPauses {
 }
 
 export interface ServicePacing extends Pacing {
-  /**
-   * Takes a place among the work that waits for a paused service on this replica. Returns how to give it back early
-   * (it ends by itself after `ms`), or null: `limit` places are taken, refuse with our own 429.
-   */
-  reserve(service: string, ms: number, limit: number): (() => void) | null;
   /** Takes over what other replicas were told; called by a loop. Never rejects. */
   refresh(): Promise<void>;
 }

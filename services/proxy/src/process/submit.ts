@@ -14,6 +14,7 @@ import {
   StoreUnavailable,
   waitFor,
   type Begun,
+  type Claim,
   type HeaderList,
   type ProcessRecord,
   type Processes,
@@ -36,6 +37,7 @@ import {
   storedResult,
   type Reply,
 } from "./reply.ts";
+import { takePlace } from "./take-place.ts";
 import type { Wishes } from "./wishes.ts";
 import { Problem } from "@sticky-proxy/protocol";
 
@@ -96,33 +98,38 @@ export async function submit(deps: SubmitDeps, submission: Submission): Promise<
 }
 
 async function begin(deps: SubmitDeps, submission: Submission): Promise<Begun> {
-  const { processes, pacing } = deps;
+  const { processes } = deps;
   const { service, route, wishes } = submission;
   const { policy } = wishes.rules;
   const claim = identify(deps, submission);
   const request = requestOf(submission);
   const mayRepeat = wishes.rules.retries.attempts > 1 || Object.values(policy.onUnknown).includes("retry");
+  const partition = partitionOf(claim.scope, processes.store.partitions);
+  const asked: Claim = {
+    fingerprint: claim.fingerprint,
+    credential: claim.credential,
+    force: wishes.force,
+    onDuplicate: wishes.onDuplicate,
+  };
+  const place = await takePlace(deps, service, { partition, scope: claim.scope, claim: asked, policy });
   const begun = await processes.begin({
     scope: claim.scope,
-    partition: partitionOf(claim.scope, processes.store.partitions),
+    partition,
     tenant: submission.tenant,
     service: service.name,
     route: route.name,
     operation: `${submission.head.method} ${submission.head.path}`,
     rules: wishes.rules,
-    claim: {
-      fingerprint: claim.fingerprint,
-      credential: claim.credential,
-      force: wishes.force,
-      onDuplicate: wishes.onDuplicate,
-    },
+    claim: asked,
     deadlineMs: wishes.deadlineMs,
     notify: wishes.notify,
     traceparent: submission.traceparent,
     mirror: isMirrored(route),
-    pausedMs: pacing.pausedMs(service.name),
-    request: mayRepeat || policy.keepRequest || isMirrored(route) ? request : null,
+    pausedMs: place.pausedMs,
+    // What waits longer than its owner may is sent by a sweeper, from the store.
+    request: mayRepeat || place.pausedMs > 0 || policy.keepRequest || isMirrored(route) ? request : null,
   });
+  if (begun.verdict !== "start") place.release();
   deps.onVerdict(service.name, begun.verdict);
   return begun;
 }
