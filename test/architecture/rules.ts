@@ -27,7 +27,7 @@ const timerExceptions = new Map([
   ["packages/runtime/src/loop.ts", "the only timers of the services"],
   ["packages/upstream/src/execute.ts", "the deadline of one request"],
   ["services/proxy/src/client-error.ts", "how long one refused client may take to read why"],
-  ["services/proxy/src/middleware/read-body.ts", "the least rate of one request's body"],
+  ["services/proxy/src/upload-rate.ts", "the least rate of one request's body"],
   ["services/proxy/src/server.ts", "how long the last requests may take when the server closes"],
   ["services/proxy/src/tunnel.ts", "how long one upgraded connection may live"],
   ["services/proxy/src/write-reply.ts", "how long one slow client may take to read its answer"],
