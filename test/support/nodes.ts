@@ -6,8 +6,16 @@ import { createMemoryStore } from "@sticky-proxy/core";
 import { createGateway, type Gateway, type Log } from "@sticky-proxy/proxy";
 import { createMetrics, loadConfig, monotonic, sleep, type Config } from "@sticky-proxy/runtime";
 import { createSweeper, type Sweeper, type SweepDeps } from "@sticky-proxy/sweeper";
-import { createForwarder, createWorker, type Worker } from "@sticky-proxy/upstream";
-import type { Changes, ProcessStore } from "@sticky-proxy/core";
+import {
+  createDeliverer,
+  createForwarder,
+  createOutboundCallers,
+  createPoller,
+  createWorker,
+  type Pacing,
+  type Worker,
+} from "@sticky-proxy/upstream";
+import type { Changes, ProcessRecord, ProcessStore } from "@sticky-proxy/core";
 
 export interface TestNode {
   readonly url: string;
@@ -34,6 +42,9 @@ export interface NodesOptions {
   readonly store?: ProcessStore & Changes;
   readonly sweep?: Partial<SweepDeps>;
   readonly webhookBase?: string;
+  /** Of every replica; default: no service is ever paused. */
+  readonly pacing?: Pacing;
+  readonly cancelHook?: (record: ProcessRecord) => void;
 }
 
 export const secret = Buffer.alloc(32, 7);
@@ -44,7 +55,8 @@ export async function startNodes(options: NodesOptions): Promise<Nodes> {
   const { config } = loaded;
   const store = options.store ?? createMemoryStore({ now: Date.now });
   const nodes: TestNode[] = [];
-  for (let i = 0; i < (options.count ?? 1); i += 1) nodes.push(await startNode(config, store, `n${i + 1}`));
+  for (let i = 0; i < (options.count ?? 1); i += 1)
+    nodes.push(await startNode(config, store, `n${i + 1}`, options));
   const base = (): string => nodes[0]!.url;
   const forwarder = createForwarder({ pseudonym: "sticky-proxy", loopId: "test" });
   const worker = createWorker({
@@ -65,13 +77,27 @@ export async function startNodes(options: NodesOptions): Promise<Nodes> {
     onFailure: () => undefined,
   });
   const failures: unknown[] = [];
+  const callers = createOutboundCallers();
   const sweeper = createSweeper({
     processes: worker.processes,
     executor: worker.executor,
     node: "sweeper",
     find: (record) => worker.rules.find(record),
-    poll: async () => ({ kind: "no-answer", retryInMs: 1000, reason: "not polled" }),
-    deliver: async () => ({ delivered: true, retryInMs: null }),
+    poll: createPoller({
+      callers,
+      readRequest: (record) => store.readRequest(record),
+      now: () => worker.processes.now(),
+      chance: Math.random,
+      pseudonym: "sticky-proxy",
+    }),
+    deliver: createDeliverer({
+      callers,
+      endpoints: () => config.webhooks,
+      publicUrl: base,
+      now: () => worker.processes.now(),
+      chance: Math.random,
+      onOutcome: () => undefined,
+    }),
     extra: () => [],
     onDuty: () => undefined,
     onFailure: (_duty, _record, error) => failures.push(error),
@@ -88,6 +114,7 @@ export async function startNodes(options: NodesOptions): Promise<Nodes> {
     async close() {
       await Promise.all(nodes.map((node) => node.close()));
       await sweeper.stop();
+      callers.close();
       await forwarder.close();
     },
   };
@@ -95,7 +122,12 @@ export async function startNodes(options: NodesOptions): Promise<Nodes> {
 
 const noPacing = { pausedMs: () => 0, pause: () => undefined, reserve: () => () => undefined };
 
-async function startNode(config: Config, store: ProcessStore & Changes, name: string): Promise<TestNode> {
+async function startNode(
+  config: Config,
+  store: ProcessStore & Changes,
+  name: string,
+  { pacing = noPacing, cancelHook = () => undefined }: NodesOptions,
+): Promise<TestNode> {
   const logged: TestNode["logged"] = [];
   const note = (event: string, fields: Readonly<Record<string, unknown>> = {}): void => {
     logged.push({ event, fields });
@@ -113,7 +145,7 @@ async function startNode(config: Config, store: ProcessStore & Changes, name: st
     publicUrl: () => `http://127.0.0.1:${port}`,
     secret,
     intents: null,
-    pacing: noPacing,
+    pacing,
     confirm: null,
     monotonic,
     sleep,
@@ -137,8 +169,8 @@ async function startNode(config: Config, store: ProcessStore & Changes, name: st
     secret,
     forwarder,
     worker,
-    pacing: noPacing,
-    cancelHook: () => undefined,
+    pacing,
+    cancelHook,
     newRequestId: () => `${name}-${(ids += 1)}`,
     log,
     metrics: createMetrics({
