@@ -3,7 +3,7 @@ import type { Changes, Lease, ProcessRecord, ProcessStore, Service } from "@stic
 import { isTerminal, processId } from "@sticky-proxy/core";
 import type { Config, Metrics } from "@sticky-proxy/runtime";
 import { knownMethod, monotonic, sleep, statusClass, unknownName } from "@sticky-proxy/runtime";
-import type { Execution, Forwarder, Pacing, Worker } from "@sticky-proxy/upstream";
+import type { Execution, Forwarder, Pacing, Tunneller, Worker } from "@sticky-proxy/upstream";
 import type { Context } from "koa";
 
 import type { CacheParts, Log, ProxySettings } from "./deps.ts";
@@ -24,7 +24,7 @@ export interface GatewayDeps {
   readonly store: ProcessStore;
   readonly changes: Changes;
   readonly secret: Buffer;
-  readonly forwarder: Forwarder;
+  readonly forwarder: Forwarder & Tunneller;
   readonly cache?: CacheParts;
   readonly worker: Worker;
   readonly pacing: Pacing;
@@ -109,6 +109,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
     ...(deps.cache === undefined ? {} : { cache: deps.cache }),
     services: deps.services,
     forwarder: deps.forwarder,
+    tunnels: deps.forwarder,
     log,
     settings: deps.settings,
     newRequestId: deps.newRequestId,

@@ -21,6 +21,7 @@ import {
 import { createCacheParts } from "./cache/cache-parts.ts";
 import { createGateway, workerObservers } from "./gateway.ts";
 import { createHealthRounds } from "./main/health.ts";
+import { openProxyMirror } from "./main/mirror.ts";
 import { startStoreChecks } from "./main/store-checks.ts";
 
 /** Renewals are asked for this often; the watchdog decides which are due. */
@@ -64,6 +65,8 @@ export async function startProxy(
     pseudonym: "sticky-proxy",
     loopId,
     health: health.view,
+    keepAliveMs: config.limits.upstreamKeepAliveMs,
+    maxResponseHeaderBytes: config.limits.upstreamHeaderBytes,
     onAttempt: ({ service, method, outcome, ms }) =>
       metrics.upstreamRequestDuration.observe({ service, method, outcome } as never, ms / 1000),
   });
@@ -108,6 +111,7 @@ export async function startProxy(
   });
   await startStoreChecks({ config, store, confirm: null, logger, metrics, ops }, lifecycle);
   let port = config.port;
+  const mirror = openProxyMirror({ config, store, logger, metrics }, () => worker.processes.now());
   const worker = createWorker({
     store: store.processes,
     changes: store.changes,
@@ -116,7 +120,7 @@ export async function startProxy(
     services: () => config.services,
     publicUrl: () => publicBase(config, port),
     secret: store.meta.secret,
-    intents: null,
+    intents: mirror.intents,
     pacing,
     confirm: null,
     monotonic,
@@ -144,6 +148,7 @@ export async function startProxy(
     newRequestId: () => randomBytes(12).toString("base64url"),
     log,
     metrics,
+    mirror: mirror.deps,
     ...(cached === null
       ? {}
       : { cache: createCacheParts({ config, store: cached.store, forwarder, metrics, log }) }),
@@ -157,6 +162,7 @@ export async function startProxy(
     onError: (err) => logger.error("pacing.failed", { err }),
   });
   health.start(lifecycle);
+  mirror.start(lifecycle);
 
   lifecycle.onShutdown("refuse", "data-plane", () => {
     server.drain();
