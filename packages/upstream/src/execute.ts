@@ -34,7 +34,8 @@ import { injectCallback } from "./inject-callback.ts";
 
 /** Asked before every dispatch of a mirrored process; rejects when the intent is required and cannot be written. */
 export interface DispatchIntents {
-  beforeDispatch(record: ProcessRecord, request: StoredRequest): Promise<void>;
+  /** @returns lines that the service gets with this dispatch: a copy is made here, so nobody behind makes another */
+  beforeDispatch(record: ProcessRecord, request: StoredRequest): Promise<HeaderList>;
 }
 
 /** The shared pause of a service that asked for one. */
@@ -139,9 +140,17 @@ export function createExecutor(deps: ExecutorDeps): Executor {
           continue;
         }
         if (!tracked.mayDispatch()) return { record: await current(record), result: null, live: null };
-        if (record.mirror !== null && intents !== null)
-          await intents.beforeDispatch(record, execution.request);
-        const won = await Promise.race([attempt(execution, record, abort.signal), elsewhere.ended]);
+        let marks: HeaderList = [];
+        if (record.mirror !== null && intents !== null) {
+          try {
+            marks = await intents.beforeDispatch(record, execution.request);
+          } catch (error) {
+            await giveBack(record, tracked);
+            throw error;
+          }
+        }
+        const marked = { ...execution, extra: [...execution.extra, ...marks] };
+        const won = await Promise.race([attempt(marked, record, abort.signal), elsewhere.ended]);
         if ("ended" in won) return { record: won.ended, result: null, live: null };
         if (won.pauseMs !== null) pacing.pause(record.service, won.pauseMs);
         tracked.release(); // before the commit that may end ownership, so that its renewal is never counted as lost

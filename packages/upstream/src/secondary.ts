@@ -26,12 +26,9 @@ import type { Forwarder } from "./forward.ts";
 
 export interface SecondaryDeps {
   readonly forwarder: Forwarder;
-  /** Our name in markers. */
-  readonly source: string;
-  /** Signs markers; shared with gateways behind us. */
-  readonly markerSecret: Uint8Array;
-  readonly newId: () => string;
-  /** Epoch ms, for markers and Retry-After dates. */
+  /** Loop markers for one request: {@link markLines}. */
+  readonly marks: (head: RequestHead) => HeaderList;
+  /** Epoch ms, for Retry-After dates. */
   readonly wallClock: () => number;
   /** Monotonic ms. */
   readonly monotonic: () => number;
@@ -135,14 +132,12 @@ export function createSecondary(deps: SecondaryDeps): Secondary {
   }
 
   function ownLines({ head, idempotencyKey, extra }: SecondaryRequest): HeaderLine[] {
-    const marker = { src: deps.source, id: deps.newId(), hop: 1 };
     return [
       ...(idempotencyKey === null
         ? []
         : [["Idempotency-Key", formatIdempotencyKey(idempotencyKey)] as HeaderLine]),
       ...extra,
-      [mirrorMarkerField, formatMirrorMarker(marker, head, deps.markerSecret, wallClock())],
-      [dualWriteField, "true"],
+      ...deps.marks(head),
     ];
   }
 
@@ -152,6 +147,21 @@ export function createSecondary(deps: SecondaryDeps): Secondary {
 /** A request that came with a body of no bytes goes out with one. */
 function hasLength(head: RequestHead): boolean {
   return headerValue(head.headers, "content-length") !== null;
+}
+
+/** What a request carries whose copy is made here, towards both backends. `hop`: gateways before us. */
+export function markLines(
+  keys: MarkerKeys,
+  head: RequestHead,
+  id: string,
+  hop: number,
+  now: number,
+): HeaderLine[] {
+  const marker = { src: keys.source, id, hop: hop + 1 };
+  return [
+    [mirrorMarkerField, formatMirrorMarker(marker, head, keys.secrets[0], now)],
+    [dualWriteField, "true"],
+  ];
 }
 
 export interface MarkerKeys {

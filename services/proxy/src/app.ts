@@ -11,6 +11,7 @@ import { cache } from "./middleware/cache.ts";
 import { forward } from "./middleware/forward.ts";
 import { identify } from "./middleware/identify.ts";
 import { matchServiceStep } from "./middleware/match-service.ts";
+import { mirror } from "./middleware/mirror.ts";
 import { stickyProcess } from "./middleware/process.ts";
 import { problems } from "./middleware/problems.ts";
 import { readBody } from "./middleware/read-body.ts";
@@ -31,6 +32,7 @@ export function createApp(deps: ProxyDeps, gate: Gate, find: FindService): Handl
     traceContext(), // ids before anything is sent anywhere
     ...(parts === undefined ? [] : [reserved(parts.routers)]), // our own resources never reach a service
     matchServiceStep(find), // everything below is the service's policy
+    ...(deps.mirror === undefined ? [] : [mirror(deps.mirror)]), // a copy made before us takes the mirror off the route
     ...(parts === undefined ? [] : [identify(parts.identify)]), // a bad key is refused before its body is read
     readBody(deps), // decides about 413 and 100-continue before a byte is asked for
     validateBody(deps.services), // what the route's schema refuses is not begun, cached or sent

@@ -7,6 +7,7 @@ import type { Forwarder, Tunneller } from "@sticky-proxy/upstream";
 import type { CacheDeps } from "./cache/cache-deps.ts";
 import type { CacheInvalidation } from "./cache/invalidation.ts";
 import type { IdentifyDeps } from "./middleware/identify.ts";
+import type { MirrorDeps } from "./middleware/mirror.ts";
 import type { SubmitDeps } from "./process/submit.ts";
 
 export interface Log {
@@ -56,6 +57,8 @@ export interface CacheParts extends CacheDeps {
 
 export interface ProxyDeps {
   readonly cache?: CacheParts;
+  /** Copies for secondaries and loop markers; without it nothing is mirrored. */
+  readonly mirror?: MirrorDeps;
   readonly process?: ProcessParts;
   /** The registry's current snapshot: a new array when anything changed. */
   readonly services: () => readonly Service[];

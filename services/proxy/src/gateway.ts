@@ -7,6 +7,7 @@ import type { Execution, Forwarder, Pacing, Tunneller, Worker } from "@sticky-pr
 import type { Context } from "koa";
 
 import type { CacheParts, Log, ProxySettings } from "./deps.ts";
+import type { MirrorDeps } from "./middleware/mirror.ts";
 import { readBytes } from "./middleware/read-body.ts";
 import { createCallbackVerifier } from "./process/verify-callback.ts";
 import type { SubmitDeps } from "./process/submit.ts";
@@ -26,6 +27,7 @@ export interface GatewayDeps {
   readonly secret: Buffer;
   readonly forwarder: Forwarder & Tunneller;
   readonly cache?: CacheParts;
+  readonly mirror?: MirrorDeps;
   readonly worker: Worker;
   readonly pacing: Pacing;
   readonly cancelHook: (record: ProcessRecord) => void;
@@ -107,6 +109,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
       routers: [processRouter, executions, documents],
     },
     ...(deps.cache === undefined ? {} : { cache: deps.cache }),
+    ...(deps.mirror === undefined ? {} : { mirror: deps.mirror }),
     services: deps.services,
     forwarder: deps.forwarder,
     tunnels: deps.forwarder,

@@ -9,7 +9,7 @@ import {
   type Config,
   type ServiceParts,
 } from "@sticky-proxy/runtime";
-import { createRegistry, openStore } from "@sticky-proxy/store";
+import { createLocks, createRegistry, openStore } from "@sticky-proxy/store";
 import {
   createDeliverer,
   createForwarder,
@@ -18,6 +18,7 @@ import {
   createPoller,
   createWorker,
 } from "@sticky-proxy/upstream";
+import { openSweeperMirror } from "./main/mirror.ts";
 import { createSweeper } from "./sweep.ts";
 
 /** Renewals are asked for this often; the watchdog decides which are due. */
@@ -45,6 +46,14 @@ export async function startSweeper(
     chance: Math.random,
     onFailure: (what, err) => logger.warn("pacing.failed", { what, err }),
   });
+  const locks = createLocks({
+    targets: [redisTarget(config.redis)],
+    keyOf: (name) => store.keys.lock(name),
+    monotonic,
+    sleep,
+    onError: (err) => logger.warn("locks.error", { err }),
+  });
+  const mirror = openSweeperMirror({ config, store, locks, logger, metrics }, () => worker.processes.now());
   const worker = createWorker({
     store: store.processes,
     changes: store.changes,
@@ -53,7 +62,7 @@ export async function startSweeper(
     services: () => config.services,
     publicUrl: () => publicBase(config, config.port),
     secret: store.meta.secret,
-    intents: null,
+    intents: mirror.intents,
     pacing,
     confirm: null,
     monotonic,
@@ -127,6 +136,7 @@ export async function startSweeper(
   const pausing = every(pacingTickMs, 0.2, () => pacing.refresh(), {
     onError: (err) => logger.error("pacing.failed", { err }),
   });
+  mirror.start(worker.processes, lifecycle);
   ops.check("sweeper", () => (lastError === null ? { state: "ok" } : { state: "failed", reason: lastError }));
   lifecycle.onShutdown("stop-claiming", "sweeper", () => sweeping.stop());
   lifecycle.onShutdown("finish", "sweeper-executions", () => sweeper.stop());
@@ -136,7 +146,10 @@ export async function startSweeper(
     callers.close();
     await forwarder.close();
   });
-  lifecycle.onShutdown("close-store", "sweeper-store", () => store.close());
+  lifecycle.onShutdown("close-store", "sweeper-store", async () => {
+    await locks.close();
+    await store.close();
+  });
 }
 
 function traceOf(record: ProcessRecord): readonly (readonly [string, string])[] {

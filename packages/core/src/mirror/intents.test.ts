@@ -52,6 +52,7 @@ describe("mirror intents", () => {
       configVersion: () => "7",
       now: () => 1000,
       validForMs: 100,
+      marks: () => [["X-Mark", "1"]],
       onGap: (gap) => told.push(gap),
     });
   }
@@ -68,7 +69,7 @@ describe("mirror intents", () => {
   });
 
   it("are written with process, fence, key and configuration before the dispatch", async () => {
-    await intents().beforeDispatch(record, request);
+    expect(await intents().beforeDispatch(record, request)).to.deep.equal([["X-Mark", "1"]]);
     const all = await Promise.all(
       Array.from({ length: 64 }, (_, p) => mirror.peek(p, { after: null, limit: 9 })),
     );

@@ -4,6 +4,7 @@
  * as such when that is possible again, so that its record is released and the sum still adds up.
  */
 import { Problem } from "@sticky-proxy/protocol";
+import type { HeaderList, RequestHead } from "../http/message.ts";
 import type { ProcessRecord } from "../process/record.ts";
 import type { StoredRequest } from "../process/store.ts";
 import type { MirrorPolicy } from "../registry/service.ts";
@@ -22,15 +23,18 @@ export interface MirrorIntentsDeps {
   readonly now: () => number;
   /** How long an append may take before it refuses itself. */
   readonly validForMs: number;
+  /** Lines that tell gateways behind the service that the copy is made here. */
+  readonly marks: (head: RequestHead) => HeaderList;
   readonly onGap: (gap: "gap" | "lag", intent: Intent) => void;
 }
 
 export interface MirrorIntents {
   /**
-   * Before the request goes to the primary. Does nothing for a process that is not to be mirrored.
+   * Before the request goes to the primary; returns the lines it gets. Nothing for a process that is not to be
+   * mirrored.
    * @throws Problem store-unavailable where the route requires the intent and it cannot be written; nothing was sent.
    */
-  beforeDispatch(record: ProcessRecord, request: StoredRequest): Promise<void>;
+  beforeDispatch(record: ProcessRecord, request: StoredRequest): Promise<HeaderList>;
   /** Refreshes the lag and writes the gaps that are due. Call it every second or so. @throws StoreUnavailable */
   tick(): Promise<void>;
   /** As of the last tick, for metrics. */
@@ -87,7 +91,7 @@ export function createMirrorIntents(deps: MirrorIntentsDeps): MirrorIntents {
     },
 
     async beforeDispatch(record, request) {
-      if (record.mirror !== "pending") return;
+      if (record.mirror !== "pending") return [];
       const policy = policyOf(record.service, record.route);
       const { partition, scope, epoch, fence, service, route, tenant } = record;
       const source = { tenant, service, head: request.head, body: request.body };
@@ -112,8 +116,7 @@ export function createMirrorIntents(deps: MirrorIntentsDeps): MirrorIntents {
         const written = await outbox.append(intent, { validUntil: at + validForMs }).catch(() => "failed");
         if (written !== "appended") missed = "gap";
       }
-      if (missed === null) return;
-      if (isRequired) {
+      if (missed !== null && isRequired) {
         throw new Problem("store-unavailable", {
           service,
           executed: "no",
@@ -121,7 +124,8 @@ export function createMirrorIntents(deps: MirrorIntentsDeps): MirrorIntents {
           headers: { "Retry-After": "1" },
         });
       }
-      remember(intent, missed);
+      if (missed !== null) remember(intent, missed);
+      return deps.marks(request.head);
     },
 
     async tick() {

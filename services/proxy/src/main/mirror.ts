@@ -1,6 +1,12 @@
 /** Wiring of the mirror in a proxy: intents before dispatches, copies behind answers, loop markers. */
 import { randomBytes } from "node:crypto";
-import { createMirrorIntents, createPacer, type MirrorIntents, type Pacer } from "@sticky-proxy/core";
+import {
+  createMirrorIntents,
+  createPacer,
+  type MirrorIntents,
+  type Pacer,
+  type RequestHead,
+} from "@sticky-proxy/core";
 import {
   configHash,
   every,
@@ -13,7 +19,7 @@ import {
 } from "@sticky-proxy/runtime";
 import { createDifferences, createMirrorOutbox, type OpenStore } from "@sticky-proxy/store";
 import { createComparer, isAnyMirrored, mirrorRoutes, observeMirror } from "@sticky-proxy/sweeper";
-import { createForwarder, createSecondary, markerKeys } from "@sticky-proxy/upstream";
+import { createForwarder, createSecondary, markerKeys, markLines } from "@sticky-proxy/upstream";
 import type { MirrorDeps } from "../middleware/mirror.ts";
 import { createLoopGuard } from "../mirror/loop-guard.ts";
 import { createShadowQueue } from "../mirror/shadow-queue.ts";
@@ -30,8 +36,7 @@ export interface ProxyMirrorParts {
 
 export interface ProxyMirror {
   readonly deps: MirrorDeps;
-  /** null: no route is mirrored. */
-  readonly intents: MirrorIntents | null;
+  readonly intents: MirrorIntents;
   start(lifecycle: Lifecycle): void;
 }
 
@@ -42,38 +47,30 @@ export function openProxyMirror(
   const { secret, partitions } = store.meta;
   const { writes, reads } = store.redis;
   const storeDeps = { writes, reads, keys: store.keys, partitions };
-  const { source, secrets } = markerKeys(secret, config.mirror.secrets);
+  const keys = markerKeys(secret, config.mirror.secrets);
   const newId = (): string => randomBytes(12).toString("base64url");
+  const marks = (head: RequestHead) => markLines(keys, head, newId(), 0, Date.now());
   const find = mirrorRoutes(() => config.services);
   const outbox = createMirrorOutbox(storeDeps);
   const version = (): string => configHash(config);
-  const isOn = isAnyMirrored(config.services);
-  const intents = !isOn
-    ? null
-    : createMirrorIntents({
-        outbox,
-        policyOf: (service, route) => find(service, route)?.policy ?? null,
-        secret,
-        configVersion: version,
-        now: storeNow,
-        validForMs: store.redis.commandTimeoutMs,
-        onGap: (gap, { service, route }) => logger.warn("mirror.gap", { service, route, reason: gap }),
-      });
+  const intents = createMirrorIntents({
+    outbox,
+    policyOf: (service, route) => find(service, route)?.policy ?? null,
+    secret,
+    configVersion: version,
+    now: storeNow,
+    validForMs: store.redis.commandTimeoutMs,
+    marks,
+    onGap: (gap, { service, route }) => logger.warn("mirror.gap", { service, route, reason: gap }),
+  });
   // Pools, breakers and slots of its own: a secondary that hangs takes nothing from the data path.
-  const forwarder = createForwarder({ pseudonym: "sticky-proxy", loopId: source });
+  const forwarder = createForwarder({ pseudonym: "sticky-proxy", loopId: keys.source });
   const comparer = createComparer({ redactKey: secret.toString("base64url") });
   const pacers = new Map<string, Pacer>();
   const shadow = createShadowQueue({
     differences: createDifferences(storeDeps),
     outbox,
-    secondary: createSecondary({
-      forwarder,
-      source,
-      markerSecret: secrets[0],
-      newId,
-      wallClock: Date.now,
-      monotonic,
-    }),
+    secondary: createSecondary({ forwarder, marks, wallClock: Date.now, monotonic }),
     comparer,
     pacerOf(name) {
       let pacer = pacers.get(name);
@@ -90,10 +87,10 @@ export function openProxyMirror(
   return {
     deps: {
       guard: createLoopGuard({
-        source,
-        secrets,
+        keys,
         trustedPeers: config.trustedPeers,
         newId,
+        marks: (head, id, hop) => markLines(keys, head, id, hop, Date.now()),
         wallClock: Date.now,
       }),
       shadow,
@@ -104,13 +101,13 @@ export function openProxyMirror(
     },
     intents,
     start(lifecycle) {
-      if (intents === null) return;
       const ticking = every(
         tickMs,
         0.2,
         async () => {
           await shadow.tick();
-          await intents.tick();
+          // A reload may bring the first mirrored route; until then there is nothing to ask for.
+          if (isAnyMirrored(config.services) || intents.unwritten > 0) await intents.tick();
         },
         { onError: (err) => logger.warn("mirror.tick-failed", { err }) },
       );

@@ -40,7 +40,9 @@ export function mirror(deps: MirrorDeps): Middleware {
     const isOn = policy !== null && policy.mode !== "off";
     if (service === null || (passed === null && !isOn)) return next();
 
-    state.trace = [...state.trace, ...guard.lines(state.serviceHead, passed)];
+    // A dual-write process marks each of its dispatches itself, wherever it is made.
+    const isDurable = passed === null && policy?.mode === "dual-write";
+    if (!isDurable) state.trace = [...state.trace, ...guard.lines(state.serviceHead, passed)];
     if (passed !== null) {
       if (route !== null && policy !== null) state.route = { ...route, mirror: null };
       state.logFields["mirrored"] = "before";

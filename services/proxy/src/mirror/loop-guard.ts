@@ -8,12 +8,12 @@ import type { HeaderLine, HeaderList, RequestHead } from "@sticky-proxy/core";
 import { headerLines, headerValue } from "@sticky-proxy/core";
 import {
   dualWriteField,
-  formatMirrorMarker,
   maxMirrorHops,
   mirrorMarkerField,
   Problem,
   readMirrorMarker,
 } from "@sticky-proxy/protocol";
+import type { MarkerKeys } from "@sticky-proxy/upstream";
 
 export interface LoopGuard {
   /** null: the request has no copy yet. @throws Problem loop-detected when it passed too many gateways */
@@ -28,13 +28,11 @@ export interface Passed {
 }
 
 export interface LoopGuardOptions {
-  /** Our name in markers. */
-  readonly source: string;
-  /** Signs, and verifies first; the others verify only. */
-  readonly secrets: readonly [Uint8Array, ...Uint8Array[]];
+  readonly keys: MarkerKeys;
   /** CIDR blocks from which `x-dual-write-executed: true` counts. */
   readonly trustedPeers: readonly string[];
   readonly newId: () => string;
+  readonly marks: (head: RequestHead, id: string, hop: number) => HeaderLine[];
   /** Epoch ms. */
   readonly wallClock: () => number;
 }
@@ -45,7 +43,7 @@ const maxRemembered = 50_000;
 const lowerMarkerField = mirrorMarkerField.toLowerCase();
 
 export function createLoopGuard(options: LoopGuardOptions): LoopGuard {
-  const { source, secrets, newId, wallClock } = options;
+  const { keys, newId, wallClock } = options;
   const peers = blockList(options.trustedPeers);
   /** Marker id → when it may be forgotten, oldest first. */
   const seen = new Map<string, number>();
@@ -64,7 +62,7 @@ export function createLoopGuard(options: LoopGuardOptions): LoopGuard {
   return {
     read(received, peer) {
       const lines = headerLines(received.headers, lowerMarkerField);
-      const marker = readMirrorMarker(lines, received, secrets, wallClock());
+      const marker = readMirrorMarker(lines, received, keys.secrets, wallClock());
       if (marker !== null && !isReplay(`${marker.src} ${marker.id}`)) {
         if (marker.hop >= maxMirrorHops) {
           throw new Problem("loop-detected", { detail: "The request passed too many mirroring gateways." });
@@ -73,13 +71,7 @@ export function createLoopGuard(options: LoopGuardOptions): LoopGuard {
       }
       return saysExecuted(received.headers) && isTrusted(peers, peer) ? { hop: 1 } : null;
     },
-    lines(head, passed) {
-      const marker = { src: source, id: newId(), hop: (passed?.hop ?? 0) + 1 };
-      return [
-        [mirrorMarkerField, formatMirrorMarker(marker, head, secrets[0], wallClock())],
-        [dualWriteField, "true"],
-      ];
-    },
+    lines: (head, passed) => options.marks(head, newId(), passed?.hop ?? 0),
   };
 }
 

@@ -7,6 +7,7 @@ import {
   type MirrorPolicy,
   type Pacer,
   type Processes,
+  type RequestHead,
   type Service,
 } from "@sticky-proxy/core";
 import {
@@ -20,8 +21,8 @@ import {
   type Metrics,
 } from "@sticky-proxy/runtime";
 import { createMirrorOutbox, type Locks, type OpenStore } from "@sticky-proxy/store";
-import { createForwarder, createSecondary, markerKeys } from "@sticky-proxy/upstream";
-import { startOutboxDrain } from "../drain-outbox.ts";
+import { createForwarder, createSecondary, markerKeys, markLines } from "@sticky-proxy/upstream";
+import { startOutboxDrain, type OutboxDrain } from "../drain-outbox.ts";
 import { createComparer } from "../mirror/comparer.ts";
 import type { MirrorRoute } from "../mirror/mirror-entry.ts";
 import { exportLag, observeMirror } from "../mirror/observe-mirror.ts";
@@ -43,15 +44,16 @@ export interface SweeperMirror {
   start(processes: Processes, lifecycle: Lifecycle): void;
 }
 
-/** null: no route is mirrored. */
 export function openSweeperMirror(
   { config, store, locks, logger, metrics }: SweeperMirrorParts,
   storeNow: () => number,
-): SweeperMirror | null {
-  if (!isAnyMirrored(config.services)) return null;
+): SweeperMirror {
   const { secret, partitions } = store.meta;
   const { writes, reads } = store.redis;
   const outbox = createMirrorOutbox({ writes, reads, keys: store.keys, partitions });
+  const keys = markerKeys(secret, config.mirror.secrets);
+  const marks = (head: RequestHead) =>
+    markLines(keys, head, randomBytes(12).toString("base64url"), 0, Date.now());
   const find = mirrorRoutes(() => config.services);
   const intents = createMirrorIntents({
     outbox,
@@ -60,60 +62,59 @@ export function openSweeperMirror(
     configVersion: () => configHash(config),
     now: storeNow,
     validForMs: store.redis.commandTimeoutMs,
+    marks,
     onGap: (gap, { service, route }) => logger.warn("mirror.gap", { service, route, reason: gap }),
   });
   return {
     intents,
     start(processes, lifecycle) {
-      const { source, secrets } = markerKeys(secret, config.mirror.secrets);
-      const forwarder = createForwarder({ pseudonym: "sticky-proxy", loopId: source });
+      const forwarder = createForwarder({ pseudonym: "sticky-proxy", loopId: keys.source });
       const comparer = createComparer({ redactKey: secret.toString("base64url") });
       const pacers = new Map<string, Pacer>();
-      const drain = startOutboxDrain({
-        outbox,
-        store: store.processes,
-        locks,
-        find,
-        comparer,
-        markMirrored: async (record) => {
-          await processes.apply(record, { type: "mirrored" });
-        },
-        secondary: createSecondary({
-          forwarder,
-          source,
-          markerSecret: secrets[0],
-          newId: () => randomBytes(12).toString("base64url"),
-          wallClock: Date.now,
+      const begin = (): OutboxDrain =>
+        startOutboxDrain({
+          outbox,
+          store: store.processes,
+          locks,
+          find,
+          comparer,
+          markMirrored: async (record) => {
+            await processes.apply(record, { type: "mirrored" });
+          },
+          secondary: createSecondary({ forwarder, marks, wallClock: Date.now, monotonic }),
+          pacerOf(name) {
+            let pacer = pacers.get(name);
+            if (pacer === undefined) pacers.set(name, (pacer = createPacer()));
+            return pacer;
+          },
+          chance: Math.random,
           monotonic,
-        }),
-        pacerOf(name) {
-          let pacer = pacers.get(name);
-          if (pacer === undefined) pacers.set(name, (pacer = createPacer()));
-          return pacer;
-        },
-        chance: Math.random,
-        monotonic,
-        sleep,
-        tickMs: drainTickMs,
-        graceMs,
-        onSettled: ({ service }, outcome, difference) => observeMirror(metrics, service, outcome, difference),
-        onTrouble: (err) => logger.warn("mirror.drain-trouble", { err }),
-      });
+          sleep,
+          tickMs: drainTickMs,
+          graceMs,
+          onSettled: ({ service }, outcome, difference) =>
+            observeMirror(metrics, service, outcome, difference),
+          onTrouble: (err) => logger.warn("mirror.drain-trouble", { err }),
+        });
+      let drain: OutboxDrain | null = null;
       const watching = every(
         lagTickMs,
         0.2,
         async () => {
+          // A reload may bring the first mirrored route; until then nobody stands for election.
+          if (drain === null && !isAnyMirrored(config.services)) return;
+          drain ??= begin();
           await intents.tick();
           exportLag(metrics, intents.lag, drain.leadsFirst);
         },
-        { onError: (err) => logger.warn("mirror.lag-unread", { err }) },
+        { atOnce: true, onError: (err) => logger.warn("mirror.lag-unread", { err }) },
       );
       lifecycle.onShutdown("finish", "mirror-drain", async () => {
-        await drain.stop();
+        await watching.stop();
+        await drain?.stop();
         await comparer.close();
       });
       lifecycle.onShutdown("flush", "mirror", async () => {
-        await watching.stop();
         await intents.tick().catch((err: unknown) => logger.warn("mirror.gaps-lost", { err }));
         await forwarder.close();
       });

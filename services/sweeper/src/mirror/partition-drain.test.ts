@@ -101,6 +101,7 @@ class World {
     configVersion: () => "1",
     now: () => this.now,
     validForMs: 1000,
+    marks: () => [],
     onGap: () => undefined,
   });
   readonly pacer: Pacer = createPacer();

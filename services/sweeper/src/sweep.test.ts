@@ -1,0 +1,240 @@
+import {
+  createMemoryStore,
+  createProcesses,
+  unkeyedPolicy,
+  type FoundRoute,
+  type MemoryStore,
+  type ProcessEvent,
+  type ProcessPolicy,
+  type Processes,
+  type ProcessRecord,
+  type Rules,
+} from "@sticky-proxy/core";
+import type { Delivery, Executor, PollAnswer } from "@sticky-proxy/upstream";
+import { expect } from "chai";
+import { createSweeper, type Sweeper } from "./sweep.ts";
+
+const policy: ProcessPolicy = {
+  ...unkeyedPolicy,
+  identity: "key",
+  resultTtlMs: 100_000,
+  deadlineMs: 600_000,
+  keepServerErrors: true,
+  onUnknown: { cut: "probe", timeout: "fail", lost: "fail" },
+  probe: { path: "/probe", intervalMs: 500 },
+  keepRequest: true,
+};
+const rules: Rules = { policy, retries: { attempts: 1, minMs: 1, maxMs: 1 }, honoursKey: false };
+
+describe("the sweeper", () => {
+  let now: number;
+  let store: MemoryStore;
+  let processes: Processes;
+  let sweeper: Sweeper;
+  let polls: { record: ProcessRecord; answer: (answer: PollAnswer) => void }[];
+  let deliveries: { record: ProcessRecord; answer: (answer: Delivery) => void }[];
+  let failures: unknown[];
+  let scopes: number;
+
+  beforeEach(() => {
+    now = 1_700_000_000_000;
+    scopes = 0;
+    polls = [];
+    deliveries = [];
+    failures = [];
+    let id = 0;
+    store = createMemoryStore({ now: () => now });
+    processes = createProcesses({
+      store,
+      node: "n1",
+      rulesOf: () => rules,
+      chance: () => 0,
+      newId: () => `id${(id += 1)}`,
+      monotonic: () => now,
+      onTransition: () => undefined,
+      confirm: null,
+    });
+    sweeper = createSweeper({
+      processes,
+      executor: { inFlight: 0, idle: () => Promise.resolve() } as unknown as Executor,
+      node: "s1",
+      find: () => ({ rules }) as FoundRoute,
+      poll: (record) => new Promise((answer) => polls.push({ record, answer })),
+      deliver: (record) => new Promise((answer) => deliveries.push({ record, answer })),
+      extra: () => [],
+      onDuty: () => undefined,
+      onFailure: (_duty, _record, error) => failures.push(error),
+      hideMs: 1000,
+      batch: 10,
+    });
+  });
+
+  async function apply(record: ProcessRecord, event: ProcessEvent): Promise<ProcessRecord> {
+    const applied = await processes.apply(record, event);
+    if (applied.kind !== "applied") throw new Error(applied.kind);
+    return applied.record;
+  }
+  async function begin(notify: string | null = null): Promise<ProcessRecord> {
+    scopes += 1;
+    const begun = await processes.begin({
+      scope: `scope${scopes}`,
+      partition: 3,
+      tenant: "",
+      service: "reports",
+      route: "r",
+      operation: "POST /",
+      rules,
+      claim: { fingerprint: "f", credential: "", force: false, onDuplicate: "join" },
+      deadlineMs: null,
+      notify,
+      traceparent: null,
+      mirror: false,
+      pausedMs: 0,
+      request: null,
+    });
+    return begun.record;
+  }
+  async function polled(): Promise<ProcessRecord> {
+    return apply(await begin(), {
+      type: "accepted",
+      attempt: 1,
+      status: 202,
+      jobId: null,
+      pollUrl: "/jobs/1",
+      pollInMs: 100,
+    });
+  }
+  const response = { status: 200, headers: [], body: new Uint8Array(1) };
+  async function ended(): Promise<ProcessRecord> {
+    return apply(await begin("shop"), {
+      type: "responded",
+      attempt: 1,
+      status: 200,
+      result: { id: "r", response },
+      retryAfterMs: null,
+    });
+  }
+  async function current(record: ProcessRecord): Promise<ProcessRecord> {
+    return (await processes.read(record, { withResult: false })).record!;
+  }
+  const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+  it("polls when the alarm rings, keeps progress, and asks again when told", async () => {
+    const record = await polled();
+    expect(await sweeper.tick()).to.equal(0);
+    now += 100;
+    expect(await sweeper.tick()).to.equal(1);
+    polls[0]!.answer({ kind: "running", retryInMs: 700, percent: 40 });
+    await settled();
+    expect(await current(record)).to.include({
+      progressPercent: 40,
+      wakeAt: now + 700,
+      phase: "awaiting-callback",
+    });
+    now += 700;
+    await sweeper.tick();
+    polls[1]!.answer({ kind: "no-answer", retryInMs: 900 });
+    await settled();
+    expect(await current(record)).to.include({ wakeAt: now + 900, status: "in-progress" });
+  });
+
+  it("ends the process with the result that a poll brought", async () => {
+    const record = await polled();
+    now += 100;
+    await sweeper.tick();
+    polls[0]!.answer({ kind: "result", id: "x", response: { ...response, status: 201 } });
+    await settled();
+    expect(await current(record)).to.include({ status: "completed", httpStatus: 201, executed: "yes" });
+  });
+
+  it("fails, with a dead letter, what a probed service does not know", async () => {
+    const record = await apply(await begin(), {
+      type: "failed",
+      attempt: 1,
+      executed: "unknown",
+      unknown: "cut",
+      slug: "upstream-timeout",
+      reason: "connection_terminated",
+      retryAfterMs: null,
+    });
+    expect(record.pollUrl).to.equal("/probe");
+    now += 500;
+    await sweeper.tick();
+    polls[0]!.answer({ kind: "unknown-work" });
+    await settled();
+    expect(await current(record)).to.include({
+      status: "failed",
+      executed: "unknown",
+      released: false,
+      deadLetter: "callback",
+    });
+  });
+
+  it("lets a poll or a delivery that takes long hold nobody back, and starts none twice", async () => {
+    const slow = await polled();
+    const silent = await ended();
+    now += 100;
+    await sweeper.tick();
+    expect([polls.length, deliveries.length]).to.deep.equal([1, 1]);
+    const other = await polled();
+    now += 2000; // the hidden alarms ring again
+    await sweeper.tick();
+    expect(polls.map(({ record }) => record.scope)).to.deep.equal([slow.scope, other.scope]);
+    expect(deliveries.map(({ record }) => record.scope)).to.deep.equal([silent.scope]);
+    expect(failures).to.deep.equal([]);
+  });
+
+  it("claims nothing more while as many calls are under way as it may have", async () => {
+    for (let i = 0; i < 25; i += 1) await polled();
+    now += 100;
+    await sweeper.tick();
+    expect(polls.length).to.equal(10);
+    await sweeper.tick();
+    expect(polls.length).to.equal(10);
+    for (const { answer } of polls) answer({ kind: "no-answer", retryInMs: 5000 });
+    await settled();
+    await sweeper.tick();
+    expect(polls.length).to.equal(20);
+  });
+
+  it("notes what a delivery brought: delivered, again later, or dead", async () => {
+    const record = await ended();
+    await sweeper.tick();
+    deliveries[0]!.answer({ delivered: false, retryInMs: 5000 });
+    await settled();
+    expect(await current(record)).to.include({
+      notifyState: "pending",
+      notifyAttempt: 1,
+      wakeAt: now + 5000,
+    });
+    now += 5000;
+    await sweeper.tick();
+    deliveries[1]!.answer({ delivered: false, retryInMs: null });
+    await settled();
+    expect(await current(record)).to.include({
+      notifyState: "failed",
+      deadLetter: "callback",
+      status: "completed",
+    });
+    const other = await ended();
+    await sweeper.tick();
+    deliveries[2]!.answer({ delivered: true, retryInMs: null });
+    await settled();
+    expect(await current(other)).to.include({ notifyState: "delivered", deadLetter: null });
+  });
+
+  it("stops only when what is under way has ended", async () => {
+    await polled();
+    now += 100;
+    await sweeper.tick();
+    let isStopped = false;
+    const stopping = sweeper.stop().then(() => (isStopped = true));
+    await settled();
+    expect(isStopped).to.equal(false);
+    polls[0]!.answer({ kind: "no-answer", retryInMs: 1000 });
+    await stopping;
+    expect(isStopped).to.equal(true);
+    now += 1000;
+    expect(await sweeper.tick()).to.equal(0);
+  });
+});
