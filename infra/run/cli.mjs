@@ -3,12 +3,13 @@ import { readFileSync } from "node:fs";
 import process from "node:process";
 import { pathToFileURL } from "node:url";
 import { checkInterrupted, run } from "./children.mjs";
-import { inRoot } from "./project.mjs";
+import { inRoot, say } from "./project.mjs";
 import { startRedis } from "./redis.mjs";
 
 /** Runs the command line with `args`. A command that needs Redis, when none is named, gets the project's own. */
 export async function cli({ node, env, args }) {
   const redis = (await needsRedis(args)) ? await startRedis() : null;
+  if (redis?.isShared && isServe(args)) say(`Using the Redis that runs already: ${redis.url}`);
   try {
     checkInterrupted();
     return await run(node, [inRoot("services", "proxy", "src", "cli.ts"), ...args], {
@@ -20,8 +21,13 @@ export async function cli({ node, env, args }) {
 }
 
 /** Commands that talk to Redis themselves; flags without a command mean one of them. */
-const withRedis = ["serve", "clear-cache"];
+export const withRedis = ["serve", "clear-cache", "ps", "show", "wait", "cancel", "force", "dlq"];
+export const withoutRedis = ["check-config", "print-config", "help", "version"];
 const answeredAtOnce = ["--help", "-h", "--version", "-v"];
+
+function isServe([first = ""]) {
+  return first === "serve" || first.startsWith("-");
+}
 
 async function needsRedis(args) {
   const [first] = args;

@@ -15,7 +15,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { findRedis } from "./find-redis.mjs";
 import { freePort } from "./free-port.mjs";
 import { isAlive, withLock } from "./lock.mjs";
-import { dataFolder, say, Trouble } from "./project.mjs";
+import { dataFolder, Trouble } from "./project.mjs";
 
 const keeperFile = fileURLToPath(new URL("redis-keeper.mjs", import.meta.url));
 
@@ -30,7 +30,8 @@ export function startThrowAwayRedis() {
 }
 
 /**
- * Uses the Redis of a data folder, starting it when none runs there. Returns { url, port, keeper, release }.
+ * Uses the Redis of a data folder, starting it when none runs there. Returns { url, isShared, release }:
+ * `isShared` when another run had started it.
  */
 export async function useRedis(dir, { keepData }) {
   const users = path.join(dir, "users");
@@ -60,8 +61,7 @@ async function runningServer(dir) {
   if (!server?.keeper || !isAlive(server.keeper)) return null;
   if (!(await answers(server.port, 2000)))
     throw new Trouble(`The Redis on port ${server.port} does not answer.`);
-  say(`Using the Redis that already runs on port ${server.port}.`);
-  return server;
+  return { ...server, isShared: true };
 }
 
 async function startServer(dir) {
@@ -82,7 +82,7 @@ async function startServer(dir) {
     if (Date.now() - began > 180_000) throw new Trouble(`Redis does not answer:\n${logTail(dir)}`);
   }
   keeper.unref();
-  return server;
+  return { ...server, isShared: false };
 }
 
 function readState(dir) {

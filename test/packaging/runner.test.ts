@@ -1,8 +1,9 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
+import { pathToFileURL } from "node:url";
 import { expect } from "chai";
-import { begin, beginRunner, endAll, processesWith, until } from "./runner.ts";
+import { begin, beginRunner, endAll, processesWith, root, until } from "./runner.ts";
 
 describe("the runner", function () {
   this.timeout(30_000);
@@ -47,8 +48,13 @@ describe("the runner", function () {
     await first.says("listening on");
     const second = serve("--idempotent");
     await second.says("listening on");
-    expect(second.stderr()).to.include("Using the Redis that already runs");
+    expect(second.stderr()).to.include("Using the Redis that runs already");
     expect(keepers()).to.have.lengthOf(1);
+
+    // Operating commands meet the gateways there.
+    const list = beginRunner(["cli", "ps", "--json"], { STICKY_PROXY_DATA: folder });
+    expect(await list.ended, list.stderr()).to.equal(0);
+    expect(JSON.parse(list.stdout())).to.deep.include({ processes: [] });
 
     // The first one's end is not the end of Redis: the signal is passed on, and the other still needs it.
     first.child.kill("SIGINT");
@@ -58,6 +64,16 @@ describe("the runner", function () {
     second.child.kill("SIGINT");
     expect(await second.ended).to.equal(0);
     expect(processesWith(folder)).to.deep.equal([]);
+  });
+
+  it("knows of every command whether it needs Redis", async () => {
+    const { withRedis, withoutRedis } = (await import(
+      pathToFileURL(path.join(root, "infra/run/cli.mjs")).href
+    )) as { withRedis: string[]; withoutRedis: string[] };
+    const table = readFileSync(path.join(root, "services/proxy/src/cli.ts"), "utf8");
+    const commands = [...table.matchAll(/^ {2}"?([\w-]+)"?: \(\) => import\(/gm)].map((match) => match[1]);
+    expect(commands).to.include("serve");
+    expect([...withRedis, ...withoutRedis]).to.include.members(commands);
   });
 
   it("starts no Redis for `serve` when one is named", async () => {
