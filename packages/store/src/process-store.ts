@@ -234,8 +234,8 @@ export function createProcessStore(options: ProcessStoreOptions): RedisProcessSt
     );
     const record = recordOf(replyList(answer.rest[0]), p, scope);
     if (answer.word === "stale") {
-      // Another epoch in the place: base's process was moved aside meanwhile, or is gone.
-      if (record === null || record.epoch === base.epoch) return { kind: "stale", now: answer.now, record };
+      if (record?.epoch === base.epoch) return { kind: "stale", now: answer.now, record };
+      // base's process was moved aside meanwhile (and its successor may be gone already), or is gone itself.
       return { kind: "stale", ...(await read(base, { withResult: false })) };
     }
     incarnation?.sawFence(p, record!.fence);
@@ -446,5 +446,8 @@ function dropWord({ drop }: Change): string {
 
 /** Echoed by the reply, so that a reply to another call is recognised. */
 function newCall(): string {
-  return randomBytes(9).toString("base64url");
+  return `${callPrefix}${(calls += 1).toString(36)}`;
 }
+
+const callPrefix = randomBytes(6).toString("base64url");
+let calls = 0;

@@ -34,10 +34,11 @@ local closing = write(KEYS[2], 14, last, now, epoch)
 if closing.keepUntil ~= nil then
   for _, key in ipairs({ KEYS[2], KEYS[12], KEYS[14] }) do keep(key, closing.keepUntil) end
 end
+local alarm = closing.wakeAt
+if alarm == nil then alarm = redis.call('ZSCORE', KEYS[3], ARGV[1]) end -- hidden stays hidden
 for _, key in ipairs({ KEYS[3], KEYS[5], KEYS[8] }) do redis.call('ZREM', key, ARGV[1]) end
-local kept = redis.call('HMGET', KEYS[2], 'wakeAt', 'deadLetter')
-if kept[1] then redis.call('ZADD', KEYS[3], kept[1], closed) end
-if kept[2] then redis.call('ZADD', KEYS[8], ARGV[3], closed) end
+if alarm then redis.call('ZADD', KEYS[3], alarm, closed) end
+if redis.call('HEXISTS', KEYS[2], 'deadLetter') == 1 then redis.call('ZADD', KEYS[8], ARGV[3], closed) end
 if ARGV[6] == '1' then redis.call('ZADD', KEYS[6], ARGV[3], closed) end
 note(KEYS[9], ARGV[12], closed, ARGV[10])
 
