@@ -1,6 +1,7 @@
 import type { RuleBook } from "@sticky-proxy/core";
 
 import { readWishes, refuseWithoutProcess } from "../process/wishes.ts";
+import { isMirrored } from "../process/submit.ts";
 import type { Middleware } from "../state.ts";
 
 export interface IdentifyDeps {
@@ -18,7 +19,13 @@ export function identify({ rules, endpoints }: IdentifyDeps): Middleware {
     const { service, route, head } = ctx.state;
     const found = service === null || route === null ? null : rules.rulesFor(service, route);
     if (found === null) refuseWithoutProcess(head.headers);
-    else ctx.state.wishes = readWishes(head.headers, found, endpoints);
+    else {
+      const wishes = readWishes(head.headers, found, endpoints);
+      // A durable copy rests on a process record: a request without an identity gets one that is its own.
+      const unkeyed = { ...found, policy: { ...found.policy, identity: "none" } } as const;
+      const needsRecord = wishes === null && isMirrored(route!);
+      ctx.state.wishes = needsRecord ? readWishes(head.headers, unkeyed, endpoints) : wishes;
+    }
     return next();
   };
 }
