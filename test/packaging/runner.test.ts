@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
@@ -74,6 +74,18 @@ describe("the runner", function () {
     const commands = [...table.matchAll(/^ {2}"?([\w-]+)"?: \(\) => import\(/gm)].map((match) => match[1]);
     expect(commands).to.include("serve");
     expect([...withRedis, ...withoutRedis]).to.include.members(commands);
+  });
+
+  it("takes Docker's Redis when no server is on PATH", async () => {
+    copyFileSync(path.join(import.meta.dirname, "fake-docker.sh"), path.join(folder, "docker"));
+    const list = beginRunner(["cli", "ps", "--json"], { STICKY_PROXY_DATA: folder, PATH: folder });
+    expect(await list.ended, list.stderr()).to.equal(0);
+    const [asked, run = ""] = readFileSync(path.join(folder, "asked"), "utf8").split("\n");
+    expect(asked).to.match(/^info /);
+    expect(run).to.match(/^run --rm .*--publish 127\.0\.0\.1:\d+:6379 /);
+    expect(run).to.include(`--volume ${folder}/redis:/data`);
+    expect(run).to.match(/ redis:[\w.-]+ redis-server \/redis\.conf /);
+    expect(processesWith(folder)).to.deep.equal([]);
   });
 
   it("starts no Redis for `serve` when one is named", async () => {
