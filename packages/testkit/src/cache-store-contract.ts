@@ -212,6 +212,12 @@ export function cacheStoreContract(name: string, open: OpenCacheStores): void {
         await a.finish(leaseOf(key, "one"), "stored");
         expect((await a.begin(leaseOf(key, "three"), 60_000)).granted).to.equal(false);
       });
+      it("a purge since it was taken: it does not hold up those who ask after the purge", async () => {
+        const key = freshKey();
+        await a.begin(leaseOf(key, "one"), 60_000);
+        await b.drop(key, false);
+        expect((await b.begin(leaseOf(key, "two"), 60_000)).granted).to.equal(true);
+      });
       it("who waits elsewhere is told how it ended", async () => {
         const key = freshKey();
         await a.begin(leaseOf(key, "one"), 60_000);

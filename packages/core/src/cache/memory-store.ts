@@ -35,7 +35,7 @@ export class MemoryCacheStore implements CacheStore {
   readonly #now: () => number;
   readonly #keys = new Map<string, KeyState>();
   readonly #pieces = new Map<string, Buffer>();
-  readonly #leases = new Map<string, { token: string; until: number }>();
+  readonly #leases = new Map<string, { token: string; until: number; generation: number }>();
   readonly #markers = new Map<string, { reason: string; until: number }>();
   readonly #generations = new Map<string, { hard: number; soft: number }>();
   readonly #watches = new Map<string, Set<(notice: FlightNotice) => void>>();
@@ -73,9 +73,10 @@ export class MemoryCacheStore implements CacheStore {
     const now = this.#now();
     const name = `${key}:${flight}`;
     const held = this.#leases.get(name);
-    const granted = leaseMs === null || token === null || held === undefined || held.until <= now;
+    const isHeld = held !== undefined && held.until > now && held.generation === this.#last;
+    const granted = leaseMs === null || token === null || !isHeld;
     if (granted && leaseMs !== null && token !== null)
-      this.#leases.set(name, { token, until: now + leaseMs });
+      this.#leases.set(name, { token, until: now + leaseMs, generation: this.#last });
     return Promise.resolve({
       granted,
       generation: this.#last,

@@ -44,7 +44,7 @@ export interface Lookup {
 export type SelectVariant = (varyNames: readonly string[]) => string;
 
 export interface FetchBegun {
-  /** true: the lease is the caller's. Always true when none was asked for. */
+  /** true: the lease is the caller's. Always true when none was asked for, or when a purge came since it was taken. */
   readonly granted: boolean;
   readonly generation: number;
   readonly revision: number;

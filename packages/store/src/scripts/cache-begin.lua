@@ -1,8 +1,8 @@
 #!lua flags=
 --[[ cache-begin: begin a fetch, with the generation that it will be judged by.
-Why a script: the lease is taken and the generation is read at one moment, and a lost family of generations
-is founded anew, which rejects everything stored before.
-KEYS[1]  lease  STRING    KEYS[2]  generations  HASH    KEYS[3]  entry  HASH
+Why a script: the lease is taken and the generation is read at one moment. A lease that is older than a purge does
+not hold up who asks after the purge. A lost family of generations is founded anew, which rejects what was stored.
+KEYS[1]  lease  STRING (token generation)    KEYS[2]  generations  HASH    KEYS[3]  entry  HASH
 ARGV[1]  key    ARGV[2]  token    ARGV[3]  leaseMs    ARGV[4]  keepMs
 Returns  {key, token, 'granted' | 'held', nowMs, last, revision} ]]
 local time = redis.call('TIME')
@@ -13,6 +13,10 @@ if not last then
 end
 redis.call('PEXPIRE', KEYS[2], ARGV[4])
 local word = 'granted'
-if tonumber(ARGV[3]) > 0 and not redis.call('SET', KEYS[1], ARGV[2], 'NX', 'PX', ARGV[3]) then word = 'held' end
+if tonumber(ARGV[3]) > 0 then
+  local held = redis.call('GET', KEYS[1])
+  if held and string.match(held, '%d+$') == last then word = 'held'
+  else redis.call('SET', KEYS[1], ARGV[2] .. ' ' .. last, 'PX', ARGV[3]) end
+end
 local now = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
 return { ARGV[1], ARGV[2], word, now, last, redis.call('HGET', KEYS[3], 'r') or '0' }

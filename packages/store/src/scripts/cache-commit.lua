@@ -12,7 +12,7 @@ Returns  {key, call, 'stored' | 'purged' | 'lease-lost' | 'too-many-variants' | 
 local function answer(word) return { ARGV[1], ARGV[2], word } end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-if ARGV[3] ~= '' and redis.call('GET', KEYS[3]) ~= ARGV[3] then return answer('lease-lost') end
+if ARGV[3] ~= '' and string.match(redis.call('GET', KEYS[3]) or '', '^%S+') ~= ARGV[3] then return answer('lease-lost') end
 
 local generation = tonumber(ARGV[4])
 local fields = { 'last', 'floor' }

@@ -1,0 +1,133 @@
+import { describeWithRedis, startRedis, type TestRedis } from "@sticky-proxy/testkit";
+import { expect } from "chai";
+import { startOrigin, text, type Origin } from "./origin.ts";
+import { startReplicas, type Replicas } from "./replicas.ts";
+
+describeWithRedis("when something fails", () => {
+  let origin: Origin;
+  before(async () => {
+    origin = await startOrigin();
+  });
+  after(() => origin.close());
+
+  describe("the service", () => {
+    let safe: Replicas;
+    let conformance: Replicas;
+    before(async () => {
+      safe = await startReplicas({ origin: origin.url });
+      conformance = await startReplicas({ origin: origin.url, policy: { profile: "conformance" } });
+    });
+    after(async () => {
+      await safe.close();
+      await conformance.close();
+    });
+    async function second(
+      replicas: Replicas,
+      path: string,
+      control: string,
+      fail: Parameters<Origin["on"]>[1],
+    ) {
+      origin.on(path, (request, response, nth) =>
+        nth === 1 ? text({ "Cache-Control": control })(request, response, nth) : fail(request, response, nth),
+      );
+      await replicas.get(path);
+      const got = await replicas.get(path);
+      return [got.status, got.headers["x-cache"]];
+    }
+    const garbage: Parameters<Origin["on"]>[1] = (request) => void request.socket.end("no HTTP\r\n\r\n");
+    const swr = "max-age=0, stale-if-error=60";
+
+    it("stale-if-error hides 500, 502, 503, 504 and silence", async () => {
+      for (const status of [500, 502, 503, 504]) {
+        expect(await second(safe, `/e${status}`, swr, text({}, "error", status))).to.deep.equal([
+          200,
+          "STALE",
+        ]);
+      }
+      expect(await second(safe, "/e", swr, garbage)).to.deep.equal([200, "STALE"]);
+    });
+    it("no other error", async () => {
+      expect(await second(safe, "/e404", swr, text({}, "error", 404))).to.deep.equal([404, "MISS"]);
+    });
+    it("must-revalidate forbids it", async () => {
+      const control = `${swr}, must-revalidate`;
+      expect(await second(safe, "/e-must", control, text({}, "error", 503))).to.deep.equal([503, "MISS"]);
+      expect((await second(safe, "/e-must2", control, garbage))[0]).to.equal(502);
+    });
+    it("without it only conformance serves stale, and only when cut off", async () => {
+      const control = "max-age=0, stale-while-revalidate=0";
+      expect((await second(safe, "/p1", control, garbage))[0]).to.equal(502);
+      expect(await second(conformance, "/p2", control, garbage)).to.deep.equal([200, "STALE"]);
+      expect(await second(conformance, "/p3", control, text({}, "error", 503))).to.deep.equal([503, "MISS"]);
+    });
+    it("an error in answer to a validation leaves the stored response", async () => {
+      origin.on("/stays", (request, response, nth) => {
+        if (nth === 2) return text({}, "error", 503)(request, response, nth);
+        response.setHeader("Cache-Control", "no-cache");
+        response.setHeader("ETag", '"s"');
+        response.writeHead(request.headers["if-none-match"] === '"s"' ? 304 : 200);
+        response.end(request.headers["if-none-match"] === '"s"' ? undefined : "stays");
+      });
+      await safe.get("/stays");
+      expect((await safe.get("/stays")).status).to.equal(503);
+      const third = await safe.get("/stays");
+      expect([third.headers["x-cache"], third.text]).to.deep.equal(["REVALIDATED", "stays"]);
+    });
+  });
+
+  describe("Redis", () => {
+    let redis: TestRedis;
+    let replicas: Replicas;
+    before(async () => {
+      redis = await startRedis({ args: ["--appendonly", "no"] });
+      replicas = await startReplicas({ origin: origin.url, redisUrl: redis.url, count: 2, silenceMs: 50 });
+    });
+    after(async () => {
+      redis.resume();
+      await replicas.close();
+      await redis.stop();
+    });
+
+    it("paused: requests go to the service as if there were no cache, and the cache comes back", async () => {
+      origin.on("/open", text({ "Cache-Control": "max-age=600" }));
+      await replicas.get("/open");
+      redis.pause();
+      for (let i = 0; i < 8; i++) {
+        const got = await replicas.get("/open", {}, i);
+        expect([got.status, got.headers["x-cache"]]).to.deep.equal([200, "MISS"]);
+      }
+      const many = await Promise.all(Array.from({ length: 50 }, (_, i) => replicas.get("/open", {}, i)));
+      expect(new Set(many.map(({ status }) => status))).to.deep.equal(new Set([200]));
+      expect(replicas.storeErrors).to.include("lookup");
+      redis.resume();
+      for (let i = 0; (await replicas.get("/open")).headers["x-cache"] !== "HIT"; i++) {
+        await new Promise((resolve) => setTimeout(resolve, 20)); // the breaker's pause is real time
+        expect(i).to.be.below(300);
+      }
+    }).timeout(20_000);
+
+    it("paused during an unsafe request: what it should have dropped is not trusted until it is", async () => {
+      origin.on("/owed", text({ "Cache-Control": "max-age=600" }));
+      await replicas.get("/owed");
+      for (let i = 0; (await replicas.get("/owed")).headers["x-cache"] !== "HIT"; i++)
+        expect(i).to.be.below(100);
+      redis.pause();
+      origin.on("/owed", text({ "Cache-Control": "max-age=600" }, "changed"));
+      expect((await replicas.get("/owed", { method: "POST", body: "x" })).status).to.equal(200);
+      redis.resume();
+      for (let i = 0; i < 20; i++) expect((await replicas.get("/owed")).text).to.match(/^changed/);
+    }).timeout(20_000);
+
+    it("killed: still no error", async () => {
+      origin.on("/killed", text({ "Cache-Control": "max-age=600" }));
+      await replicas.get("/killed");
+      await redis.kill();
+      for (let i = 0; i < 5; i++) expect((await replicas.get("/killed", {}, i)).status).to.equal(200);
+      await redis.restart();
+      for (let i = 0; (await replicas.get("/killed")).headers["x-cache"] !== "HIT"; i++) {
+        await new Promise((resolve) => setTimeout(resolve, 20)); // reconnecting is real time
+        expect(i).to.be.below(300);
+      }
+    }).timeout(20_000);
+  });
+});
