@@ -1,0 +1,150 @@
+import type { StoredResponse } from "@sticky-proxy/core";
+import { FakeUpstream } from "@sticky-proxy/testkit";
+import { expect } from "chai";
+import { startNodes, type Nodes } from "../support/nodes.ts";
+import { suiteStores, type SuiteStore } from "../support/stores.ts";
+import { until } from "../support/until.ts";
+
+for (const [kind, openSuiteStore] of Object.entries(suiteStores))
+  describe(`services that are asked for their results, over three replicas on ${kind}`, () => {
+    let suite: SuiteStore;
+    let upstream: FakeUpstream;
+    let cluster: Nodes;
+    /** What the job's page says, one after the other; the last one stays. */
+    let pages: readonly (Partial<Omit<StoredResponse, "body">> & { readonly json?: unknown })[];
+    let asked: number;
+
+    before(async () => {
+      upstream = await FakeUpstream.start();
+      suite = await openSuiteStore();
+      cluster = await startNodes({
+        count: 3,
+        store: suite.store,
+        yaml: `
+services:
+  azure:
+    instances: [${upstream.origin}]
+    routes:
+      - process:
+          identity: request
+          waitMs: 20000
+          deadlineMs: 60000
+          pollLocation: { minMs: 10, maxMs: 30 }
+  probed:
+    instances: [${upstream.origin}]
+    routes:
+      - process:
+          identity: key
+          deadlineMs: 60000
+          onUnknown: probe
+          probe: { path: "/by-key/{key}", intervalMs: 100 }
+`,
+      });
+    });
+    after(async () => {
+      await cluster.close();
+      await upstream.close();
+      await suite.close();
+    });
+    let jobs = 0;
+    beforeEach(() => {
+      upstream.requests.length = 0;
+      asked = 0;
+      upstream.respond(({ method }, response) => {
+        if (method === "POST") {
+          response.writeHead(202, { Location: "/jobs/7", "Retry-After": "0" }).end();
+          return;
+        }
+        const page = pages[Math.min(asked, pages.length - 1)]!;
+        asked += 1;
+        response.writeHead(page.status ?? 200, [
+          ...(page.headers ?? []).flat(),
+          ...(page.json === undefined ? [] : ["Content-Type", "application/json"]),
+        ]);
+        response.end(page.json === undefined ? undefined : JSON.stringify(page.json));
+      });
+    });
+    const tick = (): Promise<unknown> => cluster.sweeper.tick();
+
+    async function submit(path = "/azure/run", headers: Record<string, string> = {}) {
+      let answer: Response | null = null;
+      const held = fetch(cluster.url(0) + path, {
+        method: "POST",
+        headers: { Authorization: "Bearer mine", ...headers },
+        body: String((jobs += 1)),
+      }).then((response) => (answer = response));
+      await until(() => answer, tick);
+      return held;
+    }
+
+    it("holds the client over every page of an Azure operation and answers with its result", async () => {
+      pages = [
+        { status: 202 },
+        { json: { status: "NotStarted" } },
+        { json: { status: "InProgress", percentComplete: 50 } },
+        { json: { status: "Succeeded", result: { file: "a.pdf" } } },
+      ];
+      const answer = await submit();
+      expect([answer.status, await answer.json()]).to.deep.equal([200, { file: "a.pdf" }]);
+      expect(answer.headers.get("sticky-process-status")).to.equal("completed");
+      expect(asked).to.equal(4);
+      expect(upstream.requests[1]!.target).to.equal("/jobs/7");
+      expect(upstream.requests[1]!.headers.has("sticky-process-id")).to.equal(true);
+    });
+
+    it("reads an AIP-151 operation's error as the process's failure", async () => {
+      pages = [{ json: { done: false } }, { json: { done: true, error: { code: 9, message: "no" } } }];
+      const answer = await submit();
+      expect([answer.status, await answer.json()]).to.deep.equal([502, { code: 9, message: "no" }]);
+      expect(answer.headers.get("sticky-process-status")).to.equal("failed");
+    });
+
+    it("follows 303 to the result on the service", async () => {
+      pages = [
+        { status: 303, headers: [["Location", "/files/7"]] },
+        { json: { done: false, it: "is the result" } },
+      ];
+      const answer = await submit();
+      expect(await answer.json()).to.deep.equal({ done: false, it: "is the result" });
+      expect(upstream.last.target).to.equal("/files/7");
+    });
+
+    it("goes on asking through the service's troubles", async () => {
+      pages = [{ status: 500 }, { status: 503, headers: [["Retry-After", "0"]] }, { status: 201, json: [1] }];
+      const answer = await submit();
+      expect([answer.status, await answer.json()]).to.deep.equal([201, [1]]);
+    });
+
+    describe("by probe", () => {
+      /** Takes the work and drops the connection. */
+      function dropPosts(status: number, body: string): void {
+        upstream.respond(({ method }, response) => {
+          if (method === "POST") response.destroy();
+          else response.writeHead(status, { "Content-Type": "text/plain" }).end(body);
+        });
+      }
+
+      it("finds the result of work whose connection broke", async () => {
+        dropPosts(200, "it ran");
+        const answer = await submit("/probed/pay", { "Idempotency-Key": "key 1" });
+        expect([answer.status, await answer.text()]).to.deep.equal([200, "it ran"]);
+        expect(upstream.requests.map(({ method, target }) => `${method} ${target}`)).to.deep.equal([
+          "POST /pay",
+          "GET /by-key/key%201",
+        ]);
+      });
+
+      it("fails work that the service does not know, keeps a dead letter and sends nothing again", async () => {
+        dropPosts(404, "");
+        const answer = await submit("/probed/pay", { "Idempotency-Key": "key 2" });
+        const problem = (await answer.json()) as { executed: string };
+        expect([answer.status, problem.executed]).to.deep.equal([504, "unknown"]);
+        expect(upstream.requests.filter(({ method }) => method === "POST")).to.have.length(1);
+        const { items } = await cluster.store.deadLetters({ limit: 10, cursor: null });
+        expect(items.map(({ service, deadLetter }) => [service, deadLetter])).to.deep.include([
+          "probed",
+          "callback",
+        ]);
+      });
+    });
+  });
