@@ -1,0 +1,170 @@
+import { describeWithRedis } from "@sticky-proxy/testkit";
+import { expect } from "chai";
+import { startOrigin, text, type Origin } from "./origin.ts";
+import { startReplicas, type Ask, type Replicas } from "./replicas.ts";
+
+/** Poisoning: one client's request shapes what others get. Deception: a client is led to store a victim's own page. */
+describeWithRedis("nobody shapes, and nobody sees, another one's response", () => {
+  let origin: Origin;
+  let replicas: Replicas;
+  before(async () => {
+    origin = await startOrigin();
+    replicas = await startReplicas({ origin: origin.url });
+    origin.on("/reflects", (request, response) => {
+      response.writeHead(200, { "Cache-Control": "max-age=60" });
+      response.end(JSON.stringify({ headers: request.headers, url: request.url, method: request.method }));
+    });
+  });
+  after(async () => {
+    await replicas.close();
+    await origin.close();
+  });
+  let serial = 0;
+  /** What the service saw of it, and what the next client gets. */
+  async function poison(ask: Ask): Promise<{ seen: string; next: string }> {
+    const path = `/reflects?n=${++serial}`;
+    await replicas.get(path, ask);
+    const next = (await replicas.get(path)).text;
+    const [first] = origin.seen(path);
+    return { seen: JSON.stringify(first), next };
+  }
+
+  const evil = "evil.example";
+  for (const name of [
+    "X-Forwarded-Host",
+    "X-Forwarded-Server",
+    "X-Forwarded-Scheme",
+    "X-Forwarded-Prefix",
+    "X-Forwarded-Proto",
+    "X-Forwarded-Port",
+    "X-Host",
+    "X-Original-URL",
+    "X-Rewrite-URL",
+    "X-Original-Host",
+    "X-HTTP-Method-Override",
+    "X-Method-Override",
+    "X-HTTP-Method",
+    "X_Forwarded_Host",
+  ]) {
+    it(`${name} does not reach the service`, async () => {
+      const { seen, next } = await poison({ headers: { [name]: evil } });
+      expect(seen).to.not.contain(evil);
+      expect(next).to.not.contain(evil);
+    });
+  }
+  it("Forwarded does not reach the service as it came", async () => {
+    expect((await poison({ headers: { Forwarded: `host=${evil};for=6.6.6.6` } })).seen).to.not.contain(evil);
+  });
+  it("nor does a Host that the gateway was not configured with", async () => {
+    expect((await poison({ headers: { Host: evil } })).seen).to.not.contain(evil);
+  });
+  it("a field that Connection names cannot smuggle one through", async () => {
+    const { seen } = await poison({ headers: { Connection: "X-Forwarded-Host", "X-Forwarded-Host": evil } });
+    expect(seen).to.not.contain(evil);
+  });
+  it("a body of a GET is refused, so it cannot differ under one key", async () => {
+    const got = await replicas.get("/reflects?body", { body: "evil", headers: { "Content-Length": "4" } });
+    expect(got.status).to.equal(400);
+    expect(origin.seen("/reflects?body")).to.have.lengthOf(0);
+  });
+  it("an error that a crafted request provokes is not everybody's", async () => {
+    origin.on("/fragile", (request, response, nth) => {
+      const isBad = (request.headers["x-bad"] ?? "") !== "";
+      text({}, isBad ? "broken" : "fine", isBad ? 400 : 200)(request, response, nth);
+    });
+    await replicas.get("/fragile", { headers: { "X-Bad": "1" } });
+    expect((await replicas.get("/fragile")).status).to.equal(200);
+  });
+
+  it("file extensions and path parameters decide nothing", async () => {
+    for (const path of ["/account/x.css", "/account;x.css", "/account.js"]) {
+      origin.on(path, text({ "Cache-Control": "private", "Content-Type": "text/css" }, "secret"));
+      await replicas.get(path, { headers: { Cookie: "session=victim" } });
+      expect((await replicas.get(path)).headers["x-cache"], path).to.equal("MISS");
+    }
+  });
+  it("nothing without explicit freshness is stored because its path looks static", async () => {
+    origin.on("/profile/a.png", text({}, "secret"));
+    await replicas.get("/profile/a.png", { headers: { Cookie: "session=victim" } });
+    expect((await replicas.get("/profile/a.png")).text).to.equal("secret 2");
+  });
+
+  for (const [what, fields, headers] of [
+    ["Set-Cookie", { "Cache-Control": "max-age=60", "Set-Cookie": "session=secret" }, {}],
+    ["Authorization", { "Cache-Control": "max-age=60" }, { Authorization: "Bearer victim" }],
+    ["private", { "Cache-Control": "private, max-age=60" }, {}],
+    ["no-store", { "Cache-Control": "no-store" }, {}],
+    ["Vary: *", { "Cache-Control": "max-age=60", Vary: "*" }, {}],
+    ["Vary: Cookie", { "Cache-Control": "max-age=60", Vary: "Cookie" }, { Cookie: "session=victim" }],
+  ] as const) {
+    it(`a response with ${what} stays with who asked`, async () => {
+      const path = `/secret-${what.replace(/\W/g, "")}`;
+      origin.on(path, text(fields, "secret"));
+      await replicas.get(path, { headers: { ...headers } });
+      const other = await replicas.get(path);
+      expect([other.headers["x-cache"], other.text]).to.deep.equal(["MISS", "secret 2"]);
+    });
+  }
+  it("fields that private names stay with who asked", async () => {
+    origin.on(
+      "/qualified",
+      text({ "Cache-Control": 'max-age=60, private="X-Secret"', "X-Secret": "yes" }, "open"),
+    );
+    expect((await replicas.get("/qualified")).headers["x-secret"]).to.equal("yes");
+    const other = await replicas.get("/qualified");
+    expect([other.headers["x-cache"], other.headers["x-secret"]]).to.deep.equal(["HIT", undefined]);
+  });
+  it("keys do not run into each other", async () => {
+    origin.on("/k", text({ "Cache-Control": "max-age=60" }));
+    const paths = [
+      "/k",
+      "/k?",
+      "/k?a",
+      "/k?a=",
+      "/k?a=1",
+      "/k?A=1",
+      "/k?a=1&",
+      "/k?%61=1",
+      "/k?a=1&b=2",
+      "/k?b=2&a=1",
+    ];
+    const texts = [];
+    for (const path of paths) texts.push((await replicas.get(path)).text);
+    expect(new Set(texts).size).to.equal(paths.length);
+  });
+
+  describe("what a route keys by", () => {
+    let keyed: Replicas;
+    before(async () => {
+      keyed = await startReplicas({
+        origin: origin.url,
+        policy: {
+          keyHeaders: ["x-forwarded-host"],
+          keyCookies: ["plan"],
+          query: { sort: true, allow: null, deny: ["utm_*"] },
+          bypass: { authorization: false, cookies: ["preview"] },
+          negativeTtlMs: new Map([[404, 60_000]]),
+          cacheStatusKey: true,
+        },
+      });
+    });
+    after(() => keyed.close());
+    const xCache = async (path: string, headers: Record<string, string> = {}) =>
+      (await keyed.get(path, { headers })).headers["x-cache"];
+
+    it("cookies and query parameters by its rules", async () => {
+      origin.on("/keyed", text({ "Cache-Control": "max-age=60" }));
+      expect(await xCache("/keyed?b=1&a=2", { Cookie: "plan=free; id=1" })).to.equal("MISS");
+      expect(await xCache("/keyed?a=2&b=1&utm_source=x", { Cookie: "id=2; plan=free" })).to.equal("HIT");
+      expect(await xCache("/keyed?a=2&b=1", { Cookie: "plan=pro" })).to.equal("MISS");
+      expect(await xCache("/keyed?a=2&b=1", { Cookie: "plan=pro; preview=1" })).to.equal("BYPASS");
+    });
+    it("errors have their own lifetime", async () => {
+      origin.on("/absent", text({}, "no", 404));
+      expect([await xCache("/absent"), await xCache("/absent")]).to.deep.equal(["MISS", "HIT"]);
+    });
+    it("the key is shown where the route says so", async () => {
+      expect((await keyed.get("/absent")).headers["cache-status"]).to.match(/; key="[\w-]{43}"/);
+    });
+  });
+});
