@@ -4,6 +4,7 @@
  */
 
 import { createHmac, timingSafeEqual } from "node:crypto";
+import type { KeyObject } from "node:crypto";
 
 const secretPrefix = "whsec_";
 const minSecretBytes = 24;
@@ -106,13 +107,17 @@ function digest(key: SigningKey, id: string, timestamp: string, body: Uint8Array
  * Sticky-Execution: `<attempt>.<HMAC>`, which proves that its bearer was sent this attempt of this process.
  * Nothing is stored for it; it stays valid as long as the process is known.
  */
-export function executionToken(secret: Uint8Array | string, processId: string, attempt: number): string {
+export function executionToken(
+  secret: Uint8Array | string | KeyObject,
+  processId: string,
+  attempt: number,
+): string {
   return `${attempt}.${executionMac(secret, processId, attempt)}`;
 }
 
 /** The attempt that the token was made for; null: not our token, or another process's. */
 export function verifyExecutionToken(
-  secret: Uint8Array | string,
+  secret: Uint8Array | string | KeyObject,
   processId: string,
   token: string,
 ): number | null {
@@ -123,7 +128,7 @@ export function verifyExecutionToken(
   return equal(Buffer.from(match[2]!), Buffer.from(expected)) ? attempt : null;
 }
 
-function executionMac(secret: Uint8Array | string, processId: string, attempt: number): string {
+function executionMac(secret: Uint8Array | string | KeyObject, processId: string, attempt: number): string {
   // The label keeps this HMAC apart from scopes and other digests made with the same secret.
   const text = `execution\n${processId.length}:${processId}\n${attempt}`;
   return createHmac("sha256", secret).update(text).digest("base64url");

@@ -1,10 +1,4 @@
-/**
- * Processes in Redis: each method of the port is one script on one partition's slot.
- *
- * No answer does not mean that nothing happened. A create is not repeated: it refuses itself after `validUntil`, and
- * is released as never sent if it took effect after all (unanswered.ts). A commit is repeated once; the script knows
- * its own write id again.
- */
+/** Processes in Redis: each method of the port is one script on one partition's slot. */
 import { randomBytes } from "node:crypto";
 import {
   type Change,
@@ -25,20 +19,10 @@ import { decodeRequest, decodeResult, encodeRequest, encodeResult } from "./payl
 import { createProcessIndexes } from "./process-indexes.ts";
 import { processScripts } from "./process-scripts.ts";
 import { changeWrites, draftWrites, recordOf } from "./record.ts";
-import { type Connection, mayHaveRun, type RedisConnections, serverTime, untilReady } from "./redis.ts";
+import type { RedisConnections } from "./redis.ts";
+import { createScriptSession } from "./script-session.ts";
+import { type Reply, replyList } from "./scripts.ts";
 import { unavailable } from "./unavailable.ts";
-import {
-  type Call,
-  loadScripts,
-  type Reply,
-  replyList,
-  replyNumber,
-  replyText,
-  runScript,
-  type Script,
-} from "./scripts.ts";
-import { createServerClock } from "./server-clock.ts";
-import { createUnanswered, type UnansweredCreate } from "./unanswered.ts";
 
 export interface ProcessStoreOptions {
   readonly redis: RedisConnections;
@@ -53,6 +37,8 @@ export interface ProcessStoreOptions {
   readonly monotonic?: () => number;
   /** Absent: claims never pause. */
   readonly incarnation?: Pick<Incarnation, "sawFence" | "mayClaim">;
+  /** true: memory runs short, so nothing new is claimed; what has a record goes on. Absent: never. */
+  readonly sheds?: () => boolean;
 }
 
 export interface RedisProcessStore extends ProcessStore {
@@ -62,63 +48,22 @@ export interface RedisProcessStore extends ProcessStore {
   settleUnanswered(): Promise<void>;
 }
 
-/** How long a commit whose connection broke waits for the next one. */
-const reconnectWaitMs = 500;
-
 export function createProcessStore(options: ProcessStoreOptions): RedisProcessStore {
   const { redis, keys, partitions, incarnation } = options;
-  const monotonic = options.monotonic ?? (() => performance.now());
   const cap = options.timelineLength ?? 2000;
-  const clock = createServerClock(monotonic);
-  const unanswered = createUnanswered({
-    monotonic,
+  const session = createScriptSession({
+    redis,
+    monotonic: options.monotonic ?? (() => performance.now()),
     read: (create) => read({ ...create, epoch: null }, { withResult: false }),
     commit: (base, change) => commit(base, change, { ifDue: false, writeId: newCall() }),
   });
+  const { run, start, repeatOnce } = session;
 
-  /** @throws StoreUnavailable with the client's error as cause */
-  async function run<K extends string, A extends string>(
-    connection: Connection,
-    script: Script<K, A>,
-    call: Call<K, A>,
-  ): Promise<{ readonly word: string; readonly now: number; readonly rest: readonly Reply[] }> {
-    const sentAt = monotonic();
-    try {
-      const [word, now, ...rest] = await runScript(connection, script, call);
-      const answer = { word: replyText(word) ?? "", now: now === undefined ? NaN : replyNumber(now), rest };
-      if (now !== undefined) clock.see(answer.now, sentAt);
-      unanswered.answered();
-      return answer;
-    } catch (cause) {
-      throw unavailable(script.name, cause);
-    }
-  }
-
-  /** When a create sent now has to refuse itself. */
-  async function validUntil(): Promise<number> {
-    if (clock.now() === null) {
-      const sentAt = monotonic();
-      try {
-        clock.see(await serverTime(redis.reads), sentAt);
-      } catch (cause) {
-        throw unavailable("time", cause);
-      }
-    }
-    return clock.now()! + redis.commandTimeoutMs;
-  }
-
-  /** Runs a write that starts something; remembers it when its fate is unknown. */
-  async function start<T>(
-    place: Omit<UnansweredCreate, "validUntil">,
-    write: (validUntil: number) => Promise<T>,
-  ): Promise<T> {
-    const until = await validUntil();
-    try {
-      return await write(until);
-    } catch (error) {
-      if (mayHaveRun((error as Error).cause)) unanswered.remember({ ...place, validUntil: until });
-      throw error;
-    }
+  /** Why scopes without a record are not claimed right now; null: they are. */
+  async function claimRefusal(): Promise<string | null> {
+    if (options.sheds?.() === true) return "claims are shed: the store's memory runs short";
+    if (incarnation === undefined || (await incarnation.mayClaim())) return null;
+    return "claims pause: Redis may have forgotten some";
   }
 
   async function create(draft: Draft, { withResult }: { withResult: boolean }): Promise<CreateAnswer> {
@@ -146,10 +91,11 @@ export function createProcessStore(options: ProcessStoreOptions): RedisProcessSt
         moreArgs: draftWrites(draft).flat(),
       });
     indexes.known(draft.fields.service ?? "");
-    if (incarnation !== undefined && !(await incarnation.mayClaim())) {
+    const refusal = await claimRefusal();
+    if (refusal !== null) {
       const snapshot = await read({ partition: p, scope, epoch: null }, { withResult });
       if (snapshot.record !== null) return { ...snapshot, kind: "exists", record: snapshot.record };
-      throw new StoreUnavailable("claims pause: Redis may have forgotten some");
+      throw new StoreUnavailable(refusal);
     }
     try {
       let answer = await start({ partition: p, scope, writeId }, write);
@@ -342,31 +288,13 @@ export function createProcessStore(options: ProcessStoreOptions): RedisProcessSt
     return word === "purged" || (word === "gone" && attempts > 1);
   }
 
-  /** A script that knows its own write again may be repeated when it got no answer. */
-  async function repeatOnce<T>(write: () => Promise<T>): Promise<T> {
-    try {
-      return await write();
-    } catch (error) {
-      if (!mayHaveRun((error as Error).cause)) throw error;
-      await untilReady(redis.writes, reconnectWaitMs);
-      return write();
-    }
-  }
-
-  /** Ahead of their first use, so that a write's first trip is its only one; a missing script is loaded when called. */
-  function preload(): void {
-    loadScripts(redis.writes, Object.values(processScripts)).catch(() => {});
-  }
-  redis.writes.on("ready", preload);
-  if (redis.writes.status === "ready") preload();
-
   const indexes = createProcessIndexes({
-    jumpGraceMs: options.longestLeaseMs ?? 30_000,
     redis,
     keys,
     partitions,
     cap,
-    clock,
+    jumpGraceMs: options.longestLeaseMs ?? 30_000,
+    clock: session.clock,
     read,
     newCall,
     run,
@@ -404,9 +332,9 @@ export function createProcessStore(options: ProcessStoreOptions): RedisProcessSt
       }
     },
     get unanswered() {
-      return unanswered.size;
+      return session.unanswered.size;
     },
-    settleUnanswered: () => unanswered.settle(),
+    settleUnanswered: () => session.unanswered.settle(),
   };
 }
 

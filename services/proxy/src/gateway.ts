@@ -1,4 +1,5 @@
 /** A proxy node put together from its ports: steps, routes, listener. main.ts gives the concrete parts. */
+import { createSecretKey } from "node:crypto";
 import type { Changes, Lease, ProcessRecord, ProcessStore, Service } from "@sticky-proxy/core";
 import { isTerminal, processId } from "@sticky-proxy/core";
 import type { Config, Metrics } from "@sticky-proxy/runtime";
@@ -45,6 +46,8 @@ export interface Gateway {
 export function createGateway(deps: GatewayDeps): Gateway {
   const { config, metrics, log, worker } = deps;
   const { processes, executor, rules } = worker;
+  // Made once: a Buffer would be turned into a key at every digest.
+  const secret = createSecretKey(deps.secret);
   const letGo = new AbortController();
   const waiting = { store: deps.store, changes: deps.changes, sleep, chance: Math.random, monotonic };
 
@@ -53,7 +56,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
     executor,
     waiting,
     pacing: deps.pacing,
-    secret: deps.secret,
+    secret,
     newId: worker.newId,
     onVerdict: (service, verdict) => metrics.verdicts.inc({ service, verdict }),
     onWait: (service, outcome, ms) => metrics.wait.observe({ service, outcome }, ms / 1000),
@@ -64,7 +67,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
   const routeDeps: ProcessRouteDeps = {
     processes,
     waiting,
-    secret: deps.secret,
+    secret,
     execute: (record) => void execute(record),
     tellCancelled: deps.cancelHook,
     isService: (name) => deps.services().some((service) => service.name === name),

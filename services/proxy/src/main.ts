@@ -1,5 +1,5 @@
 /** Wiring of the proxy: the only file of this service that knows the concrete store and upstream. */
-import { randomBytes } from "node:crypto";
+import { randomUUID } from "node:crypto";
 import { createRuleBook, hasCache, processId } from "@sticky-proxy/core";
 import {
   every,
@@ -145,7 +145,7 @@ export async function startProxy(
     worker,
     pacing,
     cancelHook: (record) => cancelHook.tell(record),
-    newRequestId: () => randomBytes(12).toString("base64url"),
+    newRequestId: randomUUID,
     log,
     metrics,
     mirror: mirror.deps,

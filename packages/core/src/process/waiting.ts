@@ -28,7 +28,7 @@ export async function waitFor(
   const { store, changes, sleep, chance, monotonic } = deps;
   const endsAt = monotonic() + options.timeoutMs;
   let woken = new AbortController();
-  const watch = changes.watch(ref, () => woken.abort());
+  const watch = changes.watch(ref, () => woken.abort("changed"));
   try {
     for (;;) {
       woken = new AbortController(); // before the read: a change during it wakes the next sleep at once

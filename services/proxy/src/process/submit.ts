@@ -2,6 +2,7 @@
  * A request that belongs to a process: begin, run what we started, hold the client, answer with what was committed.
  * The execution is detached from the client: a client that leaves never cancels the others' process.
  */
+import type { KeyObject } from "node:crypto";
 import {
   credentialDigest,
   credentialValues,
@@ -47,7 +48,7 @@ export interface SubmitDeps {
   readonly waiting: WaitDeps;
   readonly pacing: Pacing;
   /** Keys the scopes and credential digests; shared by all replicas. */
-  readonly secret: Buffer;
+  readonly secret: KeyObject;
   readonly newId: () => string;
   readonly onVerdict: (service: string, verdict: Begun["verdict"] | "bypass") => void;
   readonly onWait: (
@@ -294,7 +295,7 @@ async function firstOf(
     if (ended === null) abandoned = true;
     return ended;
   } finally {
-    over.abort();
+    over.abort("over"); // a reason of our own: the default one is an exception with a stack
   }
 }
 

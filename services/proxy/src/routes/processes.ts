@@ -3,6 +3,7 @@
  * page; only `/result` speaks with the service's own code.
  */
 import Router from "@koa/router";
+import type { KeyObject } from "node:crypto";
 import {
   headerLines,
   headerList,
@@ -52,7 +53,7 @@ import { eventStream } from "./event-stream.ts";
 export interface ProcessRouteDeps {
   readonly processes: Processes;
   readonly waiting: WaitDeps;
-  readonly secret: Buffer;
+  readonly secret: KeyObject;
   /** Runs a re-run that this node has begun; looked after by the executor, never rejects. */
   readonly execute: (record: ProcessRecord) => void;
   /** Tells the service that its work is not wanted any more; never rejects. */
