@@ -216,6 +216,19 @@ describeWithRedis("the process store on a Redis in trouble", () => {
     }
   });
 
+  it("shedding refuses new claims and goes on with what has a record", async () => {
+    let isShedding = false;
+    store = createProcessStore({ redis, keys, partitions: 8, sheds: () => isShedding });
+    const record = await created();
+    isShedding = true;
+    const refused = await failure(store.create(draftOf(), { withResult: true }));
+    expect(refused).to.be.instanceOf(StoreUnavailable);
+    const joined = await store.create(draftOf({ scope: record.scope }), { withResult: true });
+    expect(joined).to.deep.include({ kind: "exists", record });
+    isShedding = false;
+    await created();
+  });
+
   it("fences keep rising when the data is lost", async () => {
     const before = await created();
     const dispatched = await store.commit(before, changeOf({}, { mintFence: true }), {

@@ -15,6 +15,8 @@ export interface OpenStore {
   readonly changes: RedisChanges;
   /** Looks by itself after each reconnection; `check` it every 10 s besides. */
   readonly incarnation: Incarnation;
+  /** true: refuse new claims until told otherwise (memory over 80 %, from the profile check's `sheds`). */
+  shed(isOn: boolean): void;
   close(): Promise<void>;
 }
 
@@ -59,6 +61,7 @@ export async function openStore(options: OpenStoreOptions): Promise<OpenStore> {
       monotonic,
       onPause,
     });
+    let isShedding = false;
     const processes = createProcessStore({
       redis,
       keys,
@@ -67,9 +70,19 @@ export async function openStore(options: OpenStoreOptions): Promise<OpenStore> {
       longestLeaseMs,
       monotonic,
       incarnation,
+      sheds: () => isShedding,
     });
     const changes = createChanges({ subscriber: redis.subscriber, keys, partitions });
-    return { redis, keys, meta, processes, changes, incarnation, close: () => redis.close() };
+    return {
+      redis,
+      keys,
+      meta,
+      processes,
+      changes,
+      incarnation,
+      shed: (isOn) => (isShedding = isOn),
+      close: () => redis.close(),
+    };
   } catch (error) {
     await redis.close();
     throw error;

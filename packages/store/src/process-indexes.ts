@@ -15,8 +15,9 @@ import {
 import { parseProcessId, formatProcessId } from "@sticky-proxy/protocol";
 import type { Keys } from "./keys.ts";
 import { processScripts } from "./process-scripts.ts";
-import { type Connection, type RedisConnections, serverTime } from "./redis.ts";
-import { type Call, type Reply, replyList, type Script } from "./scripts.ts";
+import { type RedisConnections, serverTime } from "./redis.ts";
+import type { ScriptSession } from "./script-session.ts";
+import { replyList } from "./scripts.ts";
 import type { ServerClock } from "./server-clock.ts";
 import { unavailable } from "./unavailable.ts";
 
@@ -39,11 +40,7 @@ interface Deps {
     ref: { partition: number; scope: string; epoch: number | null },
     options: { withResult: boolean },
   ) => Promise<Snapshot>;
-  readonly run: <K extends string, A extends string>(
-    connection: Connection,
-    script: Script<K, A>,
-    call: Call<K, A>,
-  ) => Promise<{ readonly word: string; readonly now: number; readonly rest: readonly Reply[] }>;
+  readonly run: ScriptSession["run"];
 }
 
 /** A member of a set: `scope`, or `scope:epoch` when superseded. */
