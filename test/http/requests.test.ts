@@ -298,6 +298,40 @@ describe("a request on its way to the service", () => {
     expect(request.body.toString()).to.equal("hi");
   });
 
+  it("bodies go on with methods that rarely have one, by length and chunked", async () => {
+    for (const method of ["DELETE", "OPTIONS", "PUT", "PATCH", "PROPFIND", "REPORT"]) {
+      const known = await sent(`${method} /x HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n`, "hi");
+      expect(known.method).to.equal(method);
+      expect(known.body.toString()).to.equal("hi");
+      const chunked = await sent(
+        `${method} /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n`,
+        "2\r\nhi\r\n0\r\n\r\n",
+      );
+      expect(chunked.body.toString()).to.equal("hi");
+    }
+  });
+
+  it("an absolute target without a path is the root", async () => {
+    expect((await sent("GET http://a HTTP/1.1\r\nHost: a\r\n")).target).to.equal("/");
+    expect((await sent("GET HTTP://a?x=1 HTTP/1.1\r\nHost: a\r\n")).target).to.equal("/?x=1");
+  });
+
+  it("a large upload streams through to a service that reads slowly", async () => {
+    const slow = await FakeUpstream.start((request, response) => response.end(String(request.body.length)));
+    const large = await startGateway({
+      services: [service(slow.origin)],
+      settings: { plainBodyBytes: 50_000_000 },
+    });
+    const client = await RawClient.connect(large.port);
+    const part = "x".repeat(100_000);
+    client.send(`POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${part.length * 100}\r\n\r\n`);
+    for (let i = 0; i < 100; i += 1) client.send(part);
+    expect((await client.response()).body).to.equal(String(part.length * 100));
+    client.close();
+    await large.close();
+    await slow.close();
+  });
+
   it("two requests in one packet are answered in order", async () => {
     upstream.respond((request, response) => {
       if (request.target === "/first") setTimeout(() => response.end("first"), 20);
@@ -479,5 +513,33 @@ describe("a request on its way to the service", () => {
     client.close();
     while (!upstream.last.aborted) await new Promise((resolve) => setImmediate(resolve));
     expect(upstream.last.ended).to.equal(false);
+  });
+
+  it("clients that break off at any moment leave nothing behind", async () => {
+    const requests = [
+      "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 50000\r\n\r\nhe",
+      "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel",
+      "POST /small HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\nExpect: 100-continue\r\n\r\nhe",
+      "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nheGET / HTTP/1.1\r\nHost: a\r\n\r\n",
+      "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+    ];
+    upstream.respond((_request, response) => {
+      response.write("x");
+      setImmediate(() => response.end("y"));
+    });
+    await Promise.all(
+      Array.from({ length: 100 }, async (_, i) => {
+        const client = await RawClient.connect(gateway.port);
+        client.send(requests[i % requests.length]!);
+        for (let turns = 0; turns < i % 9; turns += 1) await new Promise((resolve) => setImmediate(resolve));
+        if (i % 2 === 0) client.socket.resetAndDestroy();
+        else client.close();
+      }),
+    );
+    while (gateway.server.inFlight > 0) await new Promise((resolve) => setImmediate(resolve));
+    expect((await RawClient.exchange(gateway.port, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")).body).to.equal("xy");
+    expect(
+      gateway.logged.filter(({ event }) => event === "request.failed" || event === "request.unhandled"),
+    ).to.deep.equal([]);
   });
 });

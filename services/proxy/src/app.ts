@@ -43,7 +43,11 @@ export function createApp(deps: ProxyDeps, gate: Gate, find: FindService): Handl
   const app = new Koa<ProxyState>();
   app.use(begin(received, deps, gate));
   for (const step of chain) app.use(step);
-  app.on("error", (error: unknown) => deps.log.error("request.unhandled", { error }));
+  // Steps' errors end in `problems`. How a client's connection broke comes here too; "close" has told it already.
+  app.on("error", (error: NodeJS.ErrnoException) => {
+    const broken = error.code === "ECONNRESET" || error.code === "EPIPE";
+    if (!broken) deps.log.error("request.unhandled", { error });
+  });
   const handle = app.callback();
   return (request, response, head) => {
     received.set(request, head);

@@ -89,6 +89,9 @@ export function createServer(deps: ProxyDeps): ProxyServer {
 
   function onRequest(request: IncomingMessage, response: ServerResponse): void {
     const { socket } = request;
+    // Who reads the body listens too, but not for as long as the message lives; without a listener an error ends the process.
+    request.on("error", ignored);
+    response.on("error", ignored);
     responses.set(socket, response);
     // Not Node's own maxRequestsPerSocket: that says "close", leaves the connection open and answers 503 on it.
     const count = (requestCounts.get(socket) ?? 0) + 1;
@@ -196,6 +199,9 @@ export function createServer(deps: ProxyDeps): ProxyServer {
     },
   };
 }
+
+/** A client that breaks off is seen by "close". */
+function ignored(): void {}
 
 /** RFC 9110 9.3.7: what the server as a whole can do. */
 const serverOptions: Reply = {
