@@ -127,7 +127,7 @@ export function createExecutor(deps: ExecutorDeps): Executor {
     for (;;) {
       if (record.owner !== node || isTerminal(record.status)) return { record, result: null, live: null };
       const abort = new AbortController();
-      const tracked = watchdog.track(record, () => abort.abort());
+      const tracked = watchdog.track(record, processes.writtenAt(record), () => abort.abort());
       const elsewhere = watchEnd(record, abort);
       try {
         if (record.phase !== "forwarding") {
@@ -139,15 +139,19 @@ export function createExecutor(deps: ExecutorDeps): Executor {
           record = sent.record;
           continue;
         }
-        if (!tracked.mayDispatch()) return { record: await current(record), result: null, live: null };
         let marks: HeaderList = [];
         if (record.mirror !== null && intents !== null) {
           try {
             marks = await intents.beforeDispatch(record, execution.request);
           } catch (error) {
-            await giveBack(record, tracked);
-            throw error;
+            deps.onFailure("intent", error);
+            record = await giveBack(record, tracked, "intent-refused");
+            continue;
           }
+        }
+        if (!tracked.mayDispatch()) {
+          record = await giveBack(record, tracked, "lease-too-old");
+          continue;
         }
         const marked = { ...execution, extra: [...execution.extra, ...marks] };
         const won = await Promise.race([attempt(marked, record, abort.signal), elsewhere.ended]);
@@ -168,19 +172,23 @@ export function createExecutor(deps: ExecutorDeps): Executor {
   }
 
   /** Nothing was sent: the identity is free at once instead of at the end of the lease. */
-  async function giveBack(record: ProcessRecord, tracked: { release(): void }): Promise<void> {
+  async function giveBack(
+    record: ProcessRecord,
+    tracked: { release(): void },
+    reason: string,
+  ): Promise<ProcessRecord> {
     tracked.release();
-    await processes
-      .apply(record, {
-        type: "failed",
-        attempt: record.attempt,
-        executed: "no",
-        unknown: "cut",
-        slug: "store-unavailable",
-        reason: "intent-refused",
-        retryAfterMs: null,
-      })
-      .catch((error: unknown) => deps.onFailure("giving a process back", error));
+    const given = await processes.apply(record, {
+      type: "failed",
+      attempt: record.attempt,
+      executed: "no",
+      unknown: "cut",
+      slug: "store-unavailable",
+      reason,
+      retryAfterMs: null,
+    });
+    if (given.kind === "gone") throw lost(record, false);
+    return given.record;
   }
 
   /** Cancel, force and callbacks may end the process on another node while we wait for the service. */

@@ -11,6 +11,8 @@ import { transition, type Circumstances, type ProcessEvent, type Transition } fr
 import {
   StoreUnavailable,
   type Change,
+  type CommitAnswer,
+  type CreateAnswer,
   type Draft,
   type ProcessStore,
   type Snapshot,
@@ -118,6 +120,8 @@ export interface Processes {
   claimDue(options: { readonly limit: number; readonly hideMs: number }): Promise<readonly ProcessRecord[]>;
   /** The store's clock as far as this node knows it, epoch ms. */
   now(): number;
+  /** When the write that made this very record was sent, monotonic ms; null: it is not the answer to a write of ours. */
+  writtenAt(record: ProcessRecord): number | null;
 }
 
 /** A hot scope can lose this many races before we say that the store is unavailable. */
@@ -133,6 +137,14 @@ export function createProcesses(deps: ProcessesDeps): Processes {
     seenAt = monotonic();
     return answer;
   }
+  /** A lease counts from here: a node that slept until the answer came must not take it for a fresh one. */
+  const sentAts = new WeakMap<ProcessRecord, number>();
+  async function write<T extends CreateAnswer | CommitAnswer>(work: () => Promise<T>): Promise<T> {
+    const sentAt = monotonic();
+    const answer = see(await work());
+    if (answer.kind === "created" || answer.kind === "committed") sentAts.set(answer.record, sentAt);
+    return answer;
+  }
   function now(): number {
     return seenNow + (monotonic() - seenAt);
   }
@@ -142,7 +154,7 @@ export function createProcesses(deps: ProcessesDeps): Processes {
 
   async function begin(request: BeginRequest): Promise<Begun> {
     const draft = draftOf(request, node, newId(), confirm !== null, null);
-    let answer = see(await store.create(draft, { withResult: !request.claim.force }));
+    let answer = await write(() => store.create(draft, { withResult: !request.claim.force }));
     for (let race = 0; race < maxRaces; race += 1) {
       if (answer.kind === "late") throw new StoreUnavailable("create arrived after its time limit");
       if (answer.kind === "created") return started(answer.record, null);
@@ -151,14 +163,16 @@ export function createProcesses(deps: ProcessesDeps): Processes {
       const base = answer.record;
       const next = await replace(base, draftOf(request, node, newId(), confirm !== null, base));
       if (next !== null) return started(next, base);
-      answer = see(await store.create({ ...draft, writeId: newId() }, { withResult: !request.claim.force }));
+      answer = await write(() =>
+        store.create({ ...draft, writeId: newId() }, { withResult: !request.claim.force }),
+      );
     }
     throw new StoreUnavailable("the scope changed too often to decide");
   }
 
   /** Returns the new process, or null when somebody else changed the scope first. */
   async function replace(base: ProcessRecord, draft: Draft): Promise<ProcessRecord | null> {
-    const answer = see(await store.supersede(base, closing(base, circumstances(base)), draft));
+    const answer = await write(() => store.supersede(base, closing(base, circumstances(base)), draft));
     if (answer.kind !== "committed") return null;
     if (!isTerminal(base.status)) onTransition(base, { ...base, status: "cancelled" }, "superseded");
     return answer.record;
@@ -189,8 +203,8 @@ export function createProcesses(deps: ProcessesDeps): Processes {
         return { kind: "refused", slug: decided.slug, record };
       }
       const writeId = newId();
-      const answer = see(
-        await store.commit(record, decided.change, { ifDue: options.ifDue ?? false, writeId }),
+      const answer = await write(() =>
+        store.commit(record, decided.change, { ifDue: options.ifDue ?? false, writeId }),
       );
       switch (answer.kind) {
         case "committed":
@@ -267,6 +281,7 @@ export function createProcesses(deps: ProcessesDeps): Processes {
     apply,
     rerun,
     now,
+    writtenAt: (record) => sentAts.get(record) ?? null,
     async read(ref, options) {
       return see(await store.read(ref, options));
     },

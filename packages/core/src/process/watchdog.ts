@@ -14,7 +14,12 @@ export interface Tracked {
 }
 
 export interface Watchdog {
-  track(record: ProcessRecord, abort: (reason: "lease-lost" | "stopped") => void): Tracked;
+  /** @param leasedAt when the write that gave us the lease was *sent*, monotonic; null: by nobody here, too old */
+  track(
+    record: ProcessRecord,
+    leasedAt: number | null,
+    abort: (reason: "lease-lost" | "stopped") => void,
+  ): Tracked;
   /** Renews what is due. @throws never: a store that does not answer is tried again at the next tick. */
   tick(): Promise<void>;
   readonly size: number;
@@ -58,13 +63,13 @@ export function createWatchdog({ store, monotonic, onLost, onFailure }: Watchdog
     get size() {
       return entries.size;
     },
-    track(record, abort) {
+    track(record, leasedAt, abort) {
       if (record.owner === null) throw new Error("only an owned process can be tracked");
       const { service, partition, scope, epoch, owner, leaseMs } = record;
       const entry: Entry = {
         lease: { service, partition, scope, epoch, owner, leaseMs },
         abort,
-        renewedAt: monotonic(),
+        renewedAt: leasedAt ?? -Infinity,
       };
       const key = keyOf(entry.lease);
       entries.set(key, entry);

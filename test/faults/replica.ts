@@ -1,0 +1,177 @@
+/**
+ * One replica's heart without its wire: processes, watchdog and executor over a Redis connection of its own, with
+ * every store call under the test's control. Several of them share one key prefix, as replicas do.
+ */
+import { randomBytes } from "node:crypto";
+import {
+  partitionOf,
+  type Begun,
+  type BeginRequest,
+  type Lease,
+  type OnDuplicate,
+  type ProcessPolicy,
+  type ProcessRecord,
+  type ProcessRef,
+  type Rules,
+  type StoredRequest,
+} from "@sticky-proxy/core";
+import { loadConfig, sleep } from "@sticky-proxy/runtime";
+import { openStore, type OpenStore } from "@sticky-proxy/store";
+import { createForwarder, createWorker, type Run, type Worker } from "@sticky-proxy/upstream";
+import { gatedStore, type GatedStore } from "./gated-store.ts";
+
+export interface Submitted {
+  readonly scope: string;
+  readonly body?: string;
+  readonly force?: boolean;
+  readonly onDuplicate?: OnDuplicate;
+}
+
+export interface Replica {
+  readonly name: string;
+  readonly open: OpenStore;
+  readonly store: GatedStore;
+  readonly worker: Worker;
+  /** Leases that its watchdog found lost. */
+  readonly lost: Lease[];
+  /** The node stands still for that long by its own monotonic clock. */
+  standStill(ms: number): void;
+  begin(submitted: Submitted): Promise<Begun>;
+  /** Runs what `begin` started; the answer is what the client would get. */
+  run(record: ProcessRecord, body?: string): Promise<Run>;
+  /** Begins and expects to start. */
+  start(submitted: Submitted): Promise<ProcessRecord>;
+  close(): Promise<void>;
+}
+
+export interface ReplicaOptions {
+  readonly name: string;
+  readonly redisUrl: string;
+  readonly keyPrefix: string;
+  readonly origin: string;
+  /** Over the route's own; may be smaller than a configuration allows. */
+  readonly policy?: Partial<ProcessPolicy>;
+  readonly attempts?: number;
+}
+
+export async function startReplica(options: ReplicaOptions): Promise<Replica> {
+  const loaded = loadConfig({
+    yaml: `services: { svc: { instances: [${options.origin}], honoursKey: true, routes: [{ process: { identity: key, force: true } }] } }`,
+    env: {},
+    flags: {},
+    node: options.name,
+  });
+  if (!loaded.ok) throw new Error(JSON.stringify(loaded.errors));
+  const [service] = loaded.config.services;
+  const [route] = service!.routes;
+  const policy = { ...route!.process!, ...options.policy };
+  const retries = { attempts: options.attempts ?? 1, minMs: 1, maxMs: 1 };
+  const rules: Rules = { policy, retries, honoursKey: true };
+  const services = [{ ...service!, routes: [{ ...route!, process: policy, retries }] }];
+  const open = await openStore({
+    target: { url: options.redisUrl },
+    keyPrefix: options.keyPrefix,
+    partitions: 8,
+    timelineLength: 100,
+    waitMs: 5000,
+    onError: () => undefined,
+  });
+  const store = gatedStore(open.processes);
+  const forwarder = createForwarder({ pseudonym: "sticky-proxy", loopId: "test" });
+  const lost: Lease[] = [];
+  let stoodStillMs = 0;
+  const monotonic = (): number => performance.now() + stoodStillMs;
+  const worker = createWorker({
+    store,
+    changes: open.changes,
+    forwarder,
+    node: options.name,
+    services: () => services,
+    publicUrl: () => "http://127.0.0.1:1",
+    secret: open.meta.secret,
+    intents: null,
+    pacing: { pausedMs: () => 0, pause: () => undefined, reserve: () => () => undefined },
+    confirm: null,
+    monotonic,
+    sleep,
+    onTransition: () => undefined,
+    onLeaseLost: (lease) => lost.push(lease),
+    onFailure: () => undefined,
+  });
+
+  function requestOf(body: string): StoredRequest {
+    return {
+      head: { method: "POST", path: "/x", query: null, headers: [] },
+      key: "k",
+      body: Buffer.from(body),
+    };
+  }
+  function beginning({ scope, body = "", force = false, onDuplicate = "join" }: Submitted): BeginRequest {
+    return {
+      scope,
+      partition: partitionOf(scope, open.meta.partitions),
+      tenant: "",
+      service: service!.name,
+      route: route!.name,
+      operation: "POST /x",
+      rules,
+      claim: { fingerprint: "same", credential: "", force, onDuplicate },
+      deadlineMs: null,
+      notify: null,
+      traceparent: null,
+      mirror: false,
+      pausedMs: 0,
+      request: requestOf(body),
+    };
+  }
+  const begin = (submitted: Submitted): Promise<Begun> => worker.processes.begin(beginning(submitted));
+
+  return {
+    name: options.name,
+    open,
+    store,
+    worker,
+    lost,
+    begin,
+    standStill(ms) {
+      stoodStillMs += ms;
+    },
+    run: (record, body = "") =>
+      worker.executor.run({
+        record,
+        service: services[0]!,
+        route: services[0]!.routes[0]!,
+        rules,
+        request: requestOf(body),
+        extra: [],
+        client: null,
+      }),
+    async start(submitted) {
+      const begun = await begin(submitted);
+      if (begun.verdict !== "start") throw new Error(`expected to start, got ${begun.verdict}`);
+      return begun.record;
+    },
+    async close() {
+      await forwarder.close();
+      await open.close();
+    },
+  };
+}
+
+export function newScope(): string {
+  return randomBytes(16).toString("base64url");
+}
+
+/** The process under its own id as it stands now. */
+export async function readNow(replica: Replica, ref: ProcessRef): Promise<ProcessRecord> {
+  const { record } = await replica.open.processes.read(ref, { withResult: false });
+  if (record === null) throw new Error("the process is gone");
+  return record;
+}
+
+/** Rings the alarm of a scope's current process as if its time had come: nobody renewed it for long enough. */
+export async function ring(replica: Replica, { partition, scope }: ProcessRef): Promise<void> {
+  const { redis, keys } = replica.open;
+  await redis.writes.hset(keys.process(partition, scope, null), "wakeAt", "1");
+  await redis.writes.zadd(keys.alarms(partition), 1, scope);
+}
