@@ -42,6 +42,12 @@ export async function startProxy(
     timelineLength: config.retention.timelineEntries,
     waitMs: 10_000,
     onError: (name, err) => logger.warn("redis.error", { connection: name, err }),
+    profile: config.redis.profile,
+    longestLeaseMs: Math.max(
+      1000,
+      ...config.services.flatMap(({ routes }) => routes.map(({ process }) => process?.leaseMs ?? 0)),
+    ),
+    onPause: (why, ms) => logger.error("redis.claims-paused", { why, ms }),
   });
   const registry = createRegistry(store);
   const locks = createLocks({

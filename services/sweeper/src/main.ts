@@ -37,6 +37,11 @@ export async function startSweeper(
     timelineLength: config.retention.timelineEntries,
     waitMs: 10_000,
     onError: (name, err) => logger.warn("redis.error", { connection: name, err }),
+    profile: config.redis.profile,
+    longestLeaseMs: Math.max(
+      1000,
+      ...config.services.flatMap(({ routes }) => routes.map(({ process }) => process?.leaseMs ?? 0)),
+    ),
   });
   const forwarder = createForwarder({ pseudonym: "sticky-proxy", loopId: "sticky-proxy" });
   const pacing = createPacing({

@@ -37,6 +37,7 @@ export async function startStoreChecks(parts: StoreCheckParts, lifecycle: Lifecy
     strict,
     wallClock: Date.now,
     confirm: parts.confirm,
+    incarnation: store.incarnation,
   });
   let health: Health = await check();
   let told = "";
@@ -50,6 +51,7 @@ export async function startStoreChecks(parts: StoreCheckParts, lifecycle: Lifecy
     told = text;
   }
   tell();
+  store.shed(health.sheds);
   const unfit = health.findings.filter(({ severity }) => severity === "refuse");
   if (unfit.length > 0) {
     throw new StoreUnfit(
@@ -74,6 +76,7 @@ export async function startStoreChecks(parts: StoreCheckParts, lifecycle: Lifecy
       const now = await check();
       // A Redis that does not answer says nothing about its settings.
       health = isUp() ? now : before;
+      store.shed(health.sheds);
       tell();
     },
     { onError: (err) => logger.error("redis.check-failed", { err }) },
