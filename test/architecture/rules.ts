@@ -25,7 +25,7 @@ const testOnly = ["testkit"];
 /** Files with a timer of their own. Everything periodic is runtime/loop.ts's; these end one request's wait. */
 const timerExceptions = new Map([
   ["packages/runtime/src/loop.ts", "the only timers of the services"],
-  ["packages/upstream/src/execute.ts", "the deadline of one request"],
+  ["packages/upstream/src/attempt.ts", "the deadline of one request"],
   ["services/proxy/src/client-error.ts", "how long one refused client may take to read why"],
   ["services/proxy/src/upload-rate.ts", "the least rate of one request's body"],
   ["services/proxy/src/server.ts", "how long the last requests may take when the server closes"],

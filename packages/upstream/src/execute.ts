@@ -4,20 +4,11 @@
  */
 import type { Readable } from "node:stream";
 import {
-  headerValue,
-  idText,
   isTerminal,
-  meaningOf,
   processId,
-  resultId,
-  storedHeaders,
   StoreUnavailable,
-  pointerValue,
   type Changes,
-  type HeaderLine,
   type HeaderList,
-  type Pointer,
-  type ProcessEvent,
   type ProcessRecord,
   type Processes,
   type Route,
@@ -27,10 +18,9 @@ import {
   type StoredResponse,
   type Watchdog,
 } from "@sticky-proxy/core";
-import { executionUrl, parseRetryAfter, Problem, formatIdempotencyKey } from "@sticky-proxy/protocol";
-import { collectBody } from "./collect-body.ts";
+import { Problem } from "@sticky-proxy/protocol";
+import { createAttempts, type Attempt } from "./attempt.ts";
 import type { Forwarder, ForwardRequest } from "./forward.ts";
-import { injectCallback } from "./inject-callback.ts";
 
 /** Asked before every dispatch of a mirrored process; rejects when the intent is required and cannot be written. */
 export interface DispatchIntents {
@@ -97,15 +87,6 @@ export interface Executor {
   idle(): Promise<void>;
 }
 
-/** What one attempt brought: the event to commit, and what goes with it. */
-interface Attempt {
-  readonly event: ProcessEvent;
-  readonly result: StoredResponse | null;
-  readonly live: Run["live"];
-  readonly sawAnswer: boolean;
-  readonly pauseMs: number | null;
-}
-
 export function createExecutor(deps: ExecutorDeps): Executor {
   const {
     processes,
@@ -120,6 +101,7 @@ export function createExecutor(deps: ExecutorDeps): Executor {
     monotonic,
     sleep,
   } = deps;
+  const attempt = createAttempts({ processes, forwarder, publicUrl, tokenOf });
   const running = new Set<Promise<unknown>>();
 
   async function run(execution: Execution): Promise<Run> {
@@ -217,123 +199,6 @@ export function createExecutor(deps: ExecutorDeps): Executor {
     return snapshot.record;
   }
 
-  async function attempt(
-    execution: Execution,
-    record: ProcessRecord,
-    lostLease: AbortSignal,
-  ): Promise<Attempt> {
-    const { service, route, rules, request } = execution;
-    const id = processId(record);
-    const token = tokenOf(id, record.attempt);
-    const deadline = new AbortController();
-    const untilDeadline = record.deadlineAt === null ? null : record.deadlineAt - processes.now();
-    const timer =
-      untilDeadline === null
-        ? null
-        : setTimeout(() => deadline.abort(), Math.max(0, Math.min(untilDeadline, 2 ** 31 - 1)));
-    try {
-      const callbackUrl = executionUrl(id, "complete", publicUrl());
-      const injected = injectCallback(
-        rules.policy.callback.inject,
-        request,
-        `${callbackUrl}?sticky=${token}`,
-      );
-      const outcome = await forwarder.forward({
-        service,
-        route,
-        head: injected.head,
-        set: [...ownFields(record, request, id, token), ...injected.set, ...execution.extra],
-        body: injected.body,
-        bodyLength: injected.body.length,
-        client: execution.client,
-        signal: AbortSignal.any([lostLease, deadline.signal]),
-        ...(execution.onInformational === undefined ? {} : { onInformational: execution.onInformational }),
-      });
-      if (outcome.kind === "failed") return failed(record, outcome, deadline.signal.aborted);
-      const collected = await collectBody(outcome.body, rules.policy.maxResultBytes, {
-        instance: outcome.instance,
-      });
-      if (collected.kind === "failed") return failed(record, collected, deadline.signal.aborted);
-      const { status, headers } = outcome;
-      const retryAfter = headerValue(headers, "retry-after");
-      const retryAfterMs = retryAfter === null ? null : parseRetryAfter(retryAfter, processes.now());
-      const pauseMs =
-        retryAfterMs !== null && rules.policy.notExecutedStatuses.includes(status)
-          ? Math.min(retryAfterMs, 60_000)
-          : null;
-      if (collected.kind === "too-large") {
-        collected.rest.unshift(collected.head);
-        return {
-          event: { type: "responded", attempt: record.attempt, status, result: null, retryAfterMs },
-          result: null,
-          live: { status, headers, body: collected.rest },
-          sawAnswer: true,
-          pauseMs,
-        };
-      }
-      const response: StoredResponse = {
-        status,
-        headers: storedHeaders(headers, rules.policy.storedHeaders),
-        body: collected.body,
-      };
-      const meaning = meaningOf(
-        rules.policy,
-        outcome,
-        outcome.own.sticky.get("sticky-execution") ?? null,
-        token,
-      );
-      if (meaning.kind !== "result") {
-        const jobId = await correlate(execution, record, response);
-        const pollUrl = meaning.kind === "poll" ? meaning.pollUrl : null;
-        const pollInMs = pollUrl === null ? null : (retryAfterMs ?? rules.policy.pollLocation?.minMs ?? 1000);
-        return {
-          event: { type: "accepted", attempt: record.attempt, status, jobId, pollUrl, pollInMs },
-          result: null,
-          live: null,
-          sawAnswer: true,
-          pauseMs,
-        };
-      }
-      return {
-        event: {
-          type: "responded",
-          attempt: record.attempt,
-          status,
-          result: { id: resultId(response), response },
-          retryAfterMs,
-        },
-        result: response,
-        live: null,
-        sawAnswer: true,
-        pauseMs,
-      };
-    } finally {
-      if (timer !== null) clearTimeout(timer);
-    }
-  }
-
-  /** The index entry for a service's own job ids is written before the process counts as accepted. */
-  async function correlate(
-    execution: Execution,
-    record: ProcessRecord,
-    response: StoredResponse,
-  ): Promise<string | null> {
-    const { callback } = execution.rules.policy;
-    const pointer: Pointer | null = callback.correlate?.response ?? callback.accept?.jobId?.response ?? null;
-    if (pointer === null) return null;
-    const jobId = idText(pointerValue(parseJson(response.body), pointer));
-    if (jobId !== null && callback.correlate !== null) {
-      const keepMs = execution.rules.policy.deadlineMs ?? 24 * 3_600_000;
-      await processes.store.correlate(
-        record.service,
-        jobId,
-        record,
-        keepMs + execution.rules.policy.resultTtlMs,
-      );
-    }
-    return jobId;
-  }
-
   /** Offers the answer until the store takes it, as long as a lease lasts. */
   async function commitAnswer(
     record: ProcessRecord,
@@ -381,52 +246,4 @@ function lost(record: ProcessRecord, sawAnswer: boolean): Problem {
     service: record.service,
     executed: sawAnswer ? "yes" : "unknown",
   });
-}
-
-function failed(
-  record: ProcessRecord,
-  outcome: {
-    executed: "no" | "unknown";
-    slug: import("@sticky-proxy/protocol").ProblemSlug;
-    proxyStatus: string;
-  },
-  deadlinePassed: boolean,
-): Attempt {
-  const timeout = deadlinePassed || outcome.slug === "upstream-timeout";
-  return {
-    event: {
-      type: "failed",
-      attempt: record.attempt,
-      executed: outcome.executed,
-      unknown: timeout ? "timeout" : "cut",
-      slug: deadlinePassed ? "deadline-exceeded" : outcome.slug,
-      reason: outcome.proxyStatus,
-      retryAfterMs: null,
-    },
-    result: null,
-    live: null,
-    sawAnswer: false,
-    pauseMs: null,
-  };
-}
-
-/** API.md, "Sent to the service". */
-function ownFields(record: ProcessRecord, request: StoredRequest, id: string, token: string): HeaderLine[] {
-  const lines: HeaderLine[] = [
-    ["Idempotency-Key", formatIdempotencyKey(request.key ?? id)],
-    ["Sticky-Process-Id", id],
-    ["Sticky-Attempt", String(record.attempt)],
-    ["Sticky-Fence", String(record.fence)],
-    ["Sticky-Execution", token],
-  ];
-  if (record.deadlineAt !== null) lines.push(["Sticky-Deadline", new Date(record.deadlineAt).toISOString()]);
-  return lines;
-}
-
-function parseJson(body: Uint8Array): unknown {
-  try {
-    return JSON.parse(Buffer.from(body).toString("utf8")) as unknown;
-  } catch {
-    return undefined;
-  }
 }
