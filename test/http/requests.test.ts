@@ -515,6 +515,17 @@ describe("a request on its way to the service", () => {
     expect(upstream.last.ended).to.equal(false);
   });
 
+  it("a client that breaks off in an upload behind another request does not end the process", async () => {
+    upstream.respond(() => undefined);
+    const client = await RawClient.connect(gateway.port);
+    client.send(
+      "GET /1 HTTP/1.1\r\nHost: a\r\n\r\nPOST /2 HTTP/1.1\r\nHost: a\r\nContent-Length: 50000\r\n\r\nhe",
+    );
+    await upstream.arrived(2);
+    client.socket.resetAndDestroy();
+    while (gateway.server.inFlight > 0) await new Promise((resolve) => setImmediate(resolve));
+  });
+
   it("clients that break off at any moment leave nothing behind", async () => {
     const requests = [
       "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 50000\r\n\r\nhe",
