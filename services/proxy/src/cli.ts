@@ -15,6 +15,8 @@ export const commands: Readonly<Record<string, () => Promise<{ command: Command 
   cancel: () => import("./cli/cancel.ts"),
   force: () => import("./cli/force.ts"),
   dlq: () => import("./cli/dlq.ts"),
+  cache: () => import("./cli/cache.ts"),
+  "clear-cache": () => import("./cli/clear-cache.ts"),
   help: () => import("./cli/help.ts"),
   version: () => import("./cli/version.ts"),
 };

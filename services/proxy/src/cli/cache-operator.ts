@@ -1,0 +1,80 @@
+/** What the cache's commands work with: the cache in Redis, without a node of their own. */
+import {
+  CacheUnavailable,
+  createCacheAdministration,
+  type CacheAdministration,
+  type Service,
+} from "@sticky-proxy/core";
+import { redisTarget, type Config } from "@sticky-proxy/runtime";
+import { MetaMismatch, openCache, openStore, StoreUnreachable } from "@sticky-proxy/store";
+import { exitCodes, loadOrExplain, parseFlags, type Io, type Parsed } from "../command.ts";
+
+type OwnFlags = NonNullable<Parameters<typeof parseFlags>[1]>;
+
+export interface CacheOperator {
+  readonly administration: CacheAdministration;
+  readonly services: readonly Service[];
+}
+
+const waitForRedisMs = 3000;
+
+/** Parses, connects, runs, closes; trouble with Redis is one line and 69. */
+export async function withCache(
+  args: readonly string[],
+  io: Io,
+  own: { readonly flags: OwnFlags; readonly maxWords: number },
+  run: (operator: CacheOperator, parsed: Parsed) => Promise<number>,
+): Promise<number> {
+  const parsed = parseFlags(args, own.flags, { maxWords: own.maxWords });
+  const config = configOf(parsed.flags, io);
+  if (config === null) return exitCodes.config;
+  const onError = (): void => undefined; // said once, when the command gives up
+  let close = (): Promise<void> => Promise.resolve();
+  try {
+    const state = await openStore({
+      target: redisTarget(config.redis),
+      keyPrefix: config.redis.keyPrefix,
+      partitions: config.redis.partitions,
+      timelineLength: config.retention.timelineEntries,
+      waitMs: waitForRedisMs,
+      onError,
+    });
+    close = () => state.close();
+    const cache = await openCache({
+      state: state.redis,
+      url: config.cache.redis,
+      keyPrefix: config.redis.keyPrefix,
+      partitions: state.meta.partitions,
+      memoryBytes: 0,
+      maxBytes: config.cache.maxBytes,
+      waitMs: waitForRedisMs,
+      onError,
+    });
+    close = async () => {
+      await cache.close();
+      await state.close();
+    };
+    const { services } = config;
+    const administration = createCacheAdministration({ store: cache.store, services: () => services });
+    return await run({ administration, services }, parsed);
+  } catch (error) {
+    if (
+      error instanceof StoreUnreachable ||
+      error instanceof MetaMismatch ||
+      error instanceof CacheUnavailable
+    ) {
+      io.err(`the cache's store is not available: ${error.message}`);
+      return exitCodes.unavailable;
+    }
+    throw error;
+  } finally {
+    await close();
+  }
+}
+
+/** Without a configuration the services are those of the quick form: one, for every path. */
+function configOf(flags: Parsed["flags"], io: Io): Config | null {
+  const loaded = loadOrExplain(flags, io, "tool");
+  if (loaded === null || loaded.config.services.length > 0) return loaded?.config ?? null;
+  return loadOrExplain({ ...flags, origin: "http://127.0.0.1", cache: true }, io, "tool")?.config ?? null;
+}
