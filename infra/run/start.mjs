@@ -10,6 +10,8 @@ import { startRedis } from "./redis.mjs";
 import { welcome } from "./welcome.mjs";
 
 const demoPorts = [4001, 4002];
+/** Of the accounts, the second instance is the new backend, with the fault that comparing finds. */
+const roles = [[], ["--users-version", "2", "--users-difference"]];
 const logs = path.join(dataFolder, "logs");
 
 /** @returns {Promise<number>} 0 after a signal, 1 when a part ended by itself */
@@ -39,7 +41,14 @@ export async function start({ node, env }) {
   try {
     const [first, second] = demos.map((demoPort, i) => {
       const file = inRoot("services", "demo", "src", "main.ts");
-      return begin(`demo-${i + 1}`, [file, "--port", String(demoPort), "--name", `demo-${i + 1}`]);
+      return begin(`demo-${i + 1}`, [
+        file,
+        "--port",
+        String(demoPort),
+        "--name",
+        `demo-${i + 1}`,
+        ...roles[i],
+      ]);
     });
     const gateway = begin("gateway", [inRoot("services", "proxy", "src", "cli.ts"), "serve"], {
       STICKY_CONFIG: config,
