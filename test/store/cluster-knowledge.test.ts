@@ -16,6 +16,7 @@ import {
   destroyConnection,
   type Keys,
   openMeta,
+  openStore,
   profileCheck,
   type RedisConnections,
 } from "@sticky-proxy/store";
@@ -243,6 +244,27 @@ describeWithRedis("what replicas know", () => {
         await replica.stop();
       }
       expect(failures).to.deep.equal([]);
+    });
+
+    it("profile ha opens the store with a gate, standard without", async () => {
+      const options = {
+        target: { url: server.url },
+        keyPrefix: uniquePrefix(),
+        partitions: 4,
+        timelineLength: 10,
+        waitMs: 3000,
+        onError: () => {},
+      };
+      const standard = await openStore(options);
+      const ha = await openStore({ ...options, profile: "ha" });
+      try {
+        expect(standard.confirm).to.equal(null);
+        const refused = await ha.confirm!().catch((error: unknown) => error);
+        expect(refused, "there is no replica").to.be.instanceOf(StoreUnavailable);
+      } finally {
+        await standard.close();
+        await ha.close();
+      }
     });
 
     it("a Cluster is refused: its partitions have no common stream", () => {

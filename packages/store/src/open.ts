@@ -1,10 +1,11 @@
 /** Opens the state Redis for one node: connections, shared settings, processes, notices. */
 import { createChanges, type RedisChanges } from "./changes.ts";
+import { createDurabilityGate, type DurabilityGate } from "./durability.ts";
 import { createIncarnation, type Incarnation, type IncarnationOptions } from "./incarnation.ts";
 import { createKeys, type Keys } from "./keys.ts";
 import { openMeta, type Meta } from "./meta.ts";
 import { createProcessStore, type RedisProcessStore } from "./process-store.ts";
-import type { Profile } from "./profile.ts";
+import { parseInfo, type Profile } from "./profile.ts";
 import { connectRedis, type ConnectionName, type RedisConnections, type RedisTarget } from "./redis.ts";
 
 export interface OpenStore {
@@ -15,6 +16,8 @@ export interface OpenStore {
   readonly changes: RedisChanges;
   /** Looks by itself after each reconnection; `check` it every 10 s besides. */
   readonly incarnation: Incarnation;
+  /** The gate that the `ha` profiles want before anything is sent; null: none. */
+  readonly confirm: (() => Promise<void>) | null;
   /** true: refuse new claims until told otherwise (memory over 80 %, from the profile check's `sheds`). */
   shed(isOn: boolean): void;
   close(): Promise<void>;
@@ -41,7 +44,10 @@ export interface OpenStoreOptions {
   readonly onPause?: IncarnationOptions["onPause"];
 }
 
-/** @throws StoreUnreachable; MetaMismatch when another node has written other settings */
+/**
+ * @throws StoreUnreachable; MetaMismatch when another node has written other settings; TypeError for an `ha` profile
+ * on a Cluster
+ */
 export async function openStore(options: OpenStoreOptions): Promise<OpenStore> {
   const redis = connectRedis(options.target, { onError: options.onError });
   try {
@@ -61,6 +67,7 @@ export async function openStore(options: OpenStoreOptions): Promise<OpenStore> {
       monotonic,
       onPause,
     });
+    const gate = profile.startsWith("ha") ? await openGate(options, redis, keys) : null;
     let isShedding = false;
     const processes = createProcessStore({
       redis,
@@ -81,10 +88,31 @@ export async function openStore(options: OpenStoreOptions): Promise<OpenStore> {
       changes,
       incarnation,
       shed: (isOn) => (isShedding = isOn),
-      close: () => redis.close(),
+      confirm: gate === null ? null : () => gate.confirm(),
+      async close() {
+        await gate?.close();
+        await redis.close();
+      },
     };
   } catch (error) {
     await redis.close();
     throw error;
   }
+}
+
+/** One replica has to confirm; on disk where the server can say so (WAITAOF, 7.2). */
+async function openGate(
+  { target, onError }: OpenStoreOptions,
+  redis: RedisConnections,
+  keys: Keys,
+): Promise<DurabilityGate> {
+  const version = parseInfo(await redis.writes.info("server")).get("redis_version") ?? "";
+  const [major = 0, minor = 0] = version.split(".").map(Number);
+  return createDurabilityGate({
+    target,
+    keys,
+    replicas: 1,
+    onDisk: major > 7 || (major === 7 && minor >= 2),
+    onError: (error) => onError("writes", error),
+  });
 }

@@ -115,7 +115,7 @@ export async function startProxy(
         detail,
       }),
   });
-  await startStoreChecks({ config, store, confirm: null, logger, metrics, ops }, lifecycle);
+  await startStoreChecks({ config, store, confirm: store.confirm, logger, metrics, ops }, lifecycle);
   let port = config.port;
   const mirror = openProxyMirror({ config, store, logger, metrics }, () => worker.processes.now());
   const worker = createWorker({
@@ -128,7 +128,7 @@ export async function startProxy(
     secret: store.meta.secret,
     intents: mirror.intents,
     pacing,
-    confirm: null,
+    confirm: store.confirm,
     monotonic,
     sleep,
     ...workerObservers(metrics, log),

@@ -69,7 +69,7 @@ export async function startSweeper(
     secret: store.meta.secret,
     intents: mirror.intents,
     pacing,
-    confirm: null,
+    confirm: store.confirm,
     monotonic,
     sleep,
     onTransition: (from, to) => {
