@@ -57,6 +57,9 @@ describe("pathParameters", () => {
     expect(pathParameters("/a/{x}/b/{y}", "/a/1/b/2/c")).to.equal("x=1&y=2");
     expect(pathParameters("/a/{x}", "/a/")).to.equal(null);
     expect(pathParameters("/a/{x}", "/b/1")).to.equal(null);
+    expect(pathParameters("/", "/b/1")).to.equal("");
+    expect(pathParameters("/b", "/b/1")).to.equal("");
+    expect(pathParameters("/b", "/bc")).to.equal(null);
   });
 });
 

@@ -59,7 +59,8 @@ function chosenPart(source: OrderKeySource, rule: MirrorPolicy["orderKey"]): [ki
  * Segments beyond the template are ignored, so "/users/17/address" shares the key of "/users/17".
  */
 export function pathParameters(template: string, path: string): string | null {
-  const wanted = template.split("/");
+  // "/" fits every path and has no parameters: one key for all.
+  const wanted = template.replace(/\/$/, "").split("/");
   const given = path.split("/");
   if (given.length < wanted.length) return null;
   const found: string[] = [];

@@ -322,6 +322,8 @@ describe("configuration: quick forms", () => {
       ["* /", "dual-write"],
     ]);
     expect(services.find(({ name }) => name === "mirror")?.match.host).to.equal("");
+    const keys = services.flatMap(({ routes }) => routes.map(({ mirror }) => mirror?.orderKey));
+    expect(keys).to.deep.equal([{ path: "/" }, { path: "/" }]);
   });
 
   it("Redis is the local one unless another is named", () => {

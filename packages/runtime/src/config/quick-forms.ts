@@ -43,6 +43,8 @@ export function quickForm({ given }: Settings): QuickForm {
       }
     : null;
   const process = isIdempotent ? { identity: "key", key: "optional" } : null;
+  // One key for all: what one request creates, the next may change under a path of its own.
+  const mirrored = { to: "mirror", orderKey: { path: "/" } };
   const routes: unknown[] = [];
   // A cache alone sees every method: an unsafe one drops what it changed (RFC 9111 4.4).
   const cacheAlone = cache !== null && process === null && mirror === undefined;
@@ -50,12 +52,12 @@ export function quickForm({ given }: Settings): QuickForm {
     routes.push({
       match: { methods: cacheAlone ? [] : reads },
       ...(cache !== null ? { cache } : process !== null ? { process } : {}),
-      ...(mirror === undefined ? {} : { mirror: { to: "mirror", mode: "dual-read" } }),
+      ...(mirror === undefined ? {} : { mirror: { ...mirrored, mode: "dual-read" } }),
     });
   if (process !== null || mirror !== undefined)
     routes.push({
       ...(process === null ? {} : { process }),
-      ...(mirror === undefined ? {} : { mirror: { to: "mirror", mode: "dual-write" } }),
+      ...(mirror === undefined ? {} : { mirror: { ...mirrored, mode: "dual-write" } }),
     });
   return {
     services: {
