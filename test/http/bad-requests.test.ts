@@ -296,6 +296,26 @@ const refused: readonly BadRequest[] = [
     closes: true,
   },
   {
+    what: "a target of 30 KB",
+    bytes: `GET /${"a".repeat(30_000)} HTTP/1.1\r\nHost: a\r\n\r\n`,
+    status: 414,
+    slug: "uri-too-long",
+    closes: true,
+  },
+  {
+    what: "a target of 200 KB",
+    bytes: `GET /${"a".repeat(200_000)} HTTP/1.1\r\nHost: a\r\n\r\n`,
+    status: [414, 431],
+    closes: true,
+  },
+  {
+    what: "a header section of 200 KB",
+    bytes: `GET / HTTP/1.1\r\nHost: a\r\nX: ${"v".repeat(200_000)}\r\n\r\n`,
+    status: 431,
+    slug: "headers-too-large",
+    closes: true,
+  },
+  {
     what: "CONNECT",
     bytes: "CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n",
     status: 405,

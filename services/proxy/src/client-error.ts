@@ -62,7 +62,16 @@ export function answerSocket(socket: Duplex, problem: Problem, pseudonym: string
 
 function slugOf({ code, rawPacket }: NodeJS.ErrnoException & { rawPacket?: Buffer }): ProblemSlug {
   const slug = slugs.get(code ?? "") ?? "malformed-request";
+  if (slug === "headers-too-large" && rawPacket !== undefined && isInRequestLine(rawPacket))
+    return "uri-too-long";
   if (slug !== "not-implemented" && slug !== "version-not-supported") return slug;
   const wellFormed = rawPacket !== undefined && requestLine.test(rawPacket.toString("latin1", 0, 16_384));
   return wellFormed ? slug : "malformed-request";
+}
+
+/** The packet in which the head became too long begins inside, or before the end of, an endless request line. */
+function isInRequestLine(packet: Buffer): boolean {
+  const end = packet.indexOf("\r\n");
+  if (end === -1) return /^[A-Z]+ \//.test(packet.toString("latin1", 0, 64));
+  return / HTTP\/[0-9]\.[0-9]$/.test(packet.toString("latin1", Math.max(0, end - 16), end)) && end > 8_192;
 }

@@ -33,6 +33,9 @@ export interface ProxyServer {
   close(graceMs?: number): Promise<void>;
 }
 
+/** What the parser takes before it gives up; the limits of the configuration are checked on the parsed head. */
+const parserHeadBytes = 65_536;
+
 /** Node checks its head and request timers this often. */
 const timerCheckMs = 1_000;
 
@@ -50,7 +53,8 @@ export function createServer(deps: ProxyDeps): ProxyServer {
   let inFlight = 0;
 
   const server = http.createServer({
-    maxHeaderSize: limits.headerBytes,
+    // Node counts target and header section as one, so it would call a long target a long header (RFC 9112 3: 414).
+    maxHeaderSize: Math.max(parserHeadBytes, limits.targetBytes + limits.headerBytes),
     // Checked here, so that the answer is a problem like every other.
     requireHostHeader: false,
     headersTimeout: limits.headersTimeoutMs,

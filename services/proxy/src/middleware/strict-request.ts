@@ -138,6 +138,15 @@ function checkSizes({ url, rawHeaders }: RawRequest, { limits }: ProxySettings):
       close: true,
     });
   }
+  // Colon, space and line end count as four for each pair.
+  let bytes = rawHeaders.length * 2;
+  for (const part of rawHeaders) bytes += part.length;
+  if (bytes > limits.headerBytes) {
+    throw new Problem("headers-too-large", {
+      detail: `The limit is ${limits.headerBytes} bytes.`,
+      close: true,
+    });
+  }
 }
 
 /** RFC 9112 6: exactly "chunked" or nothing; Transfer-Encoding is faulty framing in HTTP/1.0. */
