@@ -93,6 +93,7 @@ describe("a response on its way to the client", () => {
   it("an HTTP/1.0 response is answered as HTTP/1.1", async () => {
     const response = await answerTo("HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok");
     expect(response.version).to.equal("HTTP/1.1");
+    expect(response.headers.get("via")).to.equal("1.0 sticky-proxy");
     expect(response.body).to.equal("ok");
   });
 

@@ -20,6 +20,7 @@ const bodyBufferBytes = 65_536;
 export interface ResponseStart {
   readonly kind: "started";
   readonly status: number;
+  readonly httpVersion: "1.0" | "1.1";
   readonly headers: HeaderList;
   readonly body: ResponseBody;
 }
@@ -162,7 +163,8 @@ export class Exchange implements Dispatcher.DispatchHandler, WatchesConnection {
     }
     const { connection } = this;
     if (connection !== null) connection.awaitingHead = false;
-    const fault = this.#faultOf(status, headers, connection?.oldVersion ?? false);
+    const oldVersion = connection?.oldVersion ?? false;
+    const fault = this.#faultOf(status, headers, oldVersion);
     if (fault !== null) {
       this.#refuse(fault[0], fault[1]);
       controller.abort(new Error(fault[1]));
@@ -171,7 +173,13 @@ export class Exchange implements Dispatcher.DispatchHandler, WatchesConnection {
     if (this.#settled) return;
     this.#settled = true;
     this.#body = new ResponseBody(controller);
-    this.#settle({ kind: "started", status, headers, body: this.#body });
+    this.#settle({
+      kind: "started",
+      status,
+      httpVersion: oldVersion ? "1.0" : "1.1",
+      headers,
+      body: this.#body,
+    });
   }
 
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {

@@ -329,13 +329,13 @@ function givenUp(): Failed {
 }
 
 function responded(
-  { status, headers, body }: ResponseStart,
+  { status, httpVersion, headers, body }: ResponseStart,
   request: ForwardRequest,
   instance: Choice["instance"],
   ttfbMs: number,
   pseudonym: string,
 ): UpstreamOutcome {
-  const passed = incomingHeaders(headers, status, request.route, pseudonym);
+  const passed = incomingHeaders(headers, status, request.route, pseudonym, httpVersion);
   return {
     kind: "responded",
     status,

@@ -47,8 +47,9 @@ export function incomingHeaders(
   status: number,
   route: Route | null,
   pseudonym: string,
+  httpVersion: "1.0" | "1.1" = "1.1",
 ): { headers: HeaderList; sticky: ReadonlyMap<string, string> } {
-  const passed = responseHeaders(headers, status, pseudonym);
+  const passed = responseHeaders(headers, status, pseudonym, httpVersion);
   const set = route?.headers.response;
   if (set === undefined || set.size === 0) return passed;
   return { headers: replaced(passed.headers, [...set]), sticky: passed.sticky };

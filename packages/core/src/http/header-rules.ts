@@ -197,8 +197,16 @@ export interface PassedResponse {
 
 const noSticky: ReadonlyMap<string, string> = new Map();
 
-/** `status` decides what framing fields may stand (RFC 9110 8.6: none on 1xx and 204). */
-export function responseHeaders(headers: HeaderList, status: number, pseudonym: string): PassedResponse {
+/**
+ * `status` decides what framing fields may stand (RFC 9110 8.6: none on 1xx and 204), `httpVersion` is the response's
+ * own and goes into Via.
+ */
+export function responseHeaders(
+  headers: HeaderList,
+  status: number,
+  pseudonym: string,
+  httpVersion: "1.0" | "1.1" = "1.1",
+): PassedResponse {
   const named = connectionOptions(headers);
   const out: HeaderLine[] = [];
   let sticky: Map<string, string> | null = null;
@@ -216,7 +224,7 @@ export function responseHeaders(headers: HeaderList, status: number, pseudonym: 
     out.push(line);
   }
   if (status === 205) out.push(["Content-Length", "0"]);
-  out.push(["Via", `1.1 ${pseudonym}`]);
+  out.push(["Via", `${httpVersion} ${pseudonym}`]);
   return { headers: out, sticky: sticky ?? noSticky };
 }
 
