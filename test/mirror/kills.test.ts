@@ -1,0 +1,189 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { describeWithRedis } from "@sticky-proxy/testkit";
+import { expect } from "chai";
+import { startMirrored, type Mirrored } from "./mirrored.ts";
+import { echo, startRecording, type RecordingBackend } from "./recording-backend.ts";
+
+const route = (more: object = {}): Record<string, unknown> => ({
+  match: { methods: ["POST", "PUT"] },
+  process: { identity: "none", waitMs: 20_000, leaseMs: 1000, onWaitEnd: "timeout" },
+  mirror: { to: "users-v2", mode: "dual-write", orderKey: { path: "/keys/{key}" }, ...more },
+});
+
+describeWithRedis("dual-write when something dies", function () {
+  this.timeout(120_000);
+  let primary: RecordingBackend;
+  let secondary: RecordingBackend;
+  let mirrored: Mirrored | null = null;
+
+  beforeEach(async () => {
+    primary = await startRecording();
+    secondary = await startRecording();
+  });
+  afterEach(async () => {
+    await mirrored?.stop();
+    mirrored = null;
+    await primary.close();
+    await secondary.close();
+  });
+
+  interface Outcome {
+    readonly body: string;
+    readonly key: string;
+    readonly status: number | "cut";
+  }
+
+  /** `clients` at once, each writing rising numbers under its own key; a write that failed is not repeated. */
+  async function load(writes: number, clients: number, pauseMs = 0): Promise<Outcome[]> {
+    const outcomes: Outcome[] = [];
+    await Promise.all(
+      Array.from({ length: clients }, async (_, client) => {
+        for (let n = 0; n < writes; n++) {
+          const [key, body] = [`k${client}`, `${client}:${n}`];
+          const status = await fetch(`${mirrored!.cluster.url(client)}/keys/${key}`, {
+            method: "PUT",
+            body,
+          }).then(
+            async (response) => {
+              await response.arrayBuffer();
+              return response.status;
+            },
+            () => "cut" as const,
+          );
+          outcomes.push({ key, body, status });
+          if (pauseMs > 0) await delay(pauseMs);
+        }
+      }),
+    );
+    return outcomes;
+  }
+
+  /** Every acknowledged write is there, in order, repeats only of what was sent before. */
+  function expectMirrored(outcomes: readonly Outcome[]): void {
+    for (const key of new Set(outcomes.map((one) => one.key))) {
+      const acknowledged = outcomes
+        .filter((one) => one.key === key && one.status === 200)
+        .map((one) => one.body);
+      const arrived = [
+        ...new Set(secondary.received.filter(({ path }) => path.endsWith(key)).map(({ body }) => body)),
+      ];
+      const numbers = arrived.map((body) => Number(body.split(":")[1]));
+      expect(numbers, `order of ${key}`).to.deep.equal(numbers.toSorted((a, b) => a - b));
+      expect(arrived, `writes of ${key}`).to.include.members(acknowledged);
+    }
+  }
+
+  it("a sweeper killed again and again loses nothing, doubles no outcome and keeps the order", async () => {
+    mirrored = await startMirrored({
+      primary: primary.url,
+      secondary: secondary.url,
+      routes: [route()],
+      sweepers: 1,
+    });
+    secondary.behave = (request, response) => void setTimeout(() => echo(request, response), 10);
+    const loading = load(40, 4, 20);
+    for (let i = 0; i < 4; i++) {
+      await delay(400);
+      const victim = mirrored.cluster.sweepers.shift()!;
+      await victim.kill("SIGKILL");
+      await mirrored.cluster.startSweeper();
+      await mirrored.coverage();
+    }
+    const outcomes = await loading;
+    await mirrored.drained(160, 60_000);
+    expect(outcomes.every(({ status }) => status === 200)).to.equal(true);
+    expectMirrored(outcomes);
+    const coverage = await mirrored.coverage();
+    expect(coverage).to.include({ eligible: 160, matched: 160 });
+    const repeats = secondary.received.length - 160;
+    const keys = new Set(secondary.received.map(({ headers }) => headers["idempotency-key"]));
+    expect(keys.size).to.equal(160);
+    expect(repeats).to.be.at.least(0);
+  });
+
+  it("Redis killed and restarted (AOF) with proxies and sweeper running: every acknowledged write arrives", async () => {
+    mirrored = await startMirrored({ primary: primary.url, secondary: secondary.url, routes: [route()] });
+    const loading = load(40, 4, 25);
+    await delay(300);
+    await mirrored.cluster.redis.kill("SIGKILL");
+    await delay(400);
+    await mirrored.cluster.redis.restart();
+    const outcomes = await loading;
+    await load(1, 4);
+    await mirrored.drained(4, 60_000);
+    expectMirrored(outcomes);
+    const acknowledged = outcomes.filter(({ status }) => status === 200).length;
+    expect(acknowledged).to.be.greaterThan(20);
+    const coverage = await mirrored.coverage();
+    expect(coverage.eligible).to.be.at.least(acknowledged);
+    expect(coverage.different).to.equal(0);
+  });
+
+  it("a proxy killed in the middle of calls: what it began is settled, counted and never guessed", async () => {
+    mirrored = await startMirrored({
+      primary: primary.url,
+      secondary: secondary.url,
+      routes: [route()],
+      proxies: 2,
+    });
+    primary.behave = (request, response) => void setTimeout(() => echo(request, response), 100);
+    const loading = load(6, 6);
+    await delay(250);
+    const victim = mirrored.cluster.proxies[0]!;
+    await victim.kill("SIGKILL");
+    const outcomes = await loading;
+    const cut = outcomes.filter(({ status }) => status !== 200).length;
+    expect(cut).to.be.greaterThan(0);
+    await mirrored.drained(1, 60_000);
+    expectMirrored(outcomes);
+    const coverage = await mirrored.coverage();
+    expect(coverage.skipped.get("primary-unknown") ?? 0).to.be.greaterThan(0);
+    expect(coverage.matched).to.equal(coverage.eligible - (coverage.skipped.get("primary-unknown") ?? 0));
+    const { items } = await mirrored.differences.list({
+      service: "users",
+      route: null,
+      class: "primary-unknown",
+      path: null,
+      since: null,
+      open: true,
+      limit: 100,
+      cursor: null,
+    });
+    expect(items).to.have.length(coverage.skipped.get("primary-unknown")!);
+  });
+
+  it("a secondary that fails for one key parks that key alone, and catches up in order", async () => {
+    mirrored = await startMirrored({ primary: primary.url, secondary: secondary.url, routes: [route()] });
+    let isBroken = true;
+    secondary.behave = (request, response) => {
+      if (!isBroken || !request.path.endsWith("k0")) return echo(request, response);
+      response.writeHead(503);
+      response.end();
+    };
+    const outcomes = await load(5, 3);
+    for (let waited = 0; (await mirrored.coverage()).matched < 10 && waited < 200; waited++) await delay(50);
+    expect(await mirrored.coverage()).to.include({ eligible: 15, matched: 10 });
+    const [parked] = await mirrored.outbox.parkedKeys({ limit: 9 });
+    expect(parked).to.include({ service: "users", entries: 5, reason: "try-later", error: "status 503" });
+    expect((await mirrored.lag()).parkedKeys).to.equal(1);
+    isBroken = false;
+    await mirrored.drained(15, 60_000);
+    const first = secondary.received.filter(({ path }) => path.endsWith("k0")).map(({ body }) => body);
+    expect([...new Set(first)]).to.deep.equal(["0:0", "0:1", "0:2", "0:3", "0:4"]);
+    expectMirrored(outcomes);
+    expect(await mirrored.coverage()).to.include({ eligible: 15, matched: 15 });
+  });
+
+  it("a secondary that is away for a while gets everything when it is back", async () => {
+    mirrored = await startMirrored({ primary: primary.url, secondary: secondary.url, routes: [route()] });
+    const { port } = secondary;
+    await secondary.close();
+    const outcomes = await load(5, 4);
+    expect(outcomes.every(({ status }) => status === 200)).to.equal(true);
+    await delay(500);
+    secondary = await startRecording(port);
+    await mirrored.drained(20, 60_000);
+    expectMirrored(outcomes);
+    expect(await mirrored.coverage()).to.include({ eligible: 20, matched: 20, failed: 0 });
+  });
+});
