@@ -2,6 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { createMemoryStore } from "@sticky-proxy/core";
 import { connectRedis, createChanges, createKeys, createProcessStore } from "@sticky-proxy/store";
 import { describeWithRedis, processStoreContract, sharedRedisUrl, uniquePrefix } from "@sticky-proxy/testkit";
+import { startRedisCluster } from "../support/redis-cluster.ts";
 
 processStoreContract("memory", async () => {
   let now = 1_790_000_000_000;
@@ -27,6 +28,23 @@ describeWithRedis("Redis", () => {
       changes: createChanges({ subscriber: redis.subscriber, keys, partitions }),
       pass: (ms) => delay(ms),
       close: () => redis.close(),
+    };
+  });
+
+  processStoreContract("Redis Cluster, three primaries", async () => {
+    const cluster = await startRedisCluster(3);
+    const redis = connectRedis({ cluster: { nodes: cluster.nodes } });
+    if (!(await redis.ready(5000))) throw new Error("no connection to the cluster");
+    const keys = createKeys(uniquePrefix());
+    const partitions = 8;
+    return {
+      store: createProcessStore({ redis, keys, partitions }),
+      changes: createChanges({ subscriber: redis.subscriber, keys, partitions }),
+      pass: (ms) => delay(ms),
+      async close() {
+        await redis.close();
+        await cluster.stop();
+      },
     };
   });
 });

@@ -15,6 +15,7 @@ import {
   type RedisProcessStore,
 } from "@sticky-proxy/store";
 import { describeWithRedis, startRedis, type TestRedis, uniquePrefix } from "@sticky-proxy/testkit";
+import { startRedisCluster } from "../support/redis-cluster.ts";
 
 const newId = (): string => randomBytes(16).toString("base64url");
 
@@ -421,13 +422,8 @@ describeWithRedis("the process store with 100,000 processes", () => {
 describeWithRedis("the process store on Redis Cluster", () => {
   it("every script declares its keys, all in one slot; notices arrive by sharded channels", async function () {
     this.timeout(20_000);
-    const server = await startRedis({
-      args: ["--cluster-enabled", "yes", "--cluster-announce-ip", "127.0.0.1"],
-    });
-    const admin = new Redis(server.url);
-    await admin.call("CLUSTER", "ADDSLOTSRANGE", 0, 16383);
-    while (!(await admin.cluster("INFO")).includes("cluster_state:ok")) await delay(50);
-    const redis = connectRedis({ cluster: { nodes: [`127.0.0.1:${server.port}`] } }, { onError: () => {} });
+    const cluster = await startRedisCluster(1);
+    const redis = connectRedis({ cluster: { nodes: cluster.nodes } }, { onError: () => {} });
     expect(await redis.ready(5000)).to.equal(true);
     const keys = createKeys("sp:");
     const partitions = 8;
@@ -480,8 +476,7 @@ describeWithRedis("the process store on Redis Cluster", () => {
     expect(await store.correlated("svc", "job")).to.deep.include({ scope: records[0]!.scope });
 
     await redis.close();
-    admin.disconnect();
-    await server.stop();
+    await cluster.stop();
   });
 });
 

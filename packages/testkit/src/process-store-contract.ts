@@ -18,7 +18,7 @@ import type {
 export interface ContractStore {
   readonly store: ProcessStore;
   readonly changes: Changes;
-  /** Lets the store's own clock go on by at least `ms`. */
+  /** Lets the store's own clock go on by at least `ms`. The store has at least 8 partitions. */
   pass(ms: number): Promise<void>;
   close(): Promise<void>;
 }
@@ -106,7 +106,7 @@ export function processStoreContract(title: string, open: () => Promise<Contract
       it("fences rise from process to process in a partition", async () => {
         let last = 0;
         for (let i = 0; i < 20; i += 1) {
-          const { epoch } = await created();
+          const { epoch } = await created(draftOf({ at: { ...place(), partition: 3 } }));
           expect(epoch).to.be.greaterThan(last);
           last = epoch;
         }
@@ -181,7 +181,8 @@ export function processStoreContract(title: string, open: () => Promise<Contract
           expect(next.epoch).to.equal(record.epoch);
           record = next;
         }
-        expect((await created()).epoch).to.be.greaterThan(record.fence);
+        const next = await created(draftOf({ at: { ...place(), partition: record.partition } }));
+        expect(next.epoch).to.be.greaterThan(record.fence);
       });
 
       it("only if due: refuses while the alarm lies ahead, or there is none", async () => {
@@ -422,7 +423,10 @@ export function processStoreContract(title: string, open: () => Promise<Contract
       it("pages newest first, each process once, also while others come and finish", async () => {
         const service = `svc-${newId()}`;
         const made: ProcessRecord[] = [];
-        for (let i = 0; i < 7; i += 1) made.push(await created(draftOf({ fields: { service } })));
+        for (let i = 0; i < 7; i += 1) {
+          made.push(await created(draftOf({ fields: { service } })));
+          await opened.pass(1);
+        }
         const query = { service, status: "in-progress" as const, olderThanMs: null, limit: 3 };
         const first = await store.list({ ...query, cursor: null });
         expect(first.items.map(({ epoch }) => epoch)).to.deep.equal(
@@ -543,7 +547,8 @@ function newId(): string {
 }
 
 function place(): Place {
-  return { partition: 3, scope: newId() };
+  const scope = newId();
+  return { partition: scope.charCodeAt(0) % 8, scope };
 }
 
 function draftOf(
