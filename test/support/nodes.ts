@@ -196,6 +196,7 @@ async function startNode(
     },
     async close() {
       gateway.letGo();
+      gateway.giveUp();
       clearInterval(renewing);
       await gateway.server.close(0);
       await forwarder.close();

@@ -39,8 +39,10 @@ export interface GatewayDeps {
 
 export interface Gateway {
   readonly server: ProxyServer;
-  /** Lets held clients go: each gets its answer if it is there, else 202 or 503. */
+  /** Ends long polls and event streams, and lets those held clients go that may be told 202. */
   letGo(): void;
+  /** The connections are about to be cut: whoever is still held is told what is known. */
+  giveUp(): void;
 }
 
 export function createGateway(deps: GatewayDeps): Gateway {
@@ -49,6 +51,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
   // Made once: a Buffer would be turned into a key at every digest.
   const secret = createSecretKey(deps.secret);
   const letGo = new AbortController();
+  const giveUp = new AbortController();
   const waiting = { store: deps.store, changes: deps.changes, sleep, chance: Math.random, monotonic };
 
   const submit: SubmitDeps = {
@@ -62,6 +65,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
     onWait: (service, outcome, ms) => metrics.wait.observe({ service, outcome }, ms / 1000),
     onFailure: (what, error) => log.warn("process.unattended", { what, err: error }),
     draining: letGo.signal,
+    closing: giveUp.signal,
   };
 
   const routeDeps: ProcessRouteDeps = {
@@ -128,7 +132,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
     },
     onInFlight: (inFlight) => metrics.httpRequestsInFlight.set({}, inFlight),
   });
-  return { server, letGo: () => letGo.abort() };
+  return { server, letGo: () => letGo.abort(), giveUp: () => giveUp.abort() };
 }
 
 /** The submitting request's trace goes on in what is dispatched later. */

@@ -2,6 +2,7 @@
 import { randomUUID } from "node:crypto";
 import { createRuleBook, hasCache, processId } from "@sticky-proxy/core";
 import {
+  after,
   every,
   monotonic,
   publicBase,
@@ -27,6 +28,7 @@ import { startStoreChecks } from "./main/store-checks.ts";
 /** Renewals are asked for this often; the watchdog decides which are due. */
 const watchdogTickMs = 100;
 const pacingTickMs = 1000;
+const settleTickMs = 200;
 const plainBodyBytes = 1024 ** 3;
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -133,7 +135,7 @@ export async function startProxy(
     sleep,
     ...workerObservers(metrics, log),
   });
-  const { server, letGo } = createGateway({
+  const { server, letGo, giveUp } = createGateway({
     config,
     services: () => config.services,
     settings: {
@@ -167,6 +169,10 @@ export async function startProxy(
   const pausing = every(pacingTickMs, 0.2, () => pacing.refresh(), {
     onError: (err) => logger.error("pacing.failed", { err }),
   });
+  // What a Redis that came back has done without telling us is released, also on a node that is asked nothing else.
+  const settling = every(settleTickMs, 0.2, () => store.processes.settleUnanswered(), {
+    onError: (err) => logger.error("settle.failed", { err }),
+  });
   health.start(lifecycle);
   mirror.start(lifecycle);
 
@@ -174,11 +180,15 @@ export async function startProxy(
     server.drain();
     letGo();
   });
-  lifecycle.onShutdown("close-listeners", "data-plane", () => server.close(config.shutdown.hardMs * 0.6));
+  lifecycle.onShutdown("close-listeners", "data-plane", async () => {
+    const cancel = after(config.shutdown.hardMs * 0.5, giveUp);
+    await server.close(config.shutdown.hardMs * 0.6);
+    cancel();
+  });
   lifecycle.onShutdown("finish", "executions", () => worker.executor.idle());
   lifecycle.onShutdown("stop-watchdog", "watchdog", () => renewing.stop());
   lifecycle.onShutdown("flush", "upstream", async () => {
-    await pausing.stop();
+    await Promise.all([pausing.stop(), settling.stop()]);
     await cancelHook.idle();
     callers.close();
     await forwarder.close();

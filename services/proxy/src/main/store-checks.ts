@@ -59,7 +59,9 @@ export async function startStoreChecks(parts: StoreCheckParts, lifecycle: Lifecy
     );
   }
 
-  const isUp = (): boolean => store.redis.writes.status === "ready" && store.redis.reads.status === "ready";
+  let answers = true;
+  const isUp = (): boolean =>
+    answers && store.redis.writes.status === "ready" && store.redis.reads.status === "ready";
   ops.check("redis", () => {
     // With Redis away the proxy stays ready: plain traffic goes on and keyed requests fail closed.
     if (!isUp()) return { state: "degraded", reason: "Redis does not answer; keyed requests get 503" };
@@ -81,7 +83,15 @@ export async function startStoreChecks(parts: StoreCheckParts, lifecycle: Lifecy
     },
     { onError: (err) => logger.error("redis.check-failed", { err }) },
   );
-  const observing = every(1000, 0.1, () => metrics.redisUp.set({}, isUp() ? 1 : 0), {
+  /** A stopped Redis keeps its connections: only a command without an answer shows it. */
+  async function observe(): Promise<void> {
+    answers = await store.redis.reads.ping().then(
+      () => true,
+      () => false,
+    );
+    metrics.redisUp.set({}, isUp() ? 1 : 0);
+  }
+  const observing = every(1000, 0.1, observe, {
     atOnce: true,
     onError: (err) => logger.error("redis.observe-failed", { err }),
   });

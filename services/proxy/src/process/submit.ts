@@ -58,8 +58,10 @@ export interface SubmitDeps {
   ) => void;
   /** An execution ended in a way nobody was waiting for. */
   readonly onFailure: (what: string, error: unknown) => void;
-  /** Aborts when the node drains: held clients are answered with what is known. */
+  /** Aborts when the node drains: held clients that may be told 202 are told so. */
   readonly draining: AbortSignal;
+  /** Aborts shortly before the node cuts its connections: the others are told what is known. */
+  readonly closing: AbortSignal;
 }
 
 export interface Submission {
@@ -79,13 +81,21 @@ export interface Submission {
   readonly onBegun: (record: ProcessRecord, verdict: Begun["verdict"]) => void;
 }
 
+/** A request joins this many processes that turn out never to have been sent before it gives up. */
+const mostJoins = 3;
+
 /** @throws Problem */
 export async function submit(deps: SubmitDeps, submission: Submission): Promise<Reply> {
   let begun: Begun | null = null;
   try {
-    begun = await begin(deps, submission);
-    submission.onBegun(begun.record, begun.verdict);
-    return await serve(deps, submission, begun);
+    for (let again = 0; again < mostJoins; again += 1) {
+      begun = null;
+      begun = await begin(deps, submission);
+      submission.onBegun(begun.record, begun.verdict);
+      const reply = await serve(deps, submission, begun);
+      if (reply !== null) return reply;
+    }
+    throw new StoreUnavailable("every process it joined was given back unsent");
   } catch (error) {
     if (!(error instanceof StoreUnavailable)) throw error;
     // Fail closed: before the begin nothing was sent; after it nobody knows.
@@ -139,7 +149,8 @@ function requestOf({ head, wishes, body }: Submission): StoredRequest {
   return { head, key: wishes.key, body };
 }
 
-function serve(deps: SubmitDeps, submission: Submission, begun: Begun): Promise<Reply> | Reply {
+/** null: what it joined was never sent, so the request is to begin again. */
+function serve(deps: SubmitDeps, submission: Submission, begun: Begun): Promise<Reply | null> | Reply {
   const { service, route, wishes } = submission;
   switch (begun.verdict) {
     case "start": {
@@ -205,17 +216,19 @@ function identify(deps: SubmitDeps, { service, tenant, wishes, head, body }: Sub
 
 /**
  * Holds the client until the process has ended, the hold is over, the client is gone or the node drains.
- * `run` is the execution that this request started; null: somebody else's.
+ * `run` is the execution that this request started; null: somebody else's. Returns null for a request that joined a
+ * process whose node gave it back unsent: nothing has run, so it need not hear of a failure.
  */
 async function hold(
   deps: SubmitDeps,
   submission: Submission,
   record: ProcessRecord,
   run: Promise<Run> | null,
-): Promise<Reply> {
-  const { waiting, draining } = deps;
+): Promise<Reply | null> {
+  const { waiting } = deps;
   const { wishes, gone, service } = submission;
   const startedAt = waiting.monotonic();
+  const draining = wishes.onWaitEnd === "accepted" ? deps.draining : deps.closing;
   const stop = AbortSignal.any([gone, draining]);
   const replayed = run === null;
   let latest: ProcessRecord = record;
@@ -247,6 +260,7 @@ async function hold(
     );
     if (snapshot.record === null) throw new Problem("process-expired", { service: service.name });
     latest = snapshot.record;
+    if (run === null && isNeverSent(latest)) return null;
     if (isTerminal(latest.status)) {
       deps.onWait(service.name, "answered", waiting.monotonic() - startedAt);
       // A callback's result is first-hand for the client that started the process.
@@ -265,6 +279,11 @@ async function hold(
     });
   }
   return acceptedReply(latest, wishes.applied, run === null);
+}
+
+/** Given back by the node that claimed it, because the store gave no answer in time: "store-unavailable" means nothing else. */
+function isNeverSent({ status, executed, released, problem }: ProcessRecord): boolean {
+  return status === "failed" && executed === "no" && released && problem === "store-unavailable";
 }
 
 /** The run if it ends within the hold, else null; a run that nobody waits for any more is still looked after. */
