@@ -62,7 +62,7 @@ export function text(
   fields: Readonly<Record<string, string | readonly string[]>>,
   body = "body",
   status = 200,
-): Answer {
+): (request: IncomingMessage, response: ServerResponse, nth: number) => void {
   return (_, response, nth) => {
     for (const [name, value] of Object.entries(fields)) response.setHeader(name, value);
     response.writeHead(status);

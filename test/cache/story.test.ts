@@ -132,6 +132,18 @@ describeWithRedis("a response's life in the shared cache", () => {
     expect([hit.informational, hit.headers["x-cache"]]).to.deep.equal([[], "HIT"]);
   });
 
+  it("a POST's response is stored for later GETs where it says that it is theirs (RFC 9110 9.3.3)", async () => {
+    const post = (path: string) => replicas.get(path, { method: "POST", body: "x" }, 0);
+    origin.on("/posted", text({ "Cache-Control": "max-age=60", "Content-Location": "/posted" }));
+    expect((await post("/posted")).text).to.equal("body 1");
+    expect(await xCache("/posted", 1)).to.deep.equal(["HIT", "body 1"]);
+    expect((await post("/posted")).text).to.equal("body 2");
+    expect(await xCache("/posted", 2)).to.deep.equal(["HIT", "body 2"]);
+    origin.on("/plain-post", text({ "Cache-Control": "max-age=60" }));
+    await post("/plain-post");
+    expect(await xCache("/plain-post", 1)).to.deep.equal(["MISS", "body 2"]);
+  });
+
   it("only-if-cached never reaches the service", async () => {
     origin.on("/only", text({ "Cache-Control": "max-age=60" }));
     const headers = { "Cache-Control": "only-if-cached" };

@@ -5,10 +5,7 @@
  * A response that is stored shows its end only after the commit, so whoever saw the end finds it stored.
  */
 import {
-  BodyGone,
-  headerValue,
   maxFetchMs,
-  type CommitOptions,
   type Committed,
   type FetchLease,
   type FlightNotice,
@@ -20,7 +17,8 @@ import type { Failed, Responded } from "@sticky-proxy/upstream";
 import type { CacheDeps } from "./cache-deps.ts";
 import type { CachedRequest } from "./cached-request.ts";
 import { exchange, type Exchanged, type ExchangePlan } from "./exchange.ts";
-import { SharedBody } from "./shared-body.ts";
+import type { SharedBody } from "./shared-body.ts";
+import { commit, markerMs, storeResponse } from "./store-response.ts";
 
 export type FetchHead =
   /** Storable: whoever it suits may read along. */
@@ -53,9 +51,6 @@ export interface FetchOptions {
   /** The marker that the look-up found; null: none. */
   readonly marker: string | null;
 }
-
-/** How long requests for what cannot be shared are not made to wait for each other. */
-const markerMs = 20_000;
 
 export function startFetch(
   deps: CacheDeps,
@@ -109,8 +104,11 @@ async function run(
         const reason = notStoredBecause(judgement, options);
         if (reason === null && judgement.storable) {
           const until = startedAt + maxFetchMs;
-          await storeResponse(deps, request, outcome, judgement.metadata, options, until, ended, (shared) =>
-            tell({ kind: "shared", outcome, now, ...shared }),
+          const { metadata } = judgement;
+          await storeResponse(
+            deps,
+            { request, lease: options.lease, response: outcome, metadata, until, ended },
+            (shared) => tell({ kind: "shared", outcome, now, metadata, ...shared }),
           );
           return;
         }
@@ -192,97 +190,4 @@ async function storeRevalidated(
   const { stored } = exchanged;
   const { maxVariants } = request.policy;
   return commit(deps, { lease, metadata: revalidatedMetadata(exchanged), replaces: stored, maxVariants });
-}
-
-async function commit(deps: CacheDeps, options: CommitOptions): Promise<Committed | "failed"> {
-  try {
-    return await deps.store.commit(options);
-  } catch (error) {
-    deps.observe.storeError("store", error);
-    return "failed";
-  }
-}
-
-async function storeResponse(
-  deps: CacheDeps,
-  request: CachedRequest,
-  outcome: Responded,
-  metadata: StoredMetadata,
-  { lease }: FetchOptions,
-  until: number,
-  ended: (notice: FlightNotice) => Promise<void>,
-  tell: (shared: {
-    metadata: StoredMetadata;
-    body: SharedBody;
-    committed: Promise<Committed | "failed">;
-  }) => void,
-): Promise<void> {
-  const { store } = deps;
-  const { maxObjectBytes, maxVariants } = request.policy;
-  const writer = store.openBody(request.key);
-  const body = new SharedBody(store, request.key, writer);
-  const announced = headerValue(outcome.headers, "content-length") === null ? null : metadata.bodyBytes;
-  const { promise: committed, resolve: settle } = Promise.withResolvers<Committed | "failed">();
-  const shared = { metadata, body, committed };
-  // Where there is no body, the head is the end.
-  const isEmpty = announced === 0 || outcome.status === 204 || outcome.status === 205;
-  if (!isEmpty) tell(shared);
-
-  const stop = async (why: NotStored, error: unknown = null): Promise<void> => {
-    body.stopStoring();
-    settle("failed");
-    await ended("not-storable");
-    if (why === "too-large") await store.markUnshareable(request.key, why, markerMs).catch(() => {});
-    else deps.observe.storeError("store", error);
-  };
-  const write = async (bytes: Buffer | null): Promise<void> => {
-    if (!body.isStoring) return;
-    try {
-      await (bytes === null ? writer.end() : writer.append(bytes));
-    } catch (error) {
-      await stop("store-unavailable", error);
-    }
-  };
-
-  let received = 0;
-  let held: Buffer | null = null;
-  try {
-    for await (const chunk of outcome.body as AsyncIterable<Buffer>) {
-      received += chunk.length;
-      if (received > maxObjectBytes && body.isStoring) await stop("too-large");
-      // The bytes that complete an announced length are the end for whoever counts them: held until the commit.
-      if (announced !== null && received >= announced && body.isStoring) held = chunk;
-      else body.give(chunk);
-      await write(chunk);
-      body.release();
-      await body.room();
-      if (body.isUseless) {
-        outcome.body.destroy();
-        break;
-      }
-    }
-    if (announced !== null && received !== announced && !body.isUseless) {
-      throw new BodyGone("the service's response is incomplete");
-    }
-  } catch (error) {
-    body.fail(error instanceof Error ? error : new BodyGone("the service's response broke off"));
-    if (isEmpty) tell(shared);
-    settle("failed");
-    await Promise.all([writer.abandon(), ended("failed")]);
-    return;
-  }
-  await write(null);
-  if (body.isStoring) {
-    const complete = { ...metadata, bodyId: received === 0 ? null : writer.bodyId, bodyBytes: received };
-    const word =
-      deps.monotonic() > until
-        ? "purged"
-        : await commit(deps, { lease, metadata: complete, replaces: null, maxVariants });
-    if (word !== "stored") await writer.abandon();
-    settle(word);
-    await ended(word === "stored" ? "stored" : "not-storable");
-  } else await writer.abandon();
-  if (held !== null) body.give(held);
-  body.end();
-  if (isEmpty) tell(shared);
 }

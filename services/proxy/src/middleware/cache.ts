@@ -4,6 +4,7 @@ import { createFlights } from "../cache/flights.ts";
 import { createHitCounter } from "../cache/hit-counter.ts";
 import { isServiceAnswer } from "../cache/invalidation.ts";
 import { purgeRequest } from "../cache/purge-request.ts";
+import { storedFromPost } from "../cache/store-post.ts";
 import { serveCached } from "../cache/serve-cached.ts";
 import type { CacheParts } from "../deps.ts";
 import type { Middleware } from "../state.ts";
@@ -22,16 +23,17 @@ export function cache(deps: CacheParts): Middleware {
     const { method } = serviceHead;
     const at = entryPointOf(state);
     if (method === "PURGE" && deps.purgeToken !== null) return purgeRequest(deps, ctx, service, at);
+    const policy = route?.cache ?? null;
     if (isUnsafe(method)) {
       const { send } = state;
       state.send = async (reply, options) => {
-        if (isServiceAnswer(reply.headers))
-          await deps.invalidation.afterUnsafe(service, serviceHead, reply, at);
-        return send(reply, options);
+        if (!isServiceAnswer(reply.headers)) return send(reply, options);
+        await deps.invalidation.afterUnsafe(service, serviceHead, reply, at);
+        if (method !== "POST" || route === null || policy === null) return send(reply, options);
+        return send(await storedFromPost(deps, cachedRequest(state, service, route, policy), reply), options);
       };
       return next();
     }
-    const policy = route?.cache ?? null;
     if (route === null || policy === null || (method !== "GET" && method !== "HEAD")) return next();
     const request = cachedRequest(state, service, route, policy);
     return serveCached({ ...deps, flights, hits }, ctx, next, request, (key) =>

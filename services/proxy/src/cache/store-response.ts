@@ -1,0 +1,119 @@
+/** A response on its way: into the store, and to those who read along. Nobody sees its end before the commit. */
+import type { Readable } from "node:stream";
+import {
+  BodyGone,
+  headerValue,
+  type CommitOptions,
+  type Committed,
+  type FetchLease,
+  type FlightNotice,
+  type ResponseHead,
+  type StoredMetadata,
+} from "@sticky-proxy/core";
+import type { CacheDeps } from "./cache-deps.ts";
+import type { CachedRequest } from "./cached-request.ts";
+import { SharedBody } from "./shared-body.ts";
+
+export interface Storing {
+  readonly request: Pick<CachedRequest, "key" | "policy">;
+  readonly lease: FetchLease;
+  readonly response: ResponseHead & { readonly body: Readable };
+  readonly metadata: StoredMetadata;
+  /** Monotonic ms; later than this nothing is committed. */
+  readonly until: number;
+  /** Called once or more with how it ended; the first counts. */
+  readonly ended: (notice: FlightNotice) => Promise<void>;
+}
+
+export interface Stored {
+  readonly body: SharedBody;
+  readonly committed: Promise<Committed | "failed">;
+}
+
+/** How long requests for what cannot be shared are not made to wait for each other. */
+export const markerMs = 20_000;
+
+/** `tell` is called once, as soon as readers may begin. Never rejects. */
+export async function storeResponse(
+  deps: CacheDeps,
+  { request, lease, response, metadata, until, ended }: Storing,
+  tell: (stored: Stored) => void,
+): Promise<void> {
+  const { store } = deps;
+  const { maxObjectBytes, maxVariants } = request.policy;
+  const writer = store.openBody(request.key);
+  const body = new SharedBody(store, request.key, writer);
+  const announced = headerValue(response.headers, "content-length") === null ? null : metadata.bodyBytes;
+  const { promise: committed, resolve: settle } = Promise.withResolvers<Committed | "failed">();
+  const stored = { body, committed };
+  // Where there is no body, the head is the end.
+  const isEmpty = announced === 0 || response.status === 204 || response.status === 205;
+  if (!isEmpty) tell(stored);
+
+  const stop = async (why: "too-large" | "store-unavailable", error: unknown): Promise<void> => {
+    body.stopStoring();
+    settle("failed");
+    await ended("not-storable");
+    if (why === "too-large") await store.markUnshareable(request.key, why, markerMs).catch(() => {});
+    else deps.observe.storeError("store", error);
+  };
+  const write = async (bytes: Buffer | null): Promise<void> => {
+    if (!body.isStoring) return;
+    try {
+      await (bytes === null ? writer.end() : writer.append(bytes));
+    } catch (error) {
+      await stop("store-unavailable", error);
+    }
+  };
+
+  let received = 0;
+  let held: Buffer | null = null;
+  try {
+    for await (const chunk of response.body as AsyncIterable<Buffer>) {
+      received += chunk.length;
+      if (received > maxObjectBytes && body.isStoring) await stop("too-large", null);
+      // The bytes that complete an announced length are the end for whoever counts them: held until the commit.
+      if (announced !== null && received >= announced && body.isStoring) held = chunk;
+      else body.give(chunk);
+      await write(chunk);
+      body.release();
+      await body.room();
+      if (body.isUseless) {
+        response.body.destroy();
+        break;
+      }
+    }
+    if (announced !== null && received !== announced && !body.isUseless) {
+      throw new BodyGone("the service's response is incomplete");
+    }
+  } catch (error) {
+    body.fail(error instanceof Error ? error : new BodyGone("the service's response broke off"));
+    if (isEmpty) tell(stored);
+    settle("failed");
+    await Promise.all([writer.abandon(), ended("failed")]);
+    return;
+  }
+  await write(null);
+  if (body.isStoring) {
+    const complete = { ...metadata, bodyId: received === 0 ? null : writer.bodyId, bodyBytes: received };
+    const isLate = deps.monotonic() > until;
+    const word = isLate
+      ? "purged"
+      : await commit(deps, { lease, metadata: complete, replaces: null, maxVariants });
+    if (word !== "stored") await writer.abandon();
+    settle(word);
+    await ended(word === "stored" ? "stored" : "not-storable");
+  } else await writer.abandon();
+  if (held !== null) body.give(held);
+  body.end();
+  if (isEmpty) tell(stored);
+}
+
+export async function commit(deps: CacheDeps, options: CommitOptions): Promise<Committed | "failed"> {
+  try {
+    return await deps.store.commit(options);
+  } catch (error) {
+    deps.observe.storeError("store", error);
+    return "failed";
+  }
+}
