@@ -1,6 +1,7 @@
 import { FakeUpstream, RawUpstream } from "@sticky-proxy/testkit";
 import { expect } from "chai";
 import { createAddressGuard } from "./guard.ts";
+import type { GuardOptions } from "./guard.ts";
 import { createOutboundCaller, type OutboundCaller } from "./outbound-call.ts";
 
 describe("an outbound call", () => {
@@ -89,9 +90,9 @@ describe("an outbound call", () => {
 
   it("connects by the guard's look-up only", async () => {
     const asked: string[] = [];
-    const resolve = (name: string) => {
+    const resolve: NonNullable<GuardOptions["resolve"]> = (name, callback) => {
       asked.push(name);
-      return Promise.resolve([{ address: "127.0.0.1", family: 4 }]);
+      callback(null, [{ address: "127.0.0.1", family: 4 }]);
     };
     const url = new URL(upstream.origin.replace("127.0.0.1", "inside.example"));
     const guarded = createOutboundCaller(createAddressGuard({ allowPrivate: false, resolve }));
