@@ -1,0 +1,61 @@
+/** The parts of README.md that come from the code: what should stand between their marks, and how to put it there. */
+import { spawnSync } from "node:child_process";
+import { join } from "node:path";
+import { problemTypes } from "@sticky-proxy/protocol";
+import { configReference } from "@sticky-proxy/runtime";
+
+export const root = join(import.meta.dirname, "../..");
+
+/** By the name in the marks `<!-- name: begin -->` and `<!-- name: end -->`. */
+export const generated: Readonly<Record<string, () => string>> = {
+  "configuration reference": configReference,
+  problems: problemTable,
+  commands: commandTable,
+};
+
+export const beginOf = (name: string): string => `<!-- ${name}: begin -->`;
+export const endOf = (name: string): string => `<!-- ${name}: end -->`;
+
+/** Null when the marks are missing. */
+export function sectionOf(readme: string, name: string): string | null {
+  const from = readme.indexOf(beginOf(name));
+  const to = readme.indexOf(endOf(name));
+  return from < 0 || to < from ? null : readme.slice(from + beginOf(name).length, to).trim();
+}
+
+export function withSection(readme: string, name: string, text: string): string {
+  const from = readme.indexOf(beginOf(name)) + beginOf(name).length;
+  const to = readme.indexOf(endOf(name));
+  return `${readme.slice(0, from)}\n${text}\n${readme.slice(to)}`;
+}
+
+function problemTable(): string {
+  const rows = Object.entries(problemTypes).map(
+    ([slug, { status, executed, retryable, about }]) =>
+      `| \`${slug}\` | ${status} | ${executed ?? "–"} | ${retryable ? "yes" : "no"} | ${about} |`,
+  );
+  return ["| problem | status | executed | retryable | what it means |", "|---|---|---|---|---|", ...rows].join(
+    "\n",
+  );
+}
+
+function commandTable(): string {
+  const rows = [...help().matchAll(/^ {2}([a-z-]+) +(.+)$/gm)].map(
+    ([, name = "", summary = ""]) =>
+      `| \`${name}\` | ${summary.replaceAll("|", "\\|")} | ${usage(name).replaceAll("|", "\\|")} |`,
+  );
+  return ["| command | does | written as |", "|---|---|---|", ...rows].join("\n");
+}
+
+function usage(command: string): string {
+  const [first = "", ...more] = help(command).split("\n");
+  const forms = [first, ...more.filter((line) => line.startsWith("  sticky-proxy "))];
+  return forms.map((form) => `\`${form.trim().replace(/^sticky-proxy /, "")}\``).join("<br>");
+}
+
+function help(...args: string[]): string {
+  const cli = join(root, "services/proxy/src/cli.ts");
+  const { stdout, status } = spawnSync(process.execPath, [cli, "help", ...args], { encoding: "utf8" });
+  if (status !== 0) throw new Error(`help ${args.join(" ")} ended with ${status}`);
+  return stdout.trimEnd();
+}
