@@ -81,23 +81,29 @@ export function connectRedis(target: RedisTarget, options: ConnectOptions = {}):
 
 /** true as soon as the connection takes commands, false when it did not within `timeoutMs`. */
 export async function untilReady(connection: Connection, timeoutMs: number): Promise<boolean> {
+  const limit = AbortSignal.timeout(timeoutMs);
+  if (!(await untilUp(connection, limit))) return false;
+  if (!(connection instanceof Cluster)) return true;
+  const nodes = await Promise.all(connection.nodes("master").map((node) => untilUp(node, limit)));
+  return nodes.every(Boolean);
+}
+
+async function untilUp(connection: Connection, limit: AbortSignal): Promise<boolean> {
   // A destroyed socket leaves the status as it is until its close event.
   const isUp = connection.status === "ready" && !(connection instanceof Redis && connection.stream.destroyed);
   if (isUp) return true;
-  const limit = AbortSignal.timeout(timeoutMs);
-  const ready = new Promise<boolean>((resolve) => {
-    connection.once("ready", onReady);
-    limit.addEventListener("abort", onLimit, { once: true });
-    function onReady(): void {
-      limit.removeEventListener("abort", onLimit);
-      resolve(true);
-    }
-    function onLimit(): void {
-      connection.off("ready", onReady);
-      resolve(false);
-    }
-  });
-  return ready;
+  if (limit.aborted) return false;
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const onReady = (): void => resolve(true);
+  const onLimit = (): void => resolve(false);
+  connection.once("ready", onReady);
+  limit.addEventListener("abort", onLimit, { once: true });
+  try {
+    return await promise;
+  } finally {
+    connection.off("ready", onReady);
+    limit.removeEventListener("abort", onLimit);
+  }
 }
 
 /** One connection of its own, for WAIT, locks or a blocking read; the caller ends it with `closeConnection`. */
@@ -123,7 +129,12 @@ export function openConnection(
         ...credentials(username, password, tls),
       },
     };
-    return new Cluster(nodes.map(hostAndPort), cluster);
+    const connection = new Cluster(nodes.map(hostAndPort), cluster);
+    // A node otherwise connects at its first command, and refuses those that come meanwhile.
+    connection.on("+node", (node: Redis) => {
+      if (node.status === "wait") node.connect().catch(() => {});
+    });
+    return connection;
   }
   const single: RedisOptions = { ...common, enableAutoPipelining: name === "reads" };
   if (target.sentinels !== undefined) {
@@ -162,7 +173,8 @@ export async function serverTime(connection: Connection): Promise<number> {
 /** false: the command certainly did nothing, since the server refused it or it was never sent. */
 export function mayHaveRun(error: unknown): boolean {
   if (!(error instanceof Error)) return true;
-  return error.name !== "ReplyError" && !error.message.includes("enableOfflineQueue options is false");
+  if (error.name === "ReplyError") return false;
+  return !error.message.includes("enableOfflineQueue options is false");
 }
 
 /** Drops the socket at once, so that no reply under way is read; the client connects again by itself. */
