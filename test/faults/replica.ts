@@ -90,6 +90,7 @@ export async function startReplica(options: ReplicaOptions): Promise<Replica> {
     publicUrl: () => "http://127.0.0.1:1",
     secret: open.meta.secret,
     intents: null,
+    guard: null,
     pacing: { pausedMs: () => 0, pause: () => undefined, reserve: () => () => undefined },
     confirm: null,
     monotonic,

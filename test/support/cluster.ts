@@ -56,6 +56,8 @@ export interface ClusterOptions {
   readonly sweepers?: number;
   readonly balancer?: boolean;
   readonly redisArgs?: readonly string[];
+  /** Where the nodes are told to find Redis, when something of the test's stands in between. */
+  readonly redisUrl?: (redis: TestRedis) => Promise<string>;
 }
 
 export async function startCluster(options: ClusterOptions): Promise<Cluster> {
@@ -70,7 +72,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     file,
     stringify({
       publicUrl: balancer?.url ?? `http://127.0.0.1:${places[0]?.port}`,
-      redis: { url: redis.url },
+      redis: { url: (await options.redisUrl?.(redis)) ?? redis.url },
       shutdown: { drainDelayMs: 0 },
       ...options.config,
     }),

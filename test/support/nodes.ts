@@ -13,6 +13,7 @@ import {
   createPoller,
   createWorker,
   type Pacing,
+  type QuorumGuard,
   type Worker,
 } from "@sticky-proxy/upstream";
 import type { Changes, ProcessRecord, ProcessStore } from "@sticky-proxy/core";
@@ -45,6 +46,7 @@ export interface NodesOptions {
   /** Of every replica; default: no service is ever paused. */
   readonly pacing?: Pacing;
   readonly cancelHook?: (record: ProcessRecord) => void;
+  readonly guard?: QuorumGuard | null;
 }
 
 export const secret = Buffer.alloc(32, 7);
@@ -68,6 +70,7 @@ export async function startNodes(options: NodesOptions): Promise<Nodes> {
     publicUrl: base,
     secret,
     intents: null,
+    guard: null,
     pacing: noPacing,
     confirm: null,
     monotonic,
@@ -126,7 +129,7 @@ async function startNode(
   config: Config,
   store: ProcessStore & Changes,
   name: string,
-  { pacing = noPacing, cancelHook = () => undefined }: NodesOptions,
+  { pacing = noPacing, cancelHook = () => undefined, guard = null }: NodesOptions,
 ): Promise<TestNode> {
   const logged: TestNode["logged"] = [];
   const note = (event: string, fields: Readonly<Record<string, unknown>> = {}): void => {
@@ -145,6 +148,7 @@ async function startNode(
     publicUrl: () => `http://127.0.0.1:${port}`,
     secret,
     intents: null,
+    guard,
     pacing,
     confirm: null,
     monotonic,

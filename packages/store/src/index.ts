@@ -16,3 +16,4 @@ export * from "./registry.ts";
 export * from "./profile.ts";
 export * from "./durability.ts";
 export * from "./incarnation.ts";
+export * from "./quorum.ts";

@@ -96,6 +96,8 @@ export function createAttempts({ processes, forwarder, publicUrl, tokenOf }: Att
         body: injected.body,
         bodyLength: injected.body.length,
         client: execution.client,
+        // One fence, at most one start at the service: sending again is the process's decision, with a new fence.
+        resend: false,
         signal: AbortSignal.any([lostLease, deadline.signal]),
         ...(execution.onInformational === undefined ? {} : { onInformational: execution.onInformational }),
       });

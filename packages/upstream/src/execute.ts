@@ -28,6 +28,15 @@ export interface DispatchIntents {
   beforeDispatch(record: ProcessRecord, request: StoredRequest): Promise<HeaderList>;
 }
 
+/** The opt-in quorum guard: a second, independent word on who may run a scope. */
+export interface QuorumGuard {
+  /**
+   * Holds the scope's lock on most of the lock nodes for one attempt; `onLost` when it may no longer be held.
+   * Rejects when somebody else holds it (the store has forgotten a claim) or no quorum answers.
+   */
+  hold(record: ProcessRecord, onLost: () => void): Promise<{ release(): Promise<void> }>;
+}
+
 /** The shared pause of a service that asked for one. */
 export interface Pacing {
   /** ms that the service is still paused; 0: not. */
@@ -51,6 +60,8 @@ export interface ExecutorDeps {
   /** The execution token of one attempt. */
   readonly tokenOf: (id: string, attempt: number) => string;
   readonly intents: DispatchIntents | null;
+  /** null: the profile wants none. */
+  readonly guard: QuorumGuard | null;
   readonly pacing: Pacing;
   readonly monotonic: () => number;
   /** Resolves after ms or when the signal aborts; never rejects. */
@@ -97,6 +108,7 @@ export function createExecutor(deps: ExecutorDeps): Executor {
     publicUrl,
     tokenOf,
     intents,
+    guard,
     pacing,
     monotonic,
     sleep,
@@ -111,6 +123,7 @@ export function createExecutor(deps: ExecutorDeps): Executor {
       const abort = new AbortController();
       const tracked = watchdog.track(record, processes.writtenAt(record), () => abort.abort());
       const elsewhere = watchEnd(record, abort);
+      let held: { release(): Promise<void> } | null = null;
       try {
         if (record.phase !== "forwarding") {
           const waitMs = (record.nextAttemptAt ?? 0) - processes.now();
@@ -128,6 +141,15 @@ export function createExecutor(deps: ExecutorDeps): Executor {
           } catch (error) {
             deps.onFailure("intent", error);
             record = await giveBack(record, tracked, "intent-refused");
+            continue;
+          }
+        }
+        if (guard !== null) {
+          try {
+            held = await guard.hold(record, () => abort.abort());
+          } catch (error) {
+            deps.onFailure("quorum", error);
+            record = await giveBack(record, tracked, "quorum-refused");
             continue;
           }
         }
@@ -149,6 +171,7 @@ export function createExecutor(deps: ExecutorDeps): Executor {
       } finally {
         tracked.release();
         elsewhere.close();
+        await held?.release();
       }
     }
   }

@@ -14,7 +14,13 @@ import {
   type Watchdog,
 } from "@sticky-proxy/core";
 import { executionToken } from "@sticky-proxy/protocol";
-import { createExecutor, type DispatchIntents, type Executor, type Pacing } from "./execute.ts";
+import {
+  createExecutor,
+  type DispatchIntents,
+  type QuorumGuard,
+  type Executor,
+  type Pacing,
+} from "./execute.ts";
 import type { Forwarder } from "./forward.ts";
 
 export interface WorkerDeps {
@@ -26,6 +32,7 @@ export interface WorkerDeps {
   readonly publicUrl: () => string;
   readonly secret: Buffer;
   readonly intents: DispatchIntents | null;
+  readonly guard: QuorumGuard | null;
   readonly pacing: Pacing;
   readonly confirm: (() => Promise<void>) | null;
   readonly monotonic: () => number;
@@ -77,6 +84,7 @@ export function createWorker(deps: WorkerDeps): Worker {
     publicUrl: deps.publicUrl,
     tokenOf: (id, attempt) => executionToken(key, id, attempt),
     intents: deps.intents,
+    guard: deps.guard,
     pacing: deps.pacing,
     monotonic,
     sleep,

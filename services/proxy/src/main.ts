@@ -11,7 +11,7 @@ import {
   type Config,
   type ServiceParts,
 } from "@sticky-proxy/runtime";
-import { createLocks, createRegistry, openCache, openStore } from "@sticky-proxy/store";
+import { createLocks, createQuorumLocks, createRegistry, openCache, openStore } from "@sticky-proxy/store";
 import {
   createCancelHook,
   createForwarder,
@@ -59,6 +59,16 @@ export async function startProxy(
     sleep,
     onError: (err) => logger.warn("locks.error", { err }),
   });
+  const quorum =
+    config.redis.profile === "ha+quorum"
+      ? createLocks({
+          targets: config.redis.lockNodes.map((url) => ({ url })),
+          keyOf: (name) => store.keys.lock(name),
+          monotonic,
+          sleep,
+          onError: (err) => logger.warn("quorum.error", { err }),
+        })
+      : null;
   const callers = createOutboundCallers();
   const health = createHealthRounds({
     services: () => config.services,
@@ -129,6 +139,7 @@ export async function startProxy(
     publicUrl: () => publicBase(config, port),
     secret: store.meta.secret,
     intents: mirror.intents,
+    guard: quorum === null ? null : createQuorumLocks(quorum),
     pacing,
     confirm: store.confirm,
     monotonic,
@@ -194,7 +205,7 @@ export async function startProxy(
     await forwarder.close();
   });
   lifecycle.onShutdown("close-store", "store", async () => {
-    await locks.close();
+    await Promise.all([locks.close(), quorum?.close()]);
     await cached?.close();
     await store.close();
   });

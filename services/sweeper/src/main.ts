@@ -9,7 +9,7 @@ import {
   type Config,
   type ServiceParts,
 } from "@sticky-proxy/runtime";
-import { createLocks, createRegistry, openStore } from "@sticky-proxy/store";
+import { createLocks, createQuorumLocks, createRegistry, openStore } from "@sticky-proxy/store";
 import {
   createDeliverer,
   createForwarder,
@@ -58,6 +58,16 @@ export async function startSweeper(
     sleep,
     onError: (err) => logger.warn("locks.error", { err }),
   });
+  const quorum =
+    config.redis.profile === "ha+quorum"
+      ? createLocks({
+          targets: config.redis.lockNodes.map((url) => ({ url })),
+          keyOf: (name) => store.keys.lock(name),
+          monotonic,
+          sleep,
+          onError: (err) => logger.warn("quorum.error", { err }),
+        })
+      : null;
   const mirror = openSweeperMirror({ config, store, locks, logger, metrics }, () => worker.processes.now());
   const worker = createWorker({
     store: store.processes,
@@ -68,6 +78,7 @@ export async function startSweeper(
     publicUrl: () => publicBase(config, config.port),
     secret: store.meta.secret,
     intents: mirror.intents,
+    guard: quorum === null ? null : createQuorumLocks(quorum),
     pacing,
     confirm: store.confirm,
     monotonic,
@@ -152,7 +163,7 @@ export async function startSweeper(
     await forwarder.close();
   });
   lifecycle.onShutdown("close-store", "sweeper-store", async () => {
-    await locks.close();
+    await Promise.all([locks.close(), quorum?.close()]);
     await store.close();
   });
 }

@@ -182,7 +182,13 @@ export function createProcesses(deps: ProcessesDeps): Processes {
   async function started(record: ProcessRecord, superseded: ProcessRecord | null): Promise<Begun> {
     onTransition(null, record, "created");
     if (confirm === null) return { verdict: "start", record, superseded };
-    await confirm();
+    try {
+      await confirm();
+    } catch (error) {
+      // Nothing was sent: the identity is free again now, not at the end of the lease (P8).
+      await apply(record, { type: "lease-ended" });
+      throw error;
+    }
     if (record.nextAttemptAt !== null) return { verdict: "start", record, superseded };
     const sent = await apply(record, { type: "dispatched", owner: node });
     if (sent.kind === "gone") throw new StoreUnavailable("the claim was lost before its dispatch");
