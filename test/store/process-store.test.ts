@@ -478,6 +478,38 @@ describeWithRedis("the process store on Redis Cluster", () => {
     await redis.close();
     await cluster.stop();
   });
+
+  it("a primary that is killed and restarted serves its partitions again, with what was acknowledged", async function () {
+    this.timeout(30_000);
+    const cluster = await startRedisCluster(3);
+    const redis = connectRedis({ cluster: { nodes: cluster.nodes } }, { onError: () => {} });
+    expect(await redis.ready(5000)).to.equal(true);
+    const partitions = 16;
+    const store = createProcessStore({ redis, keys: createKeys("sp:"), partitions });
+    const everywhere = (): Promise<PromiseSettledResult<ProcessRecord>[]> =>
+      Promise.allSettled(
+        Array.from({ length: partitions }, async (_, partition) => {
+          const answer = await store.create(draftOf({ partition }), { withResult: false });
+          return (answer as { record: ProcessRecord }).record;
+        }),
+      );
+    const before = (await everywhere()).map((each) => (each as PromiseFulfilledResult<ProcessRecord>).value);
+    expect(before.every((record) => record !== undefined)).to.equal(true);
+
+    await cluster.servers[1]!.kill("SIGKILL");
+    const refused = (await everywhere()).filter(({ status }) => status === "rejected");
+    expect(refused.length, "its partitions fail closed").to.be.greaterThan(0);
+    for (const each of refused) {
+      expect((each as PromiseRejectedResult).reason).to.be.instanceOf(StoreUnavailable);
+    }
+    await cluster.servers[1]!.restart();
+    while ((await everywhere()).some(({ status }) => status === "rejected")) await delay(100);
+    for (const record of before) {
+      expect((await store.read(record, { withResult: false })).record).to.deep.equal(record);
+    }
+    await redis.close();
+    await cluster.stop();
+  });
 });
 
 /** A command as RESP, to write behind the client's back. */
