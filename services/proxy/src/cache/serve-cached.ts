@@ -187,13 +187,9 @@ export async function serveCached(
       }
       case "shared": {
         if (collapsed && !suits(head.metadata, head.now, known)) return "alone";
-        const told: Told = {
-          result: "MISS",
-          source: "service",
-          fwd: decision.cause,
-          stored: true,
-          collapsed,
-        };
+        // Another one's fetch is not first-hand: nothing of it is mirrored again.
+        const source = collapsed ? "store" : "service";
+        const told: Told = { result: "MISS", source, fwd: decision.cause, stored: true, collapsed };
         const { status } = head.outcome;
         const reply = sharedReply(request.head, head, isLeader);
         await tell(
