@@ -207,7 +207,8 @@ services:
       const held = [2, 3].map((n) => post("/paced/x", { "Idempotency-Key": `p${n}` }, String(n), n - 1));
       await until(async () => (await cluster.store.count("paced")).pending === 2);
       const refused = await post("/paced/x", { "Idempotency-Key": "p4" }, "4");
-      expect([refused.status, refused.headers.get("retry-after")]).to.deep.equal([429, "1"]);
+      expect(refused.status).to.equal(429);
+      expect(Number(refused.headers.get("retry-after"))).to.be.within(1, 2);
       expect(await refused.json()).to.deep.include({
         type: "/_sticky/problems/rate-limited",
         executed: "no",
