@@ -16,6 +16,7 @@ export const commands: Readonly<Record<string, () => Promise<{ command: Command 
   force: () => import("./cli/force.ts"),
   dlq: () => import("./cli/dlq.ts"),
   cache: () => import("./cli/cache.ts"),
+  mirror: () => import("./cli/mirror.ts"),
   "clear-cache": () => import("./cli/clear-cache.ts"),
   help: () => import("./cli/help.ts"),
   version: () => import("./cli/version.ts"),

@@ -26,8 +26,6 @@ export const skipReasons = [
   // Shed by the memory queue of shadow and dual-read.
   "shed",
   "body-too-large",
-  // An operator left it out while unparking.
-  "dismissed",
   // The route or its secondary is not configured any more.
   "unconfigured",
 ] as const;
