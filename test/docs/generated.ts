@@ -34,9 +34,11 @@ function problemTable(): string {
     ([slug, { status, executed, retryable, about }]) =>
       `| \`${slug}\` | ${status} | ${executed ?? "–"} | ${retryable ? "yes" : "no"} | ${about} |`,
   );
-  return ["| problem | status | executed | retryable | what it means |", "|---|---|---|---|---|", ...rows].join(
-    "\n",
-  );
+  return [
+    "| problem | status | executed | retryable | what it means |",
+    "|---|---|---|---|---|",
+    ...rows,
+  ].join("\n");
 }
 
 function commandTable(): string {

@@ -1,0 +1,162 @@
+/**
+ * README.md as a new user follows it: `npm start`, then every marked block, typed into bash in the order of the page.
+ * Only ports and process ids are put in, as the user would do; what the page shows must come out.
+ */
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { loadConfig } from "@sticky-proxy/runtime";
+import { expect } from "chai";
+import { parse } from "yaml";
+import { begin, endAll, processesWith, until, type Run } from "../packaging/runner.ts";
+import { freePorts } from "../support/ports.ts";
+import { blocksOf, missingLine, replaceAll } from "./blocks.ts";
+import { root } from "./generated.ts";
+
+const readme = readFileSync(path.join(root, "README.md"), "utf8");
+const blocks = blocksOf(readme);
+const shell = blocks.filter(({ info }) => info.split(" ")[0] === "sh");
+
+describe("README.md, followed by a new user", function () {
+  this.timeout(60_000);
+  const ids = new Map<string, string>();
+  let ports = new Map<string, string>();
+  let data: string;
+  let started: Run;
+  const besides: Run[] = [];
+
+  async function start(): Promise<void> {
+    started = begin("npm", ["start"], {
+      STICKY_PROXY_DATA: data,
+      STICKY_PORT: "0",
+      STICKY_OPS_PORT: "0",
+    });
+    await started.says("delayMs\": 2000}'");
+    const said = started.stdout();
+    const port = (pattern: RegExp): string =>
+      pattern.exec(said)?.[1] ?? expect.fail(`no ${pattern.source}: ${said}`);
+    const demos = /demo service +http:\/\/127\.0\.0\.1:(\d+) +http:\/\/127\.0\.0\.1:(\d+)/.exec(said) ?? [];
+    const [beside, besideOps] = (await freePorts(2)).map(String) as [string, string];
+    ports = new Map([
+      ["127.0.0.1:8080", `127.0.0.1:${port(/gateway +http:\/\/127\.0\.0\.1:(\d+)/)}`],
+      ["127.0.0.1:9180", `127.0.0.1:${port(/http:\/\/127\.0\.0\.1:(\d+)\/metrics/)}`],
+      ["127.0.0.1:4001", `127.0.0.1:${demos[1]}`],
+      ["127.0.0.1:4002", `127.0.0.1:${demos[2]}`],
+      ["127.0.0.1:3000", `127.0.0.1:${beside}`],
+      ["--port 3000", `--port ${beside}`],
+      ["--ops-port 9190", `--ops-port ${besideOps}`],
+    ]);
+  }
+
+  async function stop(): Promise<void> {
+    started.child.kill("SIGTERM");
+    await started.ended;
+    await until(() => processesWith(data).length === 0);
+  }
+
+  before(async () => {
+    data = mkdtempSync(path.join(os.tmpdir(), "sticky-readme-"));
+    await start();
+  });
+
+  after(async () => {
+    await endAll();
+    await until(() => processesWith(data).length === 0);
+    rmSync(data, { recursive: true });
+  });
+
+  const type = (text: string): Run => {
+    // The prompt that a terminal shows after an answer without a line end.
+    const lines = text.split("\n").map((line) => (line.endsWith("\\") ? line : `${line}\necho`));
+    const script = replaceAll(replaceAll(lines.join("\n"), ids), ports);
+    return begin("bash", ["-c", script], { STICKY_PROXY_DATA: data, TMPDIR: data });
+  };
+
+  async function follow(text: string, shown: string | null): Promise<void> {
+    const run = type(text);
+    await run.ended;
+    const output = run.stdout();
+    const missing = shown === null ? null : missingLine(shown, output, ids);
+    expect(
+      missing,
+      `the page shows a line that was not printed; printed was:\n${output}${run.stderr()}`,
+    ).to.equal(null);
+  }
+
+  it("npm start prints what the page shows, and three requests that stand on the page", () => {
+    const back = new Map([...ports].map(([shown, actual]) => [actual, shown]));
+    const said = replaceAll(started.stdout(), back);
+    const shown = blocks.find(({ text }) => text.startsWith("sticky-proxy is running."))?.text;
+    expect(missingLine(shown ?? "not shown", said, new Map())).to.equal(null);
+    const suggested = [...said.matchAll(/^ *(curl .+)$/gm)].map(([, line]) => line);
+    expect(suggested).to.have.lengthOf(3);
+    for (const line of suggested)
+      expect(
+        shell.some(({ text }) => text.split("\n").includes(line!)),
+        line,
+      ).to.equal(true);
+  });
+
+  for (const { info, text, shown, line } of shell) {
+    const name = `line ${line}: ${text.split("\n")[0]!.slice(0, 90)}`;
+    if (info === "sh run") it(name, () => follow(text, shown));
+    if (info === "sh run-beside")
+      it(name, async () => {
+        besides.push(type(text));
+        await besides.at(-1)?.says("listening on");
+      });
+  }
+
+  it("SIGTERM ends it and leaves nothing running; a second start serves the earlier results", async () => {
+    await endBeside();
+    await stop();
+    await start();
+    const again = shell.filter(({ info }) => info === "sh run-after-restart");
+    expect(again).to.have.lengthOf(1);
+    for (const { text, shown } of again) await follow(text, shown);
+    await stop();
+  });
+
+  /** Ctrl-C in the terminal of what was started beside. */
+  async function endBeside(): Promise<void> {
+    for (const { child, ended } of besides) {
+      process.kill(-(child.pid ?? 0), "SIGINT");
+      await ended;
+    }
+  }
+});
+
+describe("README.md", () => {
+  it("has no command that no test runs, but the two that start something", () => {
+    const unmarked = shell.filter(({ info }) => info === "sh").map(({ text }) => text.split(" #")[0]!.trim());
+    expect(unmarked).to.deep.equal(["npm start", "docker compose up --build"]);
+    expect(new Set(shell.map(({ info }) => info))).to.deep.equal(
+      new Set(["sh", "sh run", "sh run-beside", "sh run-after-restart"]),
+    );
+  });
+
+  it("shows what comes out of every request", () => {
+    for (const { info, text, shown, line } of shell)
+      if (info === "sh run" && text.includes("curl")) expect(shown, `line ${line}`).to.be.a("string");
+  });
+
+  for (const { text, line } of blocks.filter(({ info }) => info === "yaml")) {
+    it(`the configuration of line ${line} is valid`, () => {
+      const loaded = loadConfig({ yaml: text, env: {}, flags: {}, node: "n" });
+      expect(loaded.ok ? [] : loaded.errors).to.deep.equal([]);
+    });
+  }
+
+  it("shows five uses, each with a configuration of the demo's own services", () => {
+    const demo = parse(readFileSync(path.join(root, "infra/demo/sticky.yaml"), "utf8")) as {
+      services: Record<string, { instances: string[] }>;
+    };
+    const uses = blocks.filter(({ info }) => info === "yaml");
+    expect(uses).to.have.lengthOf(5);
+    for (const { text } of uses) {
+      const { services } = parse(text) as typeof demo;
+      for (const [name, { instances }] of Object.entries(services))
+        expect(instances, name).to.deep.equal(demo.services[name]?.instances);
+    }
+  });
+});
