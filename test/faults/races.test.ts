@@ -35,8 +35,10 @@ describeWithRedis("races between replicas over one Redis", () => {
     const keyPrefix = uniquePrefix();
     const redisUrl = await sharedRedisUrl();
     const origin = upstream.origin;
-    for (const name of names)
-      opened.push(await startReplica({ name, redisUrl, keyPrefix, origin, policy, attempts }));
+    for (const name of names) {
+      const isDeaf = name === "deaf";
+      opened.push(await startReplica({ name, redisUrl, keyPrefix, origin, policy, attempts, isDeaf }));
+    }
     return opened;
   }
   function sweeperOf(replica: Replica): Sweeper {
@@ -266,6 +268,13 @@ describeWithRedis("races between replicas over one Redis", () => {
 
   it("a waiter registers before it reads: a change between its read and its sleep wakes it", async () => {
     const [a, b] = (await replicas(["a", "b"])) as [Replica, Replica];
+    const heard = Promise.withResolvers<void>();
+    const listening = b.open.changes.watchAll(({ status }) => {
+      if (status === "completed") heard.resolve();
+    });
+    if (!b.open.changes.isLive()) {
+      await new Promise<void>((resolve) => b.open.changes.onLive((isLive) => isLive && resolve()));
+    }
     const record = await a.start({ scope: newScope() });
     const held = b.store.hold("read", "after"); // b has read "in progress" and does not know it yet
     const waiting = waitFor(
@@ -286,11 +295,9 @@ describeWithRedis("races between replicas over one Redis", () => {
       { timeoutMs: 60_000, signal: new AbortController().signal, withResult: true },
     );
     await held.reached;
-    const subscribed = Promise.withResolvers<void>();
-    const other = b.open.changes.watch(record, () => subscribed.resolve());
     await a.run(record);
-    await subscribed.promise; // the notice has reached b, before b's read has come back
-    other.close();
+    await heard.promise; // the notice has reached b, before b's read has come back
+    listening.close();
     held.open();
     const { record: ended, result } = await waiting;
     expect(ended).to.include({ status: "completed" });
@@ -353,7 +360,7 @@ describeWithRedis("races between replicas over one Redis", () => {
   describe("a node that slept through its lease", () => {
     it("is refused by version and fence: the attempt that took over decides, and the sleeper learns that it lost", async () => {
       const onUnknown = { cut: "retry", timeout: "retry", lost: "retry" } as const;
-      const [a, s] = (await replicas(["a", "s"], { onUnknown }, 3)) as [Replica, Replica];
+      const [a, s] = (await replicas(["deaf", "s"], { onUnknown }, 3)) as [Replica, Replica];
       const answers = [Promise.withResolvers<string>(), Promise.withResolvers<string>()] as const;
       upstream.respond(async (request, response) => {
         response.end(await answers[Number(request.headers.get("sticky-attempt")) - 1]!.promise);
@@ -376,11 +383,11 @@ describeWithRedis("races between replicas over one Redis", () => {
       answers[1].resolve("answer of the second attempt");
       await s.worker.executor.idle();
       expect(await storedText(a, record)).to.equal("answer of the second attempt");
-      expect(await a.store.renew([{ ...record, owner: "a" }])).to.have.length(1);
+      expect(await a.store.renew([{ ...record, owner: "deaf" }])).to.have.length(1);
     });
 
     it("finds its lease lost at the next renewal and aborts its request", async () => {
-      const [a, s] = (await replicas(["a", "s"])) as [Replica, Replica];
+      const [a, s] = (await replicas(["deaf", "s"])) as [Replica, Replica];
       upstream.respond(() => undefined);
       const record = await a.start({ scope: newScope() });
       const sleeper = a.run(record);
@@ -390,6 +397,7 @@ describeWithRedis("races between replicas over one Redis", () => {
       a.standStill(2 * record.leaseMs);
       await a.worker.watchdog.tick();
       expect((await sleeper).record).to.include({ status: "failed", executed: "unknown" });
+      expect(a.lost).to.have.length(1);
     });
 
     it("sends nothing when it slept between its claim and its dispatch, and gives the process back as never sent", async () => {

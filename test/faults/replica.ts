@@ -52,6 +52,8 @@ export interface ReplicaOptions {
   /** Over the route's own; may be smaller than a configuration allows. */
   readonly policy?: Partial<ProcessPolicy>;
   readonly attempts?: number;
+  /** It hears no notices: what it learns it learns from the store's answers. */
+  readonly isDeaf?: boolean;
 }
 
 export async function startReplica(options: ReplicaOptions): Promise<Replica> {
@@ -83,7 +85,7 @@ export async function startReplica(options: ReplicaOptions): Promise<Replica> {
   const monotonic = (): number => performance.now() + stoodStillMs;
   const worker = createWorker({
     store,
-    changes: open.changes,
+    changes: options.isDeaf === true ? { watch: () => ({ close: () => undefined }) } : open.changes,
     forwarder,
     node: options.name,
     services: () => services,

@@ -62,8 +62,12 @@ export function createProcessStore(options: ProcessStoreOptions): RedisProcessSt
   /** Why scopes without a record are not claimed right now; null: they are. */
   async function claimRefusal(): Promise<string | null> {
     if (options.sheds?.() === true) return "claims are shed: the store's memory runs short";
-    if (incarnation === undefined || (await incarnation.mayClaim())) return null;
-    return "claims pause: Redis may have forgotten some";
+    if (incarnation === undefined) return null;
+    try {
+      return (await incarnation.mayClaim()) ? null : "claims pause: Redis may have forgotten some";
+    } catch (cause) {
+      throw unavailable("incarnation", cause);
+    }
   }
 
   async function create(draft: Draft, { withResult }: { withResult: boolean }): Promise<CreateAnswer> {

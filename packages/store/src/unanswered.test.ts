@@ -74,6 +74,28 @@ describe("creates without an answer", () => {
     }
   });
 
+  it("a round without anything to look after does not stand in the way of the next", async () => {
+    const { unanswered, round } = setUp([snapshot(500, ours), snapshot(1001, null)]);
+    await round();
+    expect(unanswered.size).to.equal(0);
+    await round();
+    unanswered.remember({ ...create, writeId: "w2" });
+    await round();
+    expect(unanswered.size).to.equal(0);
+  });
+
+  it("a round with nothing to look after does not stop the later ones", async () => {
+    const unanswered = createUnanswered({
+      read: async () => snapshot(500, ours),
+      commit: async () => undefined,
+      monotonic: () => 0,
+    });
+    await unanswered.settle();
+    unanswered.remember(create);
+    await unanswered.settle();
+    expect(unanswered.size).to.equal(0);
+  });
+
   it("stays remembered while Redis does not answer", async () => {
     const { unanswered, committed, round } = setUp([new Error("away"), snapshot(500, ours)]);
     await round();

@@ -48,10 +48,15 @@ export function createUnanswered(io: {
       for (const create of remembered.values()) await settleOne(create);
     } catch {
       // Redis is away again; the next answer starts another round
-    } finally {
+    }
+  }
+  /** One round at a time. It is over in a later turn, even when there is nothing to do: `round` is set by then. */
+  function begin(): Promise<void> {
+    round ??= settleAll().then(() => {
       round = null;
       roundEndedAt = io.monotonic();
-    }
+    });
+    return round;
   }
   return {
     remember(create) {
@@ -60,12 +65,9 @@ export function createUnanswered(io: {
     },
     answered() {
       if (remembered.size === 0 || round !== null || io.monotonic() - roundEndedAt < roundPauseMs) return;
-      round = settleAll();
+      void begin();
     },
-    async settle() {
-      round ??= settleAll();
-      await round;
-    },
+    settle: begin,
     get size() {
       return remembered.size;
     },
