@@ -32,7 +32,7 @@ services:
       - match: { methods: [POST], path: /silent }
         process: { identity: request, completion: callback, heartbeatTimeoutMs: 200, deadlineMs: 60000 }
       - match: { methods: [POST] }
-        process: { identity: request, completion: callback, deadlineMs: 900000 }
+        process: { identity: request, completion: callback, deadlineMs: 900000, allowOnDuplicate: [join, reject, replace] }
   signed:
     instances: [${upstream.origin}]
     callbackAuth: { mode: both, secrets: ["${signingSecret}"] }
@@ -78,6 +78,14 @@ services:
         sent: upstream.last,
         body,
       };
+    }
+    /** Where nothing may reach the service. */
+    function submitOnly(path: string, body: string, headers: Record<string, string>) {
+      return fetch(cluster.url(0) + path, {
+        method: "POST",
+        headers: { "Content-Type": "application/json", ...headers },
+        body,
+      });
     }
     function report(
       sent: RecordedRequest,
@@ -405,6 +413,36 @@ services:
       expect((await report(first, "complete", '{"old":true}')).status).to.equal(409);
       const old = await status(`/_sticky/v1/processes/${first.headers.get("sticky-process-id")!}`);
       expect(old.view).to.include({ status: "cancelled", supersededBy: forced.id });
+    });
+
+    it("Sticky-On-Duplicate: reject refuses, replace cancels the running one and starts anew", async () => {
+      const { location, body } = await submit();
+      const rejected = await submitOnly("/reports/run", body, { "Sticky-On-Duplicate": "reject" });
+      expect(rejected.status).to.equal(409);
+      expect(rejected.headers.get("link")).to.contain(location);
+      const replaced = await submit("/reports/run", body, { "Sticky-On-Duplicate": "replace" });
+      expect(replaced.status).to.equal(202);
+      expect(replaced.location).not.to.equal(location);
+      expect((await status(location)).view).to.include({ status: "cancelled", supersededBy: replaced.id });
+      const bad = await submitOnly("/reports/run", body, { "Sticky-On-Duplicate": "perhaps" });
+      expect(bad.status).to.equal(400);
+    });
+
+    it("Sticky-Deadline tightens the route's own: the process fails with deadline-exceeded, executed unknown", async () => {
+      const { location, sent } = await submit("/reports/run", newBody(), { "Sticky-Deadline": "1" });
+      expect(Date.parse(sent.headers.get("sticky-deadline")!)).to.be.lessThan(Date.now() + 1100);
+      let view = await until(location, () => true);
+      while (view["done"] === false) {
+        await cluster.sweeper.tick();
+        view = await until(location, () => true);
+      }
+      expect(view).to.include({ status: "failed" });
+      const result = await fetch(`${cluster.url(1)}${location}/result`);
+      expect(result.status).to.equal(504);
+      expect(await result.json()).to.include({
+        type: "/_sticky/problems/deadline-exceeded",
+        executed: "unknown",
+      });
     });
 
     it("rerun through the process API, once per Idempotency-Key", async () => {
