@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { request as httpRequest } from "node:http";
 import {
   createCacheAdministration,
+  createInvalidation,
   defaultCachePolicy,
   type CacheAdministration,
   type CachePolicy,
@@ -10,7 +11,7 @@ import {
   type Route,
   type Service,
 } from "@sticky-proxy/core";
-import { createInvalidation, createServer, type CacheParts, type ProxyServer } from "@sticky-proxy/proxy";
+import { createServer, type CacheParts, type ProxyServer } from "@sticky-proxy/proxy";
 import { monotonic, sleep } from "@sticky-proxy/runtime";
 import { connectRedis, createRedisCacheStore } from "@sticky-proxy/store";
 import { sharedRedisUrl, uniquePrefix } from "@sticky-proxy/testkit";
@@ -124,7 +125,10 @@ export async function startReplicas(options: ReplicaOptions): Promise<Replicas> 
         monotonic,
         sleep,
       };
-      const cache: CacheParts = { ...deps, invalidation: createInvalidation(deps) };
+      const cache: CacheParts = {
+        ...deps,
+        invalidation: createInvalidation({ ...deps, onError: deps.observe.storeError }),
+      };
       const server: ProxyServer = createServer({
         cache,
         services: () => services,

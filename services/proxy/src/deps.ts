@@ -1,11 +1,10 @@
 /** What the proxy is handed. Only main.ts knows the concrete parts. */
 import type Router from "@koa/router";
-import type { Service } from "@sticky-proxy/core";
+import type { CacheInvalidation, Service } from "@sticky-proxy/core";
 import type { Limits } from "@sticky-proxy/runtime";
 import type { Forwarder, Tunneller } from "@sticky-proxy/upstream";
 
 import type { CacheDeps } from "./cache/cache-deps.ts";
-import type { CacheInvalidation } from "./cache/invalidation.ts";
 import type { IdentifyDeps } from "./middleware/identify.ts";
 import type { MirrorDeps } from "./middleware/mirror.ts";
 import type { SubmitDeps } from "./process/submit.ts";

@@ -1,6 +1,6 @@
 /** Wiring of the proxy: the only file of this service that knows the concrete store and upstream. */
 import { randomUUID } from "node:crypto";
-import { createRuleBook, hasCache, processId } from "@sticky-proxy/core";
+import { createRuleBook, invalidatingStore, processId } from "@sticky-proxy/core";
 import {
   after,
   every,
@@ -95,18 +95,23 @@ export async function startProxy(
     error: (event: string, fields?: Fields) => logger.error(event, fields),
     isEnabled: (level: "debug" | "info" | "warn" | "error") => logger.isOn(level),
   };
-  const cached = config.services.some(hasCache)
-    ? await openCache({
-        state: store.redis,
-        url: config.cache.redis,
-        keyPrefix: config.redis.keyPrefix,
-        partitions: store.meta.partitions,
-        memoryBytes: config.cache.memoryBytes,
-        maxBytes: config.cache.maxBytes,
-        waitMs: 2000,
-        onError: (name, err) => logger.warn("cache.redis-error", { connection: name, err }),
-      })
-    : null;
+  // Opened without a cached route too: a reload may bring one.
+  const cached = await openCache({
+    state: store.redis,
+    url: config.cache.redis,
+    keyPrefix: config.redis.keyPrefix,
+    partitions: store.meta.partitions,
+    memoryBytes: config.cache.memoryBytes,
+    maxBytes: config.cache.maxBytes,
+    waitMs: 2000,
+    onError: (name, err) => logger.warn("cache.redis-error", { connection: name, err }),
+  });
+  const cache = createCacheParts({ config, store: cached.store, forwarder, metrics, log });
+  // What a process changed is dropped from the cache around the commit that ends it.
+  const processes = invalidatingStore(store.processes, {
+    invalidation: cache.invalidation,
+    services: () => config.services,
+  });
   const pacing = createPacing({
     shared: registry,
     services: () => config.services.map(({ name }) => name),
@@ -131,7 +136,7 @@ export async function startProxy(
   let port = config.port;
   const mirror = openProxyMirror({ config, store, logger, metrics }, () => worker.processes.now());
   const worker = createWorker({
-    store: store.processes,
+    store: processes,
     changes: store.changes,
     forwarder,
     node: config.node,
@@ -157,7 +162,7 @@ export async function startProxy(
       limits: config.limits,
       plainBodyBytes,
     },
-    store: store.processes,
+    store: processes,
     changes: store.changes,
     secret: store.meta.secret,
     forwarder,
@@ -168,9 +173,7 @@ export async function startProxy(
     log,
     metrics,
     mirror: mirror.deps,
-    ...(cached === null
-      ? {}
-      : { cache: createCacheParts({ config, store: cached.store, forwarder, metrics, log }) }),
+    cache,
   });
   port = await server.listen(config.port, config.host);
 
@@ -206,7 +209,7 @@ export async function startProxy(
   });
   lifecycle.onShutdown("close-store", "store", async () => {
     await Promise.all([locks.close(), quorum?.close()]);
-    await cached?.close();
+    await cached.close();
     await store.close();
   });
   return { port };

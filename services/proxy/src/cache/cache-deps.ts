@@ -8,7 +8,7 @@ export interface CacheObserver {
   result(route: string, result: CacheResult): void;
   collapsed(route: string): void;
   /** A store operation that failed open. */
-  storeError(operation: "lookup" | "store" | "drop" | "purge", error: unknown): void;
+  readonly storeError: (operation: "lookup" | "store" | "drop" | "purge", error: unknown) => void;
   purged(kind: "key" | "tag"): void;
 }
 

@@ -1,11 +1,10 @@
 /** The cache's part of a proxy node, from its store and the node's own parts. */
 import { randomBytes } from "node:crypto";
-import type { CacheStore } from "@sticky-proxy/core";
+import { createInvalidation, type CacheStore } from "@sticky-proxy/core";
 import { monotonic, sleep, type Config, type Metrics } from "@sticky-proxy/runtime";
 import type { Forwarder } from "@sticky-proxy/upstream";
 import type { CacheParts, Log } from "../deps.ts";
 import type { CacheDeps, CacheObserver } from "./cache-deps.ts";
-import { createInvalidation } from "./invalidation.ts";
 
 /** A store that is away fails every request; one line in a while says so. */
 const tellEveryMs = 5000;
@@ -43,7 +42,8 @@ export function createCacheParts({ config, store, forwarder, metrics, log }: Cac
     monotonic,
     sleep,
   };
-  return { ...deps, invalidation: createInvalidation(deps) };
+  const { publicOrigins } = deps;
+  return { ...deps, invalidation: createInvalidation({ store, publicOrigins, onError: observe.storeError }) };
 }
 
 function originsOf(publicUrl: string | null): string[] {

@@ -1,8 +1,7 @@
-import { hasCache, isUnsafe } from "@sticky-proxy/core";
+import { hasCache, isServiceAnswer, isUnsafe } from "@sticky-proxy/core";
 import { cachedRequest, entryPointOf } from "../cache/cached-request.ts";
 import { createFlights } from "../cache/flights.ts";
 import { createHitCounter } from "../cache/hit-counter.ts";
-import { isServiceAnswer } from "../cache/invalidation.ts";
 import { purgeRequest } from "../cache/purge-request.ts";
 import { storedFromPost } from "../cache/store-post.ts";
 import { serveCached } from "../cache/serve-cached.ts";

@@ -2,17 +2,20 @@
  * What unsafe requests take out of the cache (RFC 9111 4.4), before their answer goes out: a client that has the
  * answer finds nothing older. A drop that the store did not take is repeated, and its key not trusted meanwhile.
  */
-import {
-  invalidates,
-  keysOfUri,
-  selectorOf,
-  type EntryPoint,
-  type HeaderList,
-  type RequestHead,
-  type ResponseHead,
-  type Service,
-} from "@sticky-proxy/core";
-import type { CacheDeps } from "./cache-deps.ts";
+import type { HeaderList, RequestHead, ResponseHead } from "../http/message.ts";
+import type { Service } from "../registry/service.ts";
+import { invalidates } from "./invalidation.ts";
+import { keysOfUri, type EntryPoint } from "./resource.ts";
+import { selectorOf } from "./selectors.ts";
+import type { CacheStore } from "./store.ts";
+
+export interface InvalidationDeps {
+  readonly store: CacheStore;
+  /** scheme://authority, lower-case, under which clients reach the gateway. */
+  readonly publicOrigins: readonly string[];
+  /** A drop or purge that the store did not take. */
+  readonly onError: (operation: "drop" | "purge", error: unknown) => void;
+}
 
 export interface CacheInvalidation {
   /**
@@ -20,6 +23,8 @@ export interface CacheInvalidation {
    * A process drops at its 202, and again before and after its result is committed. Never rejects.
    */
   afterUnsafe(service: Service, request: RequestHead, response: ResponseHead, at: EntryPoint): Promise<void>;
+  /** Everything at and below a path, where the URI itself is not known any more. Never rejects. */
+  dropBelow(service: Service, path: string): Promise<void>;
   /** false: a drop of this key is still owed, so what is stored may be older than it should be. */
   isTrusted(key: string): Promise<boolean>;
 }
@@ -27,10 +32,7 @@ export interface CacheInvalidation {
 /** Keys whose drop is owed; past this the whole cache is. */
 const maxOwed = 10_000;
 
-export function createInvalidation(
-  deps: Pick<CacheDeps, "store" | "observe" | "publicOrigins">,
-): CacheInvalidation {
-  const { store, observe } = deps;
+export function createInvalidation({ store, publicOrigins, onError }: InvalidationDeps): CacheInvalidation {
   const owed = new Set<string>();
   let owesAll = false;
 
@@ -39,7 +41,7 @@ export function createInvalidation(
       await store.drop(key, false);
       owed.delete(key);
     } catch (error) {
-      observe.storeError("drop", error);
+      onError("drop", error);
       if (owed.size < maxOwed) owed.add(key);
       else owesAll = true;
     }
@@ -49,7 +51,7 @@ export function createInvalidation(
     if (selector === null) return true;
     const { missing } = await store.purge(selector, soft);
     if (missing.length === 0) return true;
-    observe.storeError("purge", new Error(`${missing.length} partitions did not acknowledge`));
+    onError("purge", new Error(`${missing.length} partitions did not acknowledge`));
     return false;
   }
 
@@ -62,7 +64,7 @@ export function createInvalidation(
 
   return {
     async afterUnsafe(service, request, response, at) {
-      const origins = [...deps.publicOrigins, ...service.instances.map(({ origin }) => origin.toLowerCase())];
+      const origins = [...publicOrigins, ...service.instances.map(({ origin }) => origin.toLowerCase())];
       if (at.host !== "") origins.push(`${at.scheme}://${at.host}`);
       const { uris, groups } = invalidates(request, response, origins);
       const keys = new Set(uris.flatMap((uri) => keysOfUri(service, uri, at)));
@@ -74,6 +76,9 @@ export function createInvalidation(
             owesAll = true;
         }),
       ]);
+    },
+    async dropBelow(service, path) {
+      if (!(await purge(selectorOf({ kind: "prefix", service: service.name, path }), false))) owesAll = true;
     },
     async isTrusted(key) {
       if (owesAll) await payAll();
