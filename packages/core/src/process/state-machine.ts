@@ -624,7 +624,10 @@ function expired(record: ProcessRecord, c: Circumstances): Transition {
   );
 }
 
-/** ms until the deadline, at least 0; without one, the longest wait. */
+/**
+ * ms until the deadline, at least 0; without one, the longest wait. Rounded up and one more: an alarm that rings a
+ * fraction before the deadline would be taken for a service's silence.
+ */
 function untilDeadline(record: ProcessRecord, c: Circumstances): number {
-  return record.deadlineAt === null ? longestWaitMs : Math.max(0, record.deadlineAt - c.now);
+  return record.deadlineAt === null ? longestWaitMs : Math.max(0, Math.ceil(record.deadlineAt - c.now) + 1);
 }
