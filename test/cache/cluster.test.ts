@@ -19,7 +19,10 @@ describeWithRedis("the shared cache of three real replicas behind the balancer",
           catalogue: {
             instances: [origin.url],
             match: { path: "/catalogue" },
-            routes: [{ match: { methods: ["GET", "HEAD"] }, cache: {} }],
+            routes: [
+              { match: { methods: ["GET", "HEAD"] }, cache: {} },
+              { match: { methods: ["POST"] }, process: { identity: "request", completion: "callback" } },
+            ],
           },
         },
       },
@@ -83,6 +86,38 @@ describeWithRedis("the shared cache of three real replicas behind the balancer",
     expect([await xCache(), await xCache()]).to.deep.equal(["MISS", "HIT"]);
     expect(await command("clear-cache")).to.deep.equal({ code: 0, out: "everything: gone\n" });
     expect([await xCache(), await xCache(), await xCache()]).to.deep.equal(["MISS", "HIT", "HIT"]);
+  });
+
+  it("a process drops what it changes at its 202, and again when a callback on any replica ends it", async () => {
+    let callback: { url: string; token: string } | null = null;
+    origin.on("/job", (request, response, nth) => {
+      if (request.method === "POST") {
+        callback = {
+          url: String(request.headers["sticky-callback-url"]),
+          token: String(request.headers["sticky-execution"]),
+        };
+        response.writeHead(202);
+        return void response.end();
+      }
+      response.writeHead(200, { "Cache-Control": "max-age=600" });
+      response.end(`state ${nth}`);
+    });
+    const look = async () => {
+      const response = await get("/catalogue/job");
+      return [response.headers.get("x-cache"), await response.text()];
+    };
+    expect([await look(), await look()]).to.deep.equal([
+      ["MISS", "state 1"],
+      ["HIT", "state 1"],
+    ]);
+    const accepted = await fetch(`${cluster.balancer!.url}/catalogue/job`, { method: "POST", body: "work" });
+    expect(accepted.status).to.equal(202);
+    while (callback === null) await new Promise((resolve) => setImmediate(resolve));
+    expect([(await look())[0], (await look())[0]]).to.deep.equal(["MISS", "HIT"]);
+    const { url, token } = callback as { url: string; token: string };
+    const done = await fetch(url, { method: "POST", headers: { "Sticky-Execution": token }, body: "result" });
+    expect(done.status).to.equal(200);
+    expect((await look())[0]).to.equal("MISS");
   });
 
   it("an unsafe request through one replica is seen by all", async () => {

@@ -1,5 +1,11 @@
 /** Wiring of the sweeper: the only file of this service that knows the concrete store and upstream. */
-import { isTerminal, processId, type ProcessRecord } from "@sticky-proxy/core";
+import {
+  createInvalidation,
+  invalidatingStore,
+  isTerminal,
+  processId,
+  type ProcessRecord,
+} from "@sticky-proxy/core";
 import {
   every,
   monotonic,
@@ -9,7 +15,7 @@ import {
   type Config,
   type ServiceParts,
 } from "@sticky-proxy/runtime";
-import { createLocks, createQuorumLocks, createRegistry, openStore } from "@sticky-proxy/store";
+import { createLocks, createQuorumLocks, createRegistry, openCache, openStore } from "@sticky-proxy/store";
 import {
   createDeliverer,
   createForwarder,
@@ -43,6 +49,25 @@ export async function startSweeper(
       ...config.services.flatMap(({ routes }) => routes.map(({ process }) => process?.leaseMs ?? 0)),
     ),
   });
+  const cached = await openCache({
+    state: store.redis,
+    url: config.cache.redis,
+    keyPrefix: config.redis.keyPrefix,
+    partitions: store.meta.partitions,
+    memoryBytes: 0,
+    maxBytes: config.cache.maxBytes,
+    waitMs: 2000,
+    onError: (name, err) => logger.warn("cache.redis-error", { connection: name, err }),
+  });
+  // What a process changed is dropped from the cache around the commit that ends it.
+  const processes = invalidatingStore(store.processes, {
+    invalidation: createInvalidation({
+      store: cached.store,
+      publicOrigins: config.publicUrl === null ? [] : [new URL(config.publicUrl).origin],
+      onError: (operation, err) => logger.warn("cache.store-error", { operation, err }),
+    }),
+    services: () => config.services,
+  });
   const forwarder = createForwarder({ pseudonym: "sticky-proxy", loopId: "sticky-proxy" });
   const pacing = createPacing({
     shared: createRegistry(store),
@@ -70,7 +95,7 @@ export async function startSweeper(
       : null;
   const mirror = openSweeperMirror({ config, store, locks, logger, metrics }, () => worker.processes.now());
   const worker = createWorker({
-    store: store.processes,
+    store: processes,
     changes: store.changes,
     forwarder,
     node,
@@ -163,7 +188,7 @@ export async function startSweeper(
     await forwarder.close();
   });
   lifecycle.onShutdown("close-store", "sweeper-store", async () => {
-    await Promise.all([locks.close(), quorum?.close()]);
+    await Promise.all([locks.close(), quorum?.close(), cached.close()]);
     await store.close();
   });
 }

@@ -3,7 +3,7 @@ import type { HeaderList } from "../http/message.ts";
 import type { Change, ProcessStore } from "../process/store.ts";
 import type { ProcessRecord } from "../process/record.ts";
 import type { Service } from "../registry/service.ts";
-import { createInvalidation, isServiceAnswer, type CacheInvalidation } from "./invalidator.ts";
+import { createInvalidation, tellsOfChange, type CacheInvalidation } from "./invalidator.ts";
 import { invalidatingStore } from "./invalidating-store.ts";
 import { MemoryCacheStore } from "./memory-store.ts";
 import { defaultCachePolicy } from "./policy.ts";
@@ -80,17 +80,53 @@ describe("what unsafe requests take out of the cache", () => {
     expect(await has("/item")).to.equal(false);
   });
 
-  it("replays, stored answers and the gateway's own are no answers of the service", () => {
-    expect(isServiceAnswer([["Sticky-Source", "service"]])).to.equal(true);
-    expect(isServiceAnswer([])).to.equal(true);
-    for (const line of [
-      ["Idempotent-Replayed", "true"],
-      ["Sticky-Source", "store"],
-      ["sticky-source", "gateway"],
-    ] as const) {
-      expect(isServiceAnswer([line]), line.join()).to.equal(false);
-    }
-  });
+  const replies: readonly [string, number, HeaderList, boolean][] = [
+    ["the service's answer", 200, [["Sticky-Source", "service"]], true],
+    ["one that does not say whose it is", 200, [], true],
+    [
+      "the 202 that begins a process",
+      202,
+      [
+        ["Sticky-Source", "gateway"],
+        ["Sticky-Process-Id", "1.a.b"],
+      ],
+      true,
+    ],
+    [
+      "a replay",
+      200,
+      [
+        ["Sticky-Source", "store"],
+        ["Idempotent-Replayed", "true"],
+      ],
+      false,
+    ],
+    [
+      "a 202 that joins",
+      202,
+      [
+        ["Sticky-Source", "gateway"],
+        ["Sticky-Process-Id", "1.a.b"],
+        ["Idempotent-Replayed", "true"],
+      ],
+      false,
+    ],
+    ["something stored", 200, [["sticky-source", "store"]], false],
+    [
+      "a problem of the gateway's",
+      409,
+      [
+        ["Sticky-Source", "gateway"],
+        ["Sticky-Process-Id", "1.a.b"],
+      ],
+      false,
+    ],
+  ];
+  for (const [what, status, headers, expected] of replies) {
+    it(`${what} ${expected ? "tells" : "does not tell"} of a change`, () => {
+      expect(tellsOfChange({ status, headers })).to.equal(expected);
+    });
+  }
 
   describe("when a process ends", () => {
     const base = { service: "shop", operation: "POST /item", requestPayload: null } as ProcessRecord;

@@ -2,7 +2,7 @@
  * What unsafe requests take out of the cache (RFC 9111 4.4), before their answer goes out: a client that has the
  * answer finds nothing older. A drop that the store did not take is repeated, and its key not trusted meanwhile.
  */
-import type { HeaderList, RequestHead, ResponseHead } from "../http/message.ts";
+import { headerValue, type RequestHead, type ResponseHead } from "../http/message.ts";
 import type { Service } from "../registry/service.ts";
 import { invalidates } from "./invalidation.ts";
 import { keysOfUri, type EntryPoint } from "./resource.ts";
@@ -89,11 +89,14 @@ export function createInvalidation({ store, publicOrigins, onError }: Invalidati
   };
 }
 
-/** The service's own answer, not a replay of ours and not a problem of the gateway's (their fields say so). */
-export function isServiceAnswer(headers: HeaderList): boolean {
+/**
+ * Does this reply to an unsafe request tell of a change? The service's own answer does, and the 202 that begins a
+ * process; a replay, something stored and a problem of the gateway's do not (their fields say so).
+ */
+export function tellsOfChange({ status, headers }: ResponseHead): boolean {
   const has = (wanted: string, value: string): boolean =>
     headers.some(([name, given]) => name.toLowerCase() === wanted && given === value);
-  return (
-    !has("idempotent-replayed", "true") && !has("sticky-source", "gateway") && !has("sticky-source", "store")
-  );
+  if (has("idempotent-replayed", "true") || has("sticky-source", "store")) return false;
+  if (!has("sticky-source", "gateway")) return true;
+  return status === 202 && headerValue(headers, "sticky-process-id") !== null;
 }

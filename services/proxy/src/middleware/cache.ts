@@ -1,4 +1,4 @@
-import { hasCache, isServiceAnswer, isUnsafe } from "@sticky-proxy/core";
+import { hasCache, isUnsafe, tellsOfChange } from "@sticky-proxy/core";
 import { cachedRequest, entryPointOf } from "../cache/cached-request.ts";
 import { createFlights } from "../cache/flights.ts";
 import { createHitCounter } from "../cache/hit-counter.ts";
@@ -26,7 +26,7 @@ export function cache(deps: CacheParts): Middleware {
     if (isUnsafe(method)) {
       const { send } = state;
       state.send = async (reply, options) => {
-        if (!isServiceAnswer(reply.headers)) return send(reply, options);
+        if (!tellsOfChange(reply)) return send(reply, options);
         await deps.invalidation.afterUnsafe(service, serviceHead, reply, at);
         if (method !== "POST" || route === null || policy === null) return send(reply, options);
         return send(await storedFromPost(deps, cachedRequest(state, service, route, policy), reply), options);
