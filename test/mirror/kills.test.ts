@@ -2,7 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { describeWithRedis } from "@sticky-proxy/testkit";
 import { expect } from "chai";
 import { startMirrored, type Mirrored } from "./mirrored.ts";
-import { echo, startRecording, type RecordingBackend } from "./recording-backend.ts";
+import { echo, hang, startRecording, type RecordingBackend } from "./recording-backend.ts";
 
 const route = (more: object = {}): Record<string, unknown> => ({
   match: { methods: ["POST", "PUT"] },
@@ -172,6 +172,15 @@ describeWithRedis("dual-write when something dies", function () {
     expect([...new Set(first)]).to.deep.equal(["0:0", "0:1", "0:2", "0:3", "0:4"]);
     expectMirrored(outcomes);
     expect(await mirrored.coverage()).to.include({ eligible: 15, matched: 15 });
+  });
+
+  it("a secondary that hangs is not waited for by any client, and its writes stay in the outbox", async () => {
+    mirrored = await startMirrored({ primary: primary.url, secondary: secondary.url, routes: [route()] });
+    secondary.behave = hang;
+    const outcomes = await load(4, 4);
+    expect(outcomes.every(({ status }) => status === 200)).to.equal(true);
+    expect((await mirrored.lag()).entries).to.equal(16);
+    secondary.behave = echo;
   });
 
   it("a secondary that is away for a while gets everything when it is back", async () => {
