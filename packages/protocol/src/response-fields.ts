@@ -108,6 +108,36 @@ export interface ProxyStatus {
 }
 
 /** The Proxy-Status field (RFC 9209): one member of a structured-field List. */
+/** The error types of RFC 9209 2.3 that the gateway speaks. */
+export const proxyErrorTypes = [
+  "dns_error",
+  "destination_unavailable",
+  "destination_ip_prohibited",
+  "destination_ip_unroutable",
+  "connection_refused",
+  "connection_terminated",
+  "connection_timeout",
+  "connection_read_timeout",
+  "connection_limit_reached",
+  "tls_protocol_error",
+  "tls_certificate_error",
+  "http_request_error",
+  "http_response_incomplete",
+  "http_response_header_section_size",
+  "http_response_transfer_coding",
+  "http_response_timeout",
+  "http_upgrade_failed",
+  "http_protocol_error",
+  "proxy_internal_response",
+  "proxy_internal_error",
+] as const;
+
+export type ProxyErrorType = (typeof proxyErrorTypes)[number];
+
+export function isProxyErrorType(word: string): word is ProxyErrorType {
+  return (proxyErrorTypes as readonly string[]).includes(word);
+}
+
 export function formatProxyStatus(status: ProxyStatus): string {
   let text = tokenOrString(status.proxy);
   if (status.error !== undefined) text += `; error=${tokenOrString(status.error)}`;

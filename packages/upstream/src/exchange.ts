@@ -2,6 +2,7 @@
  * One request on one connection: undici's handler made into a head and a body stream with back-pressure.
  * Settles exactly once, with the response's head or with the failure; later trouble breaks the body.
  */
+import type { ProxyErrorType } from "@sticky-proxy/protocol";
 import { Readable } from "node:stream";
 import type { Duplex } from "node:stream";
 
@@ -11,7 +12,7 @@ import type { Dispatcher } from "undici";
 
 import type { ConnectionWatch, WatchesConnection } from "./connection.ts";
 import { failedBy, failedWith, UpstreamBodyError } from "./outcome.ts";
-import type { Failed, ProxyErrorType } from "./outcome.ts";
+import type { Failed } from "./outcome.ts";
 
 /** More header lines than any honest response has. */
 const maxResponseLines = 256;

@@ -6,7 +6,7 @@
 import type { Readable } from "node:stream";
 
 import type { HeaderList, Instance } from "@sticky-proxy/core";
-import type { ProblemSlug } from "@sticky-proxy/protocol";
+import type { ProblemSlug, ProxyErrorType } from "@sticky-proxy/protocol";
 
 export interface Responded {
   readonly kind: "responded";
@@ -43,29 +43,6 @@ export interface Failed {
 }
 
 export type UpstreamOutcome = Responded | Failed;
-
-/** The error types of RFC 9209 2.3 that we speak. */
-export type ProxyErrorType =
-  | "dns_error"
-  | "destination_unavailable"
-  | "destination_ip_prohibited"
-  | "destination_ip_unroutable"
-  | "connection_refused"
-  | "connection_terminated"
-  | "connection_timeout"
-  | "connection_read_timeout"
-  | "connection_limit_reached"
-  | "tls_protocol_error"
-  | "tls_certificate_error"
-  | "http_request_error"
-  | "http_response_incomplete"
-  | "http_response_header_section_size"
-  | "http_response_transfer_coding"
-  | "http_response_timeout"
-  | "http_upgrade_failed"
-  | "http_protocol_error"
-  | "proxy_internal_response"
-  | "proxy_internal_error";
 
 interface Meaning {
   readonly slug: ProblemSlug;

@@ -2,7 +2,7 @@
 import { STATUS_CODES } from "node:http";
 
 import type { HeaderLine } from "@sticky-proxy/core";
-import { fields, problemBody } from "@sticky-proxy/protocol";
+import { fields, formatProxyStatus, problemBody } from "@sticky-proxy/protocol";
 import type { Problem } from "@sticky-proxy/protocol";
 
 import type { Reply } from "./process/reply.ts";
@@ -17,10 +17,14 @@ export function problemReply(problem: Problem, requestId: string | null, pseudon
   const lines: HeaderLine[] = [
     ["Content-Type", "application/problem+json"],
     ["Cache-Control", "no-store"],
-    [fields.stickySource, "gateway"],
   ];
   const { headers, proxyStatus } = problem.options;
-  if (proxyStatus !== undefined) lines.push([fields.proxyStatus, `${pseudonym}; error=${proxyStatus}`]);
+  if (headers === undefined || !Object.hasOwn(headers, fields.stickySource)) {
+    lines.push([fields.stickySource, "gateway"]);
+  }
+  if (proxyStatus !== undefined) {
+    lines.push([fields.proxyStatus, formatProxyStatus({ proxy: pseudonym, error: proxyStatus })]);
+  }
   for (const [name, value] of Object.entries(headers ?? {})) lines.push([name, value]);
   return {
     status: problem.status,

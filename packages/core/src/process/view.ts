@@ -1,6 +1,7 @@
 /** A record as clients see it. */
 import {
   formatProcessId,
+  isProxyErrorType,
   Problem,
   problemBody,
   processLinks,
@@ -24,7 +25,7 @@ export function problemOf(record: ProcessRecord): Problem | null {
     service: record.service,
     ...(record.executed === null ? {} : { executed: record.executed }),
     ...(record.released || record.executed === "no" ? { retryable: true } : {}),
-    ...(record.reason === null ? {} : { proxyStatus: record.reason }),
+    ...(record.reason !== null && isProxyErrorType(record.reason) ? { proxyStatus: record.reason } : {}),
   };
   return new Problem(record.problem, options);
 }
