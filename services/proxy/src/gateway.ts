@@ -15,7 +15,8 @@ import type { SubmitDeps } from "./process/submit.ts";
 import type { Reply } from "./process/reply.ts";
 import { documentRoutes } from "./routes/documents.ts";
 import { executionRoutes } from "./routes/executions.ts";
-import { lookupRoute, processRoutes, type ProcessRouteDeps } from "./routes/processes.ts";
+import { openApiRoute } from "./routes/openapi.ts";
+import { processRoutes, type ProcessRouteDeps } from "./routes/processes.ts";
 import { createServer, type ProxyServer } from "./server.ts";
 import type { ProxyContext, ProxyState } from "./state.ts";
 
@@ -95,9 +96,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
   }
 
   const processRouter = processRoutes(routeDeps);
-  const lookup = lookupRoute(routeDeps);
   const documents = documentRoutes(write);
-  documents.post("/_sticky/v1/processes\\:lookup", lookup);
   const executions = executionRoutes({
     processes,
     verifier: createCallbackVerifier(deps.secret, deps.services()),
@@ -113,7 +112,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
     process: {
       submit,
       identify: { rules, endpoints: new Set(config.webhooks.map(({ name }) => name)) },
-      routers: [processRouter, executions, documents],
+      routers: [processRouter, executions, documents, openApiRoute(write)],
     },
     ...(deps.cache === undefined ? {} : { cache: deps.cache }),
     ...(deps.mirror === undefined ? {} : { mirror: deps.mirror }),

@@ -243,11 +243,13 @@ export function processRoutes(deps: ProcessRouteDeps): Router {
     await write(ctx, { status: 204, headers: [], body: null });
   });
 
+  router.post("\\:lookup", lookupRoute(deps));
+
   return router;
 }
 
-/** `POST /processes:lookup`: keys stay out of access logs. A path of its own, outside the router's prefix. */
-export function lookupRoute(deps: ProcessRouteDeps) {
+/** `POST /processes:lookup`: keys stay out of access logs. */
+function lookupRoute(deps: ProcessRouteDeps) {
   return async function lookup(ctx: Context): Promise<void> {
     const body = parseJsonObject(await deps.readBody(ctx, 4096));
     const service = textMember(body["service"], "service");
