@@ -69,9 +69,9 @@ function patternOf(line: string, ids: ReadonlyMap<string, string>): [RegExp, str
     .split(new RegExp(`(${processId.source}|…)`))
     .map((part) => {
       if (part === "…") return ".*";
-      if (!new RegExp(`^${processId.source}$`).test(part)) return RegExp.escape(part);
+      if (!new RegExp(`^${processId.source}$`).test(part)) return escaped(part);
       const known = ids.get(part);
-      if (known !== undefined) return RegExp.escape(known);
+      if (known !== undefined) return escaped(known);
       const group = named.indexOf(part);
       if (group >= 0) return `\\${group + 1}`;
       named.push(part);
@@ -89,4 +89,8 @@ export function replaceAll(text: string, words: ReadonlyMap<string, string>): st
   let result = text;
   for (const [word, value] of words) result = result.replaceAll(word, value);
   return result;
+}
+
+function escaped(text: string): string {
+  return text.replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&");
 }
