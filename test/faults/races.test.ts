@@ -2,7 +2,6 @@
  * The races that the design forbids, each interleaved by hand over a real Redis: one replica's call is held on its way
  * to the store or back, another replica acts, the call goes on.
  */
-import { createSweeper, type Sweeper } from "@sticky-proxy/sweeper";
 import {
   isTerminal,
   resultId,
@@ -13,7 +12,7 @@ import {
 } from "@sticky-proxy/core";
 import { describeWithRedis, FakeUpstream, sharedRedisUrl, uniquePrefix } from "@sticky-proxy/testkit";
 import { expect } from "chai";
-import { newScope, readNow, ring, startReplica, type Replica } from "./replica.ts";
+import { newScope, readNow, ring, startReplica, sweeperOn, type Replica } from "./replica.ts";
 
 describeWithRedis("races between replicas over one Redis", () => {
   let upstream: FakeUpstream;
@@ -40,24 +39,6 @@ describeWithRedis("races between replicas over one Redis", () => {
       opened.push(await startReplica({ name, redisUrl, keyPrefix, origin, policy, attempts, isDeaf }));
     }
     return opened;
-  }
-  function sweeperOf(replica: Replica): Sweeper {
-    const { processes, executor, rules } = replica.worker;
-    return createSweeper({
-      processes,
-      executor,
-      node: replica.name,
-      find: (record) => rules.find(record),
-      poll: async () => ({ kind: "no-answer", retryInMs: 1000, reason: "" }),
-      deliver: async () => ({ delivered: true, retryInMs: null }),
-      extra: () => [],
-      onDuty: () => undefined,
-      onFailure: (_duty, _record, error) => {
-        throw error;
-      },
-      hideMs: 60_000,
-      batch: 100,
-    });
   }
   const resultOf = (text: string) => {
     const response = { status: 200, headers: [], body: Buffer.from(text) };
@@ -121,7 +102,7 @@ describeWithRedis("races between replicas over one Redis", () => {
       const record = await a.start({ scope: newScope() });
       await ring(a, record);
       const held = s.store.hold("commit", "before");
-      const sweeping = sweeperOf(s).tick();
+      const sweeping = sweeperOn(s).tick();
       await held.reached;
       expect(await a.store.renew([{ ...record, owner: "a" }])).to.deep.equal([]);
       held.open();
@@ -241,7 +222,7 @@ describeWithRedis("races between replicas over one Redis", () => {
       expect(failed.kind === "applied" && failed.record.phase).to.equal("backing-off");
       await ring(a, record);
       const held = s.store.hold("readRequest", "after");
-      const sweeping = sweeperOf(s).tick();
+      const sweeping = sweeperOn(s).tick();
       await held.reached;
       const next = await a.start({ scope: record.scope, body: "new", force: true });
       held.open();
@@ -369,7 +350,7 @@ describeWithRedis("races between replicas over one Redis", () => {
       const sleeper = a.run(record, "x");
       await upstream.arrived(1);
       await ring(a, record); // its lease ends
-      const sweeper = sweeperOf(s);
+      const sweeper = sweeperOn(s);
       await sweeper.tick(); // backs off
       await ring(a, record);
       await sweeper.tick(); // sends again
@@ -393,7 +374,7 @@ describeWithRedis("races between replicas over one Redis", () => {
       const sleeper = a.run(record);
       await upstream.arrived(1);
       await ring(a, record);
-      await sweeperOf(s).tick();
+      await sweeperOn(s).tick();
       a.standStill(2 * record.leaseMs);
       await a.worker.watchdog.tick();
       expect((await sleeper).record).to.include({ status: "failed", executed: "unknown" });

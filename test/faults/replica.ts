@@ -5,6 +5,7 @@
 import { randomBytes } from "node:crypto";
 import {
   partitionOf,
+  processId,
   type Begun,
   type BeginRequest,
   type Lease,
@@ -17,6 +18,7 @@ import {
 } from "@sticky-proxy/core";
 import { loadConfig, sleep } from "@sticky-proxy/runtime";
 import { openStore, type OpenStore } from "@sticky-proxy/store";
+import { createSweeper, type Sweeper } from "@sticky-proxy/sweeper";
 import { createForwarder, createWorker, type Run, type Worker } from "@sticky-proxy/upstream";
 import { gatedStore, type GatedStore } from "./gated-store.ts";
 
@@ -34,6 +36,8 @@ export interface Replica {
   readonly worker: Worker;
   /** Leases that its watchdog found lost. */
   readonly lost: Lease[];
+  /** What it committed: event and process. */
+  readonly transitions: { readonly event: string; readonly id: string }[];
   /** The node stands still for that long by its own monotonic clock. */
   standStill(ms: number): void;
   begin(submitted: Submitted): Promise<Begun>;
@@ -54,6 +58,8 @@ export interface ReplicaOptions {
   readonly attempts?: number;
   /** It hears no notices: what it learns it learns from the store's answers. */
   readonly isDeaf?: boolean;
+  /** Default 8. */
+  readonly partitions?: number;
 }
 
 export async function startReplica(options: ReplicaOptions): Promise<Replica> {
@@ -73,7 +79,7 @@ export async function startReplica(options: ReplicaOptions): Promise<Replica> {
   const open = await openStore({
     target: { url: options.redisUrl },
     keyPrefix: options.keyPrefix,
-    partitions: 8,
+    partitions: options.partitions ?? 8,
     timelineLength: 100,
     waitMs: 5000,
     onError: () => undefined,
@@ -81,6 +87,7 @@ export async function startReplica(options: ReplicaOptions): Promise<Replica> {
   const store = gatedStore(open.processes);
   const forwarder = createForwarder({ pseudonym: "sticky-proxy", loopId: "test" });
   const lost: Lease[] = [];
+  const transitions: Replica["transitions"][number][] = [];
   let stoodStillMs = 0;
   const monotonic = (): number => performance.now() + stoodStillMs;
   const worker = createWorker({
@@ -97,7 +104,7 @@ export async function startReplica(options: ReplicaOptions): Promise<Replica> {
     confirm: null,
     monotonic,
     sleep,
-    onTransition: () => undefined,
+    onTransition: (_from, to, event) => transitions.push({ event, id: processId(to) }),
     onLeaseLost: (lease) => lost.push(lease),
     onFailure: () => undefined,
   });
@@ -135,6 +142,7 @@ export async function startReplica(options: ReplicaOptions): Promise<Replica> {
     store,
     worker,
     lost,
+    transitions,
     begin,
     standStill(ms) {
       stoodStillMs += ms;
@@ -159,6 +167,26 @@ export async function startReplica(options: ReplicaOptions): Promise<Replica> {
       await open.close();
     },
   };
+}
+
+/** A sweeper on that node's own connections. */
+export function sweeperOn(replica: Replica, hideMs = 60_000): Sweeper {
+  const { processes, executor, rules } = replica.worker;
+  return createSweeper({
+    processes,
+    executor,
+    node: replica.name,
+    find: (record) => rules.find(record),
+    poll: async () => ({ kind: "no-answer", retryInMs: 1000, reason: "" }),
+    deliver: async () => ({ delivered: true, retryInMs: null }),
+    extra: () => [],
+    onDuty: () => undefined,
+    onFailure: (_duty, _record, error) => {
+      throw error;
+    },
+    hideMs,
+    batch: 100,
+  });
 }
 
 export function newScope(): string {
