@@ -151,7 +151,8 @@ describeWithRedis("the cache's store in Redis", () => {
       const kept = { ...metadata(generation, ["a"]), bodyId: writer.bodyId, bodyBytes: 10_000 };
       await small.commit({ lease: lease(`k${i}`), metadata: kept, replaces: null, maxVariants: 1 });
     }
-    expect(await small.totalBytes()).to.be.at.most(25_000);
+    // It is trimmed behind the commit.
+    for (let i = 0; (await small.totalBytes()) > 25_000; i++) expect(i).to.be.below(1000);
     expect((await small.lookup("k0", names)).stored).to.equal(null);
     expect((await small.lookup("k3", names)).stored).to.not.equal(null);
   });

@@ -19,7 +19,8 @@ export interface HousekeepingDeps {
 export interface CacheHousekeeping {
   /** true: the server has used 80 % of the memory it may use, so nothing more is stored. */
   isFull(): Promise<boolean>;
-  afterCommit(partition: number): Promise<void>;
+  /** `bytes`: what the partition holds now. Trims behind the commit, one partition at a time. */
+  afterCommit(partition: number, bytes: number): void;
   recordHits(hits: ReadonlyMap<string, number>): Promise<void>;
   top(count: number): Promise<readonly TopKey[]>;
   totalBytes(): Promise<number>;
@@ -37,6 +38,8 @@ export function createCacheHousekeeping(deps: HousekeepingDeps): CacheHousekeepi
   let checkedAt = -Infinity;
   let full = false;
   let commits = 0;
+  const wanted = new Set<number>();
+  let trimming = false;
 
   async function checkMemory(): Promise<void> {
     const info = await connection.info("memory").catch(() => "");
@@ -66,6 +69,15 @@ export function createCacheHousekeeping(deps: HousekeepingDeps): CacheHousekeepi
     }
   }
 
+  async function trimWanted(): Promise<void> {
+    trimming = true;
+    for (const partition of wanted) {
+      wanted.delete(partition);
+      await trim(partition).catch(() => {}); // the next commit tries again
+    }
+    trimming = false;
+  }
+
   async function forget(partition: number, key: string): Promise<void> {
     await runScript(connection, cacheScripts.forget, {
       keys: {
@@ -86,12 +98,12 @@ export function createCacheHousekeeping(deps: HousekeepingDeps): CacheHousekeepi
       }
       return full;
     },
-    async afterCommit(partition) {
+    afterCommit(partition, bytes) {
       commits++;
-      const isOver =
-        budget !== null &&
-        Number((await connection.hget(keys.sizes(partition), "#").catch(() => null)) ?? 0) > budget;
-      if (isOver || commits % trimEvery === 0) await trim(partition).catch(() => {}); // the next commit tries again
+      const isOver = budget !== null && bytes > budget;
+      if (!isOver && commits % trimEvery !== 0) return;
+      wanted.add(partition);
+      if (!trimming) void trimWanted();
     },
     async recordHits(hits) {
       const [seconds = "0", micros = "0"] = (await connection.time()).map(String);
@@ -99,7 +111,8 @@ export function createCacheHousekeeping(deps: HousekeepingDeps): CacheHousekeepi
       const counted = [...hits].flatMap(([key, count]) => {
         const partition = keys.partitionOf(key);
         return [
-          connection.zincrby(keys.hits(partition), count, key),
+          // Only what is stored is counted: a key that was dropped meanwhile must not come back.
+          connection.zadd(keys.hits(partition), "XX", "INCR", count, key),
           connection.zadd(keys.uses(partition), "XX", now, key),
         ];
       });

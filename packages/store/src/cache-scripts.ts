@@ -22,7 +22,7 @@ export const cacheScripts = {
   }),
   commit: defineScript({
     file: file("cache-commit"),
-    keys: ["entry", "generations", "lease", "marker", "uses", "sizes"],
+    keys: ["entry", "generations", "lease", "marker", "uses", "sizes", "hits"],
     moreKeys: "chunks",
     args: [
       "key",

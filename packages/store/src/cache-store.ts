@@ -141,6 +141,7 @@ export function createRedisCacheStore(connections: RedisConnections, options: Re
           marker: keys.marker(key),
           uses: keys.uses(partition),
           sizes: keys.sizes(partition),
+          hits: keys.hits(partition),
         },
         moreKeys: chunkKeys(keys, key, metadata.bodyId, metadata.bodyBytes),
         args: {
@@ -165,8 +166,8 @@ export function createRedisCacheStore(connections: RedisConnections, options: Re
     const word = replyText(reply[0]) as Committed;
     if (word === "stored") {
       guesses.set(key, metadata.varyNames);
-      await retire(key, readDropped(reply.slice(1)));
-      await housekeeping.afterCommit(partition);
+      await retire(key, readDropped(reply.slice(2)));
+      housekeeping.afterCommit(partition, replyNumber(reply[1]));
     }
     return word;
   }

@@ -15,6 +15,7 @@ describe("Vary (RFC 9111 4.1)", () => {
     [[" , a,, "], ["a"]],
     [["*"], null],
     [["a, *"], null],
+    [["X-Forwarded-For"], null],
     [["a", " * "], null],
   ];
   for (const [lines, names] of lists) {

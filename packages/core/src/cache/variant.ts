@@ -8,10 +8,21 @@ import { headerLines, type HeaderList } from "../http/message.ts";
 import type { CachePolicy } from "../registry/service.ts";
 import { splitList, trimOws } from "./list.ts";
 
-/** The sorted lower-case names of all Vary lines; null when "*" stands anywhere among them. */
+/** Fields that the gateway writes anew for each request: by them no two requests are alike. */
+const perRequest: ReadonlySet<string> = new Set([
+  "forwarded",
+  "traceparent",
+  "tracestate",
+  "x-forwarded-for",
+  "x-real-ip",
+  "x-request-id",
+]);
+
+/** The sorted lower-case names of all Vary lines; null: "*", or a name that is as good as "*". */
 export function varyNames(headers: HeaderList): string[] | null {
   const names = new Set(splitList(headerLines(headers, "vary").join(",")).map((name) => name.toLowerCase()));
-  return names.has("*") ? null : [...names].toSorted();
+  const sorted = [...names].toSorted();
+  return sorted.some((name) => name === "*" || perRequest.has(name)) ? null : sorted;
 }
 
 /** Vary and the route's picks together, sorted; null for "*". */

@@ -3,12 +3,13 @@
 Why a script: token, generations, body and index are compared and the metadata is written at one moment,
 so neither half a body nor anything older than a purge can be seen. No allow-oom: a full store stores nothing.
 KEYS[1]  entry  HASH    KEYS[2]  generations  HASH    KEYS[3]  lease  STRING    KEYS[4]  marker  STRING
-KEYS[5]  uses   ZSET    KEYS[6]  sizes        HASH    KEYS[7..]  chunks  STRING
+KEYS[5]  uses   ZSET    KEYS[6]  sizes        HASH    KEYS[7]  hits   ZSET      KEYS[8..]  chunks  STRING
 ARGV[1]  key       ARGV[2]  call       ARGV[3]  token (empty: none)   ARGV[4]  generation
 ARGV[5]  variant   ARGV[6]  metadata   ARGV[7]  selectors (lines)     ARGV[8]  names (commas)
 ARGV[9]  bodyId    ARGV[10]  bytes     ARGV[11]  retainMs             ARGV[12]  maxVariants
 ARGV[13]  replacedVariant   ARGV[14]  replacedBody (dash: nothing is replaced)   ARGV[15]  url
-Returns  {key, call, 'stored' | 'purged' | 'lease-lost' | 'too-many-variants' | 'gone', dropped bodies (id bytes)...} ]]
+Returns  {key, call, 'stored' | 'purged' | 'lease-lost' | 'too-many-variants' | 'gone',
+          bytes of the partition, dropped bodies (id bytes)...} ]]
 local function answer(word) return { ARGV[1], ARGV[2], word } end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -35,14 +36,14 @@ for _, one in ipairs(known[1] and cjson.decode(known[1]) or {}) do
 end
 if ARGV[14] ~= '-' and not present then return answer('gone') end
 if #kept >= tonumber(ARGV[12]) then return answer('too-many-variants') end
-for i = 7, #KEYS do
+for i = 8, #KEYS do
   if redis.call('PEXPIRE', KEYS[i], ARGV[11]) == 0 then return answer('gone') end
 end
 
-local reply = answer('stored')
+local bodies = {}
 for _, one in ipairs(dropped) do
   redis.call('HDEL', KEYS[1], 'm:' .. one.i, 's:' .. one.i)
-  if one.b ~= ARGV[9] then reply[#reply + 1] = one.b .. ' ' .. one.z end
+  if one.b ~= ARGV[9] then bodies[#bodies + 1] = one.b .. ' ' .. one.z end
 end
 table.insert(kept, 1, { i = ARGV[5], n = ARGV[8], b = ARGV[9], z = tonumber(ARGV[10]), u = now + ARGV[11] })
 redis.call('HSET', KEYS[1], 'v', cjson.encode(kept), 'm:' .. ARGV[5], ARGV[6], 's:' .. ARGV[5], ARGV[7], 'u', ARGV[15])
@@ -54,6 +55,7 @@ local size = 0
 for _, one in ipairs(kept) do size = size + one.z end
 local before = tonumber(redis.call('HGET', KEYS[6], ARGV[1]) or 0)
 redis.call('HSET', KEYS[6], ARGV[1], size)
-redis.call('HINCRBY', KEYS[6], '#', size - before)
+local total = redis.call('HINCRBY', KEYS[6], '#', size - before)
 redis.call('ZADD', KEYS[5], now, ARGV[1])
-return reply
+redis.call('ZADD', KEYS[7], 'NX', 0, ARGV[1])
+return { ARGV[1], ARGV[2], 'stored', total, unpack(bodies) }
