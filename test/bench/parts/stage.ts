@@ -1,0 +1,106 @@
+/**
+ * What a benchmark runs on, all on loopback and each a process of its own: a Redis that syncs every write, a service, the
+ * gateway as `serve proxy` starts it with its access log on, and the clients.
+ */
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { setTimeout as delay } from "node:timers/promises";
+import { startRedis, type TestRedis } from "@sticky-proxy/testkit";
+import { type Child, startChild } from "./child.ts";
+import type { Batch, BatchResult } from "./load.ts";
+import type { Meter, Question } from "./meter.ts";
+
+export interface Stage {
+  readonly gateway: string;
+  readonly service: string;
+  readonly redis: TestRedis;
+  /** From the start of the process to the line that says it is listening. */
+  readonly startMs: number;
+  load(batch: Partial<Batch> & Pick<Batch, "path" | "count">): Promise<BatchResult>;
+  measure(question: Question): Promise<Meter>;
+  close(): Promise<void>;
+}
+
+const usual: Omit<Batch, "path" | "count"> = {
+  origin: "",
+  method: "GET",
+  concurrency: 16,
+  status: 200,
+  bodyBytes: 0,
+  keys: null,
+  sharedBy: 1,
+  leaveAfterMs: null,
+};
+
+const part = (name: string): string => fileURLToPath(new URL(`${name}.ts`, import.meta.url));
+const cli = fileURLToPath(new URL("../../../services/proxy/src/cli.ts", import.meta.url));
+
+/** `STICKY_BENCH_NODE_FLAGS` are given to the gateway, such as --cpu-prof. */
+export async function setStage(): Promise<Stage> {
+  const dir = mkdtempSync(join(tmpdir(), "sticky-bench-"));
+  const redis = await startRedis();
+  const service = startChild([part("upstream")]);
+  const servicePort = await service.ask<number>(null);
+  const config = join(dir, "sticky.yaml");
+  writeFileSync(
+    config,
+    `
+services:
+  plain:
+    instances: [http://127.0.0.1:${servicePort}]
+  keyed:
+    instances: [http://127.0.0.1:${servicePort}]
+    routes:
+      - process: { identity: key }
+`,
+  );
+  const flags = (process.env["STICKY_BENCH_NODE_FLAGS"] ?? "").split(" ").filter((flag) => flag !== "");
+  const started = performance.now();
+  const gateway = startChild(
+    [
+      "--expose-gc",
+      ...flags,
+      "--import",
+      part("meter"),
+      cli,
+      "serve",
+      "proxy",
+      `--config=${config}`,
+      `--redis=${redis.url}`,
+      "--host=127.0.0.1",
+      "--port=0",
+      "--ops-port=0",
+    ],
+    { PATH: process.env["PATH"], STICKY_NODE: "bench" },
+  );
+  const url = await listening(gateway);
+  const startMs = performance.now() - started;
+  const clients = startChild([part("load")]);
+  return {
+    gateway: url,
+    service: `http://127.0.0.1:${servicePort}`,
+    redis,
+    startMs,
+    load: (batch) => clients.ask<BatchResult>({ ...usual, origin: url, ...batch }),
+    measure: (question) => gateway.ask<Meter>(question),
+    async close() {
+      await clients.end();
+      await gateway.end();
+      await service.end();
+      await redis.stop();
+      rmSync(dir, { recursive: true, force: true });
+    },
+  };
+}
+
+async function listening(gateway: Child): Promise<string> {
+  for (let waited = 0; waited < 20_000; waited += 5) {
+    const url = /listening on (http:\S+)/.exec(gateway.errors())?.[1];
+    if (url !== undefined) return url;
+    await delay(5);
+  }
+  await gateway.end();
+  throw new Error(`the gateway did not start: ${gateway.errors()}`);
+}
