@@ -162,6 +162,7 @@ export function createExecutor(deps: ExecutorDeps): Executor {
         if ("ended" in won) return { record: won.ended, result: null, live: null };
         if (won.pauseMs !== null) pacing.pause(record.service, won.pauseMs);
         tracked.release(); // before the commit that may end ownership, so that its renewal is never counted as lost
+        elsewhere.close(); // the commit learns by itself who was faster; its own notice need not be read
         const applied = await commitAnswer(record, won);
         record = applied.record;
         if (!applied.ours) won.live?.body.destroy();
