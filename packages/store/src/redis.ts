@@ -1,11 +1,12 @@
 /**
  * Connections to Redis, with the settings that keep a write from running twice behind our back.
- * Three of them: `writes` (claims and commits), `reads` (pipelines by itself), `subscriber`.
+ * Three of them: `writes` (claims and commits), `reads`, `subscriber`.
  *
  * Why these settings: by default the client re-sends what was in flight when a connection broke, so one call could
  * run twice; here an unanswered command fails, and the caller decides with what the record says.
  */
 import { once } from "node:events";
+import type { Socket } from "node:net";
 import { Cluster, type ClusterOptions, Redis, type RedisOptions } from "ioredis";
 
 /** Where Redis is: exactly one of the three. */
@@ -136,10 +137,10 @@ export function openConnection(
     });
     return connection;
   }
-  const single: RedisOptions = { ...common, enableAutoPipelining: name === "reads" };
+  const single: RedisOptions = common;
   if (target.sentinels !== undefined) {
     const { name: group, nodes, username, password, sentinelPassword, db, tls } = target.sentinels;
-    return new Redis({
+    return new WriteOncePerTurn({
       ...single,
       ...credentials(username, password, tls),
       ...(sentinelPassword === undefined ? {} : { sentinelPassword }),
@@ -149,7 +150,22 @@ export function openConnection(
       failoverDetector: true,
     });
   }
-  return new Redis(target.url!.replace(/^unix:\/\//, ""), single);
+  return new WriteOncePerTurn(target.url!.replace(/^unix:\/\//, ""), single);
+}
+
+/**
+ * What one turn of the event loop asks for goes out in one system call: under load many processes start and end in the
+ * same turn, and the server syncs its log once for all of them.
+ */
+class WriteOncePerTurn extends Redis {
+  override sendCommand(...[command, stream]: Parameters<Redis["sendCommand"]>): unknown {
+    const socket = this.stream as Socket | undefined; // none before the first connection
+    if (socket !== undefined && socket.writableCorked === 0) {
+      socket.cork();
+      setImmediate(() => socket.uncork());
+    }
+    return super.sendCommand(command, stream);
+  }
 }
 
 /** Says goodbye when the server answers, else just leaves. */
@@ -160,7 +176,9 @@ export async function closeConnection(connection: Connection): Promise<void> {
     await connection.quit();
     await ended;
   } catch {
-    connection.disconnect();
+    // it does not answer: leave all the same
+  } finally {
+    connection.disconnect(); // also ends the watch over Sentinel, which QUIT leaves running
   }
 }
 
