@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { Writable } from "node:stream";
 import { expect } from "chai";
 import { createLogger, type Logger, type LoggerOptions } from "./logger.ts";
@@ -13,15 +14,42 @@ function recording(options: Partial<LoggerOptions> = {}): { log: Logger; lines: 
     },
   });
   const log = createLogger({ level: "info", stream, ...options });
-  const lines = (): Line[] =>
-    text
+  const lines = (): Line[] => {
+    stream.uncork(); // by itself it ends with this turn
+    return text
       .split("\n")
       .filter((line) => line !== "")
       .map((line) => JSON.parse(line) as Line);
+  };
   return { log, lines };
 }
 
 describe("log", () => {
+  it("writes the lines of one turn at once, and those of a process that ends", async () => {
+    const writes: number[] = [];
+    const stream = new Writable({
+      writev(chunks, done) {
+        writes.push(chunks.length);
+        done();
+      },
+    });
+    const log = createLogger({ level: "info", stream });
+    for (let i = 0; i < 3; i += 1) log.info("event");
+    expect(writes).to.deep.equal([]);
+    await new Promise(setImmediate);
+    expect(writes).to.deep.equal([3]);
+
+    const program = `import { createLogger } from "./logger.ts";
+      createLogger({ level: "info" }).info("last");
+      process.exit(3);`;
+    const ended = spawnSync(process.execPath, ["--input-type=module-typescript", "-e", program], {
+      cwd: import.meta.dirname,
+      encoding: "utf8",
+    });
+    expect([ended.status, ended.stderr]).to.deep.equal([3, ""]);
+    expect(ended.stdout).to.match(/"msg":"last"\}\n$/);
+  });
+
   it("writes one JSON line per event: ts, level, msg, then the fields in snake case", () => {
     const { log, lines } = recording({ fields: { serviceName: "proxy" } });
     log.info("process.completed", { processId: "1.a.b", durationMs: 4 });

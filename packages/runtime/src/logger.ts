@@ -51,6 +51,7 @@ export function createLogger(options: LoggerOptions): Logger {
     transports: [new winston.transports.Stream({ stream, eol: "\n" })],
     exitOnError: false,
   });
+  const hold = perTurn(stream);
   const repeats = new Map<string, { until: number; count: number }>();
 
   /** How many lines like this one were swallowed before it, or null when this one is swallowed too. */
@@ -72,6 +73,7 @@ export function createLogger(options: LoggerOptions): Logger {
     if (levels[at] > levels[level]) return;
     const suppressed = at === "error" || at === "warn" ? admit(event, fields) : 0;
     if (suppressed === null) return;
+    hold();
     lines.log({
       level: at,
       message: event,
@@ -100,16 +102,54 @@ const redacted = winston.format((info, options) => {
 });
 
 const line = winston.format((info) => {
-  const own = { ts: new Date().toISOString(), level: info.level, msg: info.message };
-  const fields = Object.entries(info.fields as object).map(
-    ([name, value]) => [snakeCase(name), value] as const,
-  );
-  info[Symbol.for("message")] = JSON.stringify({ ...own, ...Object.fromEntries(fields), ...own });
+  const fields = info.fields as LogFields;
+  const shown: Record<string, unknown> = {
+    ts: new Date().toISOString(),
+    level: info.level,
+    msg: info.message,
+  };
+  for (const name of Object.keys(fields)) {
+    const given = snakeCase(name);
+    if (!ownNames.has(given)) shown[given] = fields[name];
+  }
+  info[lineSymbol] = JSON.stringify(shown);
   return info;
 });
 
-const upperCase = /[A-Z]/g;
+/** What the transport writes. */
+const lineSymbol = Symbol.for("message");
+/** No field passes for one of these. */
+const ownNames: ReadonlySet<string> = new Set(["ts", "level", "msg", "__proto__"]);
 
+const upperCase = /[A-Z]/g;
+const snakeCased = new Map<string, string>();
+
+/** Names stand in the code, so there are few; a name that came from outside must not fill the memory. */
 function snakeCase(name: string): string {
-  return name.replace(upperCase, (letter) => `_${letter.toLowerCase()}`);
+  let cased = snakeCased.get(name);
+  if (cased === undefined) {
+    cased = name.replace(upperCase, (letter) => `_${letter.toLowerCase()}`);
+    if (snakeCased.size < maxTracked) snakeCased.set(name, cased);
+  }
+  return cased;
+}
+
+/**
+ * Holds lines back until the end of the event loop's turn and writes them at once: with a system call per line, the log
+ * costs a fifth of a proxied request. A process that ends writes what is left.
+ */
+function perTurn(stream: Writable): () => void {
+  let isHeld = false;
+  function write(): void {
+    isHeld = false;
+    process.off("exit", write);
+    stream.uncork();
+  }
+  return () => {
+    if (isHeld) return;
+    isHeld = true;
+    stream.cork();
+    setImmediate(write);
+    process.once("exit", write);
+  };
 }
