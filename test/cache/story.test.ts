@@ -139,9 +139,63 @@ describeWithRedis("a response's life in the shared cache", () => {
     expect(await xCache("/posted", 1)).to.deep.equal(["HIT", "body 1"]);
     expect((await post("/posted")).text).to.equal("body 2");
     expect(await xCache("/posted", 2)).to.deep.equal(["HIT", "body 2"]);
+    origin.on(
+      "/whole-post",
+      text({ "Cache-Control": "max-age=60", "Content-Location": `${origin.url}/whole-post` }),
+    );
+    await post("/whole-post");
+    expect(await xCache("/whole-post", 1)).to.deep.equal(["HIT", "body 1"]);
     origin.on("/plain-post", text({ "Cache-Control": "max-age=60" }));
     await post("/plain-post");
     expect(await xCache("/plain-post", 1)).to.deep.equal(["MISS", "body 2"]);
+  });
+
+  describe("limits", () => {
+    let small: Replicas;
+    before(async () => {
+      small = await startReplicas({
+        origin: origin.url,
+        count: 2,
+        policy: { maxObjectBytes: 200_000, maxVariants: 2 },
+      });
+    });
+    after(() => small.close());
+
+    it("what announces too much is passed on and not stored", async () => {
+      const body = Buffer.alloc(300_000, "x");
+      origin.on("/announced", (_, response) => {
+        response.writeHead(200, { "Cache-Control": "max-age=60", "Content-Length": body.length });
+        response.end(body);
+      });
+      for (const replica of [0, 1]) {
+        const got = await small.get("/announced", {}, replica);
+        expect([got.headers["x-cache"], got.body.length]).to.deep.equal(["MISS", body.length]);
+        expect(got.headers["cache-status"]).to.contain("detail=too-large");
+      }
+    });
+    it("what turns out too long on the way goes on whole, for all who read it", async () => {
+      const body = Buffer.alloc(3_000_000, "chunk ");
+      origin.on("/endless", (_, response) => {
+        response.writeHead(200, { "Cache-Control": "max-age=60" });
+        response.end(body);
+      });
+      const first = await small.get("/endless");
+      expect([first.headers["x-cache"], first.body.equals(body)]).to.deep.equal(["MISS", true]);
+      const second = await small.get("/endless", {}, 1);
+      expect([second.headers["x-cache"], second.body.equals(body)]).to.deep.equal(["MISS", true]);
+      expect(second.headers["cache-status"]).to.contain("detail=too-large");
+    });
+    it("more variants than allowed are not stored", async () => {
+      origin.on("/many", (request, response) => {
+        response.writeHead(200, { "Cache-Control": "max-age=60", Vary: "X-V" });
+        response.end(request.headers["x-v"]);
+      });
+      for (const v of ["1", "2", "3"]) await small.get("/many", { headers: { "X-V": v } });
+      const results = [];
+      for (const v of ["1", "2", "3"])
+        results.push((await small.get("/many", { headers: { "X-V": v } })).headers["x-cache"]);
+      expect(results).to.deep.equal(["HIT", "HIT", "MISS"]);
+    });
   });
 
   it("only-if-cached never reaches the service", async () => {

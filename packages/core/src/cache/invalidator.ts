@@ -5,7 +5,7 @@
 import { headerValue, type RequestHead, type ResponseHead } from "../http/message.ts";
 import type { Service } from "../registry/service.ts";
 import { invalidates } from "./invalidation.ts";
-import { keysOfUri, type EntryPoint } from "./resource.ts";
+import { keysOfUri, originsOf, type EntryPoint } from "./resource.ts";
 import { selectorOf } from "./selectors.ts";
 import type { CacheStore } from "./store.ts";
 
@@ -64,8 +64,7 @@ export function createInvalidation({ store, publicOrigins, onError }: Invalidati
 
   return {
     async afterUnsafe(service, request, response, at) {
-      const origins = [...publicOrigins, ...service.instances.map(({ origin }) => origin.toLowerCase())];
-      if (at.host !== "") origins.push(`${at.scheme}://${at.host}`);
+      const origins = originsOf(service, publicOrigins, at);
       const { uris, groups } = invalidates(request, response, origins);
       const keys = new Set(uris.flatMap((uri) => keysOfUri(service, uri, at)));
       await Promise.all([

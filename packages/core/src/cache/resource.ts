@@ -25,6 +25,12 @@ export function keyOf(service: Service, policy: CachePolicy, uri: LocalUri, at: 
   return cacheKey({ tenant, service: service.name, scheme, host, path: uri.path, query: uri.query }, policy);
 }
 
+/** The scheme://authority forms, lower-case, under which the service is reached: ours and its own. */
+export function originsOf(service: Service, publicOrigins: readonly string[], at: EntryPoint): string[] {
+  const origins = [...publicOrigins, ...service.instances.map(({ origin }) => origin.toLowerCase())];
+  return at.host === "" ? origins : [...origins, `${at.scheme}://${at.host}`];
+}
+
 /** The policy under which GET of this path is cached; null: it is not. */
 export function cachePolicyAt(service: Service, path: string): CachePolicy | null {
   return matchRoute(service, "GET", path)?.cache ?? null;

@@ -25,6 +25,7 @@ import {
   type Lifetime,
 } from "./freshness.ts";
 import { formatHttpDate } from "./http-date.ts";
+import { localUri } from "./invalidation.ts";
 import { selectorsOf } from "./selectors.ts";
 import { endToEnd, type StoredMetadata } from "./stored-metadata.ts";
 import { selectingNames, variantOf } from "./variant.ts";
@@ -54,6 +55,8 @@ export interface Provenance {
   readonly url: string;
   /** The partition's generation when the fetch began. */
   readonly generation: number;
+  /** For a POST: scheme://authority forms under which its service is reached. */
+  readonly origins?: readonly string[];
 }
 
 export const maxMetadataBytes = 64 * 1024;
@@ -80,7 +83,7 @@ export function judge(
   from: Provenance,
 ): Judgement {
   const control = responseDirectives(response.headers);
-  const refusal = refuse(request, response, control, policy);
+  const refusal = refuse(request, response, control, policy, from.origins ?? []);
   if (refusal !== null) return { storable: false, reason: refusal };
   const varyNames = selectingNames(response.headers, policy);
   if (varyNames === null) return { storable: false, reason: "vary-star" };
@@ -135,8 +138,10 @@ function refuse(
   response: ResponseHead,
   { directives, targeted }: ResponseDirectives,
   policy: CachePolicy,
+  origins: readonly string[],
 ): NotStorable | null {
-  if (request.method !== "GET" && !isReusablePost(request, response, directives, targeted)) return "method";
+  if (request.method !== "GET" && !isReusablePost(request, response, directives, targeted, origins))
+    return "method";
   if (requestDirectives(request.headers).has("no-store")) return "request-no-store";
   const { status } = response;
   if (status < 200 || status > 599 || status === 206 || status === 304) return "status";
@@ -169,14 +174,17 @@ function isReusablePost(
   response: ResponseHead,
   directives: Directives,
   targeted: boolean,
+  origins: readonly string[],
 ): boolean {
   if (request.method !== "POST" || response.status !== 200) return false;
   const fresh =
     directives.has("max-age") ||
     directives.has("s-maxage") ||
     (!targeted && headerValue(response.headers, "expires") !== null);
-  const own = request.query === null ? request.path : `${request.path}?${request.query}`;
-  return fresh && headerValue(response.headers, "content-location") === own;
+  const location = headerValue(response.headers, "content-location");
+  if (!fresh || location === null) return false;
+  const uri = localUri(location, request, origins);
+  return uri !== null && uri.path === request.path && uri.query === request.query;
 }
 
 /** 3.5: public, s-maxage and must-revalidate make a response to an authorised request everybody's. */

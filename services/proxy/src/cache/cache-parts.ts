@@ -34,7 +34,7 @@ export function createCacheParts({ config, store, forwarder, metrics, log }: Cac
   const deps: CacheDeps = {
     store,
     forwarder,
-    publicOrigins: originsOf(config.publicUrl),
+    publicOrigins: publicOrigin(config.publicUrl),
     purgeToken: config.cache.purgeToken,
     log,
     observe,
@@ -46,7 +46,7 @@ export function createCacheParts({ config, store, forwarder, metrics, log }: Cac
   return { ...deps, invalidation: createInvalidation({ store, publicOrigins, onError: observe.storeError }) };
 }
 
-function originsOf(publicUrl: string | null): string[] {
+function publicOrigin(publicUrl: string | null): string[] {
   const url = publicUrl === null ? null : URL.parse(publicUrl);
   return url === null ? [] : [url.origin.toLowerCase()];
 }

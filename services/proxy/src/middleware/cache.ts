@@ -29,7 +29,8 @@ export function cache(deps: CacheParts): Middleware {
         if (!tellsOfChange(reply)) return send(reply, options);
         await deps.invalidation.afterUnsafe(service, serviceHead, reply, at);
         if (method !== "POST" || route === null || policy === null) return send(reply, options);
-        return send(await storedFromPost(deps, cachedRequest(state, service, route, policy), reply), options);
+        const request = cachedRequest(state, service, route, policy);
+        return send(await storedFromPost(deps, request, reply, at), options);
       };
       return next();
     }

@@ -1,0 +1,91 @@
+import { MemoryCacheStore, pieceBytes, type BodyWriter } from "@sticky-proxy/core";
+import { expect } from "chai";
+import type { Readable } from "node:stream";
+import { SharedBody } from "./shared-body.ts";
+
+const bytes = Buffer.alloc(5 * pieceBytes + 100);
+for (let i = 0; i < bytes.length; i++) bytes[i] = (i * 13 + (i >> 8)) & 0xff;
+
+async function readAll(readable: Readable): Promise<Buffer> {
+  const parts: Buffer[] = [];
+  for await (const part of readable) parts.push(part as Buffer);
+  return Buffer.concat(parts);
+}
+
+describe("a body that is stored while it is read", () => {
+  let store: MemoryCacheStore;
+  let writer: BodyWriter;
+  let body: SharedBody;
+  beforeEach(() => {
+    store = new MemoryCacheStore(() => 0);
+    writer = store.openBody("key");
+    body = new SharedBody(store, "key", writer);
+  });
+  async function pass(from: number, to: number): Promise<void> {
+    const part = bytes.subarray(from, to);
+    body.give(part);
+    if (body.isStoring) await writer.append(part);
+    body.release();
+    await body.room();
+  }
+  async function passAll(step = 50_000): Promise<void> {
+    for (let at = 0; at < bytes.length; at += step) await pass(at, Math.min(at + step, bytes.length));
+    await writer.end();
+    body.end();
+  }
+
+  it("is the same for everybody, whenever they come and however slow they are", async () => {
+    const early = readAll(body.reader());
+    const slow = body.reader(); // nobody reads it until the end
+    await passAll();
+    const late = readAll(body.reader());
+    expect((await early).equals(bytes)).to.equal(true);
+    expect((await readAll(slow)).equals(bytes)).to.equal(true);
+    expect((await late).equals(bytes)).to.equal(true);
+  });
+
+  it("is not kept in memory beyond a piece while the store takes it", async () => {
+    let inMemory = 0;
+    for (let at = 0; at < bytes.length; at += 10_000) {
+      await pass(at, Math.min(at + 10_000, bytes.length));
+      inMemory = Math.max(inMemory, body.length - writer.writtenPieces * pieceBytes);
+    }
+    expect(inMemory).to.be.below(2 * pieceBytes);
+  });
+
+  it("goes on for its reader when the store is given up, at the reader's pace", async () => {
+    const reader = body.reader();
+    await pass(0, 150_000);
+    body.stopStoring();
+    let passed = 150_000;
+    const rest = (async () => {
+      for (; passed < bytes.length; passed += 10_000)
+        await pass(passed, Math.min(passed + 10_000, bytes.length));
+      body.end();
+    })();
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(passed).to.be.below(bytes.length); // nobody has read a byte yet
+    expect((await readAll(reader)).equals(bytes)).to.equal(true);
+    await rest;
+  });
+
+  it("is of no use once neither a store nor a reader wants it", async () => {
+    const reader = body.reader();
+    await pass(0, 1000);
+    body.stopStoring();
+    expect(body.isUseless).to.equal(false);
+    reader.destroy();
+    await new Promise((resolve) => reader.once("close", resolve));
+    expect(body.isUseless).to.equal(true);
+    await body.room();
+  });
+
+  it("breaks off for everybody when its source does", async () => {
+    const reader = body.reader();
+    await pass(0, 1000);
+    body.fail(new Error("reset"));
+    let message = "";
+    await readAll(reader).catch((error: Error) => (message = error.message));
+    expect(message).to.equal("reset");
+  });
+});
