@@ -122,7 +122,7 @@ export function createMirrorOutbox(deps: MirrorStoreDeps): Outbox {
 
     async peek(partition, { after, limit }) {
       const [now, entries, due] = await asStore(
-        runScript(writes, peekScript, {
+        runScript(reads, peekScript, {
           keys: { stream: keys.intents(partition), parked: keys.parked(partition) },
           args: { partition, call: callId(), after: after ?? "", limit },
         }),

@@ -148,6 +148,7 @@ export async function startSweeper(
       },
     }),
     extra: traceOf,
+    intents: mirror.intents,
     onDuty: (duty) => metrics.duties.inc({ duty }),
     onFailure: (duty, record, err) =>
       logger.error("duty.failed", { duty, processId: processId(record), err }),

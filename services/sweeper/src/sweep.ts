@@ -7,6 +7,7 @@ import {
   dutyOf,
   processId,
   type Duty,
+  type MirrorIntents,
   type ProcessRecord,
   type Processes,
   type Rules,
@@ -23,6 +24,8 @@ export interface SweepDeps {
   readonly poll: Poller;
   readonly deliver: Deliverer;
   readonly extra: (record: ProcessRecord) => Execution["extra"];
+  /** Of the mirror; absent: nothing is mirrored. */
+  readonly intents?: Pick<MirrorIntents, "recover">;
   readonly onDuty: (duty: Duty) => void;
   readonly onFailure: (duty: Duty, record: ProcessRecord, error: unknown) => void;
   readonly hideMs: number;
@@ -66,6 +69,7 @@ export function createSweeper(deps: SweepDeps): Sweeper {
         await processes.apply(record, { type: "overdue" }, { ifDue: true });
         return;
       case "expire":
+        if (record.mirror === "pending") await recoverMirror(record);
         await processes.apply(record, { type: "expired" }, { ifDue: true });
         return;
       case "purge":
@@ -82,6 +86,12 @@ export function createSweeper(deps: SweepDeps): Sweeper {
         await processes.apply(record, { type: "notified", delivered, retryInMs });
       }
     }
+  }
+
+  /** A record that waits for its copy is kept; should its intent be missing, it would be kept for ever. */
+  async function recoverMirror(record: ProcessRecord): Promise<void> {
+    const request = await processes.store.readRequest(record);
+    if (request !== null) await deps.intents?.recover(record, request);
   }
 
   async function dispatch(record: ProcessRecord): Promise<void> {

@@ -79,6 +79,15 @@ describe("decideIntent", () => {
       kind: "skip",
       reason: "lag",
     });
+    const idle = record({ status: "failed", executed: "no" });
+    expect(decideIntent({ ...intent, gap: "gap" }, idle, { mirror4xx: false })).to.deep.equal({
+      kind: "skip",
+      reason: "never-executed",
+    });
+    const unknown = record({ status: "failed", executed: "unknown" });
+    expect(decideIntent({ ...intent, gap: "gap" }, unknown, { mirror4xx: false }).kind).to.equal(
+      "primary-unknown",
+    );
     const running = record({ status: "in-progress" });
     expect(decideIntent({ ...intent, gap: "gap" }, running, { mirror4xx: false }).kind).to.equal("wait");
   });

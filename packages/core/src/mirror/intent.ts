@@ -45,23 +45,26 @@ export function decideIntent(
   // A record older than its own intent: the store has lost writes, so this record cannot speak for the dispatch.
   if (record.fence < intent.fence) return { kind: "primary-unknown", record };
   if (record.status === "pending" || record.status === "in-progress") return { kind: "wait", record };
-  if (intent.gap !== null) return { kind: "skip", reason: intent.gap };
   switch (record.status) {
     case "completed":
-      return answered(record, policy);
+      return answered(intent, record, policy);
     case "failed":
     case "cancelled":
       if (record.executed === "no") return { kind: "skip", reason: "never-executed" };
-      if (record.httpStatus !== null && record.httpStatus < 500) return answered(record, policy);
+      if (record.httpStatus !== null && record.httpStatus < 500) return answered(intent, record, policy);
       // A 5xx says that the service failed, not that nothing was written.
       return { kind: "primary-unknown", record };
   }
 }
 
-function answered(record: ProcessRecord, policy: Pick<MirrorPolicy, "mirror4xx">): IntentDecision {
+function answered(
+  intent: Intent,
+  record: ProcessRecord,
+  policy: Pick<MirrorPolicy, "mirror4xx">,
+): IntentDecision {
   const refused = record.httpStatus !== null && record.httpStatus >= 400;
   if (refused && !policy.mirror4xx) return { kind: "skip", reason: "not-applicable" };
-  return { kind: "send", record };
+  return intent.gap === null ? { kind: "send", record } : { kind: "skip", reason: intent.gap };
 }
 
 /** Whether two calls of one key may have been at the primary at once (rule 7). Times are the store's. */

@@ -117,6 +117,15 @@ describe("mirror intents", () => {
     expect(told).to.deep.equal([]);
   });
 
+  it("that are missing for a finished process are written once, as a gap, while its key is quiet", async () => {
+    const writer = intents();
+    await writer.recover({ ...record, mirror: "done" }, request);
+    expect(await coverage()).to.deep.equal({ eligible: 0, pending: 0, entries: 0 });
+    await writer.recover(record, request);
+    await writer.recover(record, request);
+    expect(await coverage()).to.deep.equal({ eligible: 1, pending: 1, entries: 1 });
+  });
+
   it("beyond the bound on the lag are gaps that wait until there is room", async () => {
     const writer = intents();
     await writer.beforeDispatch(record, request);

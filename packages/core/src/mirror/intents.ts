@@ -10,7 +10,7 @@ import type { StoredRequest } from "../process/store.ts";
 import type { MirrorPolicy } from "../registry/service.ts";
 import { coverageWindow } from "./coverage.ts";
 import type { Intent } from "./intent.ts";
-import { orderKeyHash } from "./order-key.ts";
+import { orderKeyHash, orderKeyPartition } from "./order-key.ts";
 import type { Gap, Lag, Outbox } from "./outbox.ts";
 
 export interface MirrorIntentsDeps {
@@ -35,6 +35,12 @@ export interface MirrorIntents {
    * @throws Problem store-unavailable where the route requires the intent and it cannot be written; nothing was sent.
    */
   beforeDispatch(record: ProcessRecord, request: StoredRequest): Promise<HeaderList>;
+  /**
+   * A finished process that still waits for its copy, and no intent of its key is in the outbox: it ended before its
+   * first dispatch, or its node died with the gap in memory. Its intent is written now, as a gap.
+   * @throws StoreUnavailable
+   */
+  recover(record: ProcessRecord, request: StoredRequest): Promise<void>;
   /** Refreshes the lag and writes the gaps that are due. Call it every second or so. @throws StoreUnavailable */
   tick(): Promise<void>;
   /** As of the last tick, for metrics. */
@@ -80,6 +86,24 @@ export function createMirrorIntents(deps: MirrorIntentsDeps): MirrorIntents {
     });
   }
 
+  function intentOf(record: ProcessRecord, request: StoredRequest, policy: MirrorPolicy | null): Intent {
+    const { partition, scope, epoch, fence, service, route, tenant } = record;
+    const source = { tenant, service, head: request.head, body: request.body };
+    return {
+      partition,
+      scope,
+      epoch,
+      fence,
+      service,
+      route,
+      orderKey: orderKeyHash(source, policy?.orderKey ?? null, secret),
+      configVersion: configVersion(),
+      bodyBytes: request.body.length,
+      window: coverageWindow(now()),
+      gap: null,
+    };
+  }
+
   return {
     get lag() {
       return lag;
@@ -90,30 +114,24 @@ export function createMirrorIntents(deps: MirrorIntentsDeps): MirrorIntents {
       return count;
     },
 
+    async recover(record, request) {
+      if (record.mirror !== "pending") return;
+      const intent = intentOf(record, request, policyOf(record.service, record.route));
+      const place = orderKeyPartition(intent.orderKey, outbox.partitions);
+      const { pending } = await outbox.keyState(place, intent.orderKey);
+      if (pending === 0) await outbox.append({ ...intent, gap: "gap" }, { validUntil: null });
+    },
+
     async beforeDispatch(record, request) {
       if (record.mirror !== "pending") return [];
       const policy = policyOf(record.service, record.route);
-      const { partition, scope, epoch, fence, service, route, tenant } = record;
-      const source = { tenant, service, head: request.head, body: request.body };
-      const at = now();
-      const intent: Intent = {
-        partition,
-        scope,
-        epoch,
-        fence,
-        service,
-        route,
-        orderKey: orderKeyHash(source, policy?.orderKey ?? null, secret),
-        configVersion: configVersion(),
-        bodyBytes: request.body.length,
-        window: coverageWindow(at),
-        gap: null,
-      };
+      const intent = intentOf(record, request, policy);
+      const { service } = record;
       const isRequired = policy?.outbox === "required";
       let missed: "gap" | "lag" | null = null;
       if (policy !== null && isBehind(service, policy)) missed = "lag";
       else {
-        const written = await outbox.append(intent, { validUntil: at + validForMs }).catch(() => "failed");
+        const written = await outbox.append(intent, { validUntil: now() + validForMs }).catch(() => "failed");
         if (written !== "appended") missed = "gap";
       }
       if (missed !== null && isRequired) {
