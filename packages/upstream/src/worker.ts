@@ -35,9 +35,12 @@ export interface WorkerDeps {
   readonly guard: QuorumGuard | null;
   readonly pacing: Pacing;
   readonly confirm: (() => Promise<void>) | null;
+  /** How long dead letters stay to be redriven. */
+  readonly deadLetterMs?: number;
   readonly monotonic: () => number;
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
   readonly onTransition: (from: ProcessRecord | null, to: ProcessRecord, event: string) => void;
+  readonly onRefused?: (record: ProcessRecord, event: string) => void;
   readonly onLeaseLost: (lease: Lease) => void;
   readonly onFailure: (what: string, error: unknown) => void;
 }
@@ -67,6 +70,8 @@ export function createWorker(deps: WorkerDeps): Worker {
     newId,
     monotonic,
     onTransition: deps.onTransition,
+    ...(deps.onRefused === undefined ? {} : { onRefused: deps.onRefused }),
+    ...(deps.deadLetterMs === undefined ? {} : { deadLetterMs: deps.deadLetterMs }),
     confirm: deps.confirm,
   });
   const watchdog = createWatchdog({

@@ -147,6 +147,7 @@ export async function startProxy(
     guard: quorum === null ? null : createQuorumLocks(quorum),
     pacing,
     confirm: store.confirm,
+    deadLetterMs: config.retention.deadLetterMs,
     monotonic,
     sleep,
     ...workerObservers(metrics, log),

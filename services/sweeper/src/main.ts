@@ -106,6 +106,7 @@ export async function startSweeper(
     guard: quorum === null ? null : createQuorumLocks(quorum),
     pacing,
     confirm: store.confirm,
+    deadLetterMs: config.retention.deadLetterMs,
     monotonic,
     sleep,
     onTransition: (from, to) => {
@@ -116,6 +117,7 @@ export async function startSweeper(
         metrics.executionsUnknown.inc({ service: to.service });
       }
     },
+    onRefused: ({ service }) => metrics.fenceRejected.inc({ service }),
     onLeaseLost: (lease) => metrics.leaseLost.inc({ service: lease.service }),
     onFailure: (what, err) => logger.error("process.trouble", { what, err }),
   });

@@ -38,6 +38,10 @@ export interface ProcessesDeps {
   readonly monotonic: () => number;
   /** Told of every committed change; from null: created. */
   readonly onTransition: (from: ProcessRecord | null, to: ProcessRecord, event: string) => void;
+  /** Told when the word of a late owner or service is refused, because a later write had counted (P2, P10). */
+  readonly onRefused?: (record: ProcessRecord, event: ProcessEvent["type"]) => void;
+  /** How long dead letters stay to be redriven; default 30 days. */
+  readonly deadLetterMs?: number;
   /** Set when the profile wants a write confirmed by others before anything is sent (RELIABILITY of the store). */
   readonly confirm: (() => Promise<void>) | null;
 }
@@ -126,9 +130,11 @@ export interface Processes {
 
 /** A hot scope can lose this many races before we say that the store is unavailable. */
 const maxRaces = 50;
+const usualDeadLetterMs = 30 * 24 * 3_600_000;
 
 export function createProcesses(deps: ProcessesDeps): Processes {
   const { store, node, rulesOf, chance, newId, monotonic, onTransition, confirm } = deps;
+  const deadLetterMs = deps.deadLetterMs ?? usualDeadLetterMs;
   let seenNow = 0;
   let seenAt = 0;
 
@@ -149,7 +155,7 @@ export function createProcesses(deps: ProcessesDeps): Processes {
     return seenNow + (monotonic() - seenAt);
   }
   function circumstances(record: ProcessRecord): Circumstances {
-    return { ...rulesOf(record), now: now(), chance: chance() };
+    return { ...rulesOf(record), now: now(), chance: chance(), deadLetterMs };
   }
 
   async function begin(request: BeginRequest): Promise<Begun> {
@@ -205,6 +211,9 @@ export function createProcesses(deps: ProcessesDeps): Processes {
       const decided = transition(record, event, circumstances(record));
       if (decided.kind === "same") return { kind: "same", record };
       if (decided.kind === "refuse") {
+        if (decided.slug === "execution-stale" || event.type === "responded" || event.type === "accepted") {
+          deps.onRefused?.(record, event.type);
+        }
         // The refusal may rest on an old record only when ours is not the store's last word; refusing is safe: P2, P10.
         return { kind: "refused", slug: decided.slug, record };
       }
@@ -223,7 +232,10 @@ export function createProcesses(deps: ProcessesDeps): Processes {
             answer.record !== null && answer.record.epoch === base.epoch
               ? answer.record
               : see(await store.read(base, { withResult: false })).record;
-          if (current === null) return { kind: "gone" };
+          if (current === null) {
+            deps.onRefused?.(record, event.type);
+            return { kind: "gone" };
+          }
           record = current;
         }
       }

@@ -35,6 +35,8 @@ const policy: ProcessPolicy = {
   keepRequest: true,
 };
 
+const deadLetterMs = 30 * 24 * 3_600_000;
+
 function world(overrides: Partial<ProcessPolicy> = {}, rest: Partial<Omit<Rules, "policy">> = {}) {
   let now = 1_700_000_000_000;
   let id = 0;
@@ -46,6 +48,7 @@ function world(overrides: Partial<ProcessPolicy> = {}, rest: Partial<Omit<Rules,
     ...rest,
   };
   const seen: [string | null, string][] = [];
+  const refused: string[] = [];
   const processes = createProcesses({
     store,
     node: "n1",
@@ -54,6 +57,8 @@ function world(overrides: Partial<ProcessPolicy> = {}, rest: Partial<Omit<Rules,
     newId: () => `id${(id += 1)}`,
     monotonic: () => now,
     onTransition: (from, to) => seen.push([from?.status ?? null, to.status]),
+    onRefused: (_record, event) => refused.push(event),
+    deadLetterMs,
     confirm: null,
   });
   const request: BeginRequest = {
@@ -82,6 +87,7 @@ function world(overrides: Partial<ProcessPolicy> = {}, rest: Partial<Omit<Rules,
     rules,
     request,
     seen,
+    refused,
     now: () => now,
     advance: (ms: number) => {
       now += ms;
@@ -334,6 +340,28 @@ describe("the state machine", () => {
     expect((await w.processes.apply(told, { type: "notify-again" })).kind).to.equal("same");
   });
 
+  it("keeps a dead letter for as long as it is told to, whatever the result's TTL", async () => {
+    const w = world();
+    const dead = await applied(w, await start(w), lost(1, "timeout"));
+    expect(dead.deadLetter).to.equal("upstream");
+    expect(dead.keepUntil! - w.now()).to.be.greaterThan(deadLetterMs);
+    w.advance(deadLetterMs - 1);
+    const kept = await applied(w, dead, { type: "expired" });
+    expect(kept).to.include({ expired: false, deadLetter: "upstream", wakeAt: w.now() + 1 });
+    w.advance(1);
+    expect(await applied(w, kept, { type: "expired" })).to.include({ expired: true, deadLetter: null });
+  });
+
+  it("tells of an owner whose answer comes after another one's has counted", async () => {
+    const w = world();
+    const record = await start(w);
+    await applied(w, record, done(1));
+    expect(w.refused).to.deep.equal([]);
+    const late = await w.processes.apply(record, { ...done(1), status: 500 } as ProcessEvent);
+    expect(late.kind).to.equal("refused");
+    expect(w.refused).to.deep.equal(["responded"]);
+  });
+
   it("does not ring before the result's end when a dead letter is discarded", async () => {
     const w = world();
     const dead = await applied(w, await start(w), lost(1, "timeout"));
@@ -531,7 +559,14 @@ describe("the state machine", () => {
 
   it("decides without looking at a clock: the same inputs give the same change", () => {
     const record = { status: "in-progress", phase: "forwarding", attempt: 1, owner: "n1", leaseMs: 1000 };
-    const c = { now: 5, policy, retries: { attempts: 1, minMs: 1, maxMs: 1 }, honoursKey: false, chance: 0 };
+    const c = {
+      now: 5,
+      policy,
+      retries: { attempts: 1, minMs: 1, maxMs: 1 },
+      honoursKey: false,
+      chance: 0,
+      deadLetterMs: 9,
+    };
     const once = transition(record as ProcessRecord, done(1), c);
     expect(transition(record as ProcessRecord, done(1), c)).to.deep.equal(once);
   });

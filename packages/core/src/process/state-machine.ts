@@ -105,6 +105,8 @@ export interface Circumstances {
   readonly honoursKey: boolean;
   /** In [0, 1), for jitter. */
   readonly chance: number;
+  /** How long dead letters stay to be redriven, whatever the result's TTL. */
+  readonly deadLetterMs: number;
 }
 
 export type Transition =
@@ -116,8 +118,6 @@ export type Transition =
       readonly slug: "process-terminal" | "process-running" | "execution-stale";
     };
 
-/** How long dead letters stay to be redriven, whatever the result's TTL. */
-export const deadLetterMs = 30 * 24 * 3_600_000;
 /** A callback process without any deadline still ends. */
 export const longestWaitMs = 24 * 3_600_000;
 const keepMarginMs = 3_600_000;
@@ -553,7 +553,8 @@ function finish(record: ProcessRecord, c: Circumstances, e: Ending): Transition 
 }
 
 function keepAfterEnd(c: Circumstances, deadLetter: DeadLetterClass | null): number {
-  const retained = deadLetter === null ? c.policy.resultTtlMs : Math.max(deadLetterMs, c.policy.resultTtlMs);
+  const retained =
+    deadLetter === null ? c.policy.resultTtlMs : Math.max(c.deadLetterMs, c.policy.resultTtlMs);
   return retained + c.policy.tombstoneMs + keepMarginMs;
 }
 
@@ -613,8 +614,8 @@ function expired(record: ProcessRecord, c: Circumstances): Transition {
   if (record.expired || record.expireAt === null || record.expireAt > c.now) return same;
   if (record.mirror === "pending") return change({ event: "kept" }, {}, { wakeAt: 60_000 });
   const age = c.now - (record.endedAt ?? c.now);
-  if (record.deadLetter !== null && age < deadLetterMs) {
-    return change({ event: "kept" }, { released: true }, { wakeAt: deadLetterMs - age });
+  if (record.deadLetter !== null && age < c.deadLetterMs) {
+    return change({ event: "kept" }, { released: true }, { wakeAt: c.deadLetterMs - age });
   }
   return change(
     { event: "expired" },

@@ -15,7 +15,9 @@ export interface Config {
   readonly port: number;
   readonly opsHost: string | null;
   readonly opsPort: number;
+  /** Reserved for the admin service. */
   readonly adminHost: string | null;
+  /** Reserved for the admin service. */
   readonly adminPort: number;
   /** Base of callback URLs, no trailing slash; null: `http://127.0.0.1:<the bound port>` ({@link publicBase}). */
   readonly publicUrl: string | null;
@@ -32,11 +34,9 @@ export interface Config {
   readonly limits: Limits;
   readonly redis: RedisConfig;
   readonly cache: CacheConfig;
-  /** Finished results kept in this node's memory; `ms` bounds how long a delete elsewhere may go unseen. */
-  readonly nearCache: { readonly ms: number; readonly bytes: number };
   readonly sweeper: { readonly tickMs: number; readonly batch: number };
   readonly retention: {
-    /** How long a dead letter is listed. */
+    /** From its end; meanwhile it is listed and can be redriven, whatever the result's TTL. */
     readonly deadLetterMs: number;
     /** Transitions kept per partition for timelines. */
     readonly timelineEntries: number;

@@ -219,10 +219,10 @@ export const schema = Joi.object({
   opsPort: port("Port of /livez, /readyz, /metrics.", 9180).meta({
     defaultText: "9180; 9181 for serve sweeper",
   }),
-  adminHost: text("Address of the admin API; null: every interface.", checkAddressName)
+  adminHost: text("Reserved for the admin service: its address.", checkAddressName)
     .allow(null)
     .default("127.0.0.1"),
-  adminPort: port("Port of the admin API.", 8090),
+  adminPort: port("Reserved for the admin service: its port.", 8090),
   publicUrl: origin("Base of callback URLs: usually the balancer's address.")
     .allow(null)
     .default(null)
@@ -253,12 +253,6 @@ export const schema = Joi.object({
   })
     .description("Where the RFC 9111 cache lives.")
     .default(),
-  nearCache: Joi.object({
-    ms: millis("Longest time a delete elsewhere goes unseen; 0: off.", 2000, { min: 0, max: 60_000 }),
-    bytes: bytes("Results kept in this node's memory.", 32 * 1024 * 1024, { min: 0 }),
-  })
-    .description("Finished results kept in memory.")
-    .default(),
   sweeper: Joi.object({
     tickMs: millis("Time between two looks, ±20 %.", 500, { min: 10, max: 60_000 }),
     batch: integer("Alarms taken per partition and look.", 100, { min: 1, max: 10_000 }),
@@ -266,7 +260,7 @@ export const schema = Joi.object({
     .description("The worker that answers alarms.")
     .default(),
   retention: Joi.object({
-    deadLetterMs: millis("How long a dead letter is kept.", 30 * 86_400_000),
+    deadLetterMs: millis("How long a dead letter is kept to be redriven.", 30 * 86_400_000),
     timelineEntries: integer("Transitions kept per partition.", 1000, { min: 10, max: 1_000_000 }),
   })
     .description("What is kept for people.")

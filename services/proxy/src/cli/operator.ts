@@ -58,6 +58,7 @@ export async function connectOperator(config: Config, io: Pick<Io, "err">): Prom
     ...operatorOn({
       store: store.processes,
       rulesOf: (record) => rules.rulesOf(record),
+      deadLetterMs: config.retention.deadLetterMs,
     }),
     waiting: {
       store: store.processes,
@@ -84,6 +85,7 @@ export async function connectOperator(config: Config, io: Pick<Io, "err">): Prom
 export function operatorOn(deps: {
   readonly store: Processes["store"];
   readonly rulesOf: Parameters<typeof createProcesses>[0]["rulesOf"];
+  readonly deadLetterMs?: number;
 }): Pick<Operator, "processes" | "now"> {
   const processes = createProcesses({
     ...deps,
