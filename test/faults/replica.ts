@@ -37,7 +37,12 @@ export interface Replica {
   /** Leases that its watchdog found lost. */
   readonly lost: Lease[];
   /** What it committed: event and process. */
-  readonly transitions: { readonly event: string; readonly id: string }[];
+  readonly transitions: {
+    readonly event: string;
+    readonly id: string;
+    readonly executed: ProcessRecord["executed"];
+    readonly deadLetter: ProcessRecord["deadLetter"];
+  }[];
   /** The node stands still for that long by its own monotonic clock. */
   standStill(ms: number): void;
   begin(submitted: Submitted): Promise<Begun>;
@@ -60,6 +65,7 @@ export interface ReplicaOptions {
   readonly isDeaf?: boolean;
   /** Default 8. */
   readonly partitions?: number;
+  readonly deadLetterMs?: number;
 }
 
 export async function startReplica(options: ReplicaOptions): Promise<Replica> {
@@ -102,9 +108,12 @@ export async function startReplica(options: ReplicaOptions): Promise<Replica> {
     guard: null,
     pacing: { pausedMs: () => 0, pause: () => undefined, reserve: () => () => undefined },
     confirm: null,
+    ...(options.deadLetterMs === undefined ? {} : { deadLetterMs: options.deadLetterMs }),
     monotonic,
     sleep,
-    onTransition: (_from, to, event) => transitions.push({ event, id: processId(to) }),
+    onTransition: (_from, to, event) => {
+      transitions.push({ event, id: processId(to), executed: to.executed, deadLetter: to.deadLetter });
+    },
     onLeaseLost: (lease) => lost.push(lease),
     onFailure: () => undefined,
   });
