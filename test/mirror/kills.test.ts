@@ -101,6 +101,29 @@ describeWithRedis("dual-write when something dies", function () {
     expect(repeats).to.be.at.least(0);
   });
 
+  it("a sweeper that slept through its leadership changes nothing when it wakes", async () => {
+    mirrored = await startMirrored({
+      primary: primary.url,
+      secondary: secondary.url,
+      routes: [route()],
+      sweepers: 2,
+    });
+    secondary.behave = (request, response) => void setTimeout(() => echo(request, response), 50);
+    const loading = load(30, 4);
+    await delay(500);
+    // Whichever owns what: one sleeps, the other takes over; then the other way round.
+    for (const { child } of mirrored.cluster.sweepers) {
+      child.kill("SIGSTOP");
+      await delay(7500);
+      child.kill("SIGCONT");
+      await mirrored.coverage();
+    }
+    const outcomes = await loading;
+    await mirrored.drained(120, 60_000);
+    expectMirrored(outcomes);
+    expect(await mirrored.coverage()).to.include({ eligible: 120, matched: 120 });
+  });
+
   it("Redis killed and restarted (AOF) with proxies and sweeper running: every acknowledged write arrives", async () => {
     mirrored = await startMirrored({ primary: primary.url, secondary: secondary.url, routes: [route()] });
     const loading = load(40, 4, 25);
