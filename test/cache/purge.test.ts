@@ -172,7 +172,8 @@ describeWithRedis("taking responses out of the cache", () => {
           response.writeHead(204);
           response.end();
         });
-        await replicas.get("/changed", { method, body: method === "M-SEARCH" ? "" : "x" }, 1);
+        const changed = await replicas.get("/changed", { method, body: method === "M-SEARCH" ? "" : "x" }, 1);
+        expect(changed.headers["cache-status"]).to.equal("sticky; fwd=method");
         expect(await xCache("/changed", 2)).to.equal("MISS");
       });
     }

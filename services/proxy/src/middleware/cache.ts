@@ -3,6 +3,7 @@ import { cachedRequest, entryPointOf } from "../cache/cached-request.ts";
 import { createFlights } from "../cache/flights.ts";
 import { createHitCounter } from "../cache/hit-counter.ts";
 import { purgeRequest } from "../cache/purge-request.ts";
+import { withCacheFields } from "../cache/reply-fields.ts";
 import { storedFromPost } from "../cache/store-post.ts";
 import { serveCached } from "../cache/serve-cached.ts";
 import type { CacheParts } from "../deps.ts";
@@ -28,9 +29,12 @@ export function cache(deps: CacheParts): Middleware {
       state.send = async (reply, options) => {
         if (!tellsOfChange(reply)) return send(reply, options);
         await deps.invalidation.afterUnsafe(service, serviceHead, reply, at);
-        if (method !== "POST" || route === null || policy === null) return send(reply, options);
+        if (route === null || policy === null) return send(reply, options);
         const request = cachedRequest(state, service, route, policy);
-        return send(await storedFromPost(deps, request, reply, at), options);
+        const sent = method === "POST" ? await storedFromPost(deps, request, reply, at) : reply;
+        deps.observe.result(route.name, "BYPASS");
+        const told = { result: "BYPASS", source: "service", fwd: "method", stored: sent !== reply } as const;
+        return send(withCacheFields(sent, told), options);
       };
       return next();
     }
