@@ -5,6 +5,7 @@ import {
   isTerminal,
   processId,
   type ProcessRecord,
+  type Service,
 } from "@sticky-proxy/core";
 import {
   every,
@@ -154,7 +155,7 @@ export async function startSweeper(
     onDuty: (duty) => metrics.duties.inc({ duty }),
     onFailure: (duty, record, err) =>
       logger.error("duty.failed", { duty, processId: processId(record), err }),
-    hideMs: 30_000,
+    hideMs: hideMsFor(config.services),
     batch: config.sweeper.batch,
   });
   let lastError: string | null = null;
@@ -194,6 +195,12 @@ export async function startSweeper(
     await Promise.all([locks.close(), quorum?.close(), cached.close()]);
     await store.close();
   });
+}
+
+/** An alarm whose claimer died rings again after this: soon for short leases, never sooner than a commit may take. */
+function hideMsFor(services: readonly Service[]): number {
+  const leases = services.flatMap(({ routes }) => routes.flatMap((route) => route.process?.leaseMs ?? []));
+  return Math.min(30_000, Math.max(2000, 3 * Math.min(...leases)));
 }
 
 function traceOf(record: ProcessRecord): readonly (readonly [string, string])[] {
