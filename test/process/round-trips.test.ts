@@ -18,6 +18,7 @@ describeWithRedis("round trips to Redis", () => {
   let upstream: FakeUpstream;
   let cluster: Nodes;
   let held: (() => void)[] = [];
+  let readsDone = 0;
   const commands: string[] = [];
 
   before(async () => {
@@ -40,7 +41,15 @@ describeWithRedis("round trips to Redis", () => {
       onError: () => undefined,
     });
     cluster = await startNodes({
-      store: { ...open.processes, watch: (scope, onChange) => open.changes.watch(scope, onChange) },
+      store: {
+        ...open.processes,
+        async read(ref, options) {
+          const snapshot = await open.processes.read(ref, options);
+          readsDone += 1;
+          return snapshot;
+        },
+        watch: (scope, onChange) => open.changes.watch(scope, onChange),
+      },
       yaml: `
 services:
   payments:
@@ -127,6 +136,19 @@ services:
     await (await answer).text();
     expect(await trips(async () => (status = await poll()))).to.equal(1);
     expect(status).to.equal("completed");
+  });
+
+  it("clients that wait take none, and one together when their process ends", async () => {
+    const { answer } = await started("joined");
+    readsDone = 0;
+    const joined = Array.from({ length: 10 }, () => charge("joined", "/held"));
+    await until(() => readsDone >= joined.length); // now all of them wait
+    const count = await trips(async () => {
+      held[0]!();
+      const answers = await Promise.all([answer, ...joined]);
+      for (const each of answers) expect(await each.text()).to.equal("late");
+    });
+    expect(count).to.equal(2); // the commit and the read
   });
 
   it("a plain request takes none", async () => {

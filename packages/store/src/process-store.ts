@@ -22,6 +22,7 @@ import { changeWrites, draftWrites, recordOf } from "./record.ts";
 import type { RedisConnections } from "./redis.ts";
 import { createScriptSession } from "./script-session.ts";
 import { type Reply, replyList } from "./scripts.ts";
+import { sharedReads } from "./shared-reads.ts";
 import { unavailable } from "./unavailable.ts";
 
 export interface ProcessStoreOptions {
@@ -119,11 +120,7 @@ export function createProcessStore(options: ProcessStoreOptions): RedisProcessSt
     }
   }
 
-  async function read(
-    ref: { readonly partition: number; readonly scope: string; readonly epoch: number | null },
-    { withResult }: { withResult: boolean },
-  ): Promise<Snapshot> {
-    const { partition: p, scope, epoch } = ref;
+  const read = sharedReads(async ({ partition: p, scope, epoch }, { withResult }) => {
     const { now, rest } = await run(redis.reads, processScripts.read, {
       keys: {
         process: keys.process(p, scope, null),
@@ -135,7 +132,7 @@ export function createProcessStore(options: ProcessStoreOptions): RedisProcessSt
     });
     const record = recordOf(replyList(rest[0]), p, scope);
     return { now, record, result: record === null ? null : resultOf(record, rest[1]) };
-  }
+  });
 
   async function commit(
     base: ProcessRecord,
