@@ -1,13 +1,13 @@
 /** The parts of README.md that come from the code: what should stand between their marks, and how to put it there. */
-import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { problemTypes } from "@sticky-proxy/protocol";
+import { commands } from "@sticky-proxy/proxy";
 import { configReference } from "@sticky-proxy/runtime";
 
 export const root = join(import.meta.dirname, "../..");
 
 /** By the name in the marks `<!-- name: begin -->` and `<!-- name: end -->`. */
-export const generated: Readonly<Record<string, () => string>> = {
+export const generated: Readonly<Record<string, () => string | Promise<string>>> = {
   "configuration reference": configReference,
   problems: problemTable,
   commands: commandTable,
@@ -41,23 +41,14 @@ function problemTable(): string {
   ].join("\n");
 }
 
-function commandTable(): string {
-  const rows = [...help().matchAll(/^ {2}([a-z-]+) +(.+)$/gm)].map(
-    ([, name = "", summary = ""]) =>
-      `| \`${name}\` | ${summary.replaceAll("|", "\\|")} | ${usage(name).replaceAll("|", "\\|")} |`,
-  );
+async function commandTable(): Promise<string> {
+  const rows: string[] = [];
+  for (const [name, load] of Object.entries(commands)) {
+    const { command } = await load();
+    const forms = command.usage.split("\n").map((form) => `\`${form.trim().replace(/^sticky-proxy /, "")}\``);
+    rows.push(`| \`${name}\` | ${cell(command.summary)} | ${cell(forms.join("<br>"))} |`);
+  }
   return ["| command | does | written as |", "|---|---|---|", ...rows].join("\n");
 }
 
-function usage(command: string): string {
-  const [first = "", ...more] = help(command).split("\n");
-  const forms = [first, ...more.filter((line) => line.startsWith("  sticky-proxy "))];
-  return forms.map((form) => `\`${form.trim().replace(/^sticky-proxy /, "")}\``).join("<br>");
-}
-
-function help(...args: string[]): string {
-  const cli = join(root, "services/proxy/src/cli.ts");
-  const { stdout, status } = spawnSync(process.execPath, [cli, "help", ...args], { encoding: "utf8" });
-  if (status !== 0) throw new Error(`help ${args.join(" ")} ended with ${status}`);
-  return stdout.trimEnd();
-}
+const cell = (text: string): string => text.replaceAll("|", "\\|");

@@ -7,6 +7,6 @@ const file = join(root, "README.md");
 let readme = readFileSync(file, "utf8");
 for (const [name, text] of Object.entries(generated)) {
   if (sectionOf(readme, name) === null) throw new Error(`README.md has no marks for: ${name}`);
-  readme = withSection(readme, name, text());
+  readme = withSection(readme, name, await text());
 }
 writeFileSync(file, readme);
