@@ -4,7 +4,14 @@
  */
 import { createMemoryStore } from "@sticky-proxy/core";
 import { createGateway, type Gateway, type Log } from "@sticky-proxy/proxy";
-import { createMetrics, loadConfig, monotonic, sleep, type Config } from "@sticky-proxy/runtime";
+import {
+  createMetrics,
+  loadConfig,
+  monotonic,
+  sleep,
+  type Config,
+  type Metrics,
+} from "@sticky-proxy/runtime";
 import { createSweeper, type Sweeper, type SweepDeps } from "@sticky-proxy/sweeper";
 import {
   createDeliverer,
@@ -22,6 +29,7 @@ export interface TestNode {
   readonly url: string;
   readonly gateway: Gateway;
   readonly worker: Worker;
+  readonly metrics: Metrics;
   readonly logged: { event: string; fields: Readonly<Record<string, unknown>> }[];
   /** Stops renewing, as a node that was killed does; its executions go on. */
   stall(): void;
@@ -157,6 +165,13 @@ async function startNode(
     onLeaseLost: () => undefined,
     onFailure: (what, error) => note("trouble", { what, error }),
   });
+  const metrics = createMetrics({
+    version: "0",
+    node: name,
+    configHash: "",
+    services: config.services.map((service) => service.name),
+    routes: config.services.flatMap(({ routes }) => routes.map((route) => route.name)),
+  });
   const gateway = createGateway({
     config: { ...config, node: name },
     services: () => config.services,
@@ -177,13 +192,7 @@ async function startNode(
     cancelHook,
     newRequestId: () => `${name}-${(ids += 1)}`,
     log,
-    metrics: createMetrics({
-      version: "0",
-      node: name,
-      configHash: "",
-      services: config.services.map((service) => service.name),
-      routes: config.services.flatMap(({ routes }) => routes.map((route) => route.name)),
-    }),
+    metrics,
   });
   port = await gateway.server.listen(0, "127.0.0.1");
   let stalled = false;
@@ -194,6 +203,7 @@ async function startNode(
     url: `http://127.0.0.1:${port}`,
     gateway,
     worker,
+    metrics,
     logged,
     stall() {
       stalled = true;

@@ -17,6 +17,8 @@ export interface GaugeHandle<S extends LabelShape> {
   set(labels: Labels<S>, value: number): void;
   inc(labels: Labels<S>, by?: number): void;
   dec(labels: Labels<S>, by?: number): void;
+  /** Asked at each scrape, before the values are read: for what would cost too much to follow at each request. */
+  onScrape(look: () => void): void;
   /** Forgets every series: a leader that steps down must not go on exporting. */
   reset(): void;
 }
@@ -57,11 +59,15 @@ export function metricKinds(registry: Registry): MetricKinds {
       return { inc: (values, by = 1) => counter.inc(values, by) };
     },
     gauge(name, help, labels) {
-      const gauge = new Gauge(common(name, help, labels));
+      let look = (): void => undefined;
+      const gauge = new Gauge({ ...common(name, help, labels), collect: () => look() });
       return {
         set: (values, value) => gauge.set(values, value),
         inc: (values, by = 1) => gauge.inc(values, by),
         dec: (values, by = 1) => gauge.dec(values, by),
+        onScrape(asked) {
+          look = asked;
+        },
         reset: () => gauge.reset(),
       };
     },

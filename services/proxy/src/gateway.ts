@@ -12,6 +12,7 @@ import type { MirrorDeps } from "./middleware/mirror.ts";
 import { readBytes } from "./middleware/read-body.ts";
 import { createCallbackVerifier } from "./process/verify-callback.ts";
 import type { SubmitDeps } from "./process/submit.ts";
+import { createWaiters } from "./process/waiters.ts";
 import type { Reply } from "./process/reply.ts";
 import { documentRoutes } from "./routes/documents.ts";
 import { executionRoutes } from "./routes/executions.ts";
@@ -55,10 +56,16 @@ export function createGateway(deps: GatewayDeps): Gateway {
   const giveUp = new AbortController();
   const waiting = { store: deps.store, changes: deps.changes, sleep, chance: Math.random, monotonic };
 
+  const waiters = createWaiters(config.limits.maxWaiters);
+  metrics.waiters.onScrape(() => {
+    for (const [service, held] of waiters.counts()) metrics.waiters.set({ service }, held);
+  });
+
   const submit: SubmitDeps = {
     processes,
     executor,
     waiting,
+    waiters,
     pacing: deps.pacing,
     secret,
     newId: worker.newId,
@@ -72,6 +79,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
   const routeDeps: ProcessRouteDeps = {
     processes,
     waiting,
+    waiters,
     secret,
     execute: (record) => void execute(record),
     tellCancelled: deps.cancelHook,

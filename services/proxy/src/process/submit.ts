@@ -39,6 +39,7 @@ import {
   type Reply,
 } from "./reply.ts";
 import { takePlace } from "./take-place.ts";
+import type { Waiters } from "./waiters.ts";
 import type { Wishes } from "./wishes.ts";
 import { Problem } from "@sticky-proxy/protocol";
 
@@ -46,6 +47,7 @@ export interface SubmitDeps {
   readonly processes: Processes;
   readonly executor: Executor;
   readonly waiting: WaitDeps;
+  readonly waiters: Waiters;
   readonly pacing: Pacing;
   /** Keys the scopes and credential digests; shared by all replicas. */
   readonly secret: KeyObject;
@@ -214,12 +216,33 @@ function identify(deps: SubmitDeps, { service, tenant, wishes, head, body }: Sub
   return { scope, fingerprint: value, credential };
 }
 
+/** As long as the route and the client want, or not at all while this node holds as many clients as it may. */
+async function hold(
+  deps: SubmitDeps,
+  submission: Submission,
+  record: ProcessRecord,
+  run: Promise<Run> | null,
+): Promise<Reply | null> {
+  const { service, wishes } = submission;
+  const release = wishes.holdMs > 0 ? deps.waiters.hold(service.name) : null;
+  if (release === null) {
+    const asked =
+      wishes.holdMs > 0 ? { ...submission, wishes: { ...wishes, holdMs: 0, applied: null } } : submission;
+    return held(deps, asked, record, run);
+  }
+  try {
+    return await held(deps, submission, record, run);
+  } finally {
+    release();
+  }
+}
+
 /**
  * Holds the client until the process has ended, the hold is over, the client is gone or the node drains.
  * `run` is the execution that this request started; null: somebody else's. Returns null for a request that joined a
  * process whose node gave it back unsent: nothing has run, so it need not hear of a failure.
  */
-async function hold(
+async function held(
   deps: SubmitDeps,
   submission: Submission,
   record: ProcessRecord,

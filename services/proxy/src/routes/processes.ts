@@ -48,11 +48,13 @@ import {
   type Reply,
 } from "../process/reply.ts";
 import { selectRange } from "../process/select-range.ts";
+import type { Waiters } from "../process/waiters.ts";
 import { eventStream } from "./event-stream.ts";
 
 export interface ProcessRouteDeps {
   readonly processes: Processes;
   readonly waiting: WaitDeps;
+  readonly waiters: Waiters;
   readonly secret: KeyObject;
   /** Runs a re-run that this node has begun; looked after by the executor, never rejects. */
   readonly execute: (record: ProcessRecord) => void;
@@ -74,6 +76,26 @@ const rerunMemoryMs = 24 * 3_600_000;
 export function processRoutes(deps: ProcessRouteDeps): Router {
   const { processes, waiting, write } = deps;
   const router = new Router({ prefix: processApiPath });
+
+  /** null: this node holds as many clients as it may, so the poll is answered at once. */
+  async function held(
+    ctx: Context,
+    record: ProcessRecord,
+    isEnough: (snapshot: Snapshot) => boolean,
+    { waitMs, withResult }: { readonly waitMs: number; readonly withResult: boolean },
+  ): Promise<Snapshot | null> {
+    const release = deps.waiters.hold(record.service);
+    if (release === null) return null;
+    try {
+      return await waitFor(waiting, record, isEnough, {
+        timeoutMs: Math.min(waitMs, longestHoldMs),
+        signal: deps.endOf(ctx),
+        withResult,
+      });
+    } finally {
+      release();
+    }
+  }
 
   function refOf(ctx: Context & { params: Record<string, string> }): ProcessRef {
     const id = parseProcessId(ctx.params["id"] ?? "");
@@ -105,7 +127,10 @@ export function processRoutes(deps: ProcessRouteDeps): Router {
     if (ctx.accepts("json", "text/event-stream") === "text/event-stream") {
       const record = await find(ctx);
       const seen = Number(ctx.get("last-event-id") || 0);
-      const stream = eventStream(waiting, record, Number.isSafeInteger(seen) ? seen : 0, deps.endOf(ctx));
+      const release = deps.waiters.hold(record.service);
+      const end = release === null ? AbortSignal.abort() : deps.endOf(ctx);
+      const stream = eventStream(waiting, record, Number.isSafeInteger(seen) ? seen : 0, end);
+      stream.once("close", () => release?.());
       await write(ctx, {
         status: 200,
         headers: [
@@ -125,12 +150,8 @@ export function processRoutes(deps: ProcessRouteDeps): Router {
         now === null ||
         isTerminal(now.status) ||
         (known.length > 0 && !matchesVersionTag(known, now.version));
-      const snapshot = await waitFor(waiting, record, isNews, {
-        timeoutMs: Math.min(waitMs, longestHoldMs),
-        signal: deps.endOf(ctx),
-        withResult: false,
-      });
-      record = mine(ctx, snapshot);
+      const snapshot = await held(ctx, record, isNews, { waitMs, withResult: false });
+      if (snapshot !== null) record = mine(ctx, snapshot);
     }
     await write(ctx, statusReply(record, known, waitMs));
   });
@@ -143,13 +164,11 @@ export function processRoutes(deps: ProcessRouteDeps): Router {
     let { result } = first;
     if (waitMs !== null && !isTerminal(record.status)) {
       const isOver = ({ record: now }: Snapshot): boolean => now === null || isTerminal(now.status);
-      const snapshot = await waitFor(waiting, ref, isOver, {
-        timeoutMs: Math.min(waitMs, longestHoldMs),
-        signal: deps.endOf(ctx),
-        withResult: true,
-      });
-      record = mine(ctx, snapshot);
-      result = snapshot.result;
+      const snapshot = await held(ctx, record, isOver, { waitMs, withResult: true });
+      if (snapshot !== null) {
+        record = mine(ctx, snapshot);
+        result = snapshot.result;
+      }
     }
     const applied = waitMs === null ? null : { respondAsync: false, waitMs: Math.min(waitMs, longestHoldMs) };
     if (!isTerminal(record.status)) {
