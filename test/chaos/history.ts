@@ -1,0 +1,47 @@
+/** What a run leaves for the checker. Times are monotonic ms of the test's process, which drives and serves alike. */
+
+/** One execution as the service saw it. */
+export interface Execution {
+  readonly number: number;
+  readonly key: string;
+  readonly processId: string;
+  readonly fence: number;
+  /** The client's operation that caused it. */
+  readonly operation: string;
+  readonly startedAt: number;
+  /** null: still running. */
+  endedAt: number | null;
+}
+
+/** One operation as its client saw it. */
+export interface Operation {
+  readonly id: string;
+  readonly kind: "call" | "force" | "result";
+  readonly key: string;
+  readonly startedAt: number;
+  readonly endedAt: number;
+  /** null: no answer (the replica died, or took too long). */
+  readonly answer: {
+    readonly status: number;
+    readonly processId: string;
+    readonly body: string;
+    /** From a problem; null: the service's own answer. */
+    readonly executed: string | null;
+  } | null;
+}
+
+/** One process as the store holds it after the quiet. */
+export interface StoredProcess {
+  readonly id: string;
+  readonly status: string;
+  readonly owner: string | null;
+  readonly result: string | null;
+}
+
+export interface History {
+  readonly operations: readonly Operation[];
+  readonly executions: readonly Execution[];
+  readonly stored: readonly StoredProcess[];
+  /** Records, alarms, lists and bodies that do not agree one to one, in words. */
+  readonly disagreements: readonly string[];
+}
