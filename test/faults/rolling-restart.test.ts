@@ -91,7 +91,8 @@ describe("a rolling restart under load", function () {
     const load = setInterval(() => sent.push(send(sent.length)), everyMs);
     const codes: (number | null)[] = [];
     try {
-      for (const old of [...cluster.proxies]) {
+      const before = cluster.proxies.slice(); // the new ones join the list
+      for (const old of before) {
         codes.push(await old.kill("SIGTERM"));
         const fresh = await cluster.startProxy(old.place);
         while ((await fetch(`${fresh.opsUrl}/readyz`)).status !== 200);
