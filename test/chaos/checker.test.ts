@@ -38,7 +38,7 @@ describe("the chaos checker", () => {
 
   const planted: Record<string, Partial<History>> = {
     doubleExecutions: { executions: [execution({}), execution({ number: 2, startedAt: 20 })] },
-    contradictions: { operations: [...good.operations, operation({ id: "c" }, { body: "two" })] },
+    contradictions: { operations: [operation({ id: "c" }, { body: "two" }), ...good.operations] },
     lostResults: { stored: [{ id: "p", status: "completed", owner: null, result: null }] },
     stuck: { stored: [...good.stored, { id: "q", status: "in-progress", owner: "n", result: null }] },
     falseNos: { operations: [operation({}, { status: 503, executed: "no", processId: "" })] },

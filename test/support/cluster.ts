@@ -70,12 +70,15 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   const file = join(dir, "sticky.yaml");
   writeFileSync(
     file,
-    stringify({
-      publicUrl: balancer?.url ?? `http://127.0.0.1:${places[0]?.port}`,
-      redis: { url: (await options.redisUrl?.(redis)) ?? redis.url },
-      shutdown: { drainDelayMs: 0 },
-      ...options.config,
-    }),
+    stringify(
+      {
+        publicUrl: balancer?.url ?? `http://127.0.0.1:${places[0]?.port}`,
+        redis: { url: (await options.redisUrl?.(redis)) ?? redis.url },
+        shutdown: { drainDelayMs: 0 },
+        ...options.config,
+      },
+      { aliasDuplicateObjects: false },
+    ),
   );
 
   const nodes: Node[] = [];
