@@ -21,7 +21,18 @@ export async function cli({ node, env, args }) {
 }
 
 /** Commands that talk to Redis themselves; flags without a command mean one of them. */
-export const withRedis = ["serve", "clear-cache", "ps", "show", "wait", "cancel", "force", "dlq"];
+export const withRedis = [
+  "serve",
+  "cache",
+  "clear-cache",
+  "mirror",
+  "ps",
+  "show",
+  "wait",
+  "cancel",
+  "force",
+  "dlq",
+];
 export const withoutRedis = ["check-config", "print-config", "help", "version"];
 const answeredAtOnce = ["--help", "-h", "--version", "-v"];
 
