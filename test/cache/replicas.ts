@@ -120,6 +120,8 @@ export async function startReplicas(options: ReplicaOptions): Promise<Replicas> 
           collapsed: quiet,
           storeError: (operation) => storeErrors.push(operation),
           purged: quiet,
+          purgeRefused: quiet,
+          purgeRefused: quiet,
         },
         newToken: () => randomBytes(9).toString("base64url"),
         monotonic,

@@ -257,7 +257,9 @@ describe("the forwarder", () => {
     const refused = await made.forward(request(to));
     expect(refused).to.include({ kind: "failed", slug: "circuit-open", executed: "no", retryAfter: 2 });
     expect(upstream.requests).to.have.lengthOf(3);
+    expect(made.traffic()[0]?.breaker).to.equal("open");
     now += 2_000;
+    expect(made.traffic()[0]?.breaker).to.equal("half-open");
     await read(await made.forward(request(to)));
     expect(await made.forward(request(to))).to.include({ slug: "circuit-open" });
     now += 2_000;
@@ -307,11 +309,14 @@ describe("the forwarder", () => {
 
   it("an instance that fails again and again is left out for a while", async () => {
     const [bad, good] = [await fake((_request, response) => response.writeHead(502).end()), await fake()];
-    const made = forwarder({ now: () => 1_000 });
+    const ejected: string[] = [];
+    const onEjected = (name: string, instance: string): void => void ejected.push(`${name} ${instance}`);
+    const made = forwarder({ now: () => 1_000, onEjected });
     const to = service([bad.origin, good.origin]);
     for (let i = 0; i < 60; i += 1) await read(await made.forward(request(to)));
     const seen = bad.requests.length;
     expect(made.traffic()[0]?.instances.find(({ origin }) => origin === bad.origin)?.ejected).to.equal(true);
+    expect(ejected).to.deep.equal([`up ${to.instances[0]!.name}`]);
     for (let i = 0; i < 10; i += 1) await read(await made.forward(request(to)));
     expect(bad.requests.length).to.equal(seen);
   });

@@ -17,6 +17,8 @@ export {
   type Metrics,
   type MetricsOptions,
 } from "./metrics.ts";
+export { observeAttempts } from "./upstream-metrics.ts";
+export { observeTransitions } from "./process-metrics.ts";
 export type { CounterHandle, GaugeHandle, HistogramHandle } from "./metric-kinds.ts";
 export { after, every, monotonic, sleep, type Loop, type LoopOptions } from "./loop.ts";
 export { createLifecycle, phases, type Lifecycle, type LifecycleOptions, type Phase } from "./lifecycle.ts";

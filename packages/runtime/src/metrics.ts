@@ -87,8 +87,18 @@ export function createMetrics(options: MetricsOptions) {
       httpBuckets,
     ),
     httpRequestsInFlight: gauge("http_requests_in_flight", "Requests being answered.", {}),
-    httpRequestSize: histogram("http_request_size_bytes", "Bodies received.", { route }, sizeBuckets),
-    httpResponseSize: histogram("http_response_size_bytes", "Bodies sent.", { route }, sizeBuckets),
+    httpRequestSize: histogram(
+      "http_request_size_bytes",
+      "Bodies received, where their length is known ahead.",
+      { route },
+      sizeBuckets,
+    ),
+    httpResponseSize: histogram(
+      "http_response_size_bytes",
+      "Answers as sent, their heads included.",
+      { route },
+      sizeBuckets,
+    ),
 
     upstreamRequestDuration: histogram(
       "upstream_request_duration_seconds",
@@ -104,7 +114,6 @@ export function createMetrics(options: MetricsOptions) {
     breakerState: gauge("breaker_state", "0: closed, 0.5: half-open, 1: open.", { service }),
     panic: gauge("panic", "1: too few instances are usable, so all are used.", { service }),
     queueDepth: gauge("queue_depth", "Requests waiting for a free slot.", { service }),
-    retryBudgetRatio: gauge("retry_budget_ratio", "Share of the retry budget that is left.", { service }),
 
     processTransitions: counter("process_transitions_total", "Committed transitions.", {
       service,
@@ -171,7 +180,7 @@ export function createMetrics(options: MetricsOptions) {
     }),
     cacheBytes: gauge("cache_bytes", "Stored bodies (leader only).", {}),
     cachePurges: counter("cache_purges_total", "Purges.", {
-      kind: ["key", "prefix", "tag", "group", "service", "all"],
+      kind: ["key", "tag"],
     }),
 
     mirror: counter("mirror_total", "Eligible executions by what became of their copy.", {
@@ -218,7 +227,7 @@ export function createMetrics(options: MetricsOptions) {
     redisUp: gauge("redis_up", "1: Redis answers.", {}),
 
     authFailures: counter("auth_failures_total", "Refused credentials.", {
-      action: ["client", "callback", "purge", "admin"],
+      action: ["callback", "purge"],
     }),
     buildInfo: gauge("build_info", "Always 1.", { version: text, node: text, config_hash: text }),
     configReloadSuccess: gauge(

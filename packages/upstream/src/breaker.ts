@@ -15,8 +15,10 @@ export class Breaker {
   /** Until when the running trial is waited for; a trial that never reports must not lock the service out. */
   #trialUntil = 0;
 
-  get state(): "closed" | "open" {
-    return this.#openUntil === null ? "closed" : "open";
+  /** `half-open`: the pause is over, and one request may try. */
+  state(now: number): "closed" | "half-open" | "open" {
+    if (this.#openUntil === null) return "closed";
+    return now < this.#openUntil ? "open" : "half-open";
   }
 
   enter(policy: BreakerPolicy | null, now: number): Passage {

@@ -35,11 +35,14 @@ describe("the deliverer of webhooks", () => {
   let endpoint: FakeUpstream;
   let callers: OutboundCallers;
   let outcomes: string[];
+  let spans: number[];
+  let ticks = 0;
 
   beforeEach(async () => {
     endpoint = await FakeUpstream.start();
     callers = createOutboundCallers();
     outcomes = [];
+    spans = [];
   });
   afterEach(async () => {
     callers.close();
@@ -64,7 +67,11 @@ describe("the deliverer of webhooks", () => {
       publicUrl: () => "https://gw.example",
       now: () => now,
       chance: () => 0.5,
-      onOutcome: (_record, outcome, detail) => outcomes.push(`${outcome}: ${detail}`),
+      onOutcome: (_record, outcome, detail, ms) => {
+        outcomes.push(`${outcome}: ${detail}`);
+        spans.push(ms);
+      },
+      monotonic: () => (ticks += 7),
       timeoutMs: 500,
     })({ ...record, ...over });
   }
@@ -79,6 +86,7 @@ describe("the deliverer of webhooks", () => {
       "/hook",
       "application/json",
     ]);
+    expect(spans).to.deep.equal([7]); // between one look at the clock and the next
     const id = "3.abcdefghijklmnopqrstuv.14";
     expect(JSON.parse(body.toString())).to.deep.equal({
       type: "process.completed",

@@ -45,7 +45,10 @@ export interface DelivererDeps {
   readonly now: () => number;
   /** In [0, 1). */
   readonly chance: () => number;
-  readonly onOutcome: (record: ProcessRecord, outcome: DeliveryOutcome, detail: string) => void;
+  /** `ms`: what the try took. */
+  readonly onOutcome: (record: ProcessRecord, outcome: DeliveryOutcome, detail: string, ms: number) => void;
+  /** Monotonic milliseconds; default: the platform's. */
+  readonly monotonic?: () => number;
   /** For one exchange; default 15 s. */
   readonly timeoutMs?: number;
 }
@@ -69,11 +72,18 @@ const maxAnswerBytes = 16_384;
 
 export function createDeliverer(deps: DelivererDeps): Deliverer {
   const { now, chance, onOutcome } = deps;
+  const monotonic = deps.monotonic ?? (() => performance.now());
 
   return async function deliver(record) {
+    const startedAt = monotonic();
+    const again = (detail: string, retryAfterMs: number | null): Delivery => {
+      const retryInMs = nextDelivery(record.notifyAttempt, retryAfterMs, chance());
+      onOutcome(record, retryInMs === null ? "failed" : "retry", detail, monotonic() - startedAt);
+      return { delivered: false, retryInMs };
+    };
     const endpoint = deps.endpoints().find(({ name }) => name === record.notify);
     // A sweeper with an older configuration may not know it yet.
-    if (endpoint === undefined) return again(record, "unknown-endpoint", null);
+    if (endpoint === undefined) return again("unknown-endpoint", null);
     const keys = signingKeys(endpoint);
     const body = Buffer.from(JSON.stringify(eventOf(record, deps.publicUrl())));
     const signature = signWebhook(webhookId(record), body, keys, now());
@@ -85,26 +95,20 @@ export function createDeliverer(deps: DelivererDeps): Deliverer {
       timeoutMs: deps.timeoutMs ?? 15_000,
       maxBytes: maxAnswerBytes,
     });
-    if (answer.kind === "failed") return again(record, answer.detail, null);
+    if (answer.kind === "failed") return again(answer.detail, null);
     const { status } = answer;
     if (status >= 200 && status < 300) {
-      onOutcome(record, "delivered", String(status));
+      onOutcome(record, "delivered", String(status), monotonic() - startedAt);
       return { delivered: true, retryInMs: null };
     }
     if (status === 410) {
-      onOutcome(record, "gone", "410");
+      onOutcome(record, "gone", "410", monotonic() - startedAt);
       return { delivered: false, retryInMs: null };
     }
     const retryAfter = answer.headers.find(([name]) => name.toLowerCase() === "retry-after")?.[1];
     const retryAfterMs = retryAfter === undefined ? null : parseRetryAfter(retryAfter, now());
-    return again(record, `status ${status}`, retryAfterMs);
+    return again(`status ${status}`, retryAfterMs);
   };
-
-  function again(record: ProcessRecord, detail: string, retryAfterMs: number | null): Delivery {
-    const retryInMs = nextDelivery(record.notifyAttempt, retryAfterMs, chance());
-    onOutcome(record, retryInMs === null ? "failed" : "retry", detail);
-    return { delivered: false, retryInMs };
-  }
 }
 
 /**

@@ -97,6 +97,8 @@ export interface ForwarderOptions extends Names {
   /** Largest header section of a response. Default 16384. */
   readonly maxResponseHeaderBytes?: number;
   readonly onAttempt?: (attempt: Attempt) => void;
+  /** An instance is taken out by its answers. */
+  readonly onEjected?: (service: string, instance: string) => void;
   /** Monotonic milliseconds. */
   readonly now?: () => number;
   readonly random?: () => number;
@@ -239,7 +241,8 @@ export function createForwarder(options: ForwarderOptions): Forwarder & Tunnelle
       signal.removeEventListener("abort", onAbort);
     };
     const note = (outcome: string, failure: boolean, ms: number, ttfbMs: number | null): void => {
-      traffic.report(counters, failure, ttfbMs, now());
+      const isEjected = traffic.report(counters, failure, ttfbMs, now());
+      if (isEjected) options.onEjected?.(service.name, instance.name);
       traffic.breaker.report(service.breaker, failure, now());
       options.onAttempt?.({
         service: service.name,

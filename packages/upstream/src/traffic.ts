@@ -31,7 +31,7 @@ export interface TrafficSnapshot {
   readonly service: string;
   readonly inFlight: number;
   readonly queued: number;
-  readonly breaker: "closed" | "open";
+  readonly breaker: "closed" | "half-open" | "open";
   readonly panic: boolean;
   readonly instances: readonly {
     readonly origin: string;
@@ -88,7 +88,7 @@ export class ServiceTraffic {
       service,
       inFlight: this.bulkhead.inFlight,
       queued: this.bulkhead.queued,
-      breaker: this.breaker.state,
+      breaker: this.breaker.state(now),
       panic: this.panic,
       instances: [...this.#instances].map(([origin, { inFlight, latencyMs, passive }]) => ({
         origin,
@@ -134,10 +134,15 @@ export class ServiceTraffic {
     );
   }
 
-  /** Notes how an attempt went: `failure` means the gateway could not get a usable answer. */
-  report(traffic: InstanceTraffic, failure: boolean, ttfbMs: number | null, now: number): void {
+  /**
+   * Notes how an attempt went: `failure` means the gateway could not get a usable answer.
+   * Returns whether the instance is taken out for it.
+   */
+  report(traffic: InstanceTraffic, failure: boolean, ttfbMs: number | null, now: number): boolean {
+    const before = traffic.passive.ejectedUntil;
     traffic.passive = observed(traffic.passive, failure, now, this.#random());
     if (ttfbMs !== null) traffic.latencyMs = smoothLatency(traffic.latencyMs, ttfbMs);
+    return traffic.passive.ejectedUntil > before;
   }
 
   async close(): Promise<void> {

@@ -25,6 +25,10 @@ export interface RequestObserved {
   /** What was sent; null: nothing, the client left first. */
   readonly status: number | null;
   readonly durationMs: number;
+  /** Of the request's body; null: none, or a stream of unknown length. */
+  readonly requestBytes: number | null;
+  /** What the connection took since the request began, the head included. */
+  readonly responseBytes: number;
 }
 
 export interface ProxySettings {

@@ -1,9 +1,16 @@
 /** A proxy node put together from its ports: steps, routes, listener. main.ts gives the concrete parts. */
 import { createSecretKey } from "node:crypto";
 import type { Changes, Lease, ProcessRecord, ProcessStore, Service } from "@sticky-proxy/core";
-import { isTerminal, processId } from "@sticky-proxy/core";
+import { processId } from "@sticky-proxy/core";
 import type { Config, Metrics } from "@sticky-proxy/runtime";
-import { knownMethod, monotonic, sleep, statusClass, unknownName } from "@sticky-proxy/runtime";
+import {
+  knownMethod,
+  monotonic,
+  observeTransitions,
+  sleep,
+  statusClass,
+  unknownName,
+} from "@sticky-proxy/runtime";
 import type { Execution, Forwarder, Pacing, Tunneller, Worker } from "@sticky-proxy/upstream";
 import type { Context } from "koa";
 
@@ -112,7 +119,10 @@ export function createGateway(deps: GatewayDeps): Gateway {
     findService: (name) => deps.services().find((service) => service.name === name) ?? null,
     readBody: (ctx, max) => readBytes(asOurs(ctx), max),
     write,
-    onCallback: (service, outcome) => metrics.callbacks.inc({ service, outcome }),
+    onCallback: (service, outcome) => {
+      metrics.callbacks.inc({ service, outcome });
+      if (outcome === "unauthorized") metrics.authFailures.inc({ action: "callback" });
+    },
     maxHeartbeatBytes: 16_384,
   });
 
@@ -130,10 +140,13 @@ export function createGateway(deps: GatewayDeps): Gateway {
     log,
     settings: deps.settings,
     newRequestId: deps.newRequestId,
-    onRequest: ({ route, method, status, durationMs }) => {
+    onRequest: ({ route: name, method, status, durationMs, requestBytes, responseBytes }) => {
+      const route = name ?? unknownName;
+      if (requestBytes !== null) metrics.httpRequestSize.observe({ route }, requestBytes);
       if (status === null) return;
+      metrics.httpResponseSize.observe({ route }, responseBytes);
       metrics.httpRequestDuration.observe(
-        { route: route ?? unknownName, method: knownMethod(method), status_class: statusClass(status) },
+        { route, method: knownMethod(method), status_class: statusClass(status) },
         durationMs / 1000,
       );
     },
@@ -150,7 +163,8 @@ export function traceOf(record: ProcessRecord): Execution["extra"] {
 /** What a node's worker reports, as metrics and log lines. */
 export function workerObservers(metrics: Metrics, log: Pick<Log, "warn" | "error">) {
   return {
-    onTransition: observeTransition(metrics),
+    onTransition: observeTransitions(metrics),
+    onRefused: ({ service }: ProcessRecord): void => metrics.fenceRejected.inc({ service }),
     onLeaseLost: (lease: Lease): void => {
       metrics.leaseLost.inc({ service: lease.service });
       log.warn("lease.lost", { service: lease.service, processId: processId(lease) });
@@ -159,23 +173,6 @@ export function workerObservers(metrics: Metrics, log: Pick<Log, "warn" | "error
       if (what === "renew") metrics.renewFailures.inc({ service: unknownName });
       log.error("process.trouble", { what, err: error });
     },
-  };
-}
-
-function observeTransition(metrics: Metrics) {
-  return (from: ProcessRecord | null, to: ProcessRecord): void => {
-    const { service } = to;
-    if (from?.status !== to.status) {
-      metrics.processTransitions.inc({ service, from: from?.status ?? "none", to: to.status });
-    }
-    if (from === null || isTerminal(from.status) || !isTerminal(to.status)) return;
-    if (to.status === "completed" || to.status === "failed" || to.status === "cancelled") {
-      metrics.processDuration.observe(
-        { service, result: to.status },
-        ((to.endedAt ?? to.updatedAt) - to.createdAt) / 1000,
-      );
-    }
-    if (to.executed === "unknown") metrics.executionsUnknown.inc({ service });
   };
 }
 

@@ -5,6 +5,7 @@ import {
   after,
   every,
   monotonic,
+  observeAttempts,
   publicBase,
   redisTarget,
   sleep,
@@ -24,6 +25,7 @@ import { createGateway, workerObservers } from "./gateway.ts";
 import { createHealthRounds } from "./main/health.ts";
 import { openProxyMirror } from "./main/mirror.ts";
 import { startStoreChecks } from "./main/store-checks.ts";
+import { exportTraffic } from "./main/traffic-gauges.ts";
 
 /** Renewals are asked for this often; the watchdog decides which are due. */
 const watchdogTickMs = 100;
@@ -76,7 +78,6 @@ export async function startProxy(
     locks,
     caller: callers.allowingPrivate,
     logger,
-    metrics,
   });
   const loopId = `sticky-proxy-${store.meta.secret.toString("hex").slice(0, 8)}`;
   const forwarder = createForwarder({
@@ -85,9 +86,9 @@ export async function startProxy(
     health: health.view,
     keepAliveMs: config.limits.upstreamKeepAliveMs,
     maxResponseHeaderBytes: config.limits.upstreamHeaderBytes,
-    onAttempt: ({ service, method, outcome, ms }) =>
-      metrics.upstreamRequestDuration.observe({ service, method, outcome } as never, ms / 1000),
+    ...observeAttempts(metrics),
   });
+  exportTraffic({ services: () => config.services, traffic: forwarder, health: health.view, metrics });
   const log = {
     debug: (event: string, fields?: Fields) => logger.debug(event, fields),
     info: (event: string, fields?: Fields) => logger.info(event, fields),

@@ -2,7 +2,6 @@
 import {
   createInvalidation,
   invalidatingStore,
-  isTerminal,
   processId,
   type ProcessRecord,
   type Service,
@@ -10,9 +9,12 @@ import {
 import {
   every,
   monotonic,
+  observeAttempts,
+  observeTransitions,
   publicBase,
   redisTarget,
   sleep,
+  unknownName,
   type Config,
   type ServiceParts,
 } from "@sticky-proxy/runtime";
@@ -69,7 +71,11 @@ export async function startSweeper(
     }),
     services: () => config.services,
   });
-  const forwarder = createForwarder({ pseudonym: "sticky-proxy", loopId: "sticky-proxy" });
+  const forwarder = createForwarder({
+    pseudonym: "sticky-proxy",
+    loopId: "sticky-proxy",
+    ...observeAttempts(metrics),
+  });
   const pacing = createPacing({
     shared: createRegistry(store),
     services: () => config.services.map(({ name }) => name),
@@ -110,17 +116,13 @@ export async function startSweeper(
     deadLetterMs: config.retention.deadLetterMs,
     monotonic,
     sleep,
-    onTransition: (from, to) => {
-      if (from?.status !== to.status) {
-        metrics.processTransitions.inc({ service: to.service, from: from?.status ?? "none", to: to.status });
-      }
-      if (isTerminal(to.status) && to.executed === "unknown" && !isTerminal(from?.status ?? "pending")) {
-        metrics.executionsUnknown.inc({ service: to.service });
-      }
-    },
+    onTransition: observeTransitions(metrics),
     onRefused: ({ service }) => metrics.fenceRejected.inc({ service }),
     onLeaseLost: (lease) => metrics.leaseLost.inc({ service: lease.service }),
-    onFailure: (what, err) => logger.error("process.trouble", { what, err }),
+    onFailure: (what, err) => {
+      if (what === "renew") metrics.renewFailures.inc({ service: unknownName });
+      logger.error("process.trouble", { what, err });
+    },
   });
   const callers = createOutboundCallers();
   const sweeper = createSweeper({
@@ -143,8 +145,9 @@ export async function startSweeper(
       publicUrl: () => publicBase(config, config.port),
       now: () => worker.processes.now(),
       chance: Math.random,
-      onOutcome: (record, outcome, detail) => {
+      onOutcome: (record, outcome, detail, ms) => {
         metrics.deliveries.inc({ outcome });
+        metrics.deliveryDuration.observe({ outcome }, ms / 1000);
         const fields = { processId: processId(record), service: record.service, outcome, detail };
         if (outcome === "delivered") logger.debug("webhook.delivered", fields);
         else logger.warn("webhook.not-delivered", fields);

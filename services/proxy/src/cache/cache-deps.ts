@@ -10,6 +10,7 @@ export interface CacheObserver {
   /** A store operation that failed open. */
   readonly storeError: (operation: "lookup" | "store" | "drop" | "purge", error: unknown) => void;
   purged(kind: "key" | "tag"): void;
+  purgeRefused(): void;
 }
 
 export interface CacheDeps {

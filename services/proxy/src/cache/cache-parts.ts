@@ -30,6 +30,7 @@ export function createCacheParts({ config, store, forwarder, metrics, log }: Cac
       log.warn("cache.store-error", { operation, err: error });
     },
     purged: (kind) => metrics.cachePurges.inc({ kind }),
+    purgeRefused: () => metrics.authFailures.inc({ action: "purge" }),
   };
   const deps: CacheDeps = {
     store,

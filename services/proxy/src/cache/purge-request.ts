@@ -23,6 +23,7 @@ export async function purgeRequest(
   const { serviceHead, requestId, client } = ctx.state;
   const { headers } = serviceHead;
   if (purgeToken === null || !isBearer(headerValue(headers, "authorization"), purgeToken)) {
+    observe.purgeRefused();
     throw new Problem("unauthorized", { headers: { "WWW-Authenticate": 'Bearer realm="purge"' } });
   }
   const soft = headerValue(headers, "sticky-purge")?.trim().toLowerCase() === "soft";

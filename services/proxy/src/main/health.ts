@@ -3,7 +3,7 @@
  * dies leaves "unknown", which is usable, and never a stale verdict.
  */
 import type { ProbeState, Service } from "@sticky-proxy/core";
-import { every, monotonic, sleep, type Lifecycle, type Logger, type Metrics } from "@sticky-proxy/runtime";
+import { every, monotonic, sleep, type Lifecycle, type Logger } from "@sticky-proxy/runtime";
 import type { HealthReport, Locks, Registry } from "@sticky-proxy/store";
 import { createProber, type HealthView, type OutboundCaller, type ProbeResult } from "@sticky-proxy/upstream";
 
@@ -17,7 +17,6 @@ export interface HealthParts {
   readonly locks: Locks;
   readonly caller: OutboundCaller;
   readonly logger: Logger;
-  readonly metrics: Metrics;
 }
 
 export interface HealthRounds {
@@ -27,7 +26,7 @@ export interface HealthRounds {
 }
 
 export function createHealthRounds(parts: HealthParts): HealthRounds {
-  const { services, registry, locks, caller, logger, metrics } = parts;
+  const { services, registry, locks, caller, logger } = parts;
   const checked = (): readonly Service[] => services().filter(({ health }) => health !== null);
   const seen = new Map<string, ReadonlyMap<string, HealthReport>>();
   const view: HealthView = {
@@ -41,7 +40,6 @@ export function createHealthRounds(parts: HealthParts): HealthRounds {
         const state: ProbeState = reports.get(name)?.state ?? "unknown";
         if (state !== view.get(service.name, name))
           logger.info("instance.health", { service: service.name, instance: name, state });
-        metrics.instanceState.set({ service: service.name, instance: name }, state === "down" ? 0 : 1);
       }
       seen.set(service.name, reports);
     }

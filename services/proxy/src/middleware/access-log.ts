@@ -5,14 +5,18 @@ import type { Middleware } from "../state.ts";
 export function accessLog({ log, onRequest }: ProxyDeps): Middleware {
   return function accessLog(ctx, next) {
     const startedAt = performance.now();
-    const { res, state } = ctx;
+    const { req, res, state } = ctx;
+    const { socket } = req;
+    const writtenBefore = socket.bytesWritten;
     res.once("close", () => {
       const durationMs = performance.now() - startedAt;
       const status = res.headersSent ? res.statusCode : null;
       const service = state.service?.name ?? null;
       const route = state.route?.name ?? null;
       const { method, path } = state.head;
-      onRequest?.({ service, route, method, status, durationMs });
+      const requestBytes = state.bodyLength ?? state.declaredLength;
+      const responseBytes = socket.bytesWritten - writtenBefore;
+      onRequest?.({ service, route, method, status, durationMs, requestBytes, responseBytes });
       if (!log.isEnabled("info")) return;
       log.info("request", {
         requestId: state.requestId,
