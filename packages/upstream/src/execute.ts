@@ -131,6 +131,8 @@ export function createExecutor(deps: ExecutorDeps): Executor {
           if (abort.signal.aborted) return { record: await current(record), result: null, live: null };
           const sent = await processes.apply(record, { type: "dispatched", owner: node });
           if (sent.kind === "gone") throw lost(record, false);
+          // Not ours to send: it ended, or somebody else sends it, be it another run on this node.
+          if (sent.kind !== "applied") return { record: sent.record, result: null, live: null };
           record = sent.record;
           continue;
         }
