@@ -5,7 +5,7 @@ import type { CacheGuard } from "./cache-guard.ts";
 import type { CacheKeys } from "./cache-keys.ts";
 import type { Connection } from "./redis.ts";
 
-const chunkBytes = 256 * 1024;
+export const chunkBytes = 256 * 1024;
 const piecesPerChunk = chunkBytes / pieceBytes;
 
 /** How long the chunks of a body that nothing names any more serve readers under way. */

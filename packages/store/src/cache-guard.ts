@@ -2,7 +2,8 @@
  * Keeps a slow or absent Redis from slowing the requests that only wanted a cached response (fail open).
  *
  * A call fails when Redis has been silent for `silenceMs`: silence, because under load a reply may be late while
- * others arrive. The first silent call waits longer, the next ones not; after `failures` of them in a row nobody
+ * others arrive. The first silent call waits longer (a server that flushes its log to disk pauses for hundreds of
+ * milliseconds, and giving up then would only add load), the next ones not; after `failures` of them in a row nobody
  * asks for `openMs`, then one call tries. A timer that is late because this process was busy proves nothing, so
  * the event loop gets one turn to read what has already arrived.
  */
@@ -23,7 +24,7 @@ export interface CacheGuard {
   readonly isOpen: boolean;
 }
 
-export const guardDefaults = { silenceMs: 50, firstSilenceMs: 250, failures: 5, openMs: 1000 } as const;
+export const guardDefaults = { silenceMs: 50, firstSilenceMs: 1000, failures: 5, openMs: 1000 } as const;
 
 export function createCacheGuard(options: GuardOptions): CacheGuard {
   const { silenceMs, firstSilenceMs, failures, openMs, monotonic } = options;

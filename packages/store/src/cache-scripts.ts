@@ -22,7 +22,7 @@ export const cacheScripts = {
   }),
   commit: defineScript({
     file: file("cache-commit"),
-    keys: ["entry", "generations", "lease", "marker", "uses", "sizes", "hits"],
+    keys: ["entry", "generations", "lease", "marker", "uses", "sizes", "hits", "notices"],
     moreKeys: "chunks",
     args: [
       "key",
@@ -40,6 +40,8 @@ export const cacheScripts = {
       "replacedVariant",
       "replacedBody",
       "url",
+      "chunkBytes",
+      "message",
     ],
   }),
   drop: defineScript({

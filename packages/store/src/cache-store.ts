@@ -17,7 +17,7 @@ import {
   type SelectVariant,
   type StoredMetadata,
 } from "@sticky-proxy/core";
-import { chunkKeys, graceMs, openBody, readPiece } from "./cache-body.ts";
+import { chunkBytes, chunkKeys, graceMs, openBody, readPiece } from "./cache-body.ts";
 import { createCacheGuard, guardDefaults } from "./cache-guard.ts";
 import { createCacheHousekeeping } from "./cache-housekeeping.ts";
 import { createCacheKeys } from "./cache-keys.ts";
@@ -142,6 +142,7 @@ export function createRedisCacheStore(connections: RedisConnections, options: Re
           uses: keys.uses(partition),
           sizes: keys.sizes(partition),
           hits: keys.hits(partition),
+          notices: keys.notices(partition),
         },
         moreKeys: chunkKeys(keys, key, metadata.bodyId, metadata.bodyBytes),
         args: {
@@ -160,6 +161,8 @@ export function createRedisCacheStore(connections: RedisConnections, options: Re
           replacedVariant: replaces?.variant ?? "",
           replacedBody: replaces === null ? "-" : (replaces.bodyId ?? ""),
           url: metadata.url,
+          chunkBytes,
+          message: token === null ? "" : `${key}:${flight} stored`,
         },
       }),
     );

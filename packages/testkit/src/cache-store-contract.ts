@@ -130,6 +130,15 @@ export function cacheStoreContract(name: string, open: OpenCacheStores): void {
       expect(await found(key)).to.equal(null);
     });
 
+    it("C1: nor one whose body is shorter than it says", async () => {
+      const key = freshKey();
+      const writer = a.openBody(key);
+      await writer.append(Buffer.from("12345"));
+      await writer.end();
+      expect((await store(key, { bodyId: writer.bodyId, bodyBytes: 6 })).word).to.equal("gone");
+      expect((await store(key, { bodyId: writer.bodyId, bodyBytes: 5 })).word).to.equal("stored");
+    });
+
     it("an abandoned body is gone", async () => {
       const key = freshKey();
       const writer = a.openBody(key);
@@ -225,6 +234,15 @@ export function cacheStoreContract(name: string, open: OpenCacheStores): void {
         await a.finish(leaseOf(key, "one"), "not-storable");
         expect(await watch.notice).to.equal("not-storable");
         watch.close();
+      });
+      it("a commit ends it: the lease is free, and who waits is told", async () => {
+        const key = freshKey();
+        const { generation } = await a.begin(leaseOf(key, "one"), 60_000);
+        const watch = await b.watch(key, "f");
+        expect((await store(key, { generation }, { lease: leaseOf(key, "one") })).word).to.equal("stored");
+        expect(await watch.notice).to.equal("stored");
+        watch.close();
+        expect((await b.begin(leaseOf(key, "two"), 60_000)).granted).to.equal(true);
       });
       it("beginning tells that something was stored meanwhile", async () => {
         const key = freshKey();

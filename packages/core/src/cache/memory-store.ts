@@ -150,10 +150,11 @@ export class MemoryCacheStore implements CacheStore {
     const alive = state.entries.filter((entry) => entry.until > now);
     if (replaces !== null && !alive.some((entry) => isSame(entry.metadata, replaces)))
       return Promise.resolve("gone");
-    const pieces = metadata.bodyId === null ? 0 : Math.ceil(metadata.bodyBytes / pieceBytes);
-    for (let n = 0; n < pieces; n++) {
-      if (!this.#pieces.has(`${key}:${metadata.bodyId}:${n}`)) return Promise.resolve("gone");
+    let held = 0;
+    for (let n = 0; metadata.bodyId !== null && n * pieceBytes < metadata.bodyBytes; n++) {
+      held += this.#pieces.get(`${key}:${metadata.bodyId}:${n}`)?.length ?? 0;
     }
+    if (metadata.bodyId !== null && held !== metadata.bodyBytes) return Promise.resolve("gone");
     const others = alive.filter((entry) => {
       const isReplaced = replaces !== null && isSame(entry.metadata, replaces);
       return entry.metadata.variant !== metadata.variant && !isReplaced;
@@ -162,6 +163,7 @@ export class MemoryCacheStore implements CacheStore {
     state.entries = [{ metadata, until: now + metadata.retainMs }, ...others];
     state.revision++;
     this.#markers.delete(key);
+    void this.finish(lease, "stored");
     return Promise.resolve("stored");
   }
 

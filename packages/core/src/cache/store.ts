@@ -124,6 +124,10 @@ export interface CacheStore {
   openBody(key: string): BodyWriter;
   /** The nth piece of a committed body, or of one of the writer's `writtenPieces`; null when it is gone. */
   readPiece(key: string, bodyId: string, n: number): Promise<Buffer | null>;
+  /**
+   * Makes a response visible if its body is whole; what the writer was given before counts even while its promise is
+   * pending. "stored" also ends the fetch: the lease is free and those who wait are told.
+   */
   commit(options: CommitOptions): Promise<Committed>;
   /** Leaves a hit-for-miss marker for `ms`. */
   markUnshareable(key: string, reason: string, ms: number): Promise<void>;

@@ -11,7 +11,8 @@ if not last then
   last = string.format('%.0f', time[1] * 1000000 + time[2])
   redis.call('HSET', KEYS[2], 'last', last, 'floor', last)
 end
-redis.call('PEXPIRE', KEYS[2], ARGV[4])
+-- Not each time: a fetch that takes no lease then writes nothing, and a write may cost the server an fsync.
+if redis.call('PTTL', KEYS[2]) < ARGV[4] / 2 then redis.call('PEXPIRE', KEYS[2], ARGV[4]) end
 local word = 'granted'
 if tonumber(ARGV[3]) > 0 then
   local held = redis.call('GET', KEYS[1])

@@ -1,13 +1,15 @@
 #!lua flags=
---[[ cache-commit: make a response visible, its body being complete.
+--[[ cache-commit: make a response visible, its body being complete; free the fetch's lease and tell those who wait.
 Why a script: token, generations, body and index are compared and the metadata is written at one moment,
 so neither half a body nor anything older than a purge can be seen. No allow-oom: a full store stores nothing.
 KEYS[1]  entry  HASH    KEYS[2]  generations  HASH    KEYS[3]  lease  STRING    KEYS[4]  marker  STRING
-KEYS[5]  uses   ZSET    KEYS[6]  sizes        HASH    KEYS[7]  hits   ZSET      KEYS[8..]  chunks  STRING
+KEYS[5]  uses   ZSET    KEYS[6]  sizes        HASH    KEYS[7]  hits   ZSET
+KEYS[8]  notices  sharded channel    KEYS[9..]  chunks  STRING
 ARGV[1]  key       ARGV[2]  call       ARGV[3]  token (empty: none)   ARGV[4]  generation
 ARGV[5]  variant   ARGV[6]  metadata   ARGV[7]  selectors (lines)     ARGV[8]  names (commas)
 ARGV[9]  bodyId    ARGV[10]  bytes     ARGV[11]  retainMs             ARGV[12]  maxVariants
 ARGV[13]  replacedVariant   ARGV[14]  replacedBody (dash: nothing is replaced)   ARGV[15]  url
+ARGV[16]  chunkBytes        ARGV[17]  message (empty: nobody waits)
 Returns  {key, call, 'stored' | 'purged' | 'lease-lost' | 'too-many-variants' | 'gone',
           bytes of the partition, dropped bodies (id bytes)...} ]]
 local function answer(word) return { ARGV[1], ARGV[2], word } end
@@ -36,9 +38,13 @@ for _, one in ipairs(known[1] and cjson.decode(known[1]) or {}) do
 end
 if ARGV[14] ~= '-' and not present then return answer('gone') end
 if #kept >= tonumber(ARGV[12]) then return answer('too-many-variants') end
-for i = 8, #KEYS do
-  if redis.call('PEXPIRE', KEYS[i], ARGV[11]) == 0 then return answer('gone') end
+local rest = tonumber(ARGV[10])
+for i = 9, #KEYS do
+  local length = math.min(rest, tonumber(ARGV[16]))
+  if redis.call('STRLEN', KEYS[i]) ~= length then return answer('gone') end
+  rest = rest - length
 end
+for i = 9, #KEYS do redis.call('PEXPIRE', KEYS[i], ARGV[11]) end
 
 local bodies = {}
 for _, one in ipairs(dropped) do
@@ -58,4 +64,8 @@ redis.call('HSET', KEYS[6], ARGV[1], size)
 local total = redis.call('HINCRBY', KEYS[6], '#', size - before)
 redis.call('ZADD', KEYS[5], now, ARGV[1])
 redis.call('ZADD', KEYS[7], 'NX', 0, ARGV[1])
+if ARGV[17] ~= '' then
+  redis.call('DEL', KEYS[3])
+  redis.call('SPUBLISH', KEYS[8], ARGV[17])
+end
 return { ARGV[1], ARGV[2], 'stored', total, unpack(bodies) }

@@ -147,6 +147,7 @@ function finisher(deps: CacheDeps, { lease }: FetchOptions): (notice: FlightNoti
   return async (notice) => {
     if (done) return;
     done = true;
+    if (notice === "stored") return; // the commit has told them
     await deps.store.finish(lease, notice).catch(() => {}); // its time limit frees it
   };
 }

@@ -93,13 +93,15 @@ export async function storeResponse(
     await Promise.all([writer.abandon(), ended("failed")]);
     return;
   }
-  await write(null);
+  // The commit goes right behind the last bytes; it compares their length, so it cannot overtake them.
+  const written = write(null);
   if (body.isStoring) {
     const complete = { ...metadata, bodyId: received === 0 ? null : writer.bodyId, bodyBytes: received };
     const isLate = deps.monotonic() > until;
     const word = isLate
       ? "purged"
       : await commit(deps, { lease, metadata: complete, replaces: null, maxVariants });
+    await written;
     if (word !== "stored") await writer.abandon();
     settle(word);
     await ended(word === "stored" ? "stored" : "not-storable");
