@@ -37,6 +37,7 @@ const passing: readonly [RegExp, string][] = [
   [/\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b/g, "<request id>"],
   [/\b(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT\b/g, "<date>"],
   [/\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z\b/g, "<time>"],
+  [/\b\d{1,3}\.\d{16}\b/g, "<entry>"],
   [/\b\d{16}\b/g, "<fence>"],
   [/\bdemo-[12](?:-\d+)?\b/g, "<instance>"],
   [/\bttl=\d+\b/g, "<ttl>"],

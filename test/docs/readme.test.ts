@@ -48,6 +48,9 @@ describe("README.md, followed by a new user", function () {
     ]);
   }
 
+  const asOnThePage = (): Map<string, string> =>
+    new Map([...ports].map(([shown, actual]) => [actual, shown]));
+
   async function stop(): Promise<void> {
     started.child.kill("SIGTERM");
     await started.ended;
@@ -75,7 +78,7 @@ describe("README.md, followed by a new user", function () {
   async function follow(text: string, shown: string | null): Promise<void> {
     const run = type(text);
     await run.ended;
-    const output = run.stdout();
+    const output = replaceAll(run.stdout(), asOnThePage());
     const missing = shown === null ? null : missingLine(shown, output, ids);
     expect(
       missing,
@@ -84,8 +87,7 @@ describe("README.md, followed by a new user", function () {
   }
 
   it("npm start prints what the page shows, and three requests that stand on the page", () => {
-    const back = new Map([...ports].map(([shown, actual]) => [actual, shown]));
-    const said = replaceAll(started.stdout(), back);
+    const said = replaceAll(started.stdout(), asOnThePage());
     const shown = blocks.find(({ text }) => text.startsWith("sticky-proxy is running."))?.text;
     expect(missingLine(shown ?? "not shown", said, new Map())).to.equal(null);
     const suggested = [...said.matchAll(/^ *(curl .+)$/gm)].map(([, line]) => line);
