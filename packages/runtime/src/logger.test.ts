@@ -15,7 +15,7 @@ function recording(options: Partial<LoggerOptions> = {}): { log: Logger; lines: 
   });
   const log = createLogger({ level: "info", stream, ...options });
   const lines = (): Line[] => {
-    stream.uncork(); // by itself it ends with this turn
+    stream.uncork(); // by themselves they come a moment later
     return text
       .split("\n")
       .filter((line) => line !== "")
@@ -25,19 +25,28 @@ function recording(options: Partial<LoggerOptions> = {}): { log: Logger; lines: 
 }
 
 describe("log", () => {
-  it("writes the lines of one turn at once, and those of a process that ends", async () => {
+  it("gathers lines for a moment and writes them at once, with an error, a lot, or the end of the process", async () => {
     const writes: number[] = [];
+    let written = Promise.withResolvers<void>();
     const stream = new Writable({
       writev(chunks, done) {
         writes.push(chunks.length);
         done();
+        written.resolve();
       },
     });
     const log = createLogger({ level: "info", stream });
     for (let i = 0; i < 3; i += 1) log.info("event");
     expect(writes).to.deep.equal([]);
-    await new Promise(setImmediate);
+    await written.promise;
     expect(writes).to.deep.equal([3]);
+    log.info("event");
+    log.error("trouble");
+    expect(writes).to.deep.equal([3, 2]);
+    written = Promise.withResolvers<void>();
+    for (let i = 0; i < 100; i += 1) log.info("event", { path: "x".repeat(1000) });
+    expect(writes).to.deep.equal([3, 2, 62]);
+    await written.promise;
 
     const program = `import { createLogger } from "./logger.ts";
       createLogger({ level: "info" }).info("last");

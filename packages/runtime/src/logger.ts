@@ -6,6 +6,7 @@
 import type { Writable } from "node:stream";
 import winston from "winston";
 import type { LogLevel } from "./config/config.ts";
+import { after } from "./loop.ts";
 import { redact as sharedRedact, type Redact } from "./redact.ts";
 
 export type LogFields = Readonly<Record<string, unknown>>;
@@ -51,7 +52,7 @@ export function createLogger(options: LoggerOptions): Logger {
     transports: [new winston.transports.Stream({ stream, eol: "\n" })],
     exitOnError: false,
   });
-  const hold = perTurn(stream);
+  const gathered = gathering(stream);
   const repeats = new Map<string, { until: number; count: number }>();
 
   /** How many lines like this one were swallowed before it, or null when this one is swallowed too. */
@@ -73,12 +74,13 @@ export function createLogger(options: LoggerOptions): Logger {
     if (levels[at] > levels[level]) return;
     const suppressed = at === "error" || at === "warn" ? admit(event, fields) : 0;
     if (suppressed === null) return;
-    hold();
+    gathered.hold();
     lines.log({
       level: at,
       message: event,
       fields: { ...own, ...fields, ...(suppressed > 0 ? { suppressed } : {}) },
     });
+    if (at === "error" || at === "warn" || stream.writableLength > holdBytes) gathered.write();
   }
 
   function withFields(own: LogFields): Logger {
@@ -134,22 +136,29 @@ function snakeCase(name: string): string {
   return cased;
 }
 
+/** A line may come this late, and so many bytes may wait; errors and warnings wait for nothing. */
+const holdMs = 20;
+const holdBytes = 65_536;
+
 /**
- * Holds lines back until the end of the event loop's turn and writes them at once: with a system call per line, the log
- * costs a fifth of a proxied request. A process that ends writes what is left.
+ * Lets lines gather and be written at once: with a system call per line, the log costs a fifth of a proxied request.
+ * A process that ends writes what is left; only SIGKILL takes it.
  */
-function perTurn(stream: Writable): () => void {
-  let isHeld = false;
+function gathering(stream: Writable): { hold(): void; write(): void } {
+  let cancel: (() => void) | null = null;
   function write(): void {
-    isHeld = false;
+    cancel?.();
+    cancel = null;
     process.off("exit", write);
     stream.uncork();
   }
-  return () => {
-    if (isHeld) return;
-    isHeld = true;
-    stream.cork();
-    setImmediate(write);
-    process.once("exit", write);
+  return {
+    hold() {
+      if (cancel !== null) return;
+      stream.cork();
+      cancel = after(holdMs, write);
+      process.once("exit", write);
+    },
+    write,
   };
 }
