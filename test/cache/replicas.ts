@@ -121,7 +121,6 @@ export async function startReplicas(options: ReplicaOptions): Promise<Replicas> 
           storeError: (operation) => storeErrors.push(operation),
           purged: quiet,
           purgeRefused: quiet,
-          purgeRefused: quiet,
         },
         newToken: () => randomBytes(9).toString("base64url"),
         monotonic,
