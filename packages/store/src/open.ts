@@ -1,4 +1,5 @@
 /** Opens the state Redis for one node: connections, shared settings, processes, notices. */
+import { createHmac } from "node:crypto";
 import { createChanges, type RedisChanges } from "./changes.ts";
 import { createDurabilityGate, type DurabilityGate } from "./durability.ts";
 import { createIncarnation, type Incarnation, type IncarnationOptions } from "./incarnation.ts";
@@ -6,12 +7,15 @@ import { createKeys, type Keys } from "./keys.ts";
 import { openMeta, type Meta } from "./meta.ts";
 import { createProcessStore, type RedisProcessStore } from "./process-store.ts";
 import { parseInfo, type Profile } from "./profile.ts";
+import { observeScripts, type ScriptObserver } from "./scripts.ts";
 import { connectRedis, type ConnectionName, type RedisConnections, type RedisTarget } from "./redis.ts";
 
 export interface OpenStore {
   readonly redis: RedisConnections;
   readonly keys: Keys;
   readonly meta: Meta;
+  /** This deployment's name in CDN-Loop, the same on every node; it tells nothing about the secret. */
+  readonly loopId: string;
   readonly processes: RedisProcessStore;
   readonly changes: RedisChanges;
   /** Looks by itself after each reconnection; `check` it every 10 s besides. */
@@ -36,6 +40,8 @@ export interface OpenStoreOptions {
   /** How long to wait for Redis at the start. */
   readonly waitMs: number;
   readonly onError: (name: ConnectionName, error: Error) => void;
+  /** Told of every script's run. */
+  readonly onScript?: ScriptObserver;
   /** Default `standard`. */
   readonly profile?: Profile;
   /** The longest lease of any route; default 30 000. */
@@ -50,6 +56,10 @@ export interface OpenStoreOptions {
  */
 export async function openStore(options: OpenStoreOptions): Promise<OpenStore> {
   const redis = connectRedis(options.target, { onError: options.onError });
+  if (options.onScript !== undefined) {
+    observeScripts(redis.writes, options.onScript);
+    observeScripts(redis.reads, options.onScript);
+  }
   try {
     if (!(await redis.ready(options.waitMs))) {
       throw new StoreUnreachable(`Redis did not answer within ${options.waitMs} ms`);
@@ -84,6 +94,7 @@ export async function openStore(options: OpenStoreOptions): Promise<OpenStore> {
       redis,
       keys,
       meta,
+      loopId: `sticky-proxy-${createHmac("sha256", meta.secret).update("loop-id").digest("hex").slice(0, 8)}`,
       processes,
       changes,
       incarnation,

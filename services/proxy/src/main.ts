@@ -6,6 +6,7 @@ import {
   every,
   monotonic,
   observeAttempts,
+  observeRedis,
   publicBase,
   redisTarget,
   sleep,
@@ -46,6 +47,7 @@ export async function startProxy(
     timelineLength: config.retention.timelineEntries,
     waitMs: 10_000,
     onError: (name, err) => logger.warn("redis.error", { connection: name, err }),
+    onScript: observeRedis(metrics),
     profile: config.redis.profile,
     longestLeaseMs: Math.max(
       1000,
@@ -79,7 +81,7 @@ export async function startProxy(
     caller: callers.allowingPrivate,
     logger,
   });
-  const loopId = `sticky-proxy-${store.meta.secret.toString("hex").slice(0, 8)}`;
+  const { loopId } = store;
   const forwarder = createForwarder({
     pseudonym: "sticky-proxy",
     loopId,
@@ -106,6 +108,7 @@ export async function startProxy(
     maxBytes: config.cache.maxBytes,
     waitMs: 2000,
     onError: (name, err) => logger.warn("cache.redis-error", { connection: name, err }),
+    onScript: observeRedis(metrics),
   });
   const cache = createCacheParts({ config, store: cached.store, forwarder, metrics, log });
   // What a process changed is dropped from the cache around the commit that ends it.

@@ -10,6 +10,7 @@ import {
   every,
   monotonic,
   observeAttempts,
+  observeRedis,
   observeTransitions,
   publicBase,
   redisTarget,
@@ -46,6 +47,7 @@ export async function startSweeper(
     timelineLength: config.retention.timelineEntries,
     waitMs: 10_000,
     onError: (name, err) => logger.warn("redis.error", { connection: name, err }),
+    onScript: observeRedis(metrics),
     profile: config.redis.profile,
     longestLeaseMs: Math.max(
       1000,
@@ -61,6 +63,7 @@ export async function startSweeper(
     maxBytes: config.cache.maxBytes,
     waitMs: 2000,
     onError: (name, err) => logger.warn("cache.redis-error", { connection: name, err }),
+    onScript: observeRedis(metrics),
   });
   // What a process changed is dropped from the cache around the commit that ends it.
   const processes = invalidatingStore(store.processes, {
@@ -73,7 +76,7 @@ export async function startSweeper(
   });
   const forwarder = createForwarder({
     pseudonym: "sticky-proxy",
-    loopId: "sticky-proxy",
+    loopId: store.loopId,
     ...observeAttempts(metrics),
   });
   const pacing = createPacing({
