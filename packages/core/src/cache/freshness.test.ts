@@ -1,9 +1,9 @@
 import { expect } from "chai";
+import { formatHttpDate } from "@sticky-proxy/protocol";
 import type { HeaderList } from "../http/message.ts";
 import type { CachePolicy } from "../registry/service.ts";
 import { responseDirectives } from "./cache-control.ts";
 import { ageValue, currentAgeMs, initialAgeMs, lifetimeOf } from "./freshness.ts";
-import { formatHttpDate } from "./http-date.ts";
 
 const now = Date.UTC(2026, 10, 21, 8, 0, 0);
 const at = (offsetSeconds: number): string => formatHttpDate(now + offsetSeconds * 1000);

@@ -1,6 +1,7 @@
+import { formatHttpDate } from "@sticky-proxy/protocol";
 import { expect } from "chai";
 import fc from "fast-check";
-import { formatHttpDate, parseHttpDate } from "./http-date.ts";
+import { parseHttpDate } from "./http-date.ts";
 
 const now = Date.UTC(2026, 10, 21);
 

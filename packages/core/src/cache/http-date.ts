@@ -46,8 +46,3 @@ function epoch(year: number, month = "", ...[date, h, m, s]: readonly (string | 
   if (time.getUTCMonth() !== monthIndex) return null; // 31 April
   return time.setUTCHours(hour, minute, Math.min(second, 59)); // a leap second is the second before it
 }
-
-/** IMF-fixdate of epoch ms, whole seconds. */
-export function formatHttpDate(at: number): string {
-  return new Date(at).toUTCString();
-}

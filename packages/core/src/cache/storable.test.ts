@@ -1,8 +1,8 @@
 import { expect } from "chai";
 import fc from "fast-check";
+import { formatHttpDate } from "@sticky-proxy/protocol";
 import type { HeaderLine, HeaderList, RequestHead } from "../http/message.ts";
 import type { CachePolicy } from "../registry/service.ts";
-import { formatHttpDate } from "./http-date.ts";
 import { defaultCachePolicy } from "./policy.ts";
 import { judge, maxRetainMs, type NotStorable } from "./storable.ts";
 

@@ -1,5 +1,6 @@
 /** May this response be stored, and what is kept of it (RFC 9111 3)? Every refusal has a reason that is shown. */
 import { createHash } from "node:crypto";
+import { formatHttpDate } from "@sticky-proxy/protocol";
 import {
   headerLines,
   headerValue,
@@ -24,7 +25,6 @@ import {
   type ExchangeTimes,
   type Lifetime,
 } from "./freshness.ts";
-import { formatHttpDate } from "./http-date.ts";
 import { localUri } from "./invalidation.ts";
 import { selectorsOf } from "./selectors.ts";
 import { endToEnd, type StoredMetadata } from "./stored-metadata.ts";
