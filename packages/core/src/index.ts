@@ -14,6 +14,7 @@ export * from "./idempotency/verdict.ts";
 export * from "./idempotency/credential.ts";
 export * from "./process/view.ts";
 export * from "./process/answer.ts";
+export * from "./process/outcome.ts";
 export * from "./process/polled.ts";
 export * from "./process/listing.ts";
 export * from "./process/dead-letters.ts";

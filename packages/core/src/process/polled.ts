@@ -20,7 +20,8 @@
 import { parseJsonStrict, type Json } from "@sticky-proxy/protocol";
 import { headerValue, type HeaderList, type StoredResponse } from "../http/message.ts";
 import type { CallbackPolicy } from "../registry/service.ts";
-import { idText, pointerValue } from "./answer.ts";
+import { pointerValue } from "./answer.ts";
+import { readOutcome } from "./outcome.ts";
 
 export type Polled =
   /** percent null: not said. */
@@ -66,14 +67,19 @@ function byPointers(
   payload: Payload,
   jobId: string | null,
 ): Polled | null {
-  const named = accept.jobId === null ? null : idText(pointerValue(payload, accept.jobId.callback));
-  if (named !== null && jobId !== null && named !== jobId) return { kind: "no-answer" };
-  const state = pointerValue(payload, accept.status);
-  if (typeof state !== "string" && typeof state !== "boolean" && typeof state !== "number") return null;
-  const word = String(state);
-  if (accept.completed.includes(word)) return completed(contentAt(payload, accept.result));
-  if (accept.failed.includes(word)) return failed(contentAt(payload, accept.error));
-  return { kind: "running", percent: percentOf(payload) };
+  const outcome = readOutcome(accept, payload, { jobId, mustName: false });
+  switch (outcome.kind) {
+    case "completed":
+      return completed(outcome.content);
+    case "failed":
+      return failed(outcome.content);
+    case "running":
+      return { kind: "running", percent: percentOf(payload) };
+    case "other-job":
+      return { kind: "no-answer" };
+    case "silent":
+      return null;
+  }
 }
 
 /** AIP-151: google.longrunning.Operation. */
@@ -130,10 +136,6 @@ function percentOf(payload: Payload | null): number | null {
     if (typeof value === "number" && value >= 0 && value <= 100) return value;
   }
   return null;
-}
-
-function contentAt(payload: Payload, pointer: readonly string[] | null): unknown {
-  return pointer === null ? payload : (pointerValue(payload, pointer) ?? null);
 }
 
 function completed(content: unknown): Polled {

@@ -24,14 +24,15 @@ import {
   parseCompletion,
   parseFailure,
   parseHeartbeat,
+  parseJsonObject,
   parseProcessId,
   Problem,
-  type Json,
 } from "@sticky-proxy/protocol";
 import type { Context } from "koa";
 import { jsonBody, type Reply } from "../process/reply.ts";
 import type { CallbackVerifier, Proof } from "../process/verify-callback.ts";
 import { readAccepted } from "../process/accept-payload.ts";
+import { createUnknownJobs } from "../process/unknown-jobs.ts";
 
 export type CallbackOutcome = "accepted" | "duplicate" | "stale" | "unauthorized" | "too_large";
 
@@ -46,11 +47,9 @@ export interface ExecutionRouteDeps {
   readonly maxHeartbeatBytes: number;
 }
 
-/** A job's webhook may outrun the index entry of its own dispatch by this much. */
-const correlationGraceSeconds = 1;
-
 export function executionRoutes(deps: ExecutionRouteDeps): Router {
   const { processes, verifier, write } = deps;
+  const unknownJobs = createUnknownJobs(() => processes.now());
   const router = new Router();
 
   router.post(`${executionApiPath}/:id/:action`, async (ctx) => {
@@ -77,33 +76,7 @@ export function executionRoutes(deps: ExecutionRouteDeps): Router {
         : action === "complete"
           ? completion(ctx, body)
           : failure(ctx, body);
-    if (report === null) {
-      await write(ctx, {
-        status: 200,
-        headers: jsonType,
-        body: jsonBody({ accepted: true, cancelRequested: false }),
-      });
-      return;
-    }
-    const size = report.response.body.length;
-    if (size > rules.policy.maxResultBytes) {
-      deps.onCallback(service.name, "too_large");
-      throw new Problem("payload-too-large", { processId: processId(record) });
-    }
-    const result = { id: resultId(report.response), response: report.response };
-    const attempt = proof.attempt ?? record.attempt;
-    const event: ProcessEvent =
-      report.kind === "completed"
-        ? { type: "called-back", attempt, status: report.response.status, result }
-        : {
-            type: "reported-failure",
-            attempt,
-            retryable: report.retryable,
-            executed: report.executed,
-            reason: report.reason,
-            result,
-          };
-    await settle(ctx, record, event);
+    await take(ctx, record, service, rules, report, proof.attempt ?? record.attempt);
   });
 
   /** A job server with one fixed webhook address: the job's id stands in the payload. */
@@ -117,40 +90,45 @@ export function executionRoutes(deps: ExecutionRouteDeps): Router {
     const ref = jobId === null ? null : await processes.store.correlated(service.name, jobId);
     const snapshot = ref === null ? null : await processes.read(ref, { withResult: false });
     const record = snapshot?.record ?? null;
-    if (record === null || record.service !== service.name) {
+    const found = record === null ? null : deps.find(record);
+    if (record === null || found === null || found.service.name !== service.name) {
       // The index is written before a process counts as accepted: a webhook that is quicker is asked to come again.
+      if (jobId === null || !unknownJobs.isEarly(service.name, jobId)) throw unauthorized(deps, service.name);
       throw new Problem("store-unavailable", {
         detail: "No process is known for this job yet.",
-        headers: { "Retry-After": String(correlationGraceSeconds) },
+        headers: { "Retry-After": "1" },
       });
     }
-    const found = deps.find(record);
-    const accept = found?.rules.policy.callback.accept ?? null;
+    const { accept } = found.rules.policy.callback;
     const report = accept === null ? completion(ctx, body) : readAccepted(accept, body, record);
-    if (report === null) {
-      await write(ctx, {
-        status: 200,
-        headers: jsonType,
-        body: jsonBody({ accepted: true, cancelRequested: false }),
-      });
+    await take(ctx, record, service, found.rules, report, record.attempt);
+  });
+
+  async function take(
+    ctx: Context,
+    record: ProcessRecord,
+    service: Service,
+    rules: Rules,
+    report: Report,
+    attempt: number,
+  ): Promise<void> {
+    if (report.kind === "running") {
+      await settle(ctx, record, { type: "heartbeat", attempt, percent: null, message: null, extendMs: null });
       return;
     }
-    const result = { id: resultId(report.response), response: report.response };
-    await settle(
-      ctx,
-      record,
-      report.kind === "completed"
-        ? { type: "called-back", attempt: record.attempt, status: report.response.status, result }
-        : {
-            type: "reported-failure",
-            attempt: record.attempt,
-            retryable: report.retryable,
-            executed: report.executed,
-            reason: report.reason,
-            result,
-          },
-    );
-  });
+    const { response } = report;
+    if (response.body.length > rules.policy.maxResultBytes) {
+      deps.onCallback(service.name, "too_large");
+      throw new Problem("payload-too-large", { processId: processId(record) });
+    }
+    const result = { id: resultId(response), response };
+    if (report.kind === "completed") {
+      await settle(ctx, record, { type: "called-back", attempt, status: response.status, result });
+      return;
+    }
+    const { retryable, executed, reason } = report;
+    await settle(ctx, record, { type: "reported-failure", attempt, retryable, executed, reason, result });
+  }
 
   async function authenticate(ctx: Context, processText: string, action: string) {
     const id = parseProcessId(processText);
@@ -212,6 +190,8 @@ const jsonType: HeaderList = [
 ];
 
 export type Report =
+  /** On the way: a sign of life. */
+  | { readonly kind: "running" }
   | { readonly kind: "completed"; readonly response: StoredResponse }
   | {
       readonly kind: "failed";
@@ -243,12 +223,7 @@ function failure(ctx: Context, body: Uint8Array): Report {
 }
 
 function jobIdOf(service: Service, body: Uint8Array): string | null {
-  let payload: Json;
-  try {
-    payload = JSON.parse(Buffer.from(body).toString("utf8")) as Json;
-  } catch {
-    throw new Problem("malformed-json");
-  }
+  const payload = parseJsonObject(body);
   for (const route of service.routes) {
     const pointer = route.process?.callback.correlate?.callback;
     const id = pointer === undefined ? null : idText(pointerValue(payload, pointer));
