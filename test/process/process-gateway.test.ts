@@ -52,12 +52,6 @@ services:
       upstream.respond((_request, response) => response.writeHead(202).end("queued"));
     });
 
-    interface Submitted {
-      readonly status: number;
-      readonly location: string;
-      readonly id: string;
-      readonly sent: RecordedRequest;
-    }
     function newBody(): string {
       return JSON.stringify({ job: (jobs += 1) });
     }
