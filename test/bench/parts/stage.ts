@@ -20,6 +20,8 @@ export interface Stage {
   readonly startMs: number;
   load(batch: Partial<Batch> & Pick<Batch, "path" | "count">): Promise<BatchResult>;
   measure(question: Question): Promise<Meter>;
+  /** What the gateway wrote to stderr. */
+  errors(): string;
   close(): Promise<void>;
 }
 
@@ -85,6 +87,7 @@ services:
     startMs,
     load: (batch) => clients.ask<BatchResult>({ ...usual, origin: url, ...batch }),
     measure: (question) => gateway.ask<Meter>(question),
+    errors: () => gateway.errors(),
     async close() {
       await clients.end();
       await gateway.end();
