@@ -17,8 +17,12 @@ export function pickNode() {
   );
 }
 
-/** The environment for children: the picked Node and the project's tools come first on PATH. */
+/**
+ * The environment for children: the picked Node and the project's tools come first on PATH, and what Node has compiled
+ * once (types taken out, bytecode) is kept below node_modules, where only this user writes.
+ */
 export function childEnv(node, extra = {}) {
   const PATH = [path.dirname(node), inRoot("node_modules", ".bin"), process.env.PATH].join(path.delimiter);
-  return { ...process.env, PATH, ...extra };
+  const NODE_COMPILE_CACHE = process.env.NODE_COMPILE_CACHE ?? inRoot("node_modules", ".cache", "node");
+  return { ...process.env, PATH, NODE_COMPILE_CACHE, ...extra };
 }
