@@ -18,6 +18,7 @@ export {
   type MetricsOptions,
 } from "./metrics.ts";
 export { observeAttempts } from "./upstream-metrics.ts";
+export { observeRedis } from "./redis-metrics.ts";
 export { observeTransitions } from "./process-metrics.ts";
 export type { CounterHandle, GaugeHandle, HistogramHandle } from "./metric-kinds.ts";
 export { after, every, monotonic, sleep, type Loop, type LoopOptions } from "./loop.ts";

@@ -217,12 +217,12 @@ export function createMetrics(options: MetricsOptions) {
 
     redisCommandDuration: histogram(
       "redis_command_duration_seconds",
-      "One command or script.",
+      "One script, as this node waited for it.",
       { command: text },
       redisBuckets,
     ),
     redisErrors: counter("redis_errors_total", "Commands without an answer, or with an error.", {
-      kind: ["timeout", "connection", "readonly", "oom", "loading", "noscript", "desync", "other"],
+      kind: ["timeout", "connection", "readonly", "oom", "loading", "desync", "other"],
     }),
     redisUp: gauge("redis_up", "1: Redis answers.", {}),
 

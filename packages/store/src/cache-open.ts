@@ -3,7 +3,7 @@ import type { CacheStore } from "@sticky-proxy/core";
 import { cacheScripts } from "./cache-scripts.ts";
 import { createRedisCacheStore } from "./cache-store.ts";
 import { connectRedis, type ConnectionName, type RedisConnections } from "./redis.ts";
-import { loadScripts } from "./scripts.ts";
+import { loadScripts, observeScripts, type ScriptObserver } from "./scripts.ts";
 
 export interface OpenCacheOptions {
   /** The state Redis, already open. */
@@ -17,6 +17,8 @@ export interface OpenCacheOptions {
   /** Budget in the state Redis; a Redis of the cache's own evicts by its own policy. */
   readonly maxBytes: number;
   readonly onError: (name: ConnectionName, error: Error) => void;
+  /** Told of every script's run in a Redis of the cache's own. */
+  readonly onScript?: ScriptObserver;
   /** How long a Redis of the cache's own is waited for; without it the cache fails open. */
   readonly waitMs: number;
 }
@@ -30,6 +32,10 @@ export interface OpenCache {
 export async function openCache(options: OpenCacheOptions): Promise<OpenCache> {
   const { state, url, keyPrefix, partitions, memoryBytes, maxBytes } = options;
   const own = url === null ? null : connectRedis({ url }, { onError: options.onError });
+  if (own !== null && options.onScript !== undefined) {
+    observeScripts(own.writes, options.onScript);
+    observeScripts(own.reads, options.onScript);
+  }
   if (own !== null) await own.ready(options.waitMs);
   const connections = own ?? state;
   const store = createRedisCacheStore(connections, {

@@ -25,7 +25,15 @@ const statuses: readonly Status[] = ["pending", "in-progress", "completed", "fai
 
 type Indexes = Pick<
   ProcessStore,
-  "claimDue" | "note" | "timeline" | "list" | "deadLetters" | "count" | "correlate" | "correlated"
+  | "claimDue"
+  | "note"
+  | "timeline"
+  | "list"
+  | "deadLetters"
+  | "count"
+  | "oldestAt"
+  | "correlate"
+  | "correlated"
 >;
 
 interface Deps {
@@ -263,6 +271,15 @@ export function createProcessIndexes({
           ),
         );
         return counts;
+      }),
+
+    oldestAt: (service, status) =>
+      guarded("oldest", async () => {
+        const firsts = await Promise.all(
+          every.map((p) => redis.reads.zrange(keys.list(p, service, status), 0, 0, "WITHSCORES")),
+        );
+        const epochs = firsts.flatMap(([, epoch]) => (epoch === undefined ? [] : [Number(epoch)]));
+        return epochs.length === 0 ? null : Math.floor(Math.min(...epochs) / 1000); // an epoch is in microseconds
       }),
 
     correlate: (service, jobId, ref, keepMs) =>

@@ -314,6 +314,7 @@ export function createProcessStore(options: ProcessStoreOptions): RedisProcessSt
     list: indexes.list,
     deadLetters: indexes.deadLetters,
     count: indexes.count,
+    oldestAt: indexes.oldestAt,
     correlate: indexes.correlate,
     correlated: indexes.correlated,
     async readRequest(record) {

@@ -13,6 +13,7 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { basename } from "node:path";
 import { type Connection, destroyConnection } from "./redis.ts";
+import { type RedisTrouble, troubleOf } from "./trouble.ts";
 
 export type ScriptArg = string | number | Uint8Array;
 /** What scripts answer: bulk strings as buffers, integers, nil, nested arrays. */
@@ -76,11 +77,40 @@ export function defineScript<const K extends string, const A extends string>(
   };
 }
 
+/** Told of every script's run; `trouble` null: it was answered. */
+export type ScriptObserver = (script: string, ms: number, trouble: RedisTrouble | null) => void;
+
+const observers = new WeakMap<Connection, ScriptObserver>();
+
+/** Whatever store runs a script on the connection, the observer hears of it. */
+export function observeScripts(connection: Connection, observer: ScriptObserver): void {
+  observers.set(connection, observer);
+}
+
 /**
  * Runs a script and returns its reply without the echo.
  * @throws RedisDesync, or the client's error (the server refused, or no answer came)
  */
 export async function runScript<K extends string, A extends string>(
+  connection: Connection,
+  script: Script<K, A>,
+  call: Call<K, A>,
+): Promise<readonly Reply[]> {
+  const observer = observers.get(connection);
+  if (observer === undefined) return evaluate(connection, script, call);
+  const startedAt = performance.now();
+  let trouble: RedisTrouble | null = null;
+  try {
+    return await evaluate(connection, script, call);
+  } catch (error) {
+    trouble = troubleOf(error);
+    throw error;
+  } finally {
+    observer(script.name, performance.now() - startedAt, trouble);
+  }
+}
+
+async function evaluate<K extends string, A extends string>(
   connection: Connection,
   script: Script<K, A>,
   call: Call<K, A>,

@@ -420,6 +420,19 @@ export function processStoreContract(title: string, open: () => Promise<Contract
         expect(await store.count(service)).to.deep.equal(countOf({ "in-progress": 1 }));
       });
 
+      it("the oldest of a status is known by the time it was created", async () => {
+        const service = `svc-${newId()}`;
+        expect(await store.oldestAt(service, "in-progress")).to.equal(null);
+        const first = await created(draftOf({ fields: { service } }));
+        const second = await created(draftOf({ fields: { service } }));
+        // A fence that had to overtake another clock may be ahead of the creation.
+        expect(await store.oldestAt(service, "in-progress")).to.equal(Math.floor(first.epoch / 1000));
+        expect(first.epoch / 1000).to.be.closeTo(first.createdAt, 5000);
+        await committed(first, endOf(responseOf("x")));
+        expect(await store.oldestAt(service, "in-progress")).to.equal(Math.floor(second.epoch / 1000));
+        expect(await store.oldestAt(service, "completed")).to.equal(Math.floor(first.epoch / 1000));
+      });
+
       it("pages newest first, each process once, also while others come and finish", async () => {
         const service = `svc-${newId()}`;
         const made: ProcessRecord[] = [];

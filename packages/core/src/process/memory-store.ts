@@ -206,6 +206,11 @@ export function createMemoryStore(options: { now: () => number; partitions?: num
       }
       return counts;
     },
+    async oldestAt(service, status) {
+      const list = listOf({ service, status, expired: false });
+      const epochs = everything().flatMap(({ record }) => (listOf(record) === list ? [record.epoch] : []));
+      return epochs.length === 0 ? null : Math.floor(Math.min(...epochs) / 1000);
+    },
     async correlate(service, jobId, ref, keepMs) {
       const { partition, scope, epoch } = ref;
       jobs.set(JSON.stringify([service, jobId]), { ref: { partition, scope, epoch }, until: now() + keepMs });

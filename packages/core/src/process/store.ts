@@ -14,6 +14,8 @@ import type { AssignedField, ProcessRecord, ProcessRef, RecordField, SpanField }
 /** The store gave no answer, or refused for its own reasons (read-only, memory full). Nothing may be dispatched. */
 export class StoreUnavailable extends Error {
   override readonly name = "StoreUnavailable";
+  /** A process that the write was to start may stand, or come to stand, until it is released or its lease ends. */
+  mayHaveStarted = false;
 }
 
 export type Spans = Readonly<Partial<Record<SpanField, number | null>>>;
@@ -166,6 +168,9 @@ export interface ProcessStore {
     readonly cursor: string | null;
   }): Promise<Page<ProcessRecord>>;
   count(service: string): Promise<Readonly<Record<ProcessRecord["status"], number>>>;
+
+  /** When the oldest of these was created, epoch ms, as exactly as epochs tell it; null: there is none. */
+  oldestAt(service: string, status: ProcessRecord["status"]): Promise<number | null>;
 
   /** Index of a service's own job ids, for callbacks that carry no process id. */
   correlate(service: string, jobId: string, ref: ProcessRef, keepMs: number): Promise<void>;
