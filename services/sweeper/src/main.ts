@@ -28,6 +28,7 @@ import {
   createPoller,
   createWorker,
 } from "@sticky-proxy/upstream";
+import { startGauges } from "./main/gauges.ts";
 import { openSweeperMirror } from "./main/mirror.ts";
 import { createSweeper } from "./sweep.ts";
 
@@ -171,12 +172,14 @@ export async function startSweeper(
     async () => {
       await sweeper.tick();
       lastError = null;
+      metrics.redisUp.set({}, 1);
       metrics.sweeperLastSuccess.set({}, Date.now() / 1000);
     },
     {
       atOnce: true,
       onError: (err) => {
         lastError = "the store does not answer";
+        metrics.redisUp.set({}, 0);
         logger.warn("sweep.failed", { err });
       },
     },
@@ -188,6 +191,8 @@ export async function startSweeper(
     onError: (err) => logger.error("pacing.failed", { err }),
   });
   mirror.start(worker.processes, lifecycle);
+  const now = (): number => worker.processes.now();
+  startGauges({ config, store, cached, locks, now, logger, metrics }, lifecycle);
   ops.check("sweeper", () => (lastError === null ? { state: "ok" } : { state: "failed", reason: lastError }));
   lifecycle.onShutdown("stop-claiming", "sweeper", () => sweeping.stop());
   lifecycle.onShutdown("finish", "sweeper-executions", () => sweeper.stop());

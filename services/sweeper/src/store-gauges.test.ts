@@ -1,0 +1,90 @@
+import { createMemoryStore, type Draft } from "@sticky-proxy/core";
+import { createMetrics } from "@sticky-proxy/runtime";
+import { expect } from "chai";
+import { exportStore, forgetStore, type StoreGauges } from "./store-gauges.ts";
+
+const start = 1_700_000_000_000;
+
+describe("gauges of the whole store", () => {
+  let now = start;
+  let ids = 0;
+
+  function draft(service: string, more: Draft["fields"] = {}): Draft {
+    const id = `id${(ids += 1)}`;
+    return {
+      partition: 0,
+      scope: id,
+      fields: { service, status: "in-progress", ...more },
+      spans: {},
+      request: null,
+      writeId: id,
+      entry: { event: "created" },
+    };
+  }
+
+  function world() {
+    const memory = createMemoryStore({ now: () => now });
+    const metrics = createMetrics({ version: "1", node: "n", configHash: "", services: [], routes: [] });
+    const gauges: StoreGauges = {
+      store: memory,
+      cacheBytes: async () => 12_345,
+      services: () => ["pay", "idle"],
+      now: () => now,
+      metrics,
+    };
+    const add = (...args: Parameters<typeof draft>) => memory.create(draft(...args), { withResult: false });
+    const scrape = async () => (await metrics.registry.metrics()).split("\n");
+    return { memory, metrics, gauges, add, scrape };
+  }
+
+  it("say how many processes there are, how old the oldest is, what is dead and what the cache holds", async () => {
+    const { gauges, add, scrape } = world();
+    now = start;
+    await add("pay");
+    now += 30_000;
+    await add("pay");
+    await add("pay", { status: "failed", deadLetter: "callback" });
+    await add("gone-from-the-configuration", { status: "failed", deadLetter: "upstream" });
+    await exportStore(gauges);
+    const lines = await scrape();
+    expect(lines).to.include.members([
+      'sticky_proxy_processes{service="pay",status="in-progress"} 2',
+      'sticky_proxy_processes{service="pay",status="failed"} 1',
+      'sticky_proxy_processes{service="idle",status="completed"} 0',
+      'sticky_proxy_process_oldest_age_seconds{service="pay",status="in-progress"} 30',
+      'sticky_proxy_process_oldest_age_seconds{service="idle",status="pending"} 0',
+      'sticky_proxy_dead_letters{service="pay",class="callback"} 1',
+      'sticky_proxy_dead_letters{service="pay",class="upstream"} 0',
+      'sticky_proxy_dead_letters{service="unknown",class="upstream"} 1',
+      "sticky_proxy_cache_bytes 12345",
+    ]);
+    expect(lines.join("\n")).not.to.contain("gone-from");
+  });
+
+  it("look at a bounded number of dead letters", async () => {
+    const { gauges, memory } = world();
+    let pages = 0;
+    await exportStore({
+      ...gauges,
+      store: {
+        count: (service) => memory.count(service),
+        oldestAt: (service, status) => memory.oldestAt(service, status),
+        async deadLetters() {
+          pages += 1;
+          return { items: [], next: "more" };
+        },
+      },
+    });
+    expect(pages).to.equal(5);
+  });
+
+  it("are gone when the leader steps down", async () => {
+    const { gauges, metrics, add, scrape } = world();
+    await add("pay");
+    await exportStore(gauges);
+    forgetStore(metrics);
+    expect(
+      (await scrape()).filter((line) => /^sticky_proxy_(processes|process_oldest|dead_letters)/.test(line)),
+    ).to.deep.equal([]);
+  });
+});
