@@ -2,6 +2,7 @@
  * Compiles a route's JSON Schema (draft 2020-12) to a check that says what is wrong where. Pure once compiled.
  * `format` is an annotation, as the draft has it by default; references lead inside the schema only.
  */
+import type { Service } from "@sticky-proxy/core";
 import type { Json } from "@sticky-proxy/protocol";
 import { Ajv2020, type ErrorObject } from "ajv/dist/2020.js";
 
@@ -36,6 +37,22 @@ export function compileBodySchema(schema: Readonly<Record<string, unknown>>): Bo
     if (validate(value)) return [];
     return (validate.errors ?? []).slice(0, mostFaults).map(faultOf);
   };
+}
+
+/** Routes whose schema cannot be compiled, as errors of the configuration: "path: what is wrong". */
+export function brokenSchemas(services: readonly Service[]): string[] {
+  return services.flatMap(({ name, routes }) =>
+    routes.flatMap(({ bodySchema }, i) => {
+      if (bodySchema === null) return [];
+      try {
+        compileBodySchema(bodySchema);
+        return [];
+      } catch (error) {
+        const why = error instanceof Error ? error.message : String(error);
+        return [`services.${name}.routes.${i}.bodySchema: ${why}`];
+      }
+    }),
+  );
 }
 
 /** Names the member that is missing or too much, not the object around it. */

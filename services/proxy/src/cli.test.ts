@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { expect } from "chai";
 import { commands, runCli, selectCommand } from "./cli.ts";
 import { exitCodes } from "./command.ts";
@@ -62,6 +65,22 @@ describe("command line", () => {
     const { code, out } = await run(["check-config", ...origin, "--idempotent"]);
     expect(code).to.equal(exitCodes.ok);
     expect(out).to.equal("the configuration is valid: services 1, routes 1");
+  });
+
+  it("check-config compiles the routes' schemas: a broken one is an error with its path, and 78", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "sticky-cli-"));
+    const file = join(folder, "sticky.yaml");
+    const schemas = ["{ type: object }", "{ type: objekt }", '{ pattern: "(a+)+" }'];
+    const routes = schemas.map((schema, i) => `{ match: { path: /${i} }, bodySchema: ${schema} }`);
+    const services = `{ a: { instances: ["http://127.0.0.1:1"], routes: [${routes.join()}] } }`;
+    writeFileSync(file, `services: ${services}`);
+    const { code, err, out } = await run(["check-config", "--config", file]);
+    rmSync(folder, { recursive: true });
+    expect([code, out]).to.deep.equal([78, ""]);
+    const lines = err.split("\n");
+    expect(lines[0]).to.match(/^services\.a\.routes\.1\.bodySchema: schema is invalid/);
+    expect(lines[1]).to.match(/^services\.a\.routes\.2\.bodySchema: the pattern \(a\+\)\+ repeats/);
+    expect(lines[2]).to.match(/2 errors/);
   });
 
   it("check-config puts every error on a line of its own and exits with 78", async () => {

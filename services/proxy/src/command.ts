@@ -11,6 +11,7 @@ import {
   type FlagValue,
   type Sources,
 } from "@sticky-proxy/runtime";
+import { brokenSchemas } from "./body-schema.ts";
 
 /** Stable: scripts may rely on them (sysexits.h). */
 export const exitCodes = { ok: 0, failed: 1, usage: 64, unavailable: 69, internal: 70, config: 78 } as const;
@@ -90,9 +91,10 @@ export function loadOrExplain(
 ): Loaded | null {
   const read = readSources(flags, io.env, role);
   const loaded = read.ok ? loadConfig(read.sources) : read;
-  if (loaded.ok) return loaded;
-  for (const error of loaded.errors) io.err(error);
-  const count = loaded.errors.length;
+  const errors = loaded.ok ? (role === "tool" ? [] : brokenSchemas(loaded.config.services)) : loaded.errors;
+  if (loaded.ok && errors.length === 0) return loaded;
+  for (const error of errors) io.err(error);
+  const count = errors.length;
   io.err(`the configuration is not valid (${count} error${count === 1 ? "" : "s"}); nothing was started`);
   return null;
 }
