@@ -18,11 +18,12 @@ import {
 import {
   executionUrl,
   formatIdempotencyKey,
+  parseJsonStrict,
   parseRetryAfter,
   type ProblemSlug,
 } from "@sticky-proxy/protocol";
 import { collectBody } from "./collect-body.ts";
-import type { Execution, Run } from "./execute.ts";
+import type { Execution, Run } from "./execution.ts";
 import type { Forwarder } from "./forward.ts";
 import { injectCallback } from "./inject-callback.ts";
 
@@ -207,7 +208,7 @@ function ownFields(record: ProcessRecord, request: StoredRequest, id: string, to
 
 function parseJson(body: Uint8Array): unknown {
   try {
-    return JSON.parse(Buffer.from(body).toString("utf8")) as unknown;
+    return parseJsonStrict(body);
   } catch {
     return undefined;
   }

@@ -2,7 +2,6 @@
  * Runs a process that this node owns: dispatch, wait for the answer, commit it; again while the owner itself waits
  * between attempts. The client gets the committed record, never the answer in hand.
  */
-import type { Readable } from "node:stream";
 import {
   isTerminal,
   processId,
@@ -11,16 +10,14 @@ import {
   type HeaderList,
   type ProcessRecord,
   type Processes,
-  type Route,
-  type Rules,
-  type Service,
   type StoredRequest,
-  type StoredResponse,
   type Watchdog,
 } from "@sticky-proxy/core";
 import { Problem } from "@sticky-proxy/protocol";
 import { createAttempts, type Attempt } from "./attempt.ts";
-import type { Forwarder, ForwardRequest } from "./forward.ts";
+import type { Execution, Run } from "./execution.ts";
+import type { Forwarder } from "./forward.ts";
+import type { Pacing } from "./pacing.ts";
 
 /** Asked before every dispatch of a mirrored process; rejects when the intent is required and cannot be written. */
 export interface DispatchIntents {
@@ -35,18 +32,6 @@ export interface QuorumGuard {
    * Rejects when somebody else holds it (the store has forgotten a claim) or no quorum answers.
    */
   hold(record: ProcessRecord, onLost: () => void): Promise<{ release(): Promise<void> }>;
-}
-
-/** The shared pause of a service that asked for one. */
-export interface Pacing {
-  /** ms that the service is still paused; 0: not. */
-  pausedMs(service: string): number;
-  pause(service: string, ms: number): void;
-  /**
-   * Takes a place among the work that waits for a paused service on this replica. Returns how to give it back early
-   * (it ends by itself after `ms`), or null: `limit` places are taken.
-   */
-  reserve(service: string, ms: number, limit: number): (() => void) | null;
 }
 
 export interface ExecutorDeps {
@@ -67,27 +52,6 @@ export interface ExecutorDeps {
   /** Resolves after ms or when the signal aborts; never rejects. */
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
   readonly onFailure: (what: string, error: unknown) => void;
-}
-
-export interface Execution {
-  readonly record: ProcessRecord;
-  readonly service: Service;
-  readonly route: Route;
-  readonly rules: Rules;
-  readonly request: StoredRequest;
-  /** Fields the gateway adds beside the process's own (traceparent, mirror marker). */
-  readonly extra: HeaderList;
-  readonly client: ForwardRequest["client"];
-  readonly onInformational?: ForwardRequest["onInformational"];
-}
-
-export interface Run {
-  /** As committed, by us or by whoever was faster. */
-  readonly record: ProcessRecord;
-  /** The committed result, when it was this run that committed one. */
-  readonly result: StoredResponse | null;
-  /** A result too large to be kept, on its way: for one client, once. */
-  readonly live: { readonly status: number; readonly headers: HeaderList; readonly body: Readable } | null;
 }
 
 export interface Executor {

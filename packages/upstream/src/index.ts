@@ -4,6 +4,7 @@ export * from "./collect-body.ts";
 export { allUnknown } from "./traffic.ts";
 export type { HealthView, TrafficSnapshot, TrafficView } from "./traffic.ts";
 export * from "./execute.ts";
+export * from "./execution.ts";
 export * from "./worker.ts";
 export * from "./guard.ts";
 export * from "./outbound-call.ts";

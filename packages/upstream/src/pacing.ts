@@ -5,7 +5,17 @@
  * While it lasts, work waits until its end and a random part of the ramp; on the ramp, a growing share goes at once.
  * The local view decides; the shared one only ever lengthens it. Without the shared one each replica learns by itself.
  */
-import type { Pacing } from "./execute.ts";
+/** The shared pause of a service that asked for one. */
+export interface Pacing {
+  /** ms that the service is still paused; 0: not. */
+  pausedMs(service: string): number;
+  pause(service: string, ms: number): void;
+  /**
+   * Takes a place among the work that waits for a paused service on this replica. Returns how to give it back early
+   * (it ends by itself after `ms`), or null: `limit` places are taken.
+   */
+  reserve(service: string, ms: number, limit: number): (() => void) | null;
+}
 
 /** Where replicas share pauses. */
 export interface SharedPauses {

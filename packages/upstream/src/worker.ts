@@ -14,13 +14,8 @@ import {
   type Watchdog,
 } from "@sticky-proxy/core";
 import { executionToken } from "@sticky-proxy/protocol";
-import {
-  createExecutor,
-  type DispatchIntents,
-  type QuorumGuard,
-  type Executor,
-  type Pacing,
-} from "./execute.ts";
+import { createExecutor, type DispatchIntents, type QuorumGuard, type Executor } from "./execute.ts";
+import type { Pacing } from "./pacing.ts";
 import type { Forwarder } from "./forward.ts";
 
 export interface WorkerDeps {
