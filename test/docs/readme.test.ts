@@ -75,8 +75,10 @@ describe("README.md, followed by a new user", function () {
     return begin("bash", ["-c", script], { STICKY_PROXY_DATA: data, TMPDIR: data });
   };
 
-  async function follow(text: string, shown: string | null): Promise<void> {
-    const run = type(text);
+  const runScript = (text: string): Run =>
+    begin(process.execPath, ["--input-type=module-typescript", "-e", replaceAll(text, ports)]);
+
+  async function follow(run: Run, shown: string | null): Promise<void> {
     await run.ended;
     const output = replaceAll(run.stdout(), asOnThePage());
     const missing = shown === null ? null : missingLine(shown, output, ids);
@@ -99,9 +101,10 @@ describe("README.md, followed by a new user", function () {
       ).to.equal(true);
   });
 
-  for (const { info, text, shown, line } of shell) {
+  for (const { info, text, shown, line } of blocks) {
     const name = `line ${line}: ${text.split("\n")[0]!.slice(0, 90)}`;
-    if (info === "sh run") it(name, () => follow(text, shown));
+    if (info === "sh run") it(name, () => follow(type(text), shown));
+    if (info === "ts run") it(name, () => follow(runScript(text), shown));
     if (info === "sh run-beside")
       it(name, async () => {
         besides.push(type(text));
@@ -115,7 +118,7 @@ describe("README.md, followed by a new user", function () {
     await start();
     const again = shell.filter(({ info }) => info === "sh run-after-restart");
     expect(again).to.have.lengthOf(1);
-    for (const { text, shown } of again) await follow(text, shown);
+    for (const { text, shown } of again) await follow(type(text), shown);
     await stop();
   });
 
