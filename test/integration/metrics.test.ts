@@ -33,8 +33,8 @@ describe("/metrics of a proxy and a sweeper", function () {
     failing = await FakeUpstream.start((_request, response) => response.writeHead(503).end());
     upstream.respond((request, response) => {
       if (request.target.startsWith("/accepted")) response.writeHead(202).end();
-      else if (request.target.startsWith("/silent")) return;
-      else response.writeHead(200, { "Cache-Control": "max-age=60" }).end("hello");
+      else if (!request.target.startsWith("/silent"))
+        response.writeHead(200, { "Cache-Control": "max-age=60" }).end("hello");
     });
     cluster = await startCluster({
       proxies: 1,
