@@ -15,7 +15,7 @@ describe("shown output", () => {
   it("is missing when a line is, or stands elsewhere, or is longer", () => {
     expect(missing("a\nd", "a\nb")).to.equal("d");
     expect(missing("b\na", "a\nb")).to.equal("a");
-    expect(missing("Age: 0", "Age: 01")).to.equal("Age: 0");
+    expect(missing("Length: 0", "Length: 01")).to.equal("Length: 0");
     expect(missing("HTTP/1.1 201 Created", "HTTP/1.1 202 Accepted")).to.equal("HTTP/1.1 201 Created");
   });
 

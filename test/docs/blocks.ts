@@ -41,6 +41,7 @@ const passing: readonly [RegExp, string][] = [
   [/\b\d{16}\b/g, "<fence>"],
   [/\bdemo-[12](?:-\d+)?\b/g, "<instance>"],
   [/\bttl=\d+\b/g, "<ttl>"],
+  [/^Age: \d+$/g, "<age>"],
   [/ {2,}/g, " "],
 ];
 
