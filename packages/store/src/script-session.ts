@@ -3,7 +3,7 @@
  * repeated: it refuses itself after `validUntil`, and is watched until its fate is known (unanswered.ts). What knows
  * its own write again is repeated once. Every reply tells the server's clock.
  */
-import type { Change, ProcessRecord, Snapshot } from "@sticky-proxy/core";
+import { type Change, type ProcessRecord, type Snapshot, StoreUnavailable } from "@sticky-proxy/core";
 import { processScripts } from "./process-scripts.ts";
 import { type Connection, mayHaveRun, type RedisConnections, serverTime, untilReady } from "./redis.ts";
 import {
@@ -98,7 +98,10 @@ export function createScriptSession({ redis, monotonic, read, commit }: ScriptSe
       try {
         return await write(until);
       } catch (error) {
-        if (mayHaveRun((error as Error).cause)) unanswered.remember({ ...place, validUntil: until });
+        if (mayHaveRun((error as Error).cause)) {
+          unanswered.remember({ ...place, validUntil: until });
+          if (error instanceof StoreUnavailable) error.mayHaveStarted = true;
+        }
         throw error;
       }
     },

@@ -187,6 +187,15 @@ describe("the state machine", () => {
     expect((await w.processes.begin(w.request)).verdict).to.equal("start");
   });
 
+  it("P8: an attempt that was not executed takes nothing back of an earlier one that may have been", async () => {
+    const retries = { attempts: 2, minMs: 1, maxMs: 1 };
+    const w = world({ onUnknown: { cut: "retry", timeout: "retry", lost: "retry" } }, { retries });
+    const backing = await applied(w, await start(w), lost(1));
+    const second = await applied(w, backing, { type: "dispatched", owner: "n1" });
+    const end = await applied(w, second, unreachable(2));
+    expect(end).to.include({ status: "failed", executed: "unknown", released: false });
+  });
+
   it("retries what did not execute, keeps the lease for a short wait, and hands a long one to the alarm", async () => {
     const w = world();
     const short = await applied(w, await start(w), unreachable(1));
@@ -591,6 +600,8 @@ function check(
   if (after.phase !== "forwarding" && after.phase !== "backing-off" && after.status !== "pending") {
     expect(after.owner, `P4 ${told}`).to.equal(null);
   }
+  if (before.executed === "unknown" || before.executed === "yes")
+    expect(after.executed, `P8 ${told}`).to.not.equal("no");
   expect(after.wakeAt, `P6 ${told}`).to.be.a("number");
   if (isTerminal(after.status)) {
     expect(after.endedAt, `P7 ${told}`).to.be.a("number");

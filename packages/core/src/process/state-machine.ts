@@ -263,7 +263,7 @@ function responded(
       return backOff(
         record,
         delay,
-        notExecuted ? "no" : "yes",
+        notExecuted ? soFar(record, "no") : "yes",
         "upstream-invalid-response",
         String(status),
         status,
@@ -274,7 +274,7 @@ function responded(
   return finish(record, c, {
     event: "responded",
     status: status >= 500 || notExecuted ? "failed" : "completed",
-    executed: notExecuted ? "no" : "yes",
+    executed: notExecuted ? soFar(record, "no") : "yes",
     httpStatus: status,
     result: event.result,
     ...(event.result === null ? { problem: "result-too-large" as const } : {}),
@@ -322,18 +322,19 @@ function reportedFailure(
     const delay = retryDelay(c.retries, record.attempt, null, c.chance);
     if (delay !== null && delay < untilDeadline(record, c)) {
       // The reporter is not the owner: whoever held the lease has lost it by this version.
-      return backOff(record, delay, event.executed, null, event.reason, null, false);
+      return backOff(record, delay, soFar(record, event.executed), null, event.reason, null, false);
     }
   }
   const { status } = event.result.response;
+  const executed = soFar(record, event.executed);
   return finish(record, c, {
     event: "reported-failure",
     status: "failed",
-    executed: event.executed,
+    executed,
     httpStatus: status,
     result: event.result,
     reason: event.reason,
-    released: event.executed === "no" || !isKept(status, c.policy),
+    released: executed === "no" || !isKept(status, c.policy),
     deadLetter: event.retryable || c.retries.attempts > 1 ? "callback" : null,
   });
 }
@@ -423,11 +424,12 @@ function attemptFailed(
   c: Circumstances,
   dead: DeadLetterClass,
 ): Transition {
-  const { executed, slug, reason } = event;
+  const { slug, reason } = event;
+  const executed = soFar(record, event.executed);
   // What a probe did not find is never sent again and never probed again: there the policy is `fail`.
   const probed = record.phase === "awaiting-callback" && record.pollUrl === (c.policy.probe?.path ?? "");
   const onUnknown: OnUnknown = probed ? "fail" : c.policy.onUnknown[event.unknown];
-  const mayRepeat = executed === "no" || onUnknown === "retry";
+  const mayRepeat = event.executed === "no" || onUnknown === "retry";
   if (mayRepeat) {
     const delay = retryDelay(c.retries, record.attempt, event.retryAfterMs, c.chance);
     if (delay !== null && delay < untilDeadline(record, c)) {
@@ -442,7 +444,7 @@ function attemptFailed(
       );
     }
   }
-  if (executed === "unknown" && onUnknown === "probe" && c.policy.probe !== null) {
+  if (event.executed === "unknown" && onUnknown === "probe" && c.policy.probe !== null) {
     return change(
       { event: "probing", reason },
       {
@@ -501,6 +503,11 @@ function backOff(
     },
     { nextAttemptAt: delayMs, wakeAt: keeps ? record.leaseMs : delayMs },
   );
+}
+
+/** Did the work run, over all attempts? One that was not executed takes nothing back of what an earlier one may have done. */
+function soFar(record: ProcessRecord, executed: Executed): Executed {
+  return executed === "no" ? (record.executed ?? "no") : executed;
 }
 
 interface Ending {

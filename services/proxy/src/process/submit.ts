@@ -103,7 +103,7 @@ export async function submit(deps: SubmitDeps, submission: Submission): Promise<
     // Fail closed: before the begin nothing was sent; after it nobody knows.
     throw new Problem("store-unavailable", {
       service: submission.service.name,
-      executed: begun === null ? "no" : "unknown",
+      executed: begun === null && !mayBeSentLater(deps, error, submission) ? "no" : "unknown",
       headers: { ...(begun === null ? {} : problemFields(begun.record, false)), "Retry-After": "1" },
       cause: error,
     });
@@ -116,7 +116,6 @@ async function begin(deps: SubmitDeps, submission: Submission): Promise<Begun> {
   const { policy } = wishes.rules;
   const claim = identify(deps, submission);
   const request = requestOf(submission);
-  const mayRepeat = wishes.rules.retries.attempts > 1 || Object.values(policy.onUnknown).includes("retry");
   const partition = partitionOf(claim.scope, processes.store.partitions);
   const asked: Claim = {
     fingerprint: claim.fingerprint,
@@ -140,11 +139,27 @@ async function begin(deps: SubmitDeps, submission: Submission): Promise<Begun> {
     mirror: isMirrored(route),
     pausedMs: place.pausedMs,
     // What waits longer than its owner may is sent by a sweeper, from the store.
-    request: mayRepeat || place.pausedMs > 0 || policy.keepRequest || isMirrored(route) ? request : null,
+    request: place.pausedMs > 0 || keepsRequest(submission) ? request : null,
   });
   if (begun.verdict !== "start") place.release();
   deps.onVerdict(service.name, begun.verdict);
   return begun;
+}
+
+function keepsRequest({ route, wishes: { rules } }: Submission): boolean {
+  const { policy, retries } = rules;
+  return (
+    retries.attempts > 1 ||
+    Object.values(policy.onUnknown).includes("retry") ||
+    policy.keepRequest ||
+    isMirrored(route)
+  );
+}
+
+/** A claim without an answer is released as soon as the store answers; if this node dies before, the alarm may send it. */
+function mayBeSentLater({ pacing }: SubmitDeps, error: StoreUnavailable, submission: Submission): boolean {
+  const isKept = keepsRequest(submission) || pacing.pausedMs(submission.service.name) > 0;
+  return error.mayHaveStarted && isKept;
 }
 
 function requestOf({ head, wishes, body }: Submission): StoredRequest {
