@@ -59,8 +59,8 @@ describeWithRedis("chaos", function () {
       const judgement = judge({ operations, executions: backend.executions, ...after });
       said.push(summary(operations, faults, judgement));
       expect(findingsOf(judgement), `seed ${seed}`).to.deep.equal([]);
-      expect(operations.filter(({ answer }) => answer?.status === 200).length).to.be.greaterThan(500);
-      expect([...faults.values()].reduce((sum, count) => sum + count, 0)).to.be.greaterThan(7);
+      expect(operations.filter(({ answer }) => answer?.status === 200).length).to.be.greaterThan(100);
+      expect([...faults.values()].reduce((sum, count) => sum + count, 0)).to.be.greaterThan(5);
     } finally {
       for (const { child } of cluster.proxies) child.kill("SIGCONT");
       cluster.redis.resume();
