@@ -1,7 +1,7 @@
 /**
  * Puts the callback address where a service expects it: a query parameter, a JSON body member, or a header.
- * Pure. A JSON member is set in the parsed document, so bytes outside it may be written anew; everything else is
- * sent as it came.
+ * Pure. A JSON member is set in the parsed document, so white space may be written anew; numbers keep their digits,
+ * and everything else is sent as it came.
  */
 import type { CallbackPolicy, HeaderLine, RequestHead, StoredRequest } from "@sticky-proxy/core";
 
@@ -38,12 +38,26 @@ export function injectCallback(
   return { head, body, set };
 }
 
+/** ES2025, not yet among the compiler's declarations: a number as its own text, since a double may not hold it. */
+const exactJson = JSON as unknown as {
+  parse(
+    text: string,
+    revive: (name: string, member: unknown, context: { readonly source: string }) => unknown,
+  ): unknown;
+  rawJSON(text: string): object;
+  isRawJSON(value: unknown): boolean;
+};
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value) && !exactJson.isRawJSON(value);
+}
+
 function parseObject(body: Uint8Array): Record<string, unknown> | null {
   try {
-    const value: unknown = JSON.parse(Buffer.from(body).toString("utf8"));
-    return typeof value === "object" && value !== null && !Array.isArray(value)
-      ? (value as Record<string, unknown>)
-      : null;
+    const value = exactJson.parse(Buffer.from(body).toString("utf8"), (_name, member, { source }) =>
+      typeof member === "number" ? exactJson.rawJSON(source) : member,
+    );
+    return isObject(value) ? value : null;
   } catch {
     return null;
   }
@@ -54,8 +68,8 @@ function place(document: Record<string, unknown>, pointer: readonly string[], va
   let at = document;
   for (const token of pointer.slice(0, -1)) {
     const next: unknown = Object.hasOwn(at, token) ? at[token] : undefined;
-    if (typeof next === "object" && next !== null && !Array.isArray(next)) {
-      at = next as Record<string, unknown>;
+    if (isObject(next)) {
+      at = next;
       continue;
     }
     const made: Record<string, unknown> = {};
