@@ -1,7 +1,7 @@
 /** The client's preconditions against a stored response (RFC 9111 4.3.2, RFC 9110 13.1 and 13.2.2). */
 import { headerLines, headerValue, type HeaderLine, type HeaderList } from "../http/message.ts";
 import { parseHttpDate } from "./http-date.ts";
-import { splitList } from "./list.ts";
+import { trimOws } from "./list.ts";
 
 export interface Representation {
   readonly status: number;
@@ -26,9 +26,15 @@ export function isNotModified(request: HeaderList, stored: Representation, now: 
 
 /** If-None-Match uses weak comparison (9110 8.8.3.2); "*" matches whatever is there. */
 function matchesAny(lines: readonly string[], etag: string | null): boolean {
-  const members = splitList(lines.join(","));
+  const members = entityTags(lines.join(","));
   if (members.includes("*")) return true;
   return etag !== null && members.some((member) => opaque(member) === opaque(etag));
+}
+
+/** Quotes in a tag end at the next quote: unlike a quoted-string it knows no escapes (9110 8.8.3). */
+function entityTags(text: string): string[] {
+  const members = text.matchAll(/[ \t]*((?:W\/)?"[^"]*"|[^,]+)/g);
+  return Array.from(members, ([, member = ""]) => trimOws(member));
 }
 
 function opaque(etag: string): string {

@@ -45,6 +45,20 @@ describe("a 304 to our validation (RFC 9111 4.3.4, 3.2)", () => {
       ["D", "4"],
     ]);
   });
+  it("is of the time of its receipt when it has no Date (9110 6.6.1)", () => {
+    const old = stored([
+      ["Date", date],
+      ["ETag", '"a"'],
+    ]);
+    const response = freshen(old, { status: 304, headers: [["ETag", '"a"']] });
+    const request = { method: "GET", path: "/", query: null, headers: [] };
+    const times = { requestAt: now, responseAt: now };
+    const from = { service: "s", url: "", generation: 1 };
+    const judgement = judge(request, response!, defaultCachePolicy(), times, from);
+    if (!judgement.storable) throw new Error(judgement.reason);
+    expect(judgement.metadata).to.include({ dateAt: now, initialAgeMs: 0 });
+    expect(judgement.metadata.headers).to.deep.include(["Date", "Sat, 21 Nov 2026 00:00:00 GMT"]);
+  });
   it("changes nothing that describes the stored bytes, and takes over nothing of its hop", () => {
     const merged = mergeHeaders(
       [["Content-Encoding", "gzip"]],

@@ -7,10 +7,13 @@ import { endToEnd, type StoredMetadata } from "./stored-metadata.ts";
 /** Fields that describe the stored body or this hop; a newer message cannot change them (3.2). */
 const keptFields: ReadonlySet<string> = new Set(["content-length", "content-encoding", "content-range"]);
 
-/** Stored fields with every field of the newer message in place of its older lines (3.2). */
+/**
+ * Stored fields with every field of the newer message in place of its older lines (3.2). A newer message without a
+ * Date is of the time of its receipt (9110 6.6.1): the older Date goes, and the judgement fills in the new one.
+ */
 export function mergeHeaders(stored: HeaderList, newer: HeaderList): HeaderList {
   const updates = endToEnd(newer).filter(([name]) => !keptFields.has(name.toLowerCase()));
-  const updated = new Set(updates.map(([name]) => name.toLowerCase()));
+  const updated = new Set(["date", ...updates.map(([name]) => name.toLowerCase())]);
   const kept: HeaderLine[] = stored.filter(([name]) => !updated.has(name.toLowerCase()));
   return [...kept, ...updates];
 }
