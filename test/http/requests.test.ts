@@ -463,6 +463,54 @@ describe("a request on its way to the service", () => {
     expect(upstream.requests).to.have.lengthOf(1);
   });
 
+  for (const [what, second, status] of [
+    ["a CONNECT", "CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n", 405],
+    ["a broken chunk", "POST /2 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n", 400],
+  ] as const) {
+    it(`${what} behind another request is answered after it`, async () => {
+      upstream.respond((request, response) => {
+        if (request.target === "/1") setTimeout(() => response.end("first"), 50);
+      });
+      const client = await RawClient.connect(gateway.port);
+      client.send(`GET /1 HTTP/1.1\r\nHost: a\r\n\r\n${second}`);
+      const first = await client.response();
+      expect(first.status).to.equal(200);
+      expect(first.body).to.equal("first");
+      expect((await client.response()).status).to.equal(status);
+      await client.closed();
+    });
+  }
+
+  it("100 for a request behind another one comes between the two responses", async () => {
+    upstream.respond((request, response) => {
+      if (request.target === "/1") setTimeout(() => response.end("first"), 50);
+      else response.end("second");
+    });
+    const client = await RawClient.connect(gateway.port);
+    client.send("GET /1 HTTP/1.1\r\nHost: a\r\n\r\n");
+    client.send("POST /2 HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n");
+    expect((await client.response()).body).to.equal("first");
+    expect((await client.response()).status).to.equal(100);
+    client.send("abc");
+    expect((await client.response()).body).to.equal("second");
+    client.close();
+  });
+
+  it("a client that expects 100 and does not wait gets whole responses behind another request", async () => {
+    upstream.respond((request, response) => {
+      if (request.target === "/1") setTimeout(() => response.end("first"), 50);
+      else response.end("second");
+    });
+    const client = await RawClient.connect(gateway.port);
+    client.send(
+      "GET /1 HTTP/1.1\r\nHost: a\r\n\r\n" +
+        "POST /2 HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\nabc",
+    );
+    expect((await client.response()).body).to.equal("first");
+    expect((await client.response()).body).to.equal("second");
+    client.close();
+  });
+
   it("Connection: close of the client is answered and obeyed", async () => {
     const client = await RawClient.connect(gateway.port);
     client.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");

@@ -173,6 +173,22 @@ describe("a response on its way to the client", () => {
     expect(reset.body).to.equal("");
   });
 
+  it("what a service sends as the content of a 205 never becomes a response of its own", async () => {
+    const evil = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil";
+    for (const framed of [
+      `Content-Length: ${evil.length}\r\n\r\n${evil}`,
+      `Transfer-Encoding: chunked\r\n\r\n${evil.length.toString(16)}\r\n${evil}\r\n0\r\n\r\n`,
+    ]) {
+      const upstream = await RawUpstream.start(`HTTP/1.1 205 Reset Content\r\n${framed}`);
+      open.push(upstream);
+      const gateway = await before(upstream.origin);
+      const client = await RawClient.connect(gateway.port);
+      client.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+      expect((await client.response()).status).to.equal(205);
+      expect(await client.rest()).to.equal("");
+    }
+  });
+
   it("206 with its Content-Range passes through", async () => {
     const response = await answerTo(
       "HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 0-1/9\r\nContent-Length: 2\r\n\r\nab",
@@ -232,6 +248,24 @@ describe("a response on its way to the client", () => {
     client.close();
   });
 
+  it("an interim response carries our Via, and nothing of the connection or in the gateway's name", async () => {
+    const upstream = await RawUpstream.start(
+      "HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\nIdempotent-Replayed: true\r\nSticky-Process-Id: 1\r\nProxy-Authenticate: Basic\r\nX-Request-Id: theirs\r\n\r\n" +
+        "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+    );
+    open.push(upstream);
+    const gateway = await before(upstream.origin);
+    const client = await RawClient.connect(gateway.port);
+    client.send(get);
+    const hints = await client.response();
+    expect(hints.status).to.equal(103);
+    expect(hints.rawHeaders).to.deep.equal([
+      ["Link", "</a.css>; rel=preload"],
+      ["Via", "1.1 sticky-proxy"],
+    ]);
+    client.close();
+  });
+
   it("an unasked 100 that comes in pieces is skipped", async () => {
     const upstream = await RawUpstream.start(({ socket }) => {
       const bytes = "HTTP/1.1 100 Continue\r\nX: y\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
@@ -281,6 +315,7 @@ describe("a response on its way to the client", () => {
       "http_response_transfer_coding",
     ],
     ["a status below 100", "HTTP/1.1 099 Odd\r\nContent-Length: 0\r\n\r\n", "http_protocol_error"],
+    ["HTTP/2.0", "HTTP/2.0 200 OK\r\nContent-Length: 0\r\n\r\n", "http_protocol_error"],
     ["a status above 599", "HTTP/1.1 999 Odd\r\nContent-Length: 0\r\n\r\n", "http_protocol_error"],
     ["a status of two digits", "HTTP/1.1 20 Odd\r\nContent-Length: 0\r\n\r\n", "http_protocol_error"],
     ["a bare line feed", "HTTP/1.1 200 OK\nContent-Length: 0\n\n", "http_protocol_error"],

@@ -17,6 +17,8 @@ export interface ConnectionWatch {
   awaitingHead: boolean;
   /** The response being read says HTTP/1.0. */
   oldVersion: boolean;
+  /** It says another major version, which no response on this connection can have. */
+  foreignVersion: boolean;
 }
 
 /** Handlers that want to know their connection. */
@@ -32,7 +34,12 @@ export class WatchedClient extends Client {
   readonly #watch: ConnectionWatch;
 
   constructor(origin: URL | string, options: Client.Options) {
-    const watch: ConnectionWatch = { requests: 0, awaitingHead: false, oldVersion: false };
+    const watch: ConnectionWatch = {
+      requests: 0,
+      awaitingHead: false,
+      oldVersion: false,
+      foreignVersion: false,
+    };
     super(origin, { ...options, connect: watched(options.connect as buildConnector.connector, watch) });
     this.#watch = watch;
   }
@@ -73,7 +80,9 @@ function watchReads(socket: Socket, watch: ConnectionWatch): void {
         continue;
       }
       if (rest.length === 0) continue;
-      watch.oldVersion = rest.toString("latin1", 0, 8) === "HTTP/1.0";
+      const version = rest.toString("latin1", 0, 8);
+      watch.oldVersion = version === "HTTP/1.0";
+      watch.foreignVersion = /^HTTP\/[02-9]/.test(version);
       return withoutSpaceBeforeColon(rest);
     }
   };

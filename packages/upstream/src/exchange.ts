@@ -204,6 +204,9 @@ export class Exchange implements Dispatcher.DispatchHandler, WatchesConnection {
     if (headers.length > maxResponseLines) {
       return ["http_response_header_section_size", "The service's response has too many header lines."];
     }
+    if (this.connection?.foreignVersion === true) {
+      return ["http_protocol_error", "The service's response is of another major version of HTTP."];
+    }
     const fault = responseFault(status, headers);
     if (fault !== null) return ["http_protocol_error", `The service's response is invalid: ${fault}.`];
     let codings = 0;

@@ -49,6 +49,7 @@ export interface ForwardRequest {
   readonly signal: AbortSignal;
   /** Names of instances to leave out while others can be used. */
   readonly avoid?: ReadonlySet<string>;
+  /** Lines as for a final response: nothing of the connection or in our name, and with our Via. */
   readonly onInformational?: (status: number, headers: HeaderList) => void;
   readonly timeouts?: Partial<UpstreamTimeouts>;
   /** false: never repeat once bytes were sent, even for idempotent methods. Default true. */
@@ -228,8 +229,14 @@ export function createForwarder(options: ForwarderOptions): Forwarder & Tunnelle
   ): Promise<{ outcome: TunnelOutcome; repeatable: boolean }> {
     const { service, head, signal } = request;
     const started = now();
+    const { onInformational } = request;
     const exchange = new Exchange({
-      onInformational: request.onInformational ?? null,
+      onInformational:
+        onInformational === undefined
+          ? null
+          : (status, lines) => {
+              onInformational(status, incomingHeaders(lines, status, null, options.pseudonym).headers);
+            },
       upgrade: upgrade !== null,
     });
     const body = requestBody(request.body, request.maxBodyBytes ?? Number.POSITIVE_INFINITY);

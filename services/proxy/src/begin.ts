@@ -1,5 +1,5 @@
 /** Turns what the bare server received into the state of the chain. */
-import type { IncomingMessage } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 
 import type { Problem } from "@sticky-proxy/protocol";
 import { fields } from "@sticky-proxy/protocol";
@@ -40,7 +40,7 @@ export function begin(received: WeakMap<IncomingMessage, Received>, deps: ProxyD
       bodyLength: null,
       logFields: {},
       acceptBody() {
-        if (waitsForContinue) res.writeContinue();
+        if (waitsForContinue) writeContinue(res);
         waitsForContinue = false;
       },
       giveUp(problem: Problem) {
@@ -67,4 +67,18 @@ export function begin(received: WeakMap<IncomingMessage, Received>, deps: ProxyD
     ctx.state = state;
     return next();
   };
+}
+
+/**
+ * Behind another response of the pipeline it waits for its turn: Node would keep the bytes and write them between the
+ * head and the body of the final response.
+ */
+function writeContinue(response: ServerResponse): void {
+  if (response.socket !== null) {
+    response.writeContinue();
+    return;
+  }
+  response.once("socket", () => {
+    if (!response.headersSent) response.writeContinue();
+  });
 }

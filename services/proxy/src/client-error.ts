@@ -21,13 +21,16 @@ const slugs: ReadonlyMap<string, ProblemSlug> = new Map([
 const requestLine = /^(?:\r?\n)*[!#$%&'*+\-.^_`|~0-9A-Za-z]+ [^ \r\n]+ HTTP\/[0-9]\.[0-9]\r\n/;
 const lingerMs = 1_000;
 
+/** A broken connection brings an error for every further packet; the first one is answered. */
+const answered = new WeakSet<Duplex>();
+
 export function answerClientError(
   error: NodeJS.ErrnoException & { rawPacket?: Buffer },
   socket: Duplex,
   response: ServerResponse | null,
   pseudonym: string,
 ): void {
-  // Gone, or already answered: a second error comes for every packet that follows a broken one.
+  if (answered.has(socket)) return;
   if (!socket.writable || error.code === "ECONNRESET") {
     socket.destroy();
     return;
@@ -38,6 +41,13 @@ export function answerClientError(
     // What is broken is a later request of the pipeline: responses leave in the order of their requests.
     if (response.req.complete) {
       response.once("finish", () => setImmediate(() => answerClientError(error, socket, null, pseudonym)));
+      return;
+    }
+    // Its own turn has not come: an earlier response still has the connection.
+    if (response.socket === null) {
+      response.once("socket", () =>
+        setImmediate(() => answerClientError(error, socket, response, pseudonym)),
+      );
       return;
     }
     // A part of the response is out: anything more would be read as its body.
@@ -51,6 +61,7 @@ export function answerClientError(
 
 /** Writes the whole response and closes, reading for a moment what still comes: a close with unread bytes is a reset. */
 export function answerSocket(socket: Duplex, problem: Problem, pseudonym: string): void {
+  answered.add(socket);
   socket.on("error", () => {
     // The client is gone: nothing is left to say.
   });

@@ -33,8 +33,11 @@ export interface ProxyServer {
   close(graceMs?: number): Promise<void>;
 }
 
-/** What the parser takes before it gives up; the limits of the configuration are checked on the parsed head. */
-const parserHeadBytes = 65_536;
+/**
+ * What the parser takes before it gives up; the limits of the configuration are checked on the parsed head. Less than
+ * one read of a socket (64 KiB), so that the packet that is too long still shows whether its target or its fields are.
+ */
+const parserHeadBytes = 49_152;
 
 /** Node checks its head and request timers this often. */
 const timerCheckMs = 1_000;
@@ -84,11 +87,17 @@ export function createServer(deps: ProxyDeps): ProxyServer {
 
   /** An upgrade that is not taken is ignored (RFC 9110 7.8): the request goes through the chain like any other. */
   function becomesTunnel(request: IncomingMessage): boolean {
-    if (tunnels === null || gate.draining) return false;
+    if (tunnels === null || gate.draining || waitsBehind(request.socket) !== null) return false;
     const result = checked(request);
     if (result.kind !== "received") return false;
     const found = find(result.received);
     return found !== null && tunnels.takes(request, result.received, found);
+  }
+
+  /** The last response before this request that is still to be written; null: none (RFC 9112 9.3.2). */
+  function waitsBehind(socket: Duplex): ServerResponse | null {
+    const earlier = responses.get(socket);
+    return earlier === undefined || earlier.writableFinished || earlier.destroyed ? null : earlier;
   }
 
   function onRequest(request: IncomingMessage, response: ServerResponse): void {
@@ -139,11 +148,10 @@ export function createServer(deps: ProxyDeps): ProxyServer {
   server.on("checkContinue", onRequest);
   server.on("checkExpectation", onRequest);
   server.on("connect", (_request: IncomingMessage, socket: Duplex) => {
-    answerSocket(
-      socket,
-      new Problem("method-not-allowed", { headers: { Allow: allowedMethods } }),
-      pseudonym,
-    );
+    const problem = new Problem("method-not-allowed", { headers: { Allow: allowedMethods } });
+    const earlier = waitsBehind(socket);
+    if (earlier === null) answerSocket(socket, problem, pseudonym);
+    else earlier.once("finish", () => setImmediate(() => answerSocket(socket, problem, pseudonym)));
   });
   server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     tunnels?.open(request, socket, head);

@@ -49,6 +49,11 @@ export function writeReply(
   }
   const flat = rawHeaders(headers);
   if (options.close) flat.push("Connection", "close");
+  // RFC 9110 15.3.6: no content in a 205, yet it is framed like any other; bytes after its length would be a response.
+  if (status === 205 && body !== null) {
+    if (!(body instanceof Uint8Array)) body.destroy();
+    return writeReply(request, response, { status, headers, body: null }, options);
+  }
   const silent = request.method === "HEAD" || status === 204 || status === 304;
   if (body === null || body instanceof Uint8Array) {
     if (!silent && !hasLength(headers)) flat.push("Content-Length", String(body?.byteLength ?? 0));
