@@ -22,6 +22,7 @@ describe("the quorum guard of ha+quorum, on three lock Redises", function () {
         monotonic,
         sleep,
         onError: () => undefined,
+        commandTimeoutMs: 600,
       });
     mine = open();
     theirs = open();

@@ -55,6 +55,8 @@ export interface NodesOptions {
   readonly pacing?: Pacing;
   readonly cancelHook?: (record: ProcessRecord) => void;
   readonly guard?: QuorumGuard | null;
+  /** The durability gate of every replica. */
+  readonly confirm?: (() => Promise<void>) | null;
 }
 
 export const secret = Buffer.alloc(32, 7);
@@ -137,7 +139,7 @@ async function startNode(
   config: Config,
   store: ProcessStore & Changes,
   name: string,
-  { pacing = noPacing, cancelHook = () => undefined, guard = null }: NodesOptions,
+  { pacing = noPacing, cancelHook = () => undefined, guard = null, confirm = null }: NodesOptions,
 ): Promise<TestNode> {
   const logged: TestNode["logged"] = [];
   const note = (event: string, fields: Readonly<Record<string, unknown>> = {}): void => {
@@ -158,7 +160,7 @@ async function startNode(
     intents: null,
     guard,
     pacing,
-    confirm: null,
+    confirm,
     monotonic,
     sleep,
     onTransition: () => undefined,

@@ -196,11 +196,17 @@ export function createExecutor(deps: ExecutorDeps): Executor {
   ): Promise<{ record: ProcessRecord; ours: boolean }> {
     const until = monotonic() + record.leaseMs;
     const never = new AbortController().signal;
+    let committed: { record: ProcessRecord; ours: boolean } | null = null;
     for (let pauseMs = 50; ; pauseMs = Math.min(pauseMs * 2, 1000)) {
       try {
-        const applied = await processes.apply(record, answer.event);
-        if (applied.kind === "gone") throw lost(record, answer.sawAnswer);
-        return { record: applied.record, ours: applied.kind === "applied" };
+        if (committed === null) {
+          const applied = await processes.apply(record, answer.event);
+          if (applied.kind === "gone") throw lost(record, answer.sawAnswer);
+          committed = { record: applied.record, ours: applied.kind === "applied" };
+        }
+        // An acknowledged result is never lost: the stronger profiles see it on a replica first.
+        if (processes.confirm !== null && isTerminal(committed.record.status)) await processes.confirm();
+        return committed;
       } catch (error) {
         if (!(error instanceof StoreUnavailable)) throw error;
         if (monotonic() + pauseMs > until) throw lost(record, answer.sawAnswer);

@@ -100,6 +100,8 @@ export interface RerunOptions {
 
 export interface Processes {
   readonly store: ProcessStore;
+  /** Resolves when what was written is safe by the profile's measure; null: every write is, once it is answered. */
+  readonly confirm: (() => Promise<void>) | null;
   /** @throws StoreUnavailable */
   begin(request: BeginRequest): Promise<Begun>;
   /** @throws StoreUnavailable */
@@ -295,6 +297,7 @@ export function createProcesses(deps: ProcessesDeps): Processes {
 
   return {
     store,
+    confirm,
     begin,
     apply,
     rerun,

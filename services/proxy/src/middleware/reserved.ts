@@ -1,4 +1,5 @@
 import type Router from "@koa/router";
+import { StoreUnavailable } from "@sticky-proxy/core";
 import { Problem } from "@sticky-proxy/protocol";
 
 import type { Middleware } from "../state.ts";
@@ -14,7 +15,11 @@ export function reserved(routers: readonly Router[]): Middleware {
       const found = router.match(ctx.state.head.path, ctx.method);
       if (found.route) {
         // The router's own context type is Koa's, without our state.
-        await router.routes()(ctx as never, async () => undefined);
+        try {
+          await router.routes()(ctx as never, async () => undefined);
+        } catch (error) {
+          throw error instanceof StoreUnavailable ? storeAway(error) : error;
+        }
         return;
       }
       for (const layer of found.path) for (const method of layer.methods) allowed.add(method);
@@ -24,4 +29,9 @@ export function reserved(routers: readonly Router[]): Middleware {
     }
     throw new Problem("service-not-found", { detail: "The gateway has no such resource." });
   };
+}
+
+/** A report or a cancel without an answer may still take effect: come again, it is idempotent. */
+function storeAway(cause: StoreUnavailable): Problem {
+  return new Problem("store-unavailable", { executed: "unknown", headers: { "Retry-After": "1" }, cause });
 }

@@ -167,6 +167,8 @@ export function executionRoutes(deps: ExecutionRouteDeps): Router {
         extensions: { cancelRequested: applied.record.cancelRequested },
       });
     }
+    // Not acknowledged before it is as safe as the profile says; without that the service reports again.
+    if (processes.confirm !== null && isTerminal(applied.record.status)) await processes.confirm();
     const duplicate = applied.kind === "same" && event.type !== "heartbeat";
     deps.onCallback(record.service, duplicate ? "duplicate" : "accepted");
     const cancelRequested = applied.kind !== "not-due" && applied.record.cancelRequested;

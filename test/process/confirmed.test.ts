@@ -1,0 +1,89 @@
+import { StoreUnavailable } from "@sticky-proxy/core";
+import { FakeUpstream } from "@sticky-proxy/testkit";
+import { expect } from "chai";
+import { startNodes, type Nodes } from "../support/nodes.ts";
+
+describe("a profile that wants writes confirmed by a replica", () => {
+  let upstream: FakeUpstream;
+  let nodes: Nodes;
+  /** What the gate answers, call by call; after the last it lets everything through. */
+  let answers: boolean[] = [];
+  let asked = 0;
+
+  before(async () => {
+    upstream = await FakeUpstream.start();
+    nodes = await startNodes({
+      yaml: `
+services:
+  s:
+    instances: [${upstream.origin}]
+    routes:
+      - match: { path: /jobs }
+        process: { identity: request, completion: callback }
+      - process: { identity: key, leaseMs: 1000 }
+`,
+      async confirm() {
+        asked += 1;
+        if (answers.shift() === false) throw new StoreUnavailable("no replica confirmed");
+      },
+    });
+  });
+  after(async () => {
+    await nodes?.close();
+    await upstream?.close();
+  });
+  beforeEach(() => {
+    upstream.requests.length = 0;
+    answers = [];
+    asked = 0;
+    upstream.respond((_request, response) => response.end("done"));
+  });
+
+  const send = (key: string) =>
+    fetch(`${nodes.url()}/s/x`, { method: "POST", headers: { "Idempotency-Key": key }, body: "{}" });
+
+  it("asks before the dispatch and before the result is acknowledged", async () => {
+    expect(await (await send("a")).text()).to.equal("done");
+    expect(asked).to.equal(2);
+  });
+
+  it("sends nothing when the claim is not confirmed: 503, executed no, and the key is free at once", async () => {
+    answers = [false];
+    const refused = await send("b");
+    expect(refused.status).to.equal(503);
+    expect(await refused.json()).to.include({ type: "/_sticky/problems/store-unavailable", executed: "no" });
+    expect(upstream.requests).to.have.length(0);
+    expect(await (await send("b")).text()).to.equal("done");
+  });
+
+  it("acknowledges a result only when it is confirmed, asking again while the lease lasts", async () => {
+    answers = [true, false, false];
+    expect(await (await send("c")).text()).to.equal("done");
+    expect(asked).to.equal(4);
+  });
+
+  it("502 execution-lost, executed yes, when it never is", async () => {
+    answers = [true, ...Array<boolean>(1000).fill(false)];
+    const lost = await send("d");
+    expect(lost.status).to.equal(502);
+    expect(await lost.json()).to.include({ type: "/_sticky/problems/execution-lost", executed: "yes" });
+  });
+
+  it("answers a callback 503 until its result is confirmed; the same report again is then a duplicate", async () => {
+    upstream.respond((_request, response) => response.writeHead(202).end());
+    await fetch(`${nodes.url()}/s/jobs`, { method: "POST", body: "{}" });
+    await upstream.arrived(1);
+    const { headers } = upstream.last;
+    const report = () =>
+      fetch(headers.get("sticky-callback-url")!, {
+        method: "POST",
+        headers: { "Sticky-Execution": headers.get("sticky-execution")!, "Content-Type": "application/json" },
+        body: "{}",
+      });
+    answers = [false];
+    const first = await report();
+    expect(first.status).to.equal(503);
+    expect(first.headers.get("retry-after")).to.equal("1");
+    expect(await (await report()).json()).to.deep.equal({ accepted: true, duplicate: true });
+  });
+});
