@@ -5,6 +5,7 @@
  * Gauges that describe the whole store (marked "leader only") are set by the sweeper's leader alone: exported by
  * every replica they would be N-fold when summed.
  */
+import { proxyErrorTypes } from "@sticky-proxy/protocol";
 import { collectDefaultMetrics, Registry } from "prom-client";
 import { metricKinds, text } from "./metric-kinds.ts";
 
@@ -19,33 +20,8 @@ const methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "_O
 const statusClasses = ["1xx", "2xx", "3xx", "4xx", "5xx"] as const;
 const statuses = ["pending", "in-progress", "completed", "failed", "cancelled"] as const;
 const deadLetterClasses = ["upstream", "callback", "internal"] as const;
-/** RFC 9209 section 2.3 error types that the gateway can meet, and what an answer was. */
-const upstreamOutcomes = [
-  "ok",
-  "4xx",
-  "5xx",
-  "dns_error",
-  "destination_unavailable",
-  "destination_ip_prohibited",
-  "destination_ip_unroutable",
-  "connection_refused",
-  "connection_terminated",
-  "connection_timeout",
-  "connection_read_timeout",
-  "connection_limit_reached",
-  "tls_protocol_error",
-  "tls_certificate_error",
-  "http_request_error",
-  "http_response_incomplete",
-  "http_response_header_section_size",
-  "http_response_transfer_coding",
-  "http_response_timeout",
-  "http_upgrade_failed",
-  "http_protocol_error",
-  "proxy_internal_response",
-  "proxy_internal_error",
-  "aborted",
-] as const;
+/** What an answer was, or why there was none. */
+const upstreamOutcomes = ["ok", "4xx", "5xx", ...proxyErrorTypes, "aborted"] as const;
 
 export type MetricMethod = (typeof methods)[number];
 export type StatusClass = (typeof statusClasses)[number];
