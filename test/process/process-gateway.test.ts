@@ -1,5 +1,5 @@
 import { parseProcessId, readSigningKey, signWebhook } from "@sticky-proxy/protocol";
-import { FakeUpstream, type RecordedRequest } from "@sticky-proxy/testkit";
+import { FakeUpstream, RawClient, type RecordedRequest } from "@sticky-proxy/testkit";
 import { expect } from "chai";
 import { startNodes, type Nodes } from "../support/nodes.ts";
 import { suiteStores, type SuiteStore } from "../support/stores.ts";
@@ -232,6 +232,49 @@ services:
       const text = await stream.text();
       expect(text).to.match(/event: in-progress\ndata: \{/);
       expect(text).to.match(/id: \d+\nevent: completed\ndata: \{.*"done":true/);
+    });
+
+    it("an event stream names its process, begins anew after an id it never told, and has no body for HEAD", async () => {
+      const { location, id, sent } = await submit();
+      await report(sent, "complete", "{}", 1);
+      const stream = await fetch(cluster.url(2) + location, {
+        headers: { Accept: "text/event-stream", "Last-Event-ID": "999999" },
+      });
+      expect(stream.headers.get("sticky-process-id")).to.equal(id);
+      expect(stream.headers.get("sticky-source")).to.equal("gateway");
+      expect(await stream.text()).to.match(/event: completed\n/);
+      const running = await submit();
+      const head = await RawClient.connect(Number(new URL(cluster.url(2)).port));
+      head.send(`HEAD ${running.location} HTTP/1.1\r\nHost: a\r\nAccept: text/event-stream\r\n\r\n`);
+      expect((await head.response({ head: true })).headers.get("content-type")).to.equal("text/event-stream");
+      // The connection is free again: the stream was not begun.
+      head.send(`GET ${running.location} HTTP/1.1\r\nHost: a\r\n\r\n`);
+      expect((await head.response()).status).to.equal(200);
+      head.close();
+    });
+
+    it("says on every reply that touched a process which one it was, and whose body it is", async () => {
+      const { location, id, sent } = await submit();
+      const heartbeat = await report(sent, "heartbeat", "{}");
+      const completed = await report(sent, "complete", '{"a":1}');
+      const again = await report(sent, "complete", '{"a":1}');
+      const stale = await report(sent, "complete", '{"a":2}');
+      const terminal = await fetch(`${cluster.url(1)}${location}/cancel`, { method: "POST" });
+      const forgotten = await fetch(cluster.url(1) + location, { method: "DELETE" });
+      expect([heartbeat, completed, again, stale, terminal, forgotten].map((r) => r.status)).to.deep.equal([
+        200, 200, 200, 409, 409, 204,
+      ]);
+      for (const answer of [heartbeat, completed, again, stale, terminal, forgotten]) {
+        expect(answer.headers.get("sticky-process-id")).to.equal(id);
+        expect(answer.headers.get("sticky-source")).to.equal("gateway");
+        expect(answer.headers.has("idempotent-replayed")).to.equal(true);
+        expect(answer.headers.get("sticky-process-status")).to.equal(
+          answer === heartbeat ? "in-progress" : "completed",
+        );
+      }
+      expect(await terminal.json()).to.include({ service: "reports", processId: id });
+      const document = await fetch(`${cluster.url(1)}/_sticky/problems/draining`);
+      expect(document.headers.get("sticky-source")).to.equal("gateway");
     });
 
     it("Prefer: wait holds the client for the callback's result; respond-async does not", async () => {

@@ -2,6 +2,7 @@
 import { createSecretKey } from "node:crypto";
 import type { Changes, Lease, ProcessRecord, ProcessStore, Service } from "@sticky-proxy/core";
 import { processId } from "@sticky-proxy/core";
+import { fields } from "@sticky-proxy/protocol";
 import type { Config, Metrics } from "@sticky-proxy/runtime";
 import {
   knownMethod,
@@ -184,6 +185,9 @@ function asOurs(ctx: Context): ProxyContext {
   return ctx as unknown as ProxyContext;
 }
 
+/** The gateway's own resources: what does not say whose body it is, is ours. */
 function write(ctx: Context, reply: Reply): Promise<void> {
-  return stateOf(ctx).send(reply);
+  const isSaid = reply.headers.some(([name]) => name === fields.stickySource);
+  if (isSaid) return stateOf(ctx).send(reply);
+  return stateOf(ctx).send({ ...reply, headers: [...reply.headers, [fields.stickySource, "gateway"]] });
 }

@@ -29,7 +29,7 @@ import {
   Problem,
 } from "@sticky-proxy/protocol";
 import type { Context } from "koa";
-import { jsonBody, type Reply } from "../process/reply.ts";
+import { jsonBody, problemFields, processFields, type Reply } from "../process/reply.ts";
 import type { CallbackVerifier, Proof } from "../process/verify-callback.ts";
 import { readAccepted } from "../process/accept-payload.ts";
 import { createUnknownJobs } from "../process/unknown-jobs.ts";
@@ -55,7 +55,7 @@ export function executionRoutes(deps: ExecutionRouteDeps): Router {
   router.post(`${executionApiPath}/:id/:action`, async (ctx) => {
     const action = ctx.params["action"];
     if (action !== "complete" && action !== "fail" && action !== "heartbeat")
-      throw new Problem("unauthorized");
+      throw unauthorized(deps, "unknown");
     const { record, service, rules, proof, body } = await authenticate(ctx, ctx.params["id"] ?? "", action);
     if (action === "heartbeat") {
       const { progress, extendMs } = parseHeartbeat({ headers: linesOf(ctx), body });
@@ -164,6 +164,8 @@ export function executionRoutes(deps: ExecutionRouteDeps): Router {
       });
       throw new Problem("execution-stale", {
         processId: processId(record),
+        service: record.service,
+        headers: problemFields(applied.record, false),
         extensions: { cancelRequested: applied.record.cancelRequested },
       });
     }
@@ -174,7 +176,7 @@ export function executionRoutes(deps: ExecutionRouteDeps): Router {
     const cancelRequested = applied.kind !== "not-due" && applied.record.cancelRequested;
     await write(ctx, {
       status: 200,
-      headers: jsonType,
+      headers: [...jsonType, ...processFields(applied.record, "gateway", duplicate)],
       body: jsonBody(
         duplicate
           ? { accepted: true, duplicate: true }

@@ -117,6 +117,7 @@ export function processRoutes(deps: ProcessRouteDeps): Router {
     if (record.expired || isPast(record, processes.now())) {
       throw new Problem("process-expired", {
         processId: processId(record),
+        service: record.service,
         headers: problemFields(record, false),
       });
     }
@@ -126,20 +127,22 @@ export function processRoutes(deps: ProcessRouteDeps): Router {
   router.get("/:id", async (ctx) => {
     if (ctx.accepts("json", "text/event-stream") === "text/event-stream") {
       const record = await find(ctx);
-      const seen = Number(ctx.get("last-event-id") || 0);
+      const headers: HeaderList = [
+        ["Content-Type", "text/event-stream"],
+        ["Cache-Control", "no-store"],
+        ["X-Accel-Buffering", "no"],
+        ...processFields(record, "gateway", false),
+      ];
+      if (ctx.method === "HEAD") {
+        await write(ctx, { status: 200, headers, body: null });
+        return;
+      }
+      const seen = lastEventOf(ctx.get("last-event-id"), record);
       const release = deps.waiters.hold(record.service);
       const end = release === null ? AbortSignal.abort() : deps.endOf(ctx);
-      const stream = eventStream(waiting, record, Number.isSafeInteger(seen) ? seen : 0, end);
+      const stream = eventStream(waiting, record, seen, end);
       stream.once("close", () => release?.());
-      await write(ctx, {
-        status: 200,
-        headers: [
-          ["Content-Type", "text/event-stream"],
-          ["Cache-Control", "no-store"],
-          ["X-Accel-Buffering", "no"],
-        ],
-        body: stream,
-      });
+      await write(ctx, { status: 200, headers, body: stream });
       return;
     }
     const known = headerLines(linesOf(ctx), "if-none-match");
@@ -178,6 +181,7 @@ export function processRoutes(deps: ProcessRouteDeps): Router {
     if (isPast(record, processes.now())) {
       throw new Problem("process-expired", {
         processId: processId(record),
+        service: record.service,
         headers: problemFields(record, true),
       });
     }
@@ -196,6 +200,7 @@ export function processRoutes(deps: ProcessRouteDeps): Router {
     if (applied.kind === "refused") {
       throw new Problem("process-terminal", {
         processId: processId(record),
+        service: record.service,
         headers: problemFields(applied.record, false),
       });
     }
@@ -226,6 +231,7 @@ export function processRoutes(deps: ProcessRouteDeps): Router {
       case "running":
         throw new Problem("process-running", {
           processId: processId(begun.record),
+          service: begun.record.service,
           headers: {
             ...problemFields(begun.record, false),
             Link: `<${processLinks(processId(begun.record), "").self}>; rel="status"`,
@@ -234,6 +240,7 @@ export function processRoutes(deps: ProcessRouteDeps): Router {
       case "no-request":
         throw new Problem("forbidden", {
           processId: processId(record),
+          service: record.service,
           detail: "The request of this process was not kept, so it cannot be sent again.",
         });
       case "start":
@@ -250,16 +257,18 @@ export function processRoutes(deps: ProcessRouteDeps): Router {
     if (!isTerminal(record.status)) {
       throw new Problem("process-running", {
         processId: processId(record),
+        service: record.service,
         headers: problemFields(record, false),
       });
     }
     if (!(await processes.store.purge(record))) {
       throw new Problem("process-running", {
         processId: processId(record),
+        service: record.service,
         detail: "The process has just changed.",
       });
     }
-    await write(ctx, { status: 204, headers: [], body: null });
+    await write(ctx, { status: 204, headers: processFields(record, "gateway", false), body: null });
   });
 
   router.post("\\:lookup", lookupRoute(deps));
@@ -300,6 +309,12 @@ function statusReply(record: ProcessRecord, known: readonly string[], waitMs: nu
     headers: [["Content-Type", "application/json"], ...headers],
     body: jsonBody(viewOf(record, "")),
   };
+}
+
+/** The version that the client has; 0 for what this process never told: everything is news. */
+function lastEventOf(id: string, record: ProcessRecord): number {
+  const seen = /^[0-9]{1,15}$/.test(id) ? Number(id) : 0;
+  return seen <= record.version ? seen : 0;
 }
 
 /** The sweeper may be down: what has expired is gone for clients all the same. */
