@@ -170,4 +170,16 @@ describeWithRedis("collapsed forwarding", () => {
     for (let i = 0; (await replicas.get("/swr", {}, 1)).text !== "body 2"; i++) expect(i).to.be.below(1000);
     expect(origin.seen("/swr")).to.have.lengthOf(2);
   });
+  it("a HEAD that gets the stale response has the whole fetched behind it", async () => {
+    origin.on("/swr-head", (request, response, nth) => {
+      const control = nth === 1 ? "max-age=0, stale-while-revalidate=60" : "max-age=60";
+      text({ "Cache-Control": control })(request, response, nth);
+    });
+    await replicas.get("/swr-head", {}, 0);
+    expect((await replicas.get("/swr-head", { method: "HEAD" }, 0)).headers["x-cache"]).to.equal("STALE");
+    const fetched = async () => (await replicas.get("/swr-head", { method: "HEAD" }, 0)).headers["x-cache"];
+    for (let i = 0; (await fetched()) !== "HIT"; i++) expect(i).to.be.below(1000);
+    expect((await replicas.get("/swr-head", {}, 0)).text).to.equal("body 2");
+    expect(origin.seen("/swr-head").map(({ method }) => method)).to.deep.equal(["GET", "GET"]);
+  });
 });

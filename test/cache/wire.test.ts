@@ -12,6 +12,7 @@ interface Step {
     readonly status?: number;
     readonly fields?: Record<string, string | readonly string[]>;
     readonly body?: string;
+    readonly sendDate?: boolean;
   };
   /** Fields that the service must have seen (null: not seen). */
   readonly sees?: Record<string, string | null>;
@@ -45,6 +46,7 @@ describeWithRedis("RFC 9111 on the wire", () => {
     for (const [i, { ask = {}, method = "GET", service, sees = {}, gets = {} }] of steps.entries()) {
       origin.on(path, (_, response) => {
         asked++;
+        response.sendDate = service?.sendDate ?? true;
         response.writeHead(service?.status ?? 200, { ...service?.fields } as never);
         response.end(
           service?.body ?? (service?.status === 304 || service?.status === 204 ? undefined : `body ${i + 1}`),
@@ -78,6 +80,31 @@ describeWithRedis("RFC 9111 on the wire", () => {
         { gets: { status, body: status === 204 ? "" : "body 1" } },
       ],
     ]),
+    [
+      "a 205 is stored without what the service sends behind it (9110 15.3.6)",
+      [
+        {
+          service: { status: 205, fields: { ...fresh, "Content-Length": "6" } },
+          gets: { status: 205, body: "" },
+        },
+        { gets: { status: 205, body: "", fields: { "content-length": "0" } } },
+      ],
+    ],
+    [
+      "a 304 without Date is of the time of its receipt (9110 6.6.1)",
+      [
+        { service: { fields: { ...fresh, ETag: '"1"', Date: "Fri, 20 Nov 2020 00:00:00 GMT" } } },
+        { service: { status: 304, fields: { ETag: '"1"' }, sendDate: false }, gets: { body: "body 1" } },
+        { gets: { body: "body 1" } },
+      ],
+    ],
+    [
+      "a tag that ends in a backslash does not hide the next one (9110 8.8.3)",
+      [
+        { service: { fields: { ...fresh, ETag: '"1"' } } },
+        { ask: { "If-None-Match": '"a\\", "1"' }, gets: { status: 304 } },
+      ],
+    ],
     [
       "a 304 freshens: its fields replace, others stay, the next answer is fresh (3.2, 4.3.4)",
       [

@@ -51,7 +51,7 @@ export function cachedRequest(
   };
 }
 
-/** The request as a GET: a HEAD freshens what a GET stored. */
+/** The request as a GET: a HEAD freshens what a GET stored, and what is refreshed behind it is the whole. */
 export function asGet(head: RequestHead): RequestHead {
   return head.method === "GET" ? head : { ...head, method: "GET" };
 }

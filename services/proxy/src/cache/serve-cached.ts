@@ -25,7 +25,7 @@ import { asksForTrailers, problemOf } from "../middleware/forward.ts";
 import type { Reply } from "../process/reply.ts";
 import type { ProxyContext } from "../state.ts";
 import type { CacheDeps } from "./cache-deps.ts";
-import type { CachedRequest } from "./cached-request.ts";
+import { asGet, type CachedRequest } from "./cached-request.ts";
 import { startFetch } from "./fetch.ts";
 import type { FlightHead, Flights, LeaderPlan } from "./flights.ts";
 import { forwardHead } from "./forward-head.ts";
@@ -250,7 +250,8 @@ export async function serveCached(
 
   function refresh(stored: StoredMetadata, known: Lookup): void {
     const conditions = validationFields(stored.headers);
-    deps.flights.refresh(request, variantOf(request.head.headers, known.varyNames), known, {
+    const whole = { ...request, head: asGet(request.head) };
+    deps.flights.refresh(whole, variantOf(request.head.headers, known.varyNames), known, {
       validates: conditions.length === 0 ? null : { stored, conditions },
       fallback: { onErrorStatus: true, onDisconnect: true },
       onInformational: null,

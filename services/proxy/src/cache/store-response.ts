@@ -46,8 +46,10 @@ export async function storeResponse(
   const announced = headerValue(response.headers, "content-length") === null ? null : metadata.bodyBytes;
   const { promise: committed, resolve: settle } = Promise.withResolvers<Committed | "failed">();
   const stored = { body, committed };
+  // A 205 has no content, whatever a service sends behind it (RFC 9110 15.3.6).
+  const hasContent = response.status !== 205;
   // Where there is no body, the head is the end.
-  const isEmpty = announced === 0 || response.status === 204 || response.status === 205;
+  const isEmpty = announced === 0 || response.status === 204 || !hasContent;
   if (!isEmpty) tell(stored);
 
   const stop = async (why: "too-large" | "store-unavailable", error: unknown): Promise<void> => {
@@ -69,7 +71,8 @@ export async function storeResponse(
   let received = 0;
   let held: Buffer | null = null;
   try {
-    for await (const chunk of response.body as AsyncIterable<Buffer>) {
+    if (!hasContent) response.body.on("error", () => {}).destroy();
+    for await (const chunk of hasContent ? (response.body as AsyncIterable<Buffer>) : []) {
       received += chunk.length;
       if (received > maxObjectBytes && body.isStoring) await stop("too-large", null);
       // The bytes that complete an announced length are the end for whoever counts them: held until the commit.
@@ -83,7 +86,7 @@ export async function storeResponse(
         break;
       }
     }
-    if (announced !== null && received !== announced && !body.isUseless) {
+    if (hasContent && announced !== null && received !== announced && !body.isUseless) {
       throw new BodyGone("the service's response is incomplete");
     }
   } catch (error) {
