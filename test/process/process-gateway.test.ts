@@ -208,6 +208,45 @@ services:
       ).to.equal(416);
     });
 
+    it("a stored result answers 412 to a failed precondition, and HEAD with its length, whatever range it names", async () => {
+      const { location, sent } = await submit();
+      const result = `${cluster.url(1)}${location}/result`;
+      const full = JSON.stringify({
+        status: 200,
+        headers: {
+          "Content-Type": "text/plain",
+          ETag: '"one"',
+          "Last-Modified": "Sun, 06 Nov 1994 08:49:37 GMT",
+        },
+        body: "0123456789",
+      });
+      await report(sent, "complete", full, 1, { "Content-Type": "application/vnd.sticky.result+json" });
+      const statusFor = async (headers: Record<string, string>): Promise<number> =>
+        (await fetch(result, { headers })).status;
+      expect(await statusFor({ "If-Match": '"two", W/"one"' })).to.equal(412);
+      expect(await statusFor({ "If-Match": '"two", "one"' })).to.equal(200);
+      expect(await statusFor({ "If-Match": "*" })).to.equal(200);
+      expect(await statusFor({ "If-Unmodified-Since": "Sat, 05 Nov 1994 08:49:37 GMT" })).to.equal(412);
+      expect(await statusFor({ "If-Unmodified-Since": "Sun, 06 Nov 1994 08:49:37 GMT" })).to.equal(200);
+      expect(await statusFor({ "If-None-Match": 'W/"one"' })).to.equal(304);
+      const head = await fetch(result, { method: "HEAD", headers: { Range: "bytes=2-4" } });
+      expect(head.status).to.equal(200);
+      expect(head.headers.get("content-length")).to.equal("10");
+    });
+
+    it("415 for a body that is not JSON by its type", async () => {
+      const { location, sent } = await submit();
+      await report(sent, "complete", "{}");
+      for (const [path, body] of [
+        ["/_sticky/v1/processes:lookup", '{"service":"reports","idempotencyKey":"k"}'],
+        [`${location}/rerun`, '{"cancelRunning":true}'],
+      ]) {
+        const answer = await fetch(`${cluster.url(1)}${path}`, { method: "POST", body: body! });
+        expect(answer.status).to.equal(415);
+        expect(await answer.json()).to.include({ type: "/_sticky/problems/unsupported-media-type" });
+      }
+    });
+
     it("ETag: 304 while nothing changed; a long poll wakes on another replica when it does", async () => {
       const { location, sent } = await submit();
       const view = await until(location, (v) => v["phase"] === "awaiting-callback");

@@ -116,6 +116,14 @@ export function parseHeartbeat({ headers, body }: CallbackRequest): Heartbeat {
   };
 }
 
+/**
+ * The JSON object that a request to one of our own resources brings; an empty one when it brings no body.
+ * @throws Problem unsupported-media-type (another type, none, or a content coding), malformed-json, malformed-request
+ */
+export function parseJsonRequest({ headers, body }: CallbackRequest): JsonObject {
+  return optionalObject(headers, body, ["application/json"]);
+}
+
 /** Media type in lower case without parameters; null when absent or not one. Two Content-Type lines are malformed. */
 function mediaTypeOf(headers: readonly FieldLine[]): string | null {
   const [line, second] = lines(headers, "content-type");

@@ -54,14 +54,20 @@ export function writeReply(
     if (!(body instanceof Uint8Array)) body.destroy();
     return writeReply(request, response, { status, headers, body: null }, options);
   }
-  const silent = request.method === "HEAD" || status === 204 || status === 304;
+  const silent = request.method === "HEAD" || isBodiless(status);
   if (body === null || body instanceof Uint8Array) {
-    if (!silent && !hasLength(headers)) flat.push("Content-Length", String(body?.byteLength ?? 0));
+    // A HEAD is told the length of what GET would get, where it is known (RFC 9110 9.3.2).
+    const isTold = !isBodiless(status) && (body !== null || !silent);
+    if (isTold && !hasLength(headers)) flat.push("Content-Length", String(body?.byteLength ?? 0));
     response.writeHead(status, flat);
     return endWith(request, response, silent ? null : body, options.unread);
   }
   response.writeHead(status, flat);
   return pump(body, response, options);
+}
+
+function isBodiless(status: number): boolean {
+  return status === 204 || status === 304;
 }
 
 function hasLength(headers: HeaderList): boolean {

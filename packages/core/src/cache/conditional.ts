@@ -24,6 +24,25 @@ export function isNotModified(request: HeaderList, stored: Representation, now: 
   return modifiedAt !== null && Math.floor(modifiedAt / 1000) <= Math.floor(sinceAt / 1000);
 }
 
+/**
+ * true: the answer is 412 (9110 13.2.2, steps 1 and 2). For whoever is the origin of what it serves; a cache lets these
+ * conditions through. A representation without Last-Modified ignores If-Unmodified-Since (13.1.4).
+ */
+export function isPreconditionFailed(request: HeaderList, stored: Representation, now: number): boolean {
+  const tags = headerLines(request, "if-match");
+  if (tags.length > 0) {
+    const members = entityTags(tags.join(","));
+    const etag = headerValue(stored.headers, "etag");
+    return !members.includes("*") && (etag === null || !isStrong(etag) || !members.includes(etag));
+  }
+  const [since, ...more] = headerLines(request, "if-unmodified-since");
+  const modified = headerValue(stored.headers, "last-modified");
+  if (since === undefined || more.length > 0 || modified === null) return false;
+  const sinceAt = parseHttpDate(since, now);
+  const modifiedAt = parseHttpDate(modified, now);
+  return sinceAt !== null && modifiedAt !== null && modifiedAt > sinceAt;
+}
+
 /** If-None-Match uses weak comparison (9110 8.8.3.2); "*" matches whatever is there. */
 function matchesAny(lines: readonly string[], etag: string | null): boolean {
   const members = entityTags(lines.join(","));

@@ -2,6 +2,7 @@
 import {
   evaluateRange,
   isNotModified,
+  isPreconditionFailed,
   notModifiedHeaders,
   withoutHeaders,
   type HeaderList,
@@ -21,10 +22,15 @@ export function selectRange(method: string, request: HeaderList, reply: Reply): 
   }
   // A result has no Date of its own to compare with; 0 makes a missing Last-Modified never match.
   const representation = { status: 200, headers: reply.headers, dateAt: 0 };
+  if (isPreconditionFailed(request, representation, 0)) {
+    return { status: 412, headers: notModifiedHeaders(reply.headers), body: null };
+  }
   if (isNotModified(request, representation, 0)) {
     return { status: 304, headers: notModifiedHeaders(reply.headers), body: null };
   }
   const { body } = reply;
+  // 14.2: Range has a meaning with GET only.
+  if (method === "HEAD") return { ...reply, headers: [...reply.headers, ["Accept-Ranges", "bytes"]] };
   const range = evaluateRange(request, representation, body.length, 0);
   switch (range.as) {
     case "full":

@@ -26,7 +26,7 @@ import {
   formatVersionTag,
   lowerFields,
   matchesVersionTag,
-  parseJsonObject,
+  parseJsonRequest,
   parseProcessId,
   Problem,
   processApiPath,
@@ -215,7 +215,7 @@ export function processRoutes(deps: ProcessRouteDeps): Router {
       headerLines(lines, lowerFields.idempotencyKey),
       headerLines(lines, lowerFields.xIdempotencyKey),
     );
-    const { cancelRunning } = readRerun(await deps.readBody(ctx, 4096));
+    const { cancelRunning } = readRerun(lines, await deps.readBody(ctx, 4096));
     const memory = `${processId(record)} ${key ?? ""}`;
     if (key !== null) {
       const earlier = await processes.store.correlated("@rerun", memory);
@@ -279,7 +279,7 @@ export function processRoutes(deps: ProcessRouteDeps): Router {
 /** `POST /processes:lookup`: keys stay out of access logs. */
 function lookupRoute(deps: ProcessRouteDeps) {
   return async function lookup(ctx: Context): Promise<void> {
-    const body = parseJsonObject(await deps.readBody(ctx, 4096));
+    const body = parseJsonRequest({ headers: linesOf(ctx), body: await deps.readBody(ctx, 4096) });
     const service = textMember(body["service"], "service");
     const key = readIdempotencyKey([textMember(body["idempotencyKey"], "idempotencyKey")], []);
     if (key === null || !deps.isService(service)) throw new Problem("process-not-found");
@@ -326,9 +326,9 @@ function linesOf(ctx: Context): HeaderList {
   return headerList(ctx.req.rawHeaders);
 }
 
-function readRerun(body: Uint8Array): { cancelRunning: boolean } {
+function readRerun(headers: HeaderList, body: Uint8Array): { cancelRunning: boolean } {
   if (body.length === 0) return { cancelRunning: false };
-  const { cancelRunning, ...rest } = parseJsonObject(body);
+  const { cancelRunning, ...rest } = parseJsonRequest({ headers, body });
   if (Object.keys(rest).length > 0 || (cancelRunning !== undefined && typeof cancelRunning !== "boolean")) {
     throw new Problem("validation-failed", {
       detail: "The body may have only cancelRunning, true or false.",
