@@ -112,7 +112,7 @@ const processPaths = {
         "202": aProcess("It is still running.", { ...retryAfter, Location: { schema: { type: "string" } } }),
         default: {
           description:
-            "The service's response with its own status; a part of it (206), 304, 416; or the problem that the process ended with.",
+            "The service's response with its own status; a part of it (206), 304, 412, 416; or the problem that the process ended with.",
           headers: processFields,
         },
         ...problems("process-not-found", "process-expired", "process-cancelled", "store-unavailable"),
@@ -155,6 +155,8 @@ const processPaths = {
           "process-running",
           "forbidden",
           "idempotency-key-invalid",
+          "malformed-json",
+          "unsupported-media-type",
           "validation-failed",
         ),
       },
@@ -182,6 +184,7 @@ const processPaths = {
         ...problems(
           "process-not-found",
           "malformed-json",
+          "unsupported-media-type",
           "validation-failed",
           "idempotency-key-invalid",
           "store-unavailable",
