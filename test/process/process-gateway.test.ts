@@ -457,6 +457,12 @@ services:
         await until(location, (v) => v["phase"] === "awaiting-callback");
         expect((await fetch(`${cluster.url(1)}${location}/cancel`, { method: "POST" })).status).to.equal(200);
         expect((await submit("/reports/run", body)).location).not.to.equal(location);
+        const { outcome } = (await status(location)).view as {
+          outcome: { problem: { retryable: boolean; executed: string } };
+        };
+        const said = (await (await fetch(`${cluster.url(1)}${location}/result`)).json()) as object;
+        expect(said).to.include({ retryable: true, executed: outcome.problem.executed });
+        expect(outcome.problem.retryable).to.equal(true);
       });
 
       it("409 process-terminal after the end", async () => {

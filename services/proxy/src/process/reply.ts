@@ -117,6 +117,8 @@ export function cancelledProblem(record: ProcessRecord, replayed: boolean): Prob
     service: record.service,
     headers: { ...problemFields(record, replayed), Link: formatLinks(links) },
     ...(record.executed === null ? {} : { executed: record.executed }),
+    // As the process's own page says it: the identity is free, so the same request starts anew.
+    ...(record.released || record.executed === "no" ? { retryable: true } : {}),
   });
 }
 
