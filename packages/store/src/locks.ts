@@ -6,7 +6,7 @@
  * limit, every span is monotonic, a lock that took half its time to get is given back, and we renew it ourselves.
  */
 import Redlock, { ExecutionError, type Lock, ResourceLockedError } from "redlock";
-import { type Connection, closeConnection, openConnection, type RedisTarget } from "./redis.ts";
+import { type Connection, closeConnection, openConnection, type RedisTarget, untilReady } from "./redis.ts";
 
 /** Too few lock nodes answered in time: nobody knows who holds the lock. */
 export class LocksUnavailable extends Error {
@@ -61,6 +61,8 @@ export interface LocksOptions {
   readonly sleep: (ms: number, signal?: AbortSignal) => Promise<void>;
   readonly onError: (error: Error) => void;
 }
+
+const connectWaitMs = 2000;
 
 /** @throws RangeError when the number of nodes is even */
 export function createLocks(options: LocksOptions): Locks {
@@ -164,6 +166,8 @@ export function createLocks(options: LocksOptions): Locks {
     acquire,
     async lead(name, ttlMs, signal, work) {
       const ending = AbortSignal.any([signal, closing.signal]);
+      // Standing for election before the first connection is made would only make a noise.
+      await Promise.all(clients.map((client) => untilReady(client, connectWaitMs)));
       while (!ending.aborted) {
         let lock: HeldLock | null = null;
         try {
