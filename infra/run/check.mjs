@@ -9,7 +9,7 @@ export async function check({ node, env }) {
   const steps = [
     ["format", () => tool("oxfmt", "--check")],
     ["lint", () => tool("oxlint", "--type-aware", "--deny-warnings")],
-    ["types", () => tool("tsc", "-p", "tsconfig.json")],
+    ["types", () => tool("tsc", "-p", "test/tsconfig.json")],
     ["unit tests and architecture", () => unitTest({ node, env })],
   ];
   const failed = [];
