@@ -4,7 +4,9 @@
  * ever refuses; versions and fences go on deciding what counts.
  */
 import { StoreUnavailable, type ProcessRecord } from "@sticky-proxy/core";
-import type { Locks } from "./locks.ts";
+import type { Keys } from "./keys.ts";
+import { createLocks, type Locks, type LocksOptions } from "./locks.ts";
+import type { RedisTarget } from "./redis.ts";
 
 export interface QuorumLocks {
   /** @throws StoreUnavailable when the lock is held elsewhere or no quorum answers */
@@ -28,6 +30,36 @@ export function createQuorumLocks(locks: Locks): QuorumLocks {
           await held.release();
         },
       };
+    },
+  };
+}
+
+export interface NodeLocks {
+  /** For leadership, on the state Redis. */
+  readonly locks: Locks;
+  /** null: the profile wants none. */
+  readonly guard: QuorumLocks | null;
+  close(): Promise<void>;
+}
+
+export interface NodeLocksOptions extends Pick<LocksOptions, "monotonic" | "sleep" | "onError"> {
+  readonly target: RedisTarget;
+  readonly keys: Keys;
+  /** URLs of the independent lock Redises; empty: no quorum guard. */
+  readonly lockNodes: readonly string[];
+}
+
+/** What one node holds locks with. @throws RangeError when the number of lock nodes is even */
+export function openNodeLocks({ target, keys, lockNodes, ...shared }: NodeLocksOptions): NodeLocks {
+  const open = (targets: readonly RedisTarget[]): Locks =>
+    createLocks({ ...shared, targets, keyOf: (name) => keys.lock(name) });
+  const locks = open([target]);
+  const quorum = lockNodes.length === 0 ? null : open(lockNodes.map((url) => ({ url })));
+  return {
+    locks,
+    guard: quorum === null ? null : createQuorumLocks(quorum),
+    async close() {
+      await Promise.all([locks.close(), quorum?.close()]);
     },
   };
 }

@@ -13,7 +13,7 @@ import {
   type Config,
   type ServiceParts,
 } from "@sticky-proxy/runtime";
-import { createLocks, createQuorumLocks, createRegistry, openCache, openStore } from "@sticky-proxy/store";
+import { openNodeLocks, createRegistry, openCache, openStore } from "@sticky-proxy/store";
 import {
   createCancelHook,
   createForwarder,
@@ -56,23 +56,15 @@ export async function startProxy(
     onPause: (why, ms) => logger.error("redis.claims-paused", { why, ms }),
   });
   const registry = createRegistry(store);
-  const locks = createLocks({
-    targets: [redisTarget(config.redis)],
-    keyOf: (name) => store.keys.lock(name),
+  const nodeLocks = openNodeLocks({
+    target: redisTarget(config.redis),
+    keys: store.keys,
+    lockNodes: config.redis.lockNodes, // only ha+quorum may name any
     monotonic,
     sleep,
     onError: (err) => logger.warn("locks.error", { err }),
   });
-  const quorum =
-    config.redis.profile === "ha+quorum"
-      ? createLocks({
-          targets: config.redis.lockNodes.map((url) => ({ url })),
-          keyOf: (name) => store.keys.lock(name),
-          monotonic,
-          sleep,
-          onError: (err) => logger.warn("quorum.error", { err }),
-        })
-      : null;
+  const { locks } = nodeLocks;
   const callers = createOutboundCallers();
   const health = createHealthRounds({
     services: () => config.services,
@@ -148,7 +140,7 @@ export async function startProxy(
     publicUrl: () => publicBase(config, port),
     secret: store.meta.secret,
     intents: mirror.intents,
-    guard: quorum === null ? null : createQuorumLocks(quorum),
+    guard: nodeLocks.guard,
     pacing,
     confirm: store.confirm,
     deadLetterMs: config.retention.deadLetterMs,
@@ -213,7 +205,7 @@ export async function startProxy(
     await forwarder.close();
   });
   lifecycle.onShutdown("close-store", "store", async () => {
-    await Promise.all([locks.close(), quorum?.close()]);
+    await nodeLocks.close();
     await cached.close();
     await store.close();
   });

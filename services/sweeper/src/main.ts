@@ -19,7 +19,7 @@ import {
   type Config,
   type ServiceParts,
 } from "@sticky-proxy/runtime";
-import { createLocks, createQuorumLocks, createRegistry, openCache, openStore } from "@sticky-proxy/store";
+import { openNodeLocks, createRegistry, openCache, openStore } from "@sticky-proxy/store";
 import {
   createDeliverer,
   createForwarder,
@@ -87,23 +87,15 @@ export async function startSweeper(
     chance: Math.random,
     onFailure: (what, err) => logger.warn("pacing.failed", { what, err }),
   });
-  const locks = createLocks({
-    targets: [redisTarget(config.redis)],
-    keyOf: (name) => store.keys.lock(name),
+  const nodeLocks = openNodeLocks({
+    target: redisTarget(config.redis),
+    keys: store.keys,
+    lockNodes: config.redis.lockNodes, // only ha+quorum may name any
     monotonic,
     sleep,
     onError: (err) => logger.warn("locks.error", { err }),
   });
-  const quorum =
-    config.redis.profile === "ha+quorum"
-      ? createLocks({
-          targets: config.redis.lockNodes.map((url) => ({ url })),
-          keyOf: (name) => store.keys.lock(name),
-          monotonic,
-          sleep,
-          onError: (err) => logger.warn("quorum.error", { err }),
-        })
-      : null;
+  const { locks } = nodeLocks;
   const mirror = openSweeperMirror({ config, store, locks, logger, metrics }, () => worker.processes.now());
   const worker = createWorker({
     store: processes,
@@ -114,7 +106,7 @@ export async function startSweeper(
     publicUrl: () => publicBase(config, config.port),
     secret: store.meta.secret,
     intents: mirror.intents,
-    guard: quorum === null ? null : createQuorumLocks(quorum),
+    guard: nodeLocks.guard,
     pacing,
     confirm: store.confirm,
     deadLetterMs: config.retention.deadLetterMs,
@@ -203,7 +195,7 @@ export async function startSweeper(
     await forwarder.close();
   });
   lifecycle.onShutdown("close-store", "sweeper-store", async () => {
-    await Promise.all([locks.close(), quorum?.close(), cached.close()]);
+    await Promise.all([nodeLocks.close(), cached.close()]);
     await store.close();
   });
 }
