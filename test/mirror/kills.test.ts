@@ -1,6 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { describeWithRedis } from "@sticky-proxy/testkit";
 import { expect } from "chai";
+import { Redis } from "ioredis";
 import { startMirrored, type Mirrored } from "./mirrored.ts";
 import { echo, hang, startRecording, type RecordingBackend } from "./recording-backend.ts";
 
@@ -139,6 +140,31 @@ describeWithRedis("dual-write when something dies", function () {
     const coverage = await mirrored.coverage();
     expect(coverage.eligible).to.be.at.least(acknowledged);
     expect(coverage.different).to.equal(0);
+  });
+
+  it("an intent that the store did not take before its dispatch is written before the answer: no gap, in order", async () => {
+    mirrored = await startMirrored({ primary: primary.url, secondary: secondary.url, routes: [route()] });
+    await load(1, 1);
+    await mirrored.drained(1);
+    const admin = new Redis(mirrored.cluster.redis.url);
+    try {
+      const streams = Array.from({ length: mirrored.outbox.partitions }, (_, p) => `sp:{p${p}}:o`);
+      // A stream that is a string takes no intent; the process itself knows nothing of it.
+      await admin.mset(...streams.flatMap((key) => [key, "broken"]));
+      primary.behave = (request, response) =>
+        void admin.del(...streams).then(() => {
+          primary.behave = echo;
+          echo(request, response);
+        });
+      const outcomes = await load(3, 1);
+      expect(outcomes.map(({ status }) => status)).to.deep.equal([200, 200, 200]);
+      await mirrored.drained(4);
+      expect(secondary.received.slice(1).map(({ body }) => body)).to.deep.equal(["0:0", "0:1", "0:2"]);
+      expect(await mirrored.outbox.gaps({ limit: 9 })).to.deep.equal([]);
+      expect(await mirrored.coverage()).to.include({ eligible: 4, matched: 4 });
+    } finally {
+      admin.disconnect();
+    }
   });
 
   it("a proxy killed in the middle of calls: what it began is settled, counted and never guessed", async () => {

@@ -33,6 +33,7 @@ export function testIntent(name: string, more: Partial<Intent> = {}): Intent {
     bodyBytes: 10,
     window: coverageWindow(Date.now()),
     gap: null,
+    late: false,
     ...more,
   };
 }

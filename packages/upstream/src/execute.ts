@@ -7,7 +7,7 @@ import {
   processId,
   StoreUnavailable,
   type Changes,
-  type HeaderList,
+  type DispatchIntent,
   type ProcessRecord,
   type Processes,
   type StoredRequest,
@@ -21,8 +21,7 @@ import type { Pacing } from "./pacing.ts";
 
 /** Asked before every dispatch of a mirrored process; rejects when the intent is required and cannot be written. */
 export interface DispatchIntents {
-  /** @returns lines that the service gets with this dispatch: a copy is made here, so nobody behind makes another */
-  beforeDispatch(record: ProcessRecord, request: StoredRequest): Promise<HeaderList>;
+  beforeDispatch(record: ProcessRecord, request: StoredRequest): Promise<DispatchIntent>;
 }
 
 /** The opt-in quorum guard: a second, independent word on who may run a scope. */
@@ -88,6 +87,7 @@ export function createExecutor(deps: ExecutorDeps): Executor {
       const tracked = watchdog.track(record, processes.writtenAt(record), () => abort.abort());
       const elsewhere = watchEnd(record, abort);
       let held: { release(): Promise<void> } | null = null;
+      let intent: DispatchIntent | null = null;
       try {
         if (record.phase !== "forwarding") {
           const waitMs = (record.nextAttemptAt ?? 0) - processes.now();
@@ -100,10 +100,9 @@ export function createExecutor(deps: ExecutorDeps): Executor {
           record = sent.record;
           continue;
         }
-        let marks: HeaderList = [];
         if (record.mirror !== null && intents !== null) {
           try {
-            marks = await intents.beforeDispatch(record, execution.request);
+            intent = await intents.beforeDispatch(record, execution.request);
           } catch (error) {
             deps.onFailure("intent", error);
             record = await giveBack(record, tracked, "intent-refused");
@@ -123,13 +122,13 @@ export function createExecutor(deps: ExecutorDeps): Executor {
           record = await giveBack(record, tracked, "lease-too-old");
           continue;
         }
-        const marked = { ...execution, extra: [...execution.extra, ...marks] };
+        const marked = { ...execution, extra: [...execution.extra, ...(intent?.marks ?? [])] };
         const won = await Promise.race([attempt(marked, record, abort.signal), elsewhere.ended]);
         if ("ended" in won) return { record: won.ended, result: null, live: null };
         if (won.pauseMs !== null) pacing.pause(record.service, won.pauseMs);
         tracked.release(); // before the commit that may end ownership, so that its renewal is never counted as lost
         elsewhere.close(); // the commit learns by itself who was faster; its own notice need not be read
-        const applied = await commitAnswer(record, won);
+        const applied = await commitAnswer(record, won, intent);
         record = applied.record;
         if (!applied.ours) won.live?.body.destroy();
         if (record.owner !== node) {
@@ -139,6 +138,7 @@ export function createExecutor(deps: ExecutorDeps): Executor {
         tracked.release();
         elsewhere.close();
         await held?.release();
+        await intent?.close();
       }
     }
   }
@@ -193,6 +193,7 @@ export function createExecutor(deps: ExecutorDeps): Executor {
   async function commitAnswer(
     record: ProcessRecord,
     answer: Attempt,
+    intent: DispatchIntent | null,
   ): Promise<{ record: ProcessRecord; ours: boolean }> {
     const until = monotonic() + record.leaseMs;
     const never = new AbortController().signal;
@@ -200,6 +201,7 @@ export function createExecutor(deps: ExecutorDeps): Executor {
     for (let pauseMs = 50; ; pauseMs = Math.min(pauseMs * 2, 1000)) {
       try {
         if (committed === null) {
+          await intent?.ensure();
           const applied = await processes.apply(record, answer.event);
           if (applied.kind === "gone") throw lost(record, answer.sawAnswer);
           committed = { record: applied.record, ours: applied.kind === "applied" };

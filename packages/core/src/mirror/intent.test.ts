@@ -16,6 +16,7 @@ const intent: Intent = {
   bodyBytes: 0,
   window: 0,
   gap: null,
+  late: false,
 };
 
 function record(fields: Partial<ProcessRecord>): ProcessRecord {

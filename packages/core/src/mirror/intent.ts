@@ -21,6 +21,8 @@ export interface Intent extends ProcessRef {
   readonly window: number;
   /** Not to be sent, because it could not be written before its dispatch or the lag was too great; null: to be sent. */
   readonly gap: "gap" | "lag" | null;
+  /** Written after its dispatch: whether other calls of its key overlapped it cannot be told from its time. */
+  readonly late: boolean;
 }
 
 /** What becomes of an intent. */

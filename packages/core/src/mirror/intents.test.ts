@@ -8,6 +8,7 @@ import type { MirrorIntents } from "./intents.ts";
 import { createMirrorIntents } from "./intents.ts";
 import type { MemoryMirror } from "./memory-mirror.ts";
 import { createMemoryMirror } from "./memory-mirror.ts";
+import type { OutboxEntry } from "./outbox.ts";
 
 const policy = {
   to: "users-v2",
@@ -62,6 +63,13 @@ describe("mirror intents", () => {
     return { eligible: row?.coverage.eligible ?? 0, pending: row ? pending(row.coverage) : 0, entries };
   }
 
+  async function entries(): Promise<OutboxEntry[]> {
+    const all = await Promise.all(
+      Array.from({ length: 64 }, (_, p) => mirror.peek(p, { after: null, limit: 9 })),
+    );
+    return all.flatMap((peek) => peek.entries);
+  }
+
   beforeEach(() => {
     away = false;
     told = [];
@@ -69,11 +77,9 @@ describe("mirror intents", () => {
   });
 
   it("are written with process, fence, key and configuration before the dispatch", async () => {
-    expect(await intents().beforeDispatch(record, request)).to.deep.equal([["X-Mark", "1"]]);
-    const all = await Promise.all(
-      Array.from({ length: 64 }, (_, p) => mirror.peek(p, { after: null, limit: 9 })),
-    );
-    const [entry, ...rest] = all.flatMap((peek) => peek.entries);
+    const { marks } = await intents().beforeDispatch(record, request);
+    expect(marks).to.deep.equal([["X-Mark", "1"]]);
+    const [entry, ...rest] = await entries();
     expect(rest).to.deep.equal([]);
     expect(entry).to.include({
       scope: "s",
@@ -82,6 +88,7 @@ describe("mirror intents", () => {
       service: "users",
       configVersion: "7",
       gap: null,
+      late: false,
     });
   });
 
@@ -93,7 +100,11 @@ describe("mirror intents", () => {
   it("that cannot be written are gaps: the call goes on, and on return the gap is in outbox and list", async () => {
     const writer = intents();
     away = true;
-    await writer.beforeDispatch(record, request);
+    const intent = await writer.beforeDispatch(record, request);
+    expect(told).to.deep.equal([]);
+    await intent.ensure();
+    expect(told).to.deep.equal([]);
+    await intent.close();
     expect(told).to.deep.equal(["gap"]);
     expect(writer.unwritten).to.equal(1);
     const failure = await writer.tick().catch((error: unknown) => error);
@@ -105,6 +116,21 @@ describe("mirror intents", () => {
     expect(await coverage()).to.deep.equal({ eligible: 1, pending: 1, entries: 1 });
     const gap = { service: "users", route: "POST /", reason: "gap", count: 1, from: 1000, to: 1000 };
     expect(await mirror.gaps({ limit: 9 })).to.deep.equal([gap]);
+  });
+
+  it("that the store did not take are written before the answer is committed, once, and say that they are late", async () => {
+    const writer = intents();
+    away = true;
+    const intent = await writer.beforeDispatch(record, request);
+    away = false;
+    await intent.ensure();
+    await intent.ensure();
+    await intent.close();
+    expect(told).to.deep.equal([]);
+    expect(writer.unwritten).to.equal(0);
+    expect(await coverage()).to.deep.equal({ eligible: 1, pending: 1, entries: 1 });
+    expect(await entries()).to.have.length(1);
+    expect((await entries())[0]).to.include({ fence: 7, gap: null, late: true });
   });
 
   it("that are required and cannot be written refuse the call before anything is sent", async () => {
@@ -131,7 +157,8 @@ describe("mirror intents", () => {
     await writer.beforeDispatch(record, request);
     await writer.beforeDispatch(record, request);
     await writer.tick();
-    await writer.beforeDispatch(record, request);
+    const third = await writer.beforeDispatch(record, request);
+    await third.close();
     expect(told).to.deep.equal(["lag"]);
     await writer.tick();
     expect(writer.unwritten).to.equal(1);

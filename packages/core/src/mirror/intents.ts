@@ -1,7 +1,9 @@
 /**
- * Writes an intent before each dispatch of a dual-write process, wherever that happens. An execution whose intent
- * could not be written (store away, lag beyond its bound) is a coverage gap: remembered here, and put into the outbox
- * as such when that is possible again, so that its record is released and the sum still adds up.
+ * Writes an intent before each dispatch of a dual-write process, wherever that happens. One that the store did not
+ * take is tried again before the answer is committed: what anybody writes who has seen the answer comes behind it. An
+ * execution whose intent could not be written by then either (store away, lag beyond its bound) is a coverage gap: remembered
+ * here, and put into the outbox as such when that is possible again, so that its record is released and the sum still
+ * adds up.
  */
 import { Problem } from "@sticky-proxy/protocol";
 import type { HeaderList, RequestHead } from "../http/message.ts";
@@ -28,13 +30,25 @@ export interface MirrorIntentsDeps {
   readonly onGap: (gap: "gap" | "lag", intent: Intent) => void;
 }
 
+/** What stands in the outbox for one dispatch. */
+export interface DispatchIntent {
+  /** Lines that the service gets with this dispatch: a copy is made here, so nobody behind makes another. */
+  readonly marks: HeaderList;
+  /**
+   * The answer is there and about to be committed: an intent that is missing is written now, so that whatever anybody
+   * writes who has seen the answer comes behind it. Never rejects; does nothing where the intent stands.
+   */
+  ensure(): Promise<void>;
+  /** The dispatch is over: an intent that is still missing is tried a last time, or becomes a gap. Never rejects. */
+  close(): Promise<void>;
+}
+
 export interface MirrorIntents {
   /**
-   * Before the request goes to the primary; returns the lines it gets. Nothing for a process that is not to be
-   * mirrored.
+   * Before the request goes to the primary. Nothing for a process that is not to be mirrored.
    * @throws Problem store-unavailable where the route requires the intent and it cannot be written; nothing was sent.
    */
-  beforeDispatch(record: ProcessRecord, request: StoredRequest): Promise<HeaderList>;
+  beforeDispatch(record: ProcessRecord, request: StoredRequest): Promise<DispatchIntent>;
   /**
    * A finished process that still waits for its copy, and no intent of its key is in the outbox: it ended before its
    * first dispatch, or its node died with the gap in memory. Its intent is written now, as a gap.
@@ -50,6 +64,8 @@ export interface MirrorIntents {
 }
 
 type RememberedGap = Intent & { readonly gap: "gap" | "lag"; readonly noticedAt: number };
+
+const unmirrored: DispatchIntent = { marks: [], ensure: async () => undefined, close: async () => undefined };
 
 /** Gaps remembered one by one; beyond, they are counted only. */
 const maxRemembered = 10_000;
@@ -101,7 +117,13 @@ export function createMirrorIntents(deps: MirrorIntentsDeps): MirrorIntents {
       bodyBytes: request.body.length,
       window: coverageWindow(now()),
       gap: null,
+      late: false,
     };
+  }
+
+  async function isAppended(intent: Intent): Promise<boolean> {
+    const written = await outbox.append(intent, { validUntil: now() + validForMs }).catch(() => "failed");
+    return written === "appended";
   }
 
   return {
@@ -123,18 +145,13 @@ export function createMirrorIntents(deps: MirrorIntentsDeps): MirrorIntents {
     },
 
     async beforeDispatch(record, request) {
-      if (record.mirror !== "pending") return [];
+      if (record.mirror !== "pending") return unmirrored;
       const policy = policyOf(record.service, record.route);
       const intent = intentOf(record, request, policy);
       const { service } = record;
-      const isRequired = policy?.outbox === "required";
-      let missed: "gap" | "lag" | null = null;
-      if (policy !== null && isBehind(service, policy)) missed = "lag";
-      else {
-        const written = await outbox.append(intent, { validUntil: now() + validForMs }).catch(() => "failed");
-        if (written !== "appended") missed = "gap";
-      }
-      if (missed !== null && isRequired) {
+      const behind = policy !== null && isBehind(service, policy);
+      let stands = !behind && (await isAppended(intent));
+      if (!stands && policy?.outbox === "required") {
         throw new Problem("store-unavailable", {
           service,
           executed: "no",
@@ -142,8 +159,18 @@ export function createMirrorIntents(deps: MirrorIntentsDeps): MirrorIntents {
           headers: { "Retry-After": "1" },
         });
       }
-      if (missed !== null) remember(intent, missed);
-      return deps.marks(request.head);
+      // If a try without an answer took effect after all, the drain finds the next one already mirrored.
+      async function ensure(): Promise<void> {
+        if (!stands && !behind) stands = await isAppended({ ...intent, late: true });
+      }
+      return {
+        marks: deps.marks(request.head),
+        ensure,
+        async close() {
+          await ensure();
+          if (!stands) remember(intent, behind ? "lag" : "gap");
+        },
+      };
     },
 
     async tick() {

@@ -216,6 +216,7 @@ async function send(
  */
 async function isConcurrent(outbox: Outbox, turn: Turn, record: ProcessRecord): Promise<boolean> {
   const { partition, entry, state } = turn;
+  if (entry.late) return true;
   if (state.lastEndedAt !== null && state.lastEndedAt >= entry.at) return true;
   const isOther = (one: OutboxEntry): boolean =>
     one.orderKey === entry.orderKey && !(one.scope === entry.scope && one.epoch === entry.epoch);
@@ -227,7 +228,7 @@ async function isConcurrent(outbox: Outbox, turn: Turn, record: ProcessRecord): 
     next = entries.find(isOther) ?? null;
   }
   const call = { at: entry.at, endedAt: record.endedAt };
-  return next === null || overlaps(call, { at: next.at, endedAt: null });
+  return next === null || next.late || overlaps(call, { at: next.at, endedAt: null });
 }
 
 async function settle(
