@@ -14,7 +14,7 @@ describeWithRedis("locks", () => {
     await Promise.all(open.splice(0).map((locks) => locks.close()));
   });
 
-  async function locksOn(count: number): Promise<Locks> {
+  function locksOn(count: number): Locks {
     const locks = createLocks({
       targets: servers.slice(0, count).map(({ url }) => ({ url })),
       keyOf: (name) => `t:${name}`,
@@ -24,18 +24,17 @@ describeWithRedis("locks", () => {
       onError: () => {},
     });
     open.push(locks);
-    for (;;) {
-      try {
-        await (await locks.acquire("warm-up", 600))?.release();
-        return locks;
-      } catch {
-        await sleep(20);
-      }
-    }
+    return locks;
   }
 
+  it("the first to ask waits for the connections instead of finding no quorum", async () => {
+    const held = await locksOn(3).acquire("first", 2000);
+    expect(held).to.not.equal(null);
+    await held!.release();
+  });
+
   it("one holds it, the next is refused, and gets it after the release", async () => {
-    const [a, b] = [await locksOn(3), await locksOn(3)];
+    const [a, b] = [locksOn(3), locksOn(3)];
     const held = (await a.acquire("one", 2000))!;
     expect(await b.acquire("one", 2000)).to.equal(null);
     await held.release();
@@ -45,7 +44,7 @@ describeWithRedis("locks", () => {
   });
 
   it("renews by itself beyond its ttl", async () => {
-    const [a, b] = [await locksOn(3), await locksOn(3)];
+    const [a, b] = [locksOn(3), locksOn(3)];
     const held = (await a.acquire("long", 600))!;
     await sleep(1500);
     expect(held.signal.aborted).to.equal(false);
@@ -54,7 +53,7 @@ describeWithRedis("locks", () => {
   });
 
   it("aborts its holder when most nodes are gone, before the lock could be another's", async () => {
-    const locks = await locksOn(3);
+    const locks = locksOn(3);
     const held = (await locks.acquire("lost", 900))!;
     servers[0]!.pause();
     servers[1]!.pause();
@@ -72,7 +71,7 @@ describeWithRedis("locks", () => {
   });
 
   it("one silent node of three does no harm, two are an error within the time limit, not a hang", async () => {
-    const locks = await locksOn(3);
+    const locks = locksOn(3);
     servers[2]!.pause();
     try {
       const held = await locks.acquire("quorum", 900);
@@ -88,7 +87,7 @@ describeWithRedis("locks", () => {
   });
 
   it("the quorum guard wants three nodes and an odd number", async () => {
-    const one = await locksOn(1);
+    const one = locksOn(1);
     const refused = await one.withQuorumLock("x", 2000, async () => 1).catch((error: unknown) => error);
     expect(refused).to.be.instanceOf(RangeError);
     expect(() =>
@@ -97,7 +96,7 @@ describeWithRedis("locks", () => {
   });
 
   it("the quorum guard runs the work once, says when another holds it, and lets go after a failure", async () => {
-    const [a, b] = [await locksOn(3), await locksOn(3)];
+    const [a, b] = [locksOn(3), locksOn(3)];
     const other = await a.withQuorumLock("guard", 2000, async () =>
       b.withQuorumLock("guard", 2000, async () => 2),
     );
@@ -110,12 +109,12 @@ describeWithRedis("locks", () => {
   });
 
   it("a lock shorter than its commands' time limits is refused", async () => {
-    const locks = await locksOn(1);
+    const locks = locksOn(1);
     expect(await locks.acquire("short", 300).catch((error: unknown) => error)).to.be.instanceOf(RangeError);
   });
 
   it("of two nodes one leads; when it stops the other follows", async () => {
-    const [a, b] = [await locksOn(1), await locksOn(1)];
+    const [a, b] = [locksOn(1), locksOn(1)];
     const leading: string[] = [];
     const changed = Promise.withResolvers<void>();
     const stop = { a: new AbortController(), b: new AbortController() };

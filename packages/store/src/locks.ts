@@ -78,6 +78,8 @@ export function createLocks(options: LocksOptions): Locks {
   const redlock = new Redlock(clients, { retryCount: 0, automaticExtensionThreshold: 0 });
   redlock.on("error", () => {}); // each node's vote; the outcome is what counts
   const closing = new AbortController();
+  // Before the first connections are made every answer would be "no quorum": a node's first requests wait for them.
+  const opened = untilMostReady(clients);
 
   /** The value, or null when it took longer than `ms`. */
   async function within<T>(work: Promise<T>, ms: number): Promise<T | null> {
@@ -93,6 +95,7 @@ export function createLocks(options: LocksOptions): Locks {
     if (ttlMs < 10 * commandTimeoutMs) {
       throw new RangeError(`a lock of ${ttlMs} ms is too short for commands of ${commandTimeoutMs} ms`);
     }
+    await opened;
     const startedAt = monotonic();
     const acquiring = redlock.acquire([keyOf(name)], ttlMs);
     let lock: Lock | null;
@@ -166,8 +169,6 @@ export function createLocks(options: LocksOptions): Locks {
     acquire,
     async lead(name, ttlMs, signal, work) {
       const ending = AbortSignal.any([signal, closing.signal]);
-      // Standing for election before the first connection is made would only make a noise.
-      await Promise.all(clients.map((client) => untilReady(client, connectWaitMs)));
       while (!ending.aborted) {
         let lock: HeldLock | null = null;
         try {
@@ -196,4 +197,14 @@ export function createLocks(options: LocksOptions): Locks {
       await Promise.all(clients.map(closeConnection));
     },
   };
+}
+
+/** Resolves when more than half of them take commands, or after a while. */
+async function untilMostReady(clients: readonly Connection[]): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  let ready = 0;
+  const each = clients.map(async (client) => {
+    if ((await untilReady(client, connectWaitMs)) && ++ready * 2 > clients.length) resolve();
+  });
+  await Promise.race([promise, Promise.all(each)]);
 }
