@@ -5,12 +5,13 @@
 import { randomInt } from "node:crypto";
 import { describeWithRedis, startRedis } from "@sticky-proxy/testkit";
 import { expect } from "chai";
+import { startRelay, type Relay } from "../faults/relay.ts";
 import { startCluster } from "../support/cluster.ts";
 import { startBackend } from "./backend.ts";
-import { findingsOf, judge } from "./checker.ts";
+import { findingsOf, judge, type Judgement } from "./checker.ts";
 import { drive } from "./driver.ts";
 import { breakThings } from "./faults.ts";
-import type { Operation } from "./history.ts";
+import type { History } from "./history.ts";
 import { startLockGateway } from "./lock-gateway.ts";
 import { seeded } from "./random.ts";
 import { scan } from "./scan.ts";
@@ -25,12 +26,17 @@ describeWithRedis("chaos", function () {
   const said: string[] = [];
   after(() => process.stderr.write(`      ${said.join("; ")}\n`));
 
-  it(`seed ${seed}: with replicas, sweeper and Redis killed and stopped, the promise holds`, async () => {
+  it(`seed ${seed}: with replicas, sweeper and Redis killed and stopped and wires cut, the promise holds`, async () => {
     const random = seeded(seed);
     const backend = await startBackend(random.branch("service"), leaseMs);
     const instances = [backend.origin];
     const process = { identity: "key", leaseMs, force: true };
+    let wire: Relay | null = null;
     const cluster = await startCluster({
+      redisUrl: async ({ port }) => {
+        wire = await startRelay(port);
+        return wire.url;
+      },
       config: {
         sweeper: { tickMs: 100 },
         services: {
@@ -45,26 +51,45 @@ describeWithRedis("chaos", function () {
               },
             ],
           },
+          later: {
+            instances,
+            routes: [
+              {
+                process: {
+                  ...process,
+                  completion: "callback",
+                  waitMs: 1500,
+                  onWaitEnd: "accepted",
+                  deadlineMs: 4000,
+                },
+              },
+            ],
+          },
         },
       },
     });
     try {
       const urls = cluster.proxies.map(({ url }) => url);
       const forMs = seconds * 1000;
+      backend.reportTo(urls);
       const [operations, faults] = await Promise.all([
         drive({ urls, random: random.branch("load"), forMs, clients }),
-        breakThings({ cluster, random: random.branch("faults"), forMs, leaseMs }),
+        breakThings({ cluster, wire: wire!, random: random.branch("faults"), forMs, leaseMs }),
       ]);
+      await backend.reported();
       const after = await scan(cluster.redis.url, 15_000);
-      const judgement = judge({ operations, executions: backend.executions, ...after });
-      said.push(summary(operations, faults, judgement));
+      const { executions, reports } = backend;
+      const judgement = judge({ operations, executions, reports, ...after });
+      said.push(summary({ operations, executions, reports, ...after }, faults, judgement));
       expect(findingsOf(judgement), `seed ${seed}`).to.deep.equal([]);
-      expect(operations.filter(({ answer }) => answer?.status === 200).length).to.be.greaterThan(100);
+      expect(operations.filter(({ answer }) => answer?.status === 200).length).to.be.greaterThan(30);
+      expect(reports.filter(({ answer }) => answer === "accepted").length).to.be.greaterThan(3);
       expect([...faults.values()].reduce((sum, count) => sum + count, 0)).to.be.greaterThan(5);
     } finally {
       for (const { child } of cluster.proxies) child.kill("SIGCONT");
       cluster.redis.resume();
       await cluster.stop();
+      await wire!.close();
       await backend.close();
     }
   });
@@ -97,6 +122,7 @@ describeWithRedis("chaos", function () {
       const judgement = judge({
         operations: calls,
         executions: backend.executions,
+        reports: [],
         stored,
         disagreements: [],
       });
@@ -111,17 +137,22 @@ describeWithRedis("chaos", function () {
 });
 
 function summary(
-  operations: readonly Operation[],
+  { operations, reports }: History,
   faults: ReadonlyMap<string, number>,
-  judgement: ReturnType<typeof judge>,
+  judgement: Judgement,
 ): string {
   const count = [...faults.values()].reduce((sum, times) => sum + times, 0);
   const kinds = [...faults].map(([kind, times]) => `${kind} ${times}`).join(", ");
+  const answers = [...Map.groupBy(reports, ({ answer }) => answer ?? "unanswered")]
+    .map(([answer, all]) => `${answer} ${all.length}`)
+    .join(", ");
   return [
-    `${operations.length} operations, ${count} faults (${kinds}), seed ${seed}`,
+    `${operations.length} operations, ${reports.length} reports (${answers})`,
+    `${count} faults (${kinds}), seed ${seed}`,
     `${judgement.doubleExecutions.length} double executions within one fence`,
     `${judgement.contradictions.length} contradicting answers`,
     `${judgement.lostResults.length} lost acknowledged results`,
+    `${judgement.wrongReports.length} wrong reports, ${judgement.undoneCancels.length} undone cancels`,
     `${judgement.stuck.length} stuck`,
     `${judgement.takeOvers} explained take-overs`,
   ].join(", ");

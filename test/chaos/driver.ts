@@ -11,6 +11,7 @@ export interface DriveOptions {
 }
 
 const patienceMs = 3000;
+const paths = ["/careful/x", "/robust/x", "/later/job"] as const;
 
 export async function drive({ urls, random, forMs, clients }: DriveOptions): Promise<Operation[]> {
   const operations: Operation[] = [];
@@ -34,8 +35,8 @@ export async function drive({ urls, random, forMs, clients }: DriveOptions): Pro
     try {
       const response = await fetch(url, {
         signal: AbortSignal.timeout(patienceMs),
-        ...(kind === "result"
-          ? {}
+        ...(kind === "result" || kind === "cancel"
+          ? { method: kind === "cancel" ? "POST" : "GET" }
           : {
               method: "POST",
               body: "{}",
@@ -63,14 +64,17 @@ export async function drive({ urls, random, forMs, clients }: DriveOptions): Pro
       // A window of keys that moves on: old ones are replayed, new ones begin.
       const number = Math.floor(begun / 6) + own.between(0, 8);
       const key = `key-${number}`;
-      const path = number % 2 === 0 ? "/careful/x" : "/robust/x";
+      const path = paths[number % paths.length]!;
       const dice = own.next();
       if (dice < 0.15) {
         await Promise.all(urls.map((url, i) => ask("call", key, url + path, `${id}-${i}`)));
       } else if (dice < 0.25 && known.length > 0) {
         const { key: of, processId } = own.pick(known);
         await ask("result", of, `${own.pick(urls)}/_sticky/v1/processes/${processId}/result`, id);
-      } else if (dice < 0.3 && number % 2 === 1) await ask("force", key, own.pick(urls) + path, id);
+      } else if (dice < 0.27 && known.length > 0) {
+        const { key: of, processId } = own.pick(known);
+        await ask("cancel", of, `${own.pick(urls)}/_sticky/v1/processes/${processId}/cancel`, id);
+      } else if (dice < 0.32 && path !== paths[0]) await ask("force", key, own.pick(urls) + path, id);
       else await ask("call", key, own.pick(urls) + path, id);
     }
   }

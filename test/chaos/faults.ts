@@ -1,10 +1,16 @@
-/** Breaks the cluster while the load runs: plans side by side, two for replicas, one for Redis and the sweeper. */
+/**
+ * Breaks the cluster while the load runs: plans side by side, two for replicas, one for Redis, its wires and the
+ * sweeper.
+ */
 import { setTimeout as delay } from "node:timers/promises";
+import type { Relay } from "../faults/relay.ts";
 import type { Cluster, Node } from "../support/cluster.ts";
 import type { Random } from "./random.ts";
 
 export interface BreakOptions {
   readonly cluster: Cluster;
+  /** Between all nodes and Redis. */
+  readonly wire: Relay;
   readonly random: Random;
   readonly forMs: number;
   readonly leaseMs: number;
@@ -12,7 +18,7 @@ export interface BreakOptions {
 
 /** Returns how often each kind struck; everything runs again when it resolves. */
 export async function breakThings(options: BreakOptions): Promise<ReadonlyMap<string, number>> {
-  const { cluster, random, forMs, leaseMs } = options;
+  const { cluster, wire, random, forMs, leaseMs } = options;
   const until = performance.now() + forMs;
   const struck = new Map<string, number>();
 
@@ -55,9 +61,35 @@ export async function breakThings(options: BreakOptions): Promise<ReadonlyMap<st
     await startAgain(() => cluster.startSweeper());
   }
 
-  async function plan(own: Random, kinds: Readonly<Record<string, (own: Random) => Promise<void>>>) {
+  async function cutWires(): Promise<void> {
+    wire.cut();
+  }
+  /** Redis does what it was told, and nobody learns of it. */
+  async function loseAnswers(own: Random): Promise<void> {
+    wire.holdAnswers();
+    await delay(own.between(20, leaseMs));
+    wire.cut();
+    wire.letGo();
+  }
+  async function delayAnswers(own: Random): Promise<void> {
+    wire.holdAnswers();
+    await delay(own.between(20, 2 * leaseMs));
+    wire.letGo();
+  }
+  /** Redis is told late, when the teller may have given up. */
+  async function delayRequests(own: Random): Promise<void> {
+    wire.holdRequests();
+    await delay(own.between(20, 2 * leaseMs));
+    wire.letGo();
+  }
+
+  async function plan(
+    own: Random,
+    pauseMs: number,
+    kinds: Readonly<Record<string, (own: Random) => Promise<void>>>,
+  ) {
     for (;;) {
-      await delay(own.between(100, 700));
+      await delay(own.between(100, pauseMs));
       if (performance.now() > until) return;
       const kind = own.pick(Object.keys(kinds));
       struck.set(kind, (struck.get(kind) ?? 0) + 1);
@@ -65,12 +97,16 @@ export async function breakThings(options: BreakOptions): Promise<ReadonlyMap<st
     }
   }
   await Promise.all([
-    plan(random.branch("one replica"), { "kill replica": killReplica, "stop replica": stopReplica }),
-    plan(random.branch("another replica"), { "stop replica": stopReplica }),
-    plan(random.branch("shared"), {
+    plan(random.branch("one replica"), 700, { "kill replica": killReplica, "stop replica": stopReplica }),
+    plan(random.branch("another replica"), 700, { "stop replica": stopReplica }),
+    plan(random.branch("shared"), 1500, {
       "stop Redis": stopRedis,
       "kill Redis": killRedis,
       "kill sweeper": killSweeper,
+      "cut wires": cutWires,
+      "lose answers": loseAnswers,
+      "delay answers": delayAnswers,
+      "delay requests": delayRequests,
     }),
   ]);
   return struck;

@@ -16,7 +16,7 @@ export interface Execution {
 /** One operation as its client saw it. */
 export interface Operation {
   readonly id: string;
-  readonly kind: "call" | "force" | "result";
+  readonly kind: "call" | "force" | "result" | "cancel";
   readonly key: string;
   readonly startedAt: number;
   readonly endedAt: number;
@@ -30,6 +30,16 @@ export interface Operation {
   } | null;
 }
 
+/** One report of the service about a job, as the service saw it. */
+export interface Report {
+  readonly processId: string;
+  readonly body: string;
+  /** The token was not the job's. */
+  readonly forged: boolean;
+  /** null: no answer, or told to try again. */
+  readonly answer: "accepted" | "duplicate" | "stale" | "unauthorized" | null;
+}
+
 /** One process as the store holds it after the quiet. */
 export interface StoredProcess {
   readonly id: string;
@@ -41,6 +51,7 @@ export interface StoredProcess {
 export interface History {
   readonly operations: readonly Operation[];
   readonly executions: readonly Execution[];
+  readonly reports: readonly Report[];
   readonly stored: readonly StoredProcess[];
   /** Records, alarms, lists and bodies that do not agree one to one, in words. */
   readonly disagreements: readonly string[];
