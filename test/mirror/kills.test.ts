@@ -214,7 +214,11 @@ describeWithRedis("dual-write when something dies", function () {
       response.end();
     };
     const outcomes = await load(5, 3);
-    for (let waited = 0; (await mirrored.coverage()).matched < 10 && waited < 200; waited++) await delay(50);
+    const settled = async (): Promise<boolean> => {
+      const [key] = await mirrored!.outbox.parkedKeys({ limit: 9 });
+      return key?.entries === 5 && (await mirrored!.coverage()).matched === 10;
+    };
+    for (let tries = 0; !(await settled()) && tries < 600; tries++) await delay(50);
     expect(await mirrored.coverage()).to.include({ eligible: 15, matched: 10 });
     const [parked] = await mirrored.outbox.parkedKeys({ limit: 9 });
     expect(parked).to.include({ service: "users", entries: 5, reason: "try-later", error: "status 503" });
