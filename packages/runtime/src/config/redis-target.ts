@@ -11,7 +11,11 @@ interface Access {
 /** One of the three is there; nodes are "host:port". */
 export interface RedisTarget {
   readonly url?: string;
-  readonly sentinels?: Access & { readonly name: string; readonly sentinelPassword?: string };
+  readonly sentinels?: Access & {
+    readonly name: string;
+    readonly sentinelPassword?: string;
+    readonly db: number;
+  };
   readonly cluster?: Access;
 }
 
@@ -29,7 +33,7 @@ export function redisTarget(redis: RedisConfig): RedisTarget {
     };
   }
   if (redis.sentinels !== null) {
-    const { master, nodes, username, password, sentinelPassword, tls } = redis.sentinels;
+    const { master, nodes, username, password, sentinelPassword, db, tls } = redis.sentinels;
     return {
       sentinels: {
         name: master,
@@ -37,6 +41,7 @@ export function redisTarget(redis: RedisConfig): RedisTarget {
         ...(username === null ? {} : { username }),
         ...(password === null ? {} : { password }),
         ...(sentinelPassword === null ? {} : { sentinelPassword }),
+        db,
         tls,
       },
     };
