@@ -1,14 +1,15 @@
-/** The configuration as people may see it: YAML's shape, secrets replaced. */
+/** The configuration as people may see it: in the words of sticky.yaml, secrets replaced. */
 import { stringify } from "yaml";
 import type { Config } from "./config.ts";
+import { writtenConfig } from "./written.ts";
 
 const hidden = "[redacted]";
 const secretEntry = /^(?:secrets|sharedToken|purgeToken|password|sentinelPassword)$/;
 const urlEntry = /^(?:url|redis|lockNodes|origin)$/;
 
-/** Plain data fit for JSON: maps become objects, pointers their text form, every secret "[redacted]". */
+/** Plain data fit for JSON, every secret "[redacted]". */
 export function redactedConfig(config: Config): Record<string, unknown> {
-  return redactValue("", config) as Record<string, unknown>;
+  return redactValue("", writtenConfig(config)) as Record<string, unknown>;
 }
 
 /** The same as YAML text. */
@@ -20,12 +21,9 @@ function redactValue(name: string, value: unknown): unknown {
   if (value === null || value === undefined) return null;
   if (secretEntry.test(name)) return Array.isArray(value) ? value.map(() => hidden) : hidden;
   if (typeof value === "string") return urlEntry.test(name) ? withoutPassword(value) : value;
-  if (value instanceof Map) {
-    // A header value that the gateway sets may be a credential.
-    const isFields = name === "request" || name === "response";
-    return Object.fromEntries([...value].map(([key, item]) => [String(key), isFields ? hidden : item]));
-  }
   if (Array.isArray(value)) return value.map((item: unknown) => redactValue(name, item));
+  // A header value that the gateway sets may be a credential.
+  if (name === "set") return Object.fromEntries(Object.keys(value).map((key) => [key, hidden]));
   if (typeof value === "object")
     return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, redactValue(key, item)]));
   return value;
