@@ -3,18 +3,23 @@ import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { isProblemSlug, problemTypes } from "@sticky-proxy/protocol";
+import { createMetrics, describeConfig } from "@sticky-proxy/runtime";
 import { expect } from "chai";
 import { generated, root, sectionOf } from "./generated.ts";
 
 const read = (file: string): string => readFileSync(join(root, file), "utf8");
 const documents = [
   "README.md",
+  "API.md",
+  "CONFIGURATION.md",
+  "OPERATIONS.md",
   "ARCHITECTURE.md",
   "DECISIONS.md",
   "CHANGELOG.md",
   "CONTRIBUTING.md",
   "SECURITY.md",
   "packages/client/README.md",
+  "test/bench/README.md",
 ];
 /** One line, without marks of emphasis, quotation and code. */
 const plain = (text: string): string => text.replaceAll(/[>*`]/g, "").replaceAll(/\s+/g, " ");
@@ -49,14 +54,16 @@ describe("the documents", () => {
   });
 });
 
+describe("what documents take from the code", () => {
+  for (const [file, parts] of Object.entries(generated))
+    for (const [name, text] of Object.entries(parts))
+      it(`${file}: ${name} stands there as the code says it (node test/docs/refresh.ts writes it)`, async () => {
+        expect(sectionOf(read(file), name)).to.equal(await text());
+      });
+});
+
 describe("README.md", () => {
   const readme = read("README.md");
-
-  for (const [name, text] of Object.entries(generated)) {
-    it(`${name}: stands there as the code says it (node test/docs/refresh.ts writes it)`, async () => {
-      expect(sectionOf(readme, name)).to.equal(await text());
-    });
-  }
 
   it("makes the promise in its exact words, and says what at most once needs besides", () => {
     expect(plain(readme)).to.contain(
@@ -72,16 +79,6 @@ describe("README.md", () => {
       .and.contain("at least once");
   });
 
-  it("documents every problem, in a table that is the code's", () => {
-    for (const slug of Object.keys(problemTypes)) expect(readme).to.contain(`| \`${slug}\` |`);
-  });
-
-  it("names no problem that does not exist", () => {
-    const named = [...readme.matchAll(/\/_sticky\/problems\/([a-z-]+)/g)].map(([, slug = ""]) => slug);
-    expect(named).to.not.be.empty;
-    for (const slug of named) expect(isProblemSlug(slug), slug).to.equal(true);
-  });
-
   it("has what a newcomer looks for, in this order", () => {
     const headings = [...readme.matchAll(/^## (.+)$/gm)].map(([, heading]) => heading);
     const wanted = [
@@ -89,16 +86,46 @@ describe("README.md", () => {
       "Start in a minute",
       "The promise",
       "Five uses",
-      "Reading an answer",
-      "For service authors",
-      "Command line",
-      "Running replicas",
-      "Redis and what may be lost",
       "Configuration",
+      "In production",
       "Limits",
       "Peers",
     ];
     expect(headings.filter((heading) => wanted.includes(heading ?? ""))).to.deep.equal(wanted);
+  });
+});
+
+describe("API.md, OPERATIONS.md", () => {
+  it("document every problem and name none that does not exist", () => {
+    for (const slug of Object.keys(problemTypes)) expect(read("API.md")).to.contain(`| \`${slug}\` |`);
+    for (const file of documents) {
+      const named = [...read(file).matchAll(/\/_sticky\/problems\/([a-z-]+)/g)].map(([, slug = ""]) => slug);
+      for (const slug of named) expect(isProblemSlug(slug), `${file}: ${slug}`).to.equal(true);
+    }
+  });
+
+  it("name only metrics that the ops port has", async () => {
+    const metrics = createMetrics({ version: "1", node: "n", configHash: "h", services: [], routes: [] });
+    const text = await metrics.registry.metrics();
+    const known = new Set([...text.matchAll(/^# TYPE (\S+)/gm)].map(([, name]) => name));
+    const named = [...read("OPERATIONS.md").matchAll(/`(sticky_proxy_\w+)`/g)].map(([, name]) => name);
+    expect(named.length).to.be.greaterThan(10);
+    for (const name of named) expect(known, name).to.include(name);
+  });
+
+  it("name only configuration entries, in backticks and with a dot, that the schema has", () => {
+    const entries = describeConfig().map(({ path }) => `.${path}`);
+    for (const file of ["README.md", "API.md", "OPERATIONS.md", "CONFIGURATION.md"]) {
+      const prose = read(file).replaceAll(/<!-- .*: begin -->.*?<!-- .*: end -->/gs, "");
+      const named = [
+        ...prose.matchAll(/`((?:redis|limits|cache|shutdown|retention|callback|callbackAuth|match)\.\w+)`/g),
+      ];
+      for (const [, name = ""] of named)
+        expect(
+          entries.some((entry) => entry.endsWith(`.${name}`)),
+          `${file}: ${name}`,
+        ).to.equal(true);
+    }
   });
 });
 

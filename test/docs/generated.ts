@@ -1,32 +1,88 @@
-/** The parts of README.md that come from the code: what should stand between their marks, and how to put it there. */
+/** The parts of the documents that come from the code: what should stand between their marks, and how to put it there. */
 import { join } from "node:path";
 import { problemTypes } from "@sticky-proxy/protocol";
 import { commands } from "@sticky-proxy/proxy";
-import { configReference } from "@sticky-proxy/runtime";
+import { configReference, configTable, describeConfig, options } from "@sticky-proxy/runtime";
 
 export const root = join(import.meta.dirname, "../..");
 
-/** By the name in the marks `<!-- name: begin -->` and `<!-- name: end -->`. */
-export const generated: Readonly<Record<string, () => string | Promise<string>>> = {
-  "configuration reference": configReference,
-  problems: problemTable,
-  commands: commandTable,
+type Parts = Readonly<Record<string, () => string | Promise<string>>>;
+
+/** By file, then by the name in the marks `<!-- name: begin -->` and `<!-- name: end -->`. */
+export const generated: Readonly<Record<string, Parts>> = {
+  "README.md": { "configuration essentials": essentials },
+  "API.md": { problems: problemTable },
+  "CONFIGURATION.md": { settings: settingsTable, "configuration reference": configReference },
+  "OPERATIONS.md": { commands: commandTable },
 };
 
 export const beginOf = (name: string): string => `<!-- ${name}: begin -->`;
 export const endOf = (name: string): string => `<!-- ${name}: end -->`;
 
 /** Null when the marks are missing. */
-export function sectionOf(readme: string, name: string): string | null {
-  const from = readme.indexOf(beginOf(name));
-  const to = readme.indexOf(endOf(name));
-  return from < 0 || to < from ? null : readme.slice(from + beginOf(name).length, to).trim();
+export function sectionOf(document: string, name: string): string | null {
+  const from = document.indexOf(beginOf(name));
+  const to = document.indexOf(endOf(name));
+  return from < 0 || to < from ? null : document.slice(from + beginOf(name).length, to).trim();
 }
 
-export function withSection(readme: string, name: string, text: string): string {
-  const from = readme.indexOf(beginOf(name)) + beginOf(name).length;
-  const to = readme.indexOf(endOf(name));
-  return `${readme.slice(0, from)}\n${text}\n${readme.slice(to)}`;
+export function withSection(document: string, name: string, text: string): string {
+  const from = document.indexOf(beginOf(name)) + beginOf(name).length;
+  const to = document.indexOf(endOf(name));
+  return `${document.slice(0, from)}\n${text}\n${document.slice(to)}`;
+}
+
+/** What most files need, for the reader of the README. */
+const needed = [
+  "port",
+  "opsPort",
+  "publicUrl",
+  "trustedProxies",
+  "redis.url",
+  "redis.profile",
+  "services.<name>.instances",
+  "services.<name>.match",
+  "services.<name>.health",
+  "services.<name>.credential",
+  "services.<name>.honoursKey",
+  "services.<name>.timeouts.firstByteMs",
+  "services.<name>.routes[].match.methods",
+  "services.<name>.routes[].match.path",
+  "services.<name>.routes[].retries.attempts",
+  "services.<name>.routes[].process.identity",
+  "services.<name>.routes[].process.key",
+  "services.<name>.routes[].process.waitMs",
+  "services.<name>.routes[].process.completion",
+  "services.<name>.routes[].process.onDuplicate",
+  "services.<name>.routes[].process.resultTtlMs",
+  "services.<name>.routes[].process.maxResultBytes",
+  "services.<name>.routes[].process.leaseMs",
+  "services.<name>.routes[].process.deadlineMs",
+  "services.<name>.routes[].process.onUnknown",
+  "services.<name>.routes[].cache.defaultTtlMs",
+  "services.<name>.routes[].cache.staleWhileRevalidateMs",
+  "services.<name>.routes[].mirror.to",
+  "services.<name>.routes[].mirror.mode",
+  "services.<name>.routes[].mirror.compare.ignore",
+];
+
+function essentials(): string {
+  const rows = new Map(describeConfig().map((row) => [row.path, row]));
+  return configTable(
+    needed.map((path) => {
+      const row = rows.get(path);
+      if (row === undefined) throw new Error(`the configuration has no entry ${path}`);
+      return { ...row, path: path.replace("services.<name>.routes[]", "routes[]") };
+    }),
+  );
+}
+
+function settingsTable(): string {
+  const rows = options.map(
+    ({ flag, env, path, about }) =>
+      `| \`--${flag}\` | \`${env}\` | ${path === null ? "–" : `\`${path.join(".")}\``} | ${about} |`,
+  );
+  return ["| flag | variable | entry | meaning |", "|---|---|---|---|", ...rows].join("\n");
 }
 
 function problemTable(): string {

@@ -1,6 +1,6 @@
 /**
- * README.md as a new user follows it: `npm start`, then every marked block, typed into bash in the order of the page.
- * Only ports and process ids are put in, as the user would do; what the page shows must come out.
+ * The documents as a new user follows them, README.md first: `npm start`, then every marked block, typed into bash in
+ * the order of the pages. Only ports and process ids are put in, as the user would do; what a page shows must come out.
  */
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import os from "node:os";
@@ -13,11 +13,15 @@ import { freePorts } from "../support/ports.ts";
 import { blocksOf, missingLine, replaceAll } from "./blocks.ts";
 import { root } from "./generated.ts";
 
-const readme = readFileSync(path.join(root, "README.md"), "utf8");
-const blocks = blocksOf(readme);
+const pages = ["README.md", "API.md", "CONFIGURATION.md", "OPERATIONS.md"].map((file) => {
+  const text = readFileSync(path.join(root, file), "utf8");
+  return { file, text, blocks: blocksOf(text) };
+});
+const readme = pages[0]!;
+const blocks = pages.flatMap(({ file, blocks: found }) => found.map((block) => ({ file, ...block })));
 const shell = blocks.filter(({ info }) => info.split(" ")[0] === "sh");
 
-describe("README.md, followed by a new user", function () {
+describe("the documents, followed by a new user", function () {
   this.timeout(60_000);
   const ids = new Map<string, string>();
   let ports = new Map<string, string>();
@@ -36,7 +40,7 @@ describe("README.md, followed by a new user", function () {
     const port = (pattern: RegExp): string =>
       pattern.exec(said)?.[1] ?? expect.fail(`no ${pattern.source}: ${said}`);
     const demos = /demo service +http:\/\/127\.0\.0\.1:(\d+) +http:\/\/127\.0\.0\.1:(\d+)/.exec(said) ?? [];
-    const [beside, besideOps] = (await freePorts(2)).map(String) as [string, string];
+    const [beside, besideOps, more, moreOps] = (await freePorts(4)).map(String);
     ports = new Map([
       ["127.0.0.1:8080", `127.0.0.1:${port(/gateway +http:\/\/127\.0\.0\.1:(\d+)/)}`],
       ["127.0.0.1:9180", `127.0.0.1:${port(/http:\/\/127\.0\.0\.1:(\d+)\/metrics/)}`],
@@ -45,6 +49,11 @@ describe("README.md, followed by a new user", function () {
       ["127.0.0.1:3000", `127.0.0.1:${beside}`],
       ["--port 3000", `--port ${beside}`],
       ["--ops-port 9190", `--ops-port ${besideOps}`],
+      ["127.0.0.1:3001", `127.0.0.1:${more}`],
+      ["--port 3001", `--port ${more}`],
+      ["--ops-port 9191", `--ops-port ${moreOps}`],
+      // The same with the ports that the demo has this time.
+      ["--config infra/demo/sticky.yaml", `--config ${path.join(data, "demo.sticky.yaml")}`],
     ]);
   }
 
@@ -101,8 +110,8 @@ describe("README.md, followed by a new user", function () {
       ).to.equal(true);
   });
 
-  for (const { info, text, shown, line } of blocks) {
-    const name = `line ${line}: ${text.split("\n")[0]!.slice(0, 90)}`;
+  for (const { file, info, text, shown, line } of blocks) {
+    const name = `${file} line ${line}: ${text.split("\n")[0]!.slice(0, 90)}`;
     if (info === "sh run") it(name, () => follow(type(text), shown));
     if (info === "ts run") it(name, () => follow(runScript(text), shown));
     if (info === "sh run-beside")
@@ -131,32 +140,34 @@ describe("README.md, followed by a new user", function () {
   }
 });
 
-describe("README.md", () => {
-  it("has no command that no test runs, but the two that start something", () => {
+describe("the documents' blocks", () => {
+  it("are commands that a test runs, but for the ones that start something", () => {
     const unmarked = shell.filter(({ info }) => info === "sh").map(({ text }) => text.split(" #")[0]!.trim());
-    expect(unmarked).to.deep.equal(["npm start", "docker compose up --build"]);
+    expect(unmarked).to.deep.equal(["npm start", "docker compose up --build", "docker compose up --build"]);
     expect(new Set(shell.map(({ info }) => info))).to.deep.equal(
       new Set(["sh", "sh run", "sh run-beside", "sh run-after-restart"]),
     );
   });
 
-  it("shows what comes out of every request", () => {
-    for (const { info, text, shown, line } of shell)
-      if (info === "sh run" && text.includes("curl")) expect(shown, `line ${line}`).to.be.a("string");
+  it("show what comes out of every request", () => {
+    for (const { file, info, text, shown, line } of shell)
+      if (info === "sh run" && text.includes("curl")) expect(shown, `${file} line ${line}`).to.be.a("string");
   });
 
-  for (const { text, line } of blocks.filter(({ info }) => info === "yaml")) {
-    it(`the configuration of line ${line} is valid`, () => {
-      const loaded = loadConfig({ yaml: text, env: {}, flags: {}, node: "n" });
+  const secret = { STICKY_SECRET_REPORTS: `whsec_${"c2VjcmV0".repeat(4)}` };
+  for (const { file, text, line } of blocks.filter(({ info }) => info === "yaml")) {
+    it(`the configuration of ${file} line ${line} is valid`, () => {
+      const loaded = loadConfig({ yaml: text, env: secret, flags: {}, node: "n" });
       expect(loaded.ok ? [] : loaded.errors).to.deep.equal([]);
     });
   }
 
-  it("shows five uses, each with a configuration of the demo's own services", () => {
+  it("show five uses, each with a configuration of the demo's own services", () => {
     const demo = parse(readFileSync(path.join(root, "infra/demo/sticky.yaml"), "utf8")) as {
       services: Record<string, { instances: string[] }>;
     };
-    const uses = blocks.filter(({ info }) => info === "yaml");
+    const [, after = ""] = readme.text.split("\n## Five uses\n");
+    const uses = blocksOf(after.split("\n## ")[0] ?? "").filter(({ info }) => info === "yaml");
     expect(uses).to.have.lengthOf(5);
     for (const { text } of uses) {
       const { services } = parse(text) as typeof demo;

@@ -1,12 +1,14 @@
-/** `node test/docs/refresh.ts` writes the generated parts of README.md anew. */
+/** `node test/docs/refresh.ts` writes the generated parts of the documents anew. */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { generated, root, sectionOf, withSection } from "./generated.ts";
 
-const file = join(root, "README.md");
-let readme = readFileSync(file, "utf8");
-for (const [name, text] of Object.entries(generated)) {
-  if (sectionOf(readme, name) === null) throw new Error(`README.md has no marks for: ${name}`);
-  readme = withSection(readme, name, await text());
+for (const [name, parts] of Object.entries(generated)) {
+  const file = join(root, name);
+  let document = readFileSync(file, "utf8");
+  for (const [part, text] of Object.entries(parts)) {
+    if (sectionOf(document, part) === null) throw new Error(`${name} has no marks for: ${part}`);
+    document = withSection(document, part, await text());
+  }
+  writeFileSync(file, document);
 }
-writeFileSync(file, readme);

@@ -5,7 +5,7 @@ export { needsRestart } from "./config/reload.ts";
 export { readSources, type ReadResult } from "./config/read-sources.ts";
 export { configText, redactedConfig } from "./config/redacted.ts";
 export { redisTarget } from "./config/redis-target.ts";
-export { configReference, describeConfig, type ConfigRow } from "./config/describe.ts";
+export { configReference, configTable, describeConfig, type ConfigRow } from "./config/describe.ts";
 export { isLoopback } from "./config/relations.ts";
 export { createLogger, type Logger, type LoggerOptions, type LogFields } from "./logger.ts";
 export { createRedactor, isSecretName, redact, type Redact } from "./redact.ts";

@@ -23,10 +23,22 @@ describe("configuration reference", () => {
     expect(rows.get("services.<name>.routes[].process.waitMs")?.initial).to.match(/^0 for identity request/);
   });
 
-  it("is a table of as many rows, none broken by what stands in it", () => {
-    const lines = configReference().split("\n");
-    expect(lines).to.have.length(rows.size + 2);
-    for (const line of lines) expect(line.match(/(?<!\\)\|/g), line).to.have.length(5);
+  it("is sections of tables that hold every row once, none broken by what stands in it", () => {
+    const reference = configReference();
+    const told: string[] = [];
+    let section = "";
+    for (const line of reference.split("\n")) {
+      const [, heading] = /^### `(.+)`$/.exec(line) ?? [];
+      if (heading !== undefined) section = heading;
+      const [, name] = /^\| `(.+?)` \|/.exec(line) ?? [];
+      if (name === undefined) continue;
+      told.push(section === "" ? name : `${section}.${name}`);
+      expect(line.match(/(?<!\\)\|/g), line).to.have.length(5);
+    }
+    expect(reference).to.contain("http://127.0.0.1:\\<port>").and.contain('"\\*" is one token');
+    const introduced = [...rows.keys()].filter((path) => reference.includes(`### \`${path}\`\n`));
+    expect(introduced).to.include.members(["redis", "services.<name>.routes[].process"]);
+    expect([...told, ...introduced]).to.have.members([...rows.keys()]);
   });
 
   it("has a row for every entry of the schema: none is without a description", () => {

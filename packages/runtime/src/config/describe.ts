@@ -1,4 +1,4 @@
-/** The schema as rows, for the reference table in the README, which a test compares with it. */
+/** The schema as rows, for the tables in README.md and CONFIGURATION.md, which a test compares with it. */
 import { schema } from "./schema.ts";
 
 export interface ConfigRow {
@@ -18,13 +18,53 @@ export function describeConfig(): ConfigRow[] {
   return rows;
 }
 
-/** The rows as a Markdown table, sections in the schema's order. */
+/** Sections of the reference: each row stands in the longest one that begins its path; "" is the node itself. */
+const sections: readonly string[] = [
+  "",
+  "limits",
+  "redis",
+  "cache",
+  "webhooks",
+  "services.<name>",
+  "services.<name>.routes[]",
+  "services.<name>.routes[].process",
+  "services.<name>.routes[].process.callback",
+  "services.<name>.routes[].cache",
+  "services.<name>.routes[].mirror",
+];
+
+/** Every row as Markdown: a heading and a table per section, in the schema's order. */
 export function configReference(): string {
-  const cell = (text: string): string => text.replaceAll("|", "\\|");
-  const lines = describeConfig().map(
+  const rows = describeConfig();
+  const blocks = sections.map((section) => {
+    const inside = rows.filter(({ path }) => sectionOf(path) === section && path !== section);
+    const names = inside.map((row) => ({
+      ...row,
+      path: row.path.slice(section === "" ? 0 : section.length + 1),
+    }));
+    const itself = rows.find(({ path }) => path === section);
+    const heading = section === "" ? "### The node" : `### \`${section}\``;
+    const initial = itself?.initial === "see below" ? "" : ` Default: ${itself?.initial}.`;
+    const about = itself === undefined ? [] : [`${itself.about}${initial}`, ""];
+    return [heading, "", ...about, configTable(names)].join("\n");
+  });
+  return blocks.join("\n\n");
+}
+
+/** Rows as a Markdown table. */
+export function configTable(rows: readonly ConfigRow[]): string {
+  // What stands outside of code would be taken for tags and emphasis.
+  const cell = (text: string): string =>
+    text.replaceAll(/`[^`]*`|[|<*]/g, (part) => (part.length > 1 ? part : `\\${part}`));
+  const lines = rows.map(
     ({ path, type, initial, about }) => `| \`${path}\` | ${cell(type)} | ${cell(initial)} | ${cell(about)} |`,
   );
   return ["| entry | type | default | meaning |", "|---|---|---|---|", ...lines].join("\n");
+}
+
+function sectionOf(path: string): string {
+  const within = sections.filter((section) => path === section || path.startsWith(`${section}.`));
+  return within.reduce((longest, section) => (section.length > longest.length ? section : longest), "");
 }
 
 /** The part of joi's description that is read here. */
