@@ -120,7 +120,9 @@ describe("a malformed configuration", () => {
     const origin = ["--origin", "http://127.0.0.1:1", "--port", "0", "--ops-port", "0"];
     const { code, err } = await stickyProxy("serve", ...origin, "--redis", "unix:///nowhere/redis.sock");
     expect(code).to.equal(69);
-    expect(err).to.match(/Redis did not answer .* Name it with --redis or REDIS_URL\n$/);
+    expect(err).to.match(
+      /Redis at \/nowhere\/redis\.sock did not answer within 10 s: .*ENOENT.* Another one: --redis or REDIS_URL\n$/,
+    );
   });
 
   it("an unknown flag: 64, before anything is read", async () => {

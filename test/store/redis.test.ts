@@ -6,6 +6,8 @@ import {
   destroyConnection,
   MetaMismatch,
   openMeta,
+  openStore,
+  placeOf,
   verifyMeta,
 } from "@sticky-proxy/store";
 
@@ -22,6 +24,36 @@ describeWithRedis("connections and the cluster's own settings", () => {
     expect(await redis.writes.ping()).to.equal("PONG");
     await redis.close();
     expect(redis.writes.status).to.equal("end");
+  });
+
+  it("a store that cannot be opened says where it was looked for and why it did not answer, without the password", async () => {
+    const opened = openStore({
+      target: { url: server.url.replace("redis://", "redis://nobody:hunter22@") },
+      keyPrefix: "sp:",
+      partitions: 4,
+      timelineLength: 10,
+      waitMs: 500,
+      onError: () => {},
+    });
+    const error = await opened.then(
+      () => expect.fail("it opened"),
+      (refused: Error) => refused,
+    );
+    expect(error.name, error.stack).to.equal("StoreUnreachable");
+    expect(error.message).to.match(/^Redis at 127\.0\.0\.1:\d+ did not answer within 0\.5 s: WRONGPASS /);
+    expect(error.message).to.not.contain("hunter22");
+  });
+
+  it("where Redis is can be told in one line", () => {
+    for (const [target, place] of [
+      [{ url: "redis://user:pw@h" }, "h:6379"],
+      [{ url: "rediss://h:6380/2" }, "h:6380"],
+      [{ url: "unix:///run/redis.sock" }, "/run/redis.sock"],
+      [{ url: "/run/redis.sock" }, "/run/redis.sock"],
+      [{ sentinels: { name: "m", nodes: ["a:1", "b:2"], password: "pw" } }, "m of a:1, b:2"],
+      [{ cluster: { nodes: ["a:1"] } }, "a:1"],
+    ] as const)
+      expect(placeOf(target)).to.equal(place);
   });
 
   it("an unanswered command fails within its time limit and is not sent again", async () => {

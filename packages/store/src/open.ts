@@ -8,7 +8,14 @@ import { openMeta, type Meta } from "./meta.ts";
 import { createProcessStore, type RedisProcessStore } from "./process-store.ts";
 import { parseInfo, type Profile } from "./profile.ts";
 import { observeScripts, type ScriptObserver } from "./scripts.ts";
-import { connectRedis, type ConnectionName, type RedisConnections, type RedisTarget } from "./redis.ts";
+import {
+  connectRedis,
+  placeOf,
+  wasNeverSent,
+  type ConnectionName,
+  type RedisConnections,
+  type RedisTarget,
+} from "./redis.ts";
 
 export interface OpenStore {
   readonly redis: RedisConnections;
@@ -55,15 +62,25 @@ export interface OpenStoreOptions {
  * on a Cluster
  */
 export async function openStore(options: OpenStoreOptions): Promise<OpenStore> {
-  const redis = connectRedis(options.target, { onError: options.onError });
+  let trouble = "nothing came back";
+  const redis = connectRedis(options.target, {
+    onError(name, error) {
+      if (error.message !== "") trouble = error.message;
+      options.onError(name, error);
+    },
+  });
+  const unreachable = (): StoreUnreachable => {
+    const place = placeOf(options.target);
+    return new StoreUnreachable(
+      `Redis at ${place} did not answer within ${options.waitMs / 1000} s: ${trouble}`,
+    );
+  };
   if (options.onScript !== undefined) {
     observeScripts(redis.writes, options.onScript);
     observeScripts(redis.reads, options.onScript);
   }
   try {
-    if (!(await redis.ready(options.waitMs))) {
-      throw new StoreUnreachable(`Redis did not answer within ${options.waitMs} ms`);
-    }
+    if (!(await redis.ready(options.waitMs))) throw unreachable();
     const keys = createKeys(options.keyPrefix);
     const meta = await openMeta(redis.writes, keys, { partitions: options.partitions });
     const { partitions } = meta;
@@ -107,7 +124,8 @@ export async function openStore(options: OpenStoreOptions): Promise<OpenStore> {
     };
   } catch (error) {
     await redis.close();
-    throw error;
+    // A server that lets everybody in is up for a moment before it refuses a wrong user and is left.
+    throw wasNeverSent(error) ? unreachable() : error;
   }
 }
 

@@ -33,6 +33,15 @@ export interface RedisTarget {
   };
 }
 
+/** For messages: where that is, without user and password. */
+export function placeOf({ url, sentinels, cluster }: RedisTarget): string {
+  if (sentinels !== undefined) return `${sentinels.name} of ${sentinels.nodes.join(", ")}`;
+  if (cluster !== undefined) return cluster.nodes.join(", ");
+  if (url === undefined || !URL.canParse(url)) return url ?? "nowhere";
+  const { host, pathname } = new URL(url);
+  return host === "" ? pathname : `${host}${/:\d+$/.test(host) ? "" : ":6379"}`;
+}
+
 export type Connection = Redis | Cluster;
 export type ConnectionName = "writes" | "reads" | "subscriber";
 
@@ -192,7 +201,12 @@ export async function serverTime(connection: Connection): Promise<number> {
 export function mayHaveRun(error: unknown): boolean {
   if (!(error instanceof Error)) return true;
   if (error.name === "ReplyError") return false;
-  return !error.message.includes("enableOfflineQueue options is false");
+  return !wasNeverSent(error);
+}
+
+/** The connection was not up when the command came. */
+export function wasNeverSent(error: unknown): boolean {
+  return error instanceof Error && error.message.includes("enableOfflineQueue options is false");
 }
 
 /** Drops the socket at once, so that no reply under way is read; the client connects again by itself. */

@@ -141,7 +141,7 @@ async function giveUp(error: unknown, lifecycle: Lifecycle, io: Io): Promise<num
 }
 
 function explain(error: unknown): string {
-  if (isStoreAway(error)) return `${error.message}; is it running? Name it with --redis or REDIS_URL`;
+  if (isStoreAway(error)) return `${error.message}. Another one: --redis or REDIS_URL`;
   if (!isSystemError(error)) return error instanceof Error ? error.message : String(error);
   const at = error.port === undefined ? "the address" : `port ${error.port}`;
   if (error.code === "EADDRINUSE") return `${at} is already in use; choose another with --port or --ops-port`;
