@@ -1,5 +1,6 @@
 // npm run -s sticky-proxy -- …: the command line of services/proxy, with the same set-up as npm start.
 import { readFileSync } from "node:fs";
+import path from "node:path";
 import process from "node:process";
 import { pathToFileURL } from "node:url";
 import { checkInterrupted, run } from "./children.mjs";
@@ -13,11 +14,18 @@ export async function cli({ node, env, args }) {
   try {
     checkInterrupted();
     return await run(node, [inRoot("services", "proxy", "src", "cli.ts"), ...args], {
+      cwd: callersFolder(),
       env: { ...env, ...(redis && { REDIS_URL: redis.url }) },
     });
   } finally {
     await redis?.release();
   }
+}
+
+/** Where the caller stands: npm goes to the project first, but a path that was typed is meant from there. */
+function callersFolder() {
+  const { npm_lifecycle_event: script, INIT_CWD } = process.env;
+  return script === "sticky-proxy" && INIT_CWD ? INIT_CWD : process.cwd();
 }
 
 /** Commands that talk to Redis themselves; flags without a command mean one of them. */
@@ -60,7 +68,7 @@ function option(args, name) {
 async function settlesRedis(file) {
   try {
     const { parse } = await import(pathToFileURL(inRoot("node_modules", "yaml", "dist", "index.js")).href);
-    const { redis } = parse(readFileSync(file, "utf8")) ?? {};
+    const { redis } = parse(readFileSync(path.resolve(callersFolder(), file), "utf8")) ?? {};
     return ["url", "sentinels", "cluster"].some((name) => redis?.[name] !== undefined);
   } catch {
     return true;

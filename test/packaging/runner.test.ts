@@ -37,6 +37,21 @@ describe("the runner", function () {
     expect(check.stdout() + check.stderr()).to.include("port");
   });
 
+  it("takes paths from the folder where it was called, also for what says whether a Redis is named", async () => {
+    writeFileSync(
+      path.join(folder, "mine.yaml"),
+      "redis: { url: 'redis://127.0.0.1:1' }\nservices: { a: { instances: [http://127.0.0.1:9] } }\n",
+    );
+    const script = `cd "$0" && npm --prefix "$1" run -s sticky-proxy -- "$2" --config mine.yaml`;
+    const there = (command: string) =>
+      begin("bash", ["-c", script, folder, root, command], { STICKY_PROXY_DATA: folder });
+    const check = there("check-config");
+    expect(await check.ended, check.stderr()).to.equal(0);
+    const list = there("ps");
+    expect(await list.ended).to.equal(69);
+    expect(list.stderr()).to.include("127.0.0.1:1");
+  });
+
   it("gives `serve` the project's Redis, shares it between gateways, and stops it with the last one", async () => {
     const serve = (...more: string[]) =>
       beginRunner(
