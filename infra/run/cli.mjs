@@ -4,7 +4,7 @@ import path from "node:path";
 import process from "node:process";
 import { pathToFileURL } from "node:url";
 import { checkInterrupted, run } from "./children.mjs";
-import { inRoot, say } from "./project.mjs";
+import { callersFolder, inRoot, say } from "./project.mjs";
 import { startRedis } from "./redis.mjs";
 
 /** Runs the command line with `args`. A command that needs Redis, when none is named, gets the project's own. */
@@ -14,18 +14,12 @@ export async function cli({ node, env, args }) {
   try {
     checkInterrupted();
     return await run(node, [inRoot("services", "proxy", "src", "cli.ts"), ...args], {
-      cwd: callersFolder(),
+      cwd: callersFolder("sticky-proxy"),
       env: { ...env, ...(redis && { REDIS_URL: redis.url }) },
     });
   } finally {
     await redis?.release();
   }
-}
-
-/** Where the caller stands: npm goes to the project first, but a path that was typed is meant from there. */
-function callersFolder() {
-  const { npm_lifecycle_event: script, INIT_CWD } = process.env;
-  return script === "sticky-proxy" && INIT_CWD ? INIT_CWD : process.cwd();
 }
 
 /** Commands that talk to Redis themselves; flags without a command mean one of them. */
@@ -68,7 +62,7 @@ function option(args, name) {
 async function settlesRedis(file) {
   try {
     const { parse } = await import(pathToFileURL(inRoot("node_modules", "yaml", "dist", "index.js")).href);
-    const { redis } = parse(readFileSync(path.resolve(callersFolder(), file), "utf8")) ?? {};
+    const { redis } = parse(readFileSync(path.resolve(callersFolder("sticky-proxy"), file), "utf8")) ?? {};
     return ["url", "sentinels", "cluster"].some((name) => redis?.[name] !== undefined);
   } catch {
     return true;

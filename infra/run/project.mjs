@@ -12,6 +12,12 @@ export const inRoot = (...parts) => path.join(root, ...parts);
 /** Where a run keeps what survives it: `.data`, or the folder that STICKY_PROXY_DATA names. */
 export const dataFolder = path.resolve(process.env.STICKY_PROXY_DATA || inRoot(".data"));
 
+/** Where the caller of an npm script stands: npm goes to the project first, but a path that was typed is meant from there. */
+export function callersFolder(script) {
+  const { npm_lifecycle_event: running, INIT_CWD } = process.env;
+  return running === script && INIT_CWD ? INIT_CWD : process.cwd();
+}
+
 /** Progress goes to stderr: stdout belongs to the command that was asked for. */
 export function say(line = "") {
   process.stderr.write(`${line}\n`);

@@ -3,9 +3,9 @@ import { mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
-import { answerSignals, checkInterrupted, startChild, stopChild } from "./children.mjs";
+import { answerSignals, checkInterrupted, run, startChild, stopChild } from "./children.mjs";
 import { freePort } from "./free-port.mjs";
-import { dataFolder, inRoot, root, say, Trouble } from "./project.mjs";
+import { callersFolder, dataFolder, inRoot, root, say, Trouble } from "./project.mjs";
 import { startRedis } from "./redis.mjs";
 import { welcome } from "./welcome.mjs";
 
@@ -14,12 +14,20 @@ const demoPorts = [4001, 4002];
 const roles = [[], ["--users-version", "2", "--users-difference"]];
 const logs = path.join(dataFolder, "logs");
 
-/** @returns {Promise<number>} 0 after a signal, 1 when a part ended by itself */
+const cli = inRoot("services", "proxy", "src", "cli.ts");
+
+/** @returns {Promise<number>} 0 after a signal, 1 when a part ended by itself, 78 when a configuration of the user's own is wrong */
 export async function start({ node, env }) {
+  const own = process.env.STICKY_CONFIG && path.resolve(callersFolder("start"), process.env.STICKY_CONFIG);
+  if (own) {
+    const check = { env: { ...env, STICKY_CONFIG: own }, stdio: ["ignore", "ignore", "inherit"] };
+    const code = await run(node, [cli, "check-config"], check);
+    if (code !== 0) return code;
+  }
   const port = await wantedPort("STICKY_PORT", 8080);
   const opsPort = await wantedPort("STICKY_OPS_PORT", 9180);
   const demos = await Promise.all(demoPorts.map((wanted) => freePort(wanted)));
-  const config = process.env.STICKY_CONFIG ?? writeConfig(demos);
+  const config = own || writeConfig(demos);
   mkdirSync(logs, { recursive: true });
 
   const redis = process.env.REDIS_URL ? null : await startRedis();
@@ -50,7 +58,7 @@ export async function start({ node, env }) {
         ...roles[i],
       ]);
     });
-    const gateway = begin("gateway", [inRoot("services", "proxy", "src", "cli.ts"), "serve"], {
+    const gateway = begin("gateway", [cli, "serve"], {
       STICKY_CONFIG: config,
       STICKY_PORT: String(port),
       STICKY_OPS_PORT: String(opsPort),

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { expect } from "chai";
@@ -63,6 +63,15 @@ describe("npm start", function () {
     expect(processesWith(data).some((line) => line.includes("redis-server"))).to.equal(true);
     signalGroup(run, "SIGKILL");
     await until(() => processesWith(data).length === 0);
+  });
+
+  it("starts nothing with a wrong configuration: its errors, and 78", async () => {
+    const file = path.join(data, "sticky.yaml");
+    writeFileSync(file, "services: { a: {} }\n");
+    const run = begin("npm", ["start"], { STICKY_PROXY_DATA: data, STICKY_PORT: "0", STICKY_CONFIG: file });
+    expect(await run.ended).to.equal(78);
+    expect(run.stderr()).to.include("services.a.instances: is required");
+    expect(existsSync(path.join(data, "redis"))).to.equal(false);
   });
 
   it("says which port is taken and how to take another", async () => {
