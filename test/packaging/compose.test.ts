@@ -75,8 +75,11 @@ describe("docker-compose.yml", () => {
     const used = [...text.matchAll(/\$\{([^}]*)\}/g)].map((match) => match[1] ?? "");
     expect(used).to.not.be.empty;
     for (const variable of used) expect(variable).to.match(/^[A-Z_]+:-.+$/);
-    for (const [name, { image }] of parts) expect(filled(image ?? ""), name).to.match(/^[a-z-]+:[\w.-]+$/);
-    for (const [name, { image }] of parts) expect(filled(image ?? ""), name).to.not.match(/:latest$/);
+    for (const [name, { image, build }] of parts) {
+      // Parts that build the same at once must not write one tag.
+      if (build) expect(image, name).to.equal(undefined);
+      else expect(filled(image ?? ""), name).to.match(/^[a-z-]+:(?!latest$)[\w.-]+$/);
+    }
     for (const [name, { ports = [] }] of parts) {
       for (const port of ports) expect(port, name).to.match(/^127\.0\.0\.1:/);
     }
@@ -115,6 +118,17 @@ describe("docker-compose.yml", () => {
       .replaceAll("127.0.0.1:4001", "demo-1:4000")
       .replaceAll("127.0.0.1:4002", "demo-2:4000");
     expect(services("infra/compose/sticky.yaml")).to.deep.equal(JSON.parse(renamed));
+  });
+
+  it("leaves a replica time to end its work before Compose kills it, 10 s after the signal", () => {
+    const { shutdown } = parse(readFileSync(path.join(root, "infra/compose/sticky.yaml"), "utf8")) as {
+      shutdown: { drainDelayMs: number; hardMs: number };
+    };
+    expect(shutdown.hardMs).to.be.lessThan(10_000);
+    // Two failed checks, 500 ms apart, take a replica out of the balancer.
+    expect(shutdown.drainDelayMs)
+      .to.be.greaterThan(1000)
+      .and.lessThan(shutdown.hardMs / 2);
   });
 
   it("is accepted by the compose tools of this machine", () => {
