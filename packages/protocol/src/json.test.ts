@@ -23,6 +23,7 @@ describe("parseJsonStrict", () => {
         fc.constantFrom(0, 1, "\t", "\r\n "),
         (value, space) => {
           const text = JSON.stringify(value, null, space).replaceAll("\r\n ", "\r\n");
+          fc.pre(!text.includes('"__proto__"')); // refused, and drawn now and then
           expect(parseJsonStrict(bytes(text))).to.deep.equal(JSON.parse(text));
         },
       ),
