@@ -107,9 +107,14 @@ describe("command line", () => {
   it("print-config shows every default as YAML or JSON, and no secret", async () => {
     const env = { STICKY_PURGE_TOKEN: "a-token-that-nobody-may-see" };
     const yaml = await run(["print-config", ...origin], env);
-    expect(yaml.out).to.contain("name: origin").and.contain('purgeToken: "[redacted]"');
+    expect(yaml.out)
+      .to.match(/^services:\n  origin:\n/)
+      .and.contain('purgeToken: "[redacted]"');
     expect(yaml.out).to.not.contain(env.STICKY_PURGE_TOKEN);
     const json = await run(["print-config", "--json", ...origin, "--cache", "--ttl", "60"], env);
-    expect(JSON.parse(json.out)).to.have.nested.property("services[0].routes[0].cache.defaultTtlMs", 60_000);
+    expect(JSON.parse(json.out)).to.have.nested.property(
+      "services.origin.routes[0].cache.defaultTtlMs",
+      60_000,
+    );
   });
 });
