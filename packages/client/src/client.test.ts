@@ -281,11 +281,12 @@ describe("the client", () => {
     it("pauses when nobody holds its polls", async () => {
       gateway.holds = false;
       const { id } = await client().submit("reports");
-      const waiting = rejection(client().wait(id, { timeoutMs: 1500 }));
+      const waiting = rejection(client().wait(id, { timeoutMs: 400 }));
       expect(await waiting)
         .to.be.instanceOf(WaitTimeoutError)
         .and.to.have.nested.property("view.version", 1);
-      expect(gateway.seen.length).to.be.at.most(10);
+      // Without pauses it would be hundreds.
+      expect(gateway.seen.length).to.be.at.most(6);
     });
 
     it("ends in time, and another client resumes by the id", async () => {

@@ -1,3 +1,4 @@
+import type { ServerResponse } from "node:http";
 import {
   blankRecord,
   unkeyedPolicy,
@@ -46,7 +47,7 @@ describe("the cancel hook", () => {
       callers,
       chance: () => 0,
       onOutcome: (_record, outcome, detail) => outcomes.push(`${outcome}: ${detail}`),
-      timeoutMs: 300,
+      timeoutMs: 5000,
       ...more,
     });
   }
@@ -85,8 +86,9 @@ describe("the cancel hook", () => {
     hook.tell(record);
     await hook.idle();
     upstream.respond(() => undefined);
-    hook.tell(record);
-    await hook.idle();
+    const impatient = hookTo("/x", { timeoutMs: 100 });
+    impatient.tell(record);
+    await impatient.idle();
     expect(outcomes).to.deep.equal(["refused: status 500", "unreachable: ETIMEDOUT"]);
   });
 
@@ -102,7 +104,10 @@ describe("the cancel hook", () => {
   });
 
   it("bounds how many are under way and says what it skipped", async () => {
-    upstream.respond(() => undefined);
+    const held: ServerResponse[] = [];
+    upstream.respond((_request, response) => {
+      if (held.push(response) === 2) for (const each of held) each.end();
+    });
     const hook = hookTo("/x", { maxInFlight: 2 });
     for (let i = 0; i < 4; i += 1) hook.tell(record);
     expect(outcomes).to.deep.equal(["skipped: too-many", "skipped: too-many"]);

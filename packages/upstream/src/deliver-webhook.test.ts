@@ -52,6 +52,7 @@ describe("the deliverer of webhooks", () => {
   function deliver(
     over: Partial<ProcessRecord> = {},
     config: Partial<DeliveryEndpoint> = {},
+    timeoutMs = 5000,
   ): Promise<Delivery> {
     return createDeliverer({
       endpoints: () => [
@@ -72,7 +73,7 @@ describe("the deliverer of webhooks", () => {
         spans.push(ms);
       },
       monotonic: () => (ticks += 7),
-      timeoutMs: 500,
+      timeoutMs,
     })({ ...record, ...over });
   }
   const answer = (status: number, headers: Record<string, string> = {}): void =>
@@ -163,7 +164,7 @@ describe("the deliverer of webhooks", () => {
 
   it("gives an endpoint that never answers a bounded time", async () => {
     endpoint.respond(() => undefined);
-    expect(await deliver()).to.deep.equal({ delivered: false, retryInMs: 5000 });
+    expect(await deliver({}, {}, 100)).to.deep.equal({ delivered: false, retryInMs: 5000 });
     expect(outcomes).to.deep.equal(["retry: ETIMEDOUT"]);
   });
 
