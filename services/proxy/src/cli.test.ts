@@ -46,6 +46,11 @@ describe("command line", () => {
     ["a command named like a property", ["constructor"], /no command "constructor"/],
     ["help for nothing", ["help", "fly"], /no command "fly"/],
     ["an unknown flag", ["serve", "--prot", "1"], /Unknown option '--prot'/],
+    [
+      "a value that looks like a flag",
+      ["serve", "--ttl", "-5"],
+      /^sticky-proxy serve: .* ambiguous; try: .*$/,
+    ],
     ["a flag without its value", ["serve", "--port"], /--port/],
     ["a switch with a value", ["serve", "--idempotent=yes"], /--idempotent/],
     ["an unknown part to serve", ["serve", "everything"], /"everything" is not one of: proxy, sweeper/],
@@ -92,7 +97,7 @@ describe("command line", () => {
     expect(err.split("\n").map((line) => line.split(":")[0])).to.have.members([
       "STICKY_OPS_PORT",
       "port",
-      "services.origin.instances.0",
+      "--origin",
       "the configuration is not valid (3 errors); nothing was started",
     ]);
   });

@@ -72,7 +72,7 @@ export function parseFlags(
 
 /** Node's messages go on with advice about "--" that is of no use here. */
 function firstSentence(message: string): string {
-  return message.split(/\. /)[0] ?? message;
+  return message.split(/\.\s/)[0] ?? message;
 }
 
 export interface Loaded {

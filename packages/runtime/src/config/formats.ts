@@ -24,11 +24,15 @@ export function integer(about: string, initial: Initial<number>, bounds: Bounds 
 
 /** A span; up to ten years, so that nothing overflows an epoch in milliseconds. */
 export function millis(about: string, initial: Initial<number>, bounds: Bounds = {}): Joi.NumberSchema {
-  return integer(about, initial, { min: bounds.min ?? 1, max: bounds.max ?? 10 * year }).unit("ms");
+  return integer(about, initial, { min: bounds.min ?? 1, max: bounds.max ?? 10 * year })
+    .unit("ms")
+    .messages({ "number.base": "must be a number of milliseconds" });
 }
 
 export function bytes(about: string, initial: Initial<number>, bounds: Bounds = {}): Joi.NumberSchema {
-  return integer(about, initial, { min: bounds.min ?? 1, max: bounds.max ?? 2 ** 40 }).unit("bytes");
+  return integer(about, initial, { min: bounds.min ?? 1, max: bounds.max ?? 2 ** 40 })
+    .unit("bytes")
+    .messages({ "number.base": "must be a number of bytes" });
 }
 
 export function fraction(about: string, initial: Initial<number>, max = 1): Joi.NumberSchema {
@@ -191,6 +195,10 @@ export const path = (about: string): Joi.StringSchema => text(about, checkPath);
 export const origin = (about: string): Joi.StringSchema => text(about, checkOrigin);
 export const url = (about: string): Joi.StringSchema => text(about, checkUrl);
 export const redisUrl = (about: string): Joi.StringSchema => text(about, checkRedisUrl);
-export const signingSecret = (about: string): Joi.StringSchema => text(about, checkSigningSecret);
-export const token = (about: string): Joi.StringSchema => text(about, checkToken);
+const secretText = {
+  "string.base": "must be text, or env alone with a name that begins with STICKY_SECRET_",
+};
+export const signingSecret = (about: string): Joi.StringSchema =>
+  text(about, checkSigningSecret).messages(secretText);
+export const token = (about: string): Joi.StringSchema => text(about, checkToken).messages(secretText);
 export const field = (about: string): Joi.StringSchema => text(about, checkFieldName, 128);

@@ -249,9 +249,7 @@ describe("configuration: defaults < YAML < environment < flags", () => {
     expect(errorsOf(minimal, { env: { STICKY_PORT: "80x" } })).to.deep.equal([
       "STICKY_PORT: must be a whole number",
     ]);
-    expect(errorsOf(minimal, { flags: { port: "70000" } })).to.deep.equal([
-      "port: must be less than or equal to 65535",
-    ]);
+    expect(errorsOf(minimal, { flags: { port: "70000" } })).to.deep.equal(["port: must be at most 65535"]);
     expect(errorsOf(minimal, { env: { STICKY_CACHE: "maybe" } })).to.deep.equal([
       "STICKY_CACHE: must be true or false",
     ]);
@@ -338,7 +336,7 @@ describe("configuration: quick forms", () => {
       "--cache-profile: needs --cache",
     ]);
     expect(errorsOf(null, { flags: { origin, cache: true, ttl: "-1" } }).join()).to.match(
-      /defaultTtlMs: must be greater/,
+      /--ttl: must be at least 0/,
     );
     expect(errorsOf(minimal, { flags: { origin } })).to.deep.equal([
       "--origin: stands alone: the configuration already has services",
@@ -364,14 +362,14 @@ describe("configuration: what is refused", () => {
     const errors = errorsOf(yaml);
     for (const start of [
       "nonsense: is not allowed",
-      "port: must be less than",
+      "port: must be at most",
       "redis.keyPrefix: must be a word and a colon",
       "services.a.instances.0: must be an origin",
       "services.a.instances.1: must be an origin",
       "services.a.colour: is not allowed",
       'services.a.callbackAuth.secrets.0: must be "whsec_"',
-      "services.a.routes.0.cache.defaultTtlMs: must be greater",
-      "services.a.routes.0.process.leaseMs: must be greater than or equal to 500",
+      "services.a.routes.0.cache.defaultTtlMs: must be at least 0",
+      "services.a.routes.0.process.leaseMs: must be at least 500",
       "services.a.routes.0: a route may not have both cache and process",
       "services.b.instances: is required",
     ])
@@ -391,7 +389,7 @@ describe("configuration: what is refused", () => {
 
   it("no service at all", () => {
     expect(errorsOf(null)).to.deep.equal([
-      "services: no service is configured: give a configuration file or --origin",
+      "services: no service is configured: give a configuration file (--config, STICKY_CONFIG) or --origin",
     ]);
   });
 
@@ -403,7 +401,20 @@ describe("configuration: what is refused", () => {
     [
       "text where a number belongs",
       route("{process: {identity: key, waitMs: '5'}}"),
-      /waitMs: must be a number/,
+      /waitMs: must be a number of milliseconds$/m,
+    ],
+    ["a size with a unit", route("{maxBodyBytes: 1MB}"), /maxBodyBytes: must be a number of bytes$/m],
+    ["one instance without a list", "services: {a: {instances: 'http://h'}}", /instances: must be a list$/m],
+    ["a service without anything", "services: {a: }", /services\.a: must be a mapping$/m],
+    [
+      "a secret that no variable holds, said once",
+      "services: {a: {instances: ['http://h'], callbackAuth: {secrets: [{env: STICKY_SECRET_NONE}]}}}",
+      /^services\.a\.callbackAuth\.secrets\.0: environment variable STICKY_SECRET_NONE is not set$/,
+    ],
+    [
+      "a secret from a variable of any name",
+      "services: {a: {instances: ['http://h'], callbackAuth: {sharedToken: {env: HOME}}}}",
+      /sharedToken: must be text, or env alone with a name that begins with STICKY_SECRET_$/m,
     ],
     ["an unknown identity", route("{process: {identity: hash}}"), /identity: must be one of/],
     [
@@ -497,7 +508,11 @@ describe("configuration: what is refused", () => {
     ["dot segments", service("match: {path: /a/../b}"), /dot segments/],
     ["a path with a slash at the end", service("match: {path: /a/}"), /must be a path/],
     ["an encoded slash", service("match: {path: /a%2Fb}"), /must be a path/],
-    ["an upper-case service name", "services: {A: {instances: ['http://h']}}", /services.A: is not allowed/],
+    [
+      "an upper-case service name",
+      "services: {A: {instances: ['http://h']}}",
+      /services.A: a name here is lower-case/,
+    ],
     ["CONNECT", route("{match: {methods: [CONNECT]}}"), /never forwarded/],
     ["a lower-case method", route("{match: {methods: [get]}}"), /in capitals/],
     [
@@ -594,7 +609,7 @@ describe("configuration: what is refused", () => {
     [
       "a webhook without a secret",
       `webhooks: {w: {url: 'https://h/', secrets: []}}\n${minimal}`,
-      /secrets: must contain at least 1/,
+      /secrets: must hold at least 1/,
     ],
   ];
   for (const [what, yaml, error] of cases)

@@ -6,6 +6,7 @@ import { brokenRelations, isLoopback, type ConfigError } from "./relations.ts";
 import { resolveConfig, type ValidConfig } from "./resolve.ts";
 import { schema } from "./schema.ts";
 import { readSettings, withSecrets, withSettings, type Sources } from "./sources.ts";
+import { configErrors, wording } from "./wording.ts";
 import { parseYaml } from "./yaml.ts";
 
 export type LoadResult =
@@ -30,9 +31,13 @@ export function loadConfig(sources: Sources): LoadResult {
     tree = withSettings(tree, settings);
     tree = withEnforcement(tree);
     if (sources.role === "sweeper" && tree.opsPort === undefined) tree.opsPort = 9181;
-    const validated = schema.validate(tree, { abortEarly: false, convert: false, errors: { label: false } });
-    for (const { path, message } of validated.error?.details ?? [])
-      errors.push({ path: path.join("."), message });
+    const validated = schema.validate(tree, {
+      abortEarly: false,
+      convert: false,
+      errors: { label: false },
+      messages: wording,
+    });
+    errors.push(...configErrors(validated.error?.details ?? [], quick.services !== null));
     errors.push(...brokenRelations(validated.value, sources.role !== "tool"));
     if (errors.length === 0 && lines.length === 0) {
       const config = resolveConfig(validated.value as ValidConfig, sources.node);

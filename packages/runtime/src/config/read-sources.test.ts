@@ -29,7 +29,13 @@ describe("reading configuration sources", () => {
     });
     expect(read({ config: folder })).to.deep.equal({
       ok: false,
-      errors: [`--config: ${folder}: cannot be read (EISDIR)`],
+      errors: [`--config: ${folder}: it is a folder`],
+    });
+    const binary = join(folder, "binary");
+    writeFileSync(binary, Buffer.from([0x23, 0xff]));
+    expect(read({ config: binary })).to.deep.equal({
+      ok: false,
+      errors: [`--config: ${binary}: it is not UTF-8`],
     });
   });
 

@@ -41,12 +41,19 @@ export function readSources(
   return { ok: true, sources: { yaml, env: filled, flags, node, role } };
 }
 
+const reasons: ReadonlyMap<string, string> = new Map([
+  ["ENOENT", "there is no such file"],
+  ["EISDIR", "it is a folder"],
+  ["EACCES", "this user may not read it"],
+  ["ERR_ENCODING_INVALID_ENCODED_DATA", "it is not UTF-8"],
+]);
+
 function readText(path: string, source: string, errors: string[]): string | null {
   try {
-    return readFileSync(path, "utf8");
+    return new TextDecoder("utf-8", { fatal: true }).decode(readFileSync(path));
   } catch (error) {
     const code = error instanceof Error && "code" in error ? String(error.code) : "unreadable";
-    const why = code === "ENOENT" ? "there is no such file" : `cannot be read (${code})`;
+    const why = reasons.get(code) ?? `cannot be read (${code})`;
     errors.push(`${source}: ${path}: ${why}`);
     return null;
   }

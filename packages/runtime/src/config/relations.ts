@@ -30,7 +30,10 @@ export function brokenRelations(config: unknown, needsServices = true): ConfigEr
   }
   const services = fields(root.services);
   if (needsServices && Object.keys(services).length === 0)
-    report("services", "no service is configured: give a configuration file or --origin");
+    report(
+      "services",
+      "no service is configured: give a configuration file (--config, STICKY_CONFIG) or --origin",
+    );
   checkMatches(services, report);
   for (const [name, service] of Object.entries(services)) checkService(name, fields(service), root, report);
   checkMirrors(services, report);
