@@ -34,7 +34,15 @@ describe("command line", () => {
     const { code, out } = await run(["help"]);
     expect(code).to.equal(exitCodes.ok);
     for (const name of Object.keys(commands)) expect(out).to.match(new RegExp(`^  ${name} +\\S`, "m"));
-    expect((await run(["help", "serve"])).out).to.match(/--port N +STICKY_PORT/);
+    expect((await run(["help", "serve"])).out)
+      .to.match(/--port N +STICKY_PORT/)
+      .and.match(/--config FILE +STICKY_CONFIG/);
+    const { out: about } = await run(["help", "dlq"]);
+    expect(about)
+      .to.match(/^dlq: dead letters/)
+      .and.match(/^ {2}sticky-proxy dlq show ID/m)
+      .and.contain("--redis URL");
+    expect((await run(["help", "version"])).out).to.not.contain("--redis");
   });
 
   it("version", async () => {

@@ -9,7 +9,12 @@ import { warm, type Visit } from "./warm-cache.ts";
 
 export const command: Command = {
   summary: "look into the cache, purge it, warm it",
-  usage: `cache (purge ${purgeUsage} | show URL | top | warm FILE [--rate 10] [--gateway URL]) [--limit 20] [--json] [--redis URL | --config FILE]`,
+  usage: [
+    `cache purge ${purgeUsage}`,
+    "cache show URL [--json]",
+    "cache top [--limit 20] [--json]",
+    "cache warm FILE [--rate 10] [--gateway URL]",
+  ].join("\n  sticky-proxy "),
   run(args, io) {
     const [verb, ...rest] = args;
     if (verb === "warm") return warmFrom(rest, io);

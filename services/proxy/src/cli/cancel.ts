@@ -4,7 +4,7 @@ import { findProcess, refOf, unconfirmed, withOperator, type Operator } from "./
 
 export const command: Command = {
   summary: "cancel a process; its socket is closed, the service is told, a late result is refused",
-  usage: "cancel ID --yes [--json] [--redis URL | --config FILE]",
+  usage: "cancel ID --yes [--json]",
   run: (args, io) =>
     withOperator(
       args,

@@ -18,7 +18,7 @@ export const purgeUsage =
 
 export const command: Command = {
   summary: "take responses out of the cache: all, or by URL, prefix, tag, group, service",
-  usage: `clear-cache ${purgeUsage} [--redis URL | --config FILE]`,
+  usage: `clear-cache ${purgeUsage}`,
   run: (args, io) =>
     withCache(args, io, { flags: purgeFlags, maxWords: 0 }, (operator, parsed) =>
       clearCache(operator, parsed, io, true),

@@ -4,7 +4,7 @@ import { findProcess, refOf, unconfirmed, withOperator, type Operator } from "./
 
 export const command: Command = {
   summary: "run a process's request again as a new process, which a sweeper sends",
-  usage: "force ID --yes [--cancel-running] [--json] [--redis URL | --config FILE]",
+  usage: "force ID --yes [--cancel-running] [--json]",
   run: (args, io) =>
     withOperator(
       args,

@@ -6,7 +6,7 @@ import { countFlag, processHead, processRows, spanFlag, statusesFlag, table, tex
 export const command: Command = {
   summary: "list processes by service, status and age",
   usage:
-    "ps [SERVICE...] [--status failed,cancelled] [--older-than 10m] [--limit 50] [--cursor CURSOR] [--json] [--redis URL | --config FILE]",
+    "ps [SERVICE...] [--status failed,cancelled] [--older-than 10m] [--limit 50] [--cursor CURSOR] [--json]",
   run: (args, io) =>
     withOperator(
       args,

@@ -6,7 +6,7 @@ import { plain } from "./tables.ts";
 
 export const command: Command = {
   summary: "show a process: state, attempts, timeline, and its request without secrets",
-  usage: "show ID [--json] [--redis URL | --config FILE]",
+  usage: "show ID [--json]",
   run: (args, io) =>
     withOperator(args, io, { flags: { json: { type: "boolean" } }, maxWords: 1 }, (operator, parsed) =>
       show(operator, parsed, io),

@@ -9,7 +9,7 @@ export const stillRunning = 75;
 export const command: Command = {
   summary:
     "wait for a process's end; exits 0 when completed, 1 when failed or cancelled, 75 when still running",
-  usage: "wait ID [--timeout 60s] [--json] [--redis URL | --config FILE]",
+  usage: "wait ID [--timeout 60s] [--json]",
   run: (args, io) =>
     withOperator(
       args,
