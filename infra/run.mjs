@@ -1,4 +1,5 @@
-// The project's one entry for people: npm start, npm test, npm run check, npm run bench, npm run sticky-proxy.
+// The project's one entry for people: npm start, npm test, npm run check, npm run fix, npm run bench,
+// npm run sticky-proxy.
 // Plain JavaScript that also runs on Node 20: it is what brings the right Node.
 import process from "node:process";
 import { ensureInstalled } from "./run/install.mjs";
@@ -10,6 +11,7 @@ const verbs = {
   start: async (context) => (await import("./run/start.mjs")).start(context),
   test: async (context) => (await import("./run/test.mjs")).test(context),
   check: async (context) => (await import("./run/check.mjs")).check(context),
+  fix: async (context) => (await import("./run/fix.mjs")).fix(context),
   bench: async (context) => (await import("./run/bench.mjs")).bench(context),
   cli: async (context) => (await import("./run/cli.mjs")).cli(context),
 };

@@ -18,6 +18,10 @@ export async function check({ node, env }) {
     if ((await step()) !== 0) failed.push(name);
     checkInterrupted();
   }
-  say(failed.length === 0 ? "check: all passed" : `check: failed: ${failed.join(", ")}`);
+  say(
+    failed.length === 0
+      ? "check: all passed"
+      : `check: failed: ${failed.join(", ")}${failed.includes("format") ? " (npm run fix formats)" : ""}`,
+  );
   return failed.length === 0 ? 0 : 1;
 }

@@ -57,7 +57,7 @@ describe("the documents", () => {
 describe("what documents take from the code", () => {
   for (const [file, parts] of Object.entries(generated))
     for (const [name, text] of Object.entries(parts))
-      it(`${file}: ${name} stands there as the code says it (node test/docs/refresh.ts writes it)`, async () => {
+      it(`${file}: ${name} stands there as the code says it (npm run fix writes it)`, async () => {
         expect(sectionOf(read(file), name)).to.equal(await text());
       });
 });

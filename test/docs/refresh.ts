@@ -1,4 +1,4 @@
-/** `node test/docs/refresh.ts` writes the generated parts of the documents anew. */
+/** `npm run fix` runs it: writes the generated parts of the documents anew. */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { generated, root, sectionOf, withSection } from "./generated.ts";
