@@ -1,5 +1,6 @@
 /** One dispatch to the service, and what its outcome means for the process. */
 import {
+  givesKey,
   headerValue,
   idText,
   meaningOf,
@@ -195,8 +196,10 @@ function failed(
 
 /** API.md, "Sent to the service". */
 function ownFields(record: ProcessRecord, request: StoredRequest, id: string, token: string): HeaderLine[] {
+  // A client's key that decides nothing here goes to the service as it came.
+  const own = request.key ?? (givesKey(request.head.headers) ? null : id);
   const lines: HeaderLine[] = [
-    ["Idempotency-Key", formatIdempotencyKey(request.key ?? id)],
+    ...(own === null ? [] : [["Idempotency-Key", formatIdempotencyKey(own)] as const]),
     ["Sticky-Process-Id", id],
     ["Sticky-Attempt", String(record.attempt)],
     ["Sticky-Fence", String(record.fence)],

@@ -55,6 +55,11 @@ export function headerLines(list: HeaderList, name: string): string[] {
   return values;
 }
 
+/** Whether the client names its request itself, under either name of the field. */
+export function givesKey(list: HeaderList): boolean {
+  return list.some(([name]) => /^(?:x-)?idempotency-key$/i.test(name));
+}
+
 /** All lines of that name joined with ", " (RFC 9110 5.3), or null when there is none. */
 export function headerJoined(list: HeaderList, name: string): string | null {
   const values = headerLines(list, name);

@@ -54,11 +54,14 @@ export function createRuleBook(services: () => readonly Service[]): RuleBook {
   };
 }
 
-/** Identity `none`: held like plain proxying, never replayed; exists only so that its execution is recorded. */
+/**
+ * Identity `none`, never replayed: a process that exists only so that its execution is recorded for its copy. Its
+ * client is held like a plain proxy's, until the service's own timeouts end the exchange.
+ */
 export const unkeyedPolicy: ProcessPolicy = {
   identity: "none",
   key: "ignored",
-  waitMs: 60_000,
+  waitMs: 2 ** 31 - 1,
   onWaitEnd: "timeout",
   completion: "response",
   onDuplicate: "join",
@@ -73,7 +76,7 @@ export const unkeyedPolicy: ProcessPolicy = {
   onUnknown: { cut: "release", timeout: "release", lost: "release" },
   restartCancelled: true,
   keepServerErrors: false,
-  notExecutedStatuses: [],
+  notExecutedStatuses: [425, 429, 503],
   fingerprintHeaders: [],
   storedHeaders: [],
   callback: { inject: { query: null, json: null, header: null }, accept: null, correlate: null },

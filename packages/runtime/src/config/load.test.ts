@@ -128,17 +128,12 @@ describe("configuration: defaults", () => {
     expect(firstRoute("{match: {path: /files}}")).to.include({ maxBodyBytes: 104_857_600, name: "* /files" });
   });
 
-  it("a dual-write route without a process gets one with a random identity", () => {
+  it("a dual-write route without a process has none of its own, and takes the bodies of one", () => {
     const { services } = load(
       `${route("{match: {methods: [POST]}, mirror: {to: b, mode: dual-write}}")}\n  b: {instances: ["http://127.0.0.1:4002"], match: none}`,
     );
     const mirrored = services.find(({ name }) => name === "a")?.routes[0];
-    expect(mirrored?.process).to.include({
-      identity: "none",
-      waitMs: 60_000,
-      keepRequest: true,
-      resultTtlMs: 60_000,
-    });
+    expect(mirrored).to.include({ process: null, maxBodyBytes: 1_048_576 });
     expect(mirrored?.mirror).to.include({ rate: 1, outbox: "best-effort", credentials: "drop" });
     expect(services.find(({ name }) => name === "b")?.match.host).to.equal("");
   });

@@ -87,18 +87,16 @@ export function resolveRoute(valid: ValidRoute): Route {
   const { process: written, ...rest } = valid;
   const retries = valid.retries ?? written?.retries ?? { attempts: 1, minMs: 200, maxMs: 10_000 };
   const mirror = valid.mirror && resolveMirror(valid.mirror);
-  const process = written
-    ? resolveProcess(written, retries, mirror)
-    : mirror?.mode === "dual-write"
-      ? mirroredProcess(mirror)
-      : null;
+  const process = written && resolveProcess(written, retries, mirror);
+  // A durable copy rests on a kept request, with or without a process of the route's own.
+  const isKept = process !== null || mirror?.mode === "dual-write";
   return {
     ...rest,
     name: valid.name ?? `${valid.match.methods.join(",") || "*"} ${valid.match.path}`,
     process,
     cache: valid.cache && resolveCache(valid.cache),
     mirror,
-    maxBodyBytes: valid.maxBodyBytes ?? (process ? defaults.processBodyBytes : defaults.plainBodyBytes),
+    maxBodyBytes: valid.maxBodyBytes ?? (isKept ? defaults.processBodyBytes : defaults.plainBodyBytes),
     headers: {
       request: lowerFields(valid.headers.request.set),
       response: lowerFields(valid.headers.response.set),
@@ -151,28 +149,6 @@ function resolveProcess(
           : null,
     keepRequest: valid.keepRequest ?? (mayRepeat || mirror?.mode === "dual-write"),
   };
-}
-
-/** A dual-write route without `process` still needs a record: the outbox reads its outcome there. */
-function mirroredProcess(mirror: MirrorPolicy): ProcessPolicy {
-  const plain: ValidProcess = {
-    identity: "none",
-    completion: "response",
-    onDuplicate: "join",
-    leaseMs: 30_000,
-    heartbeatTimeoutMs: null,
-    resultTtlMs: 60_000,
-    tombstoneMs: 0,
-    maxResultBytes: 1024 * 1024,
-    notExecutedStatuses: [425, 429, 503],
-    fingerprintHeaders: [],
-    storedHeaders: [],
-    callback: { inject: { query: null, json: null, header: null }, accept: null, correlate: null },
-    pollLocation: false,
-    cancelHook: null,
-    probe: null,
-  };
-  return resolveProcess(plain, { attempts: 1, minMs: 200, maxMs: 10_000 }, mirror);
 }
 
 function resolveOnUnknown(

@@ -1,6 +1,7 @@
+import { unkeyedPolicy } from "@sticky-proxy/core";
 import type { RuleBook } from "@sticky-proxy/core";
 
-import { readWishes, refuseWithoutProcess } from "../process/wishes.ts";
+import { plainWishes, readWishes, refuseWithoutProcess } from "../process/wishes.ts";
 import { isMirrored } from "../process/submit.ts";
 import type { Middleware } from "../state.ts";
 
@@ -20,11 +21,11 @@ export function identify({ rules, endpoints }: IdentifyDeps): Middleware {
     const found = service === null || route === null ? null : rules.rulesFor(service, route);
     if (found === null) refuseWithoutProcess(head.headers);
     else {
-      const wishes = readWishes(head.headers, found, endpoints);
+      const wishes = route!.process === null ? null : readWishes(head.headers, found, endpoints);
       // A durable copy rests on a process record: a request without an identity gets one that is its own.
-      const unkeyed = { ...found, policy: { ...found.policy, identity: "none" } } as const;
       const needsRecord = wishes === null && isMirrored(route!);
-      ctx.state.wishes = needsRecord ? readWishes(head.headers, unkeyed, endpoints) : wishes;
+      const unkeyed = { ...found, policy: unkeyedPolicy };
+      ctx.state.wishes = needsRecord ? plainWishes(head.headers, unkeyed) : wishes;
     }
     return next();
   };

@@ -38,7 +38,7 @@ import {
   storedResult,
   type Reply,
 } from "./reply.ts";
-import { takePlace } from "./take-place.ts";
+import { atOnce, takePlace } from "./take-place.ts";
 import type { Waiters } from "./waiters.ts";
 import type { Wishes } from "./wishes.ts";
 import { Problem } from "@sticky-proxy/protocol";
@@ -123,7 +123,9 @@ async function begin(deps: SubmitDeps, submission: Submission): Promise<Begun> {
     force: wishes.force,
     onDuplicate: wishes.onDuplicate,
   };
-  const place = await takePlace(deps, service, { partition, scope: claim.scope, claim: asked, policy });
+  const place = wishes.isPlain
+    ? atOnce // as without a copy: a service's pause is kept by what the gateway itself sends again
+    : await takePlace(deps, service, { partition, scope: claim.scope, claim: asked, policy });
   const begun = await processes.begin({
     scope: claim.scope,
     partition,
@@ -239,6 +241,7 @@ async function hold(
   run: Promise<Run> | null,
 ): Promise<Reply | null> {
   const { service, wishes } = submission;
+  if (wishes.isPlain) return held(deps, submission, record, run);
   const release = wishes.holdMs > 0 ? deps.waiters.hold(service.name) : null;
   if (release === null) {
     const asked =

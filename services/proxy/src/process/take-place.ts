@@ -10,7 +10,7 @@ export interface Place {
   release(): void;
 }
 
-const atOnce: Place = { pausedMs: 0, release: () => undefined };
+export const atOnce: Place = { pausedMs: 0, release: () => undefined };
 
 /** @throws Problem rate-limited: nothing was begun; StoreUnavailable */
 export async function takePlace(

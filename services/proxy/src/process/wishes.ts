@@ -32,6 +32,8 @@ export interface Wishes {
   readonly applied: { readonly respondAsync: boolean; readonly waitMs: number | null } | null;
   /** Name of the client's registered webhook endpoint; null: none. */
   readonly notify: string | null;
+  /** The process exists for its copy only: the client has, and waits for, what plain proxying would give it. */
+  readonly isPlain: boolean;
 }
 
 /**
@@ -81,6 +83,28 @@ export function readWishes(headers: HeaderList, rules: Rules, endpoints: Readonl
         : { respondAsync: false, waitMs: holdMs }
       : null,
     notify,
+    isPlain: false,
+  };
+}
+
+/**
+ * Of a request without an identity that is copied durably. Its key and its preferences are the service's to read.
+ * @throws Problem malformed-request
+ */
+export function plainWishes(headers: HeaderList, rules: Rules): Wishes {
+  refuseWithoutProcess(headers);
+  const { waitMs, onDuplicate, onWaitEnd } = rules.policy;
+  return {
+    key: null,
+    rules,
+    force: false,
+    onDuplicate,
+    deadlineMs: null,
+    holdMs: waitMs,
+    onWaitEnd,
+    applied: null,
+    notify: null,
+    isPlain: true,
   };
 }
 

@@ -19,7 +19,7 @@ import type {
   Service,
   StoredResponse,
 } from "@sticky-proxy/core";
-import { decideIntent, decideRetry, isSampled, overlaps, processId } from "@sticky-proxy/core";
+import { decideIntent, decideRetry, givesKey, isSampled, overlaps, processId } from "@sticky-proxy/core";
 import type { Secondary, SecondaryOutcome } from "@sticky-proxy/upstream";
 import type { Comparer } from "./comparer.ts";
 import { describeDifference, unansweredDifference, unknownPrimary } from "./describe-difference.ts";
@@ -158,7 +158,7 @@ async function send(
       policy,
       head: request.head,
       body: request.body,
-      idempotencyKey: request.key ?? id,
+      idempotencyKey: request.key ?? (givesKey(request.head.headers) ? null : id),
       extra: [
         ["Sticky-Process-Id", id],
         ["Sticky-Fence", String(entry.fence)],
