@@ -1,6 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { describeWithRedis } from "@sticky-proxy/testkit";
 import { expect } from "chai";
+import { until } from "../support/until.ts";
 import { startMirrored, type Mirrored } from "./mirrored.ts";
 import { echo, hang, startRecording, type RecordingBackend } from "./recording-backend.ts";
 
@@ -50,7 +51,7 @@ describeWithRedis("shadow and dual-read", function () {
     expect(await mirrored!.coverage()).to.include({ eligible: 2, matched: 2 });
   });
 
-  it("shadow: a long streamed answer reaches the client whole and is not copied", async () => {
+  it("shadow: a long streamed answer reaches the client whole; its copy is sent and called too large to compare", async () => {
     await start({});
     const long = "y".repeat(3_000_000);
     primary.behave = (_request, response) => {
@@ -60,8 +61,81 @@ describeWithRedis("shadow and dual-read", function () {
     const response = await fetch(`${mirrored!.cluster.url()}/long`);
     expect(await response.text()).to.equal(long);
     await mirrored!.drained(1);
-    expect((await mirrored!.coverage()).skipped.get("body-too-large")).to.equal(1);
-    expect(secondary.received).to.deep.equal([]);
+    expect(await mirrored!.coverage()).to.include({ eligible: 1, different: 1 });
+    const [group] = await mirrored!.differences.groups({ since: null });
+    expect(group!.class).to.equal("too-large");
+    expect(secondary.received).to.have.length(1);
+  });
+
+  it("shadow: a client that leaves changes nothing: its request is copied, and counted as not compared", async () => {
+    await start({});
+    primary.behave = (request, response) => {
+      if (request.path === "/headless") return;
+      response.writeHead(200, { "Content-Type": "text/plain" }).write("the begin");
+    };
+    const left = async (path: string, init: RequestInit): Promise<void> => {
+      const leaving = new AbortController();
+      const arrived = until(() => primary.received.some((one) => one.path === path));
+      const answer = fetch(mirrored!.cluster.url() + path, { ...init, signal: leaving.signal });
+      answer.catch(() => undefined);
+      await arrived;
+      if (path !== "/headless") await answer;
+      leaving.abort();
+      await answer.then((response) => response.text()).catch(() => undefined);
+    };
+    await left("/headless", { method: "POST", body: "a" });
+    await left("/half-way", { method: "PUT", body: "b" });
+    await mirrored!.drained(2);
+    expect(secondary.received.map(({ body }) => body)).to.have.members(["a", "b"]);
+    expect((await mirrored!.coverage()).skipped.get("primary-unknown")).to.equal(2);
+  });
+
+  it("shadow: what the primary did not answer is copied, what never reached it is not", async () => {
+    await start({});
+    primary.behave = (_, response) => response.socket!.destroy();
+    expect((await get("/", { method: "POST", body: "a" })).status).to.equal(502);
+    await mirrored!.drained(1);
+    expect(secondary.received).to.have.length(1);
+    await primary.close();
+    expect((await get("/", { method: "POST", body: "b" })).status).to.equal(502);
+    primary = await startRecording();
+    await get("/", { method: "HEAD" });
+    expect((await mirrored!.coverage()).eligible).to.equal(1);
+    expect(secondary.received).to.have.length(1);
+  });
+
+  it("shadow: a route that answers 202 is copied once per execution, and counted as not compared", async () => {
+    mirrored = await startMirrored({
+      primary: primary.url,
+      secondary: secondary.url,
+      routes: [
+        {
+          match: { methods: ["POST"] },
+          process: { identity: "request", waitMs: 0 },
+          mirror: { to: "users-v2", mode: "shadow" },
+        },
+      ],
+    });
+    for (let i = 0; i < 3; i++) {
+      expect((await get("/reports", { method: "POST", body: "{}" })).status).to.be.oneOf([200, 202]);
+    }
+    await mirrored.drained(1);
+    expect(secondary.received).to.have.length(1);
+    expect((await mirrored.coverage()).skipped.get("asynchronous")).to.equal(1);
+  });
+
+  it("shadow: what becomes of copies while Redis is away is counted when it is back", async () => {
+    await start({});
+    secondary.behave = (request, response) => void setTimeout(() => echo(request, response), 100);
+    const { redis } = mirrored!.cluster;
+    await get("/before", { method: "POST", body: "a" });
+    await redis.kill("SIGKILL");
+    await get("/while", { method: "POST", body: "b" });
+    const { log } = mirrored!.cluster.proxies[0]!;
+    await until(() => log().split('"mirror.tick-failed"').length > 2);
+    await redis.restart();
+    await mirrored!.drained(2);
+    expect(await mirrored!.coverage()).to.include({ eligible: 2, matched: 2 });
   });
 
   it("shadow: a secondary that hangs sheds the newest, counted, and the sum adds up", async () => {

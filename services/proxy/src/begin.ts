@@ -36,6 +36,7 @@ export function begin(received: WeakMap<IncomingMessage, Received>, deps: ProxyD
       route: null,
       serviceHead: from.head,
       wishes: null,
+      verdict: null,
       body: null,
       bodyLength: null,
       logFields: {},

@@ -1,7 +1,7 @@
 /** What the steps of the chain hand on to each other on `ctx.state`. */
 import type { Readable } from "node:stream";
 
-import type { HeaderLine, HeaderList, RequestHead, Route, Service } from "@sticky-proxy/core";
+import type { Begun, HeaderLine, HeaderList, RequestHead, Route, Service } from "@sticky-proxy/core";
 import type { Problem } from "@sticky-proxy/protocol";
 import type { ForwardClient } from "@sticky-proxy/upstream";
 import type { Wishes } from "./process/wishes.ts";
@@ -38,6 +38,8 @@ export interface ProxyState extends Received {
   serviceHead: RequestHead;
   /** After identify: what the client asks of a process; null: the request makes none. */
   wishes: Wishes | null;
+  /** What the process step made of the request; null: not asked, or not yet. */
+  verdict: Begun["verdict"] | null;
   /** After read-body: bytes where the route needs them, a stream where it passes through. */
   body: Uint8Array | Readable | null;
   bodyLength: number | null;

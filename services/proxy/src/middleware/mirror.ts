@@ -1,9 +1,9 @@
 import { headerValue, isSampled, orderKeyHash } from "@sticky-proxy/core";
-import type { MirrorPolicy, Route, Service } from "@sticky-proxy/core";
-import { fields, readIdempotencyKey } from "@sticky-proxy/protocol";
+import type { MirrorPolicy, RequestHead, Route, Service } from "@sticky-proxy/core";
+import { fields, Problem, readIdempotencyKey } from "@sticky-proxy/protocol";
 
 import type { LoopGuard } from "../mirror/loop-guard.ts";
-import type { ShadowQueue } from "../mirror/shadow-queue.ts";
+import type { ShadowJob, ShadowQueue } from "../mirror/shadow-queue.ts";
 import { tapBody } from "../mirror/tap-body.ts";
 import type { Reply } from "../process/reply.ts";
 import type { Middleware, ProxyState } from "../state.ts";
@@ -48,16 +48,26 @@ export function mirror(deps: MirrorDeps): Middleware {
       state.logFields["mirrored"] = "before";
       return next();
     }
-    if (route !== null && policy !== null && takesCopy(policy, state.serviceHead.method)) {
-      const startedAt = monotonic();
-      const { send } = state;
-      state.send = (reply, options) => {
-        state.send = send;
-        const latencyMs = monotonic() - startedAt;
-        return send(copied(deps, state, service, route, policy, reply, latencyMs), options);
-      };
+    if (route === null || policy === null || !takesCopy(policy, state.serviceHead.method)) return next();
+    const startedAt = monotonic();
+    const { send } = state;
+    let isAnswered = false;
+    state.send = (reply, options) => {
+      state.send = send;
+      isAnswered = true;
+      const offer = copyOf(deps, state, service, route, policy);
+      return send(offer === null ? reply : copied(offer, state, reply, monotonic() - startedAt), options);
+    };
+    try {
+      await next();
+    } catch (error) {
+      state.send = send;
+      // The service may have run it for a client that left or had no answer in time (rule 4).
+      if (!isAnswered && error instanceof Problem && mayHaveRun(error, state)) {
+        copyOf(deps, state, service, route, policy)?.("primary-unknown");
+      }
+      throw error;
     }
-    return next();
   };
 }
 
@@ -66,54 +76,66 @@ function takesCopy(policy: MirrorPolicy, method: string): boolean {
   return policy.mode === "shadow";
 }
 
-/** The reply to be sent; its copy goes to the queue when it is complete. */
-function copied(
+/** Hands the request's copy to the queue, with what the primary said. */
+type Offer = (primary: ShadowJob["primary"]) => void;
+
+/** null: its key is not sampled, or the secondary is not configured. */
+function copyOf(
   deps: MirrorDeps,
-  state: ProxyState,
+  { serviceHead: head, body: given, wishes, ...state }: ProxyState,
   service: Service,
   route: Route,
   policy: MirrorPolicy,
-  reply: Reply,
-  latencyMs: number,
-): Reply {
+): Offer | null {
   const { shadow } = deps;
   const secondary = deps.serviceOf(policy.to);
+  if (secondary === null) return null;
+  const body = given instanceof Uint8Array ? given : empty;
+  const orderKey = orderKeyHash(
+    { tenant: "", service: service.name, head, body },
+    policy.orderKey,
+    deps.secret,
+  );
+  if (!isSampled(orderKey, policy.rate)) return null;
+  const at = deps.now();
+  const idempotencyKey = wishes?.key ?? keyOf(state.head);
+  return (primary) => {
+    // Nothing to compare a read with: it is only counted.
+    if (typeof primary === "string" && policy.mode === "dual-read") {
+      shadow.skip(service.name, route.name, orderKey, `skipped:${primary}`);
+      return;
+    }
+    shadow.offer({ service, secondary, route, policy, head, body, orderKey, idempotencyKey, primary, at });
+  };
+}
+
+/** The reply to be sent; its copy goes to the queue when it is complete. */
+function copied(offer: Offer, { verdict }: ProxyState, reply: Reply, latencyMs: number): Reply {
   // A stored answer, a replay, a join or our own problem is no execution (rules 2, 23).
-  if (!isFirstHand(reply) || secondary === null) return reply;
-  const { serviceHead, body } = state;
-  const requestBody = body instanceof Uint8Array ? body : empty;
-  const source = { tenant: "", service: service.name, head: serviceHead, body: requestBody };
-  const orderKey = orderKeyHash(source, policy.orderKey, deps.secret);
-  if (!isSampled(orderKey, policy.rate)) return reply;
-  const skip = (): void => shadow.skip(service.name, route.name, orderKey, "skipped:body-too-large");
-  if (body !== null && !(body instanceof Uint8Array)) {
-    skip();
+  if (!isFirstHand(reply)) {
+    if (reply.status === 202 && verdict === "start") offer("asynchronous");
     return reply;
   }
-  const at = deps.now();
-  const offer = (answer: Uint8Array | null): void => {
-    if (answer === null || answer.length > maxCopiedBytes) return skip();
-    shadow.offer({
-      service,
-      secondary,
-      route,
-      policy,
-      head: serviceHead,
-      body: requestBody,
-      orderKey,
-      idempotencyKey: state.wishes?.key ?? keyOf(state),
-      primary: { status: reply.status, headers: reply.headers, body: answer, latencyMs },
-      at,
-    });
+  const { status, headers } = reply;
+  const answered = (body: Uint8Array | "too-large" | "broken"): void => {
+    if (body === "broken") return offer("primary-unknown");
+    const isKept = body !== "too-large" && body.length <= maxCopiedBytes;
+    offer({ status, headers, body: isKept ? body : null, latencyMs });
   };
   if (reply.body === null || reply.body instanceof Uint8Array) {
     // After the answer: the client's bytes go first.
-    setImmediate(offer, reply.body ?? empty);
+    setImmediate(answered, reply.body ?? empty);
     return reply;
   }
   const tapped = tapBody(reply.body, maxCopiedBytes);
-  void tapped.copy.then(offer);
+  void tapped.copy.then(answered);
   return { ...reply, body: tapped.body };
+}
+
+/** Not of a request that joined another one's execution. */
+function mayHaveRun(problem: Problem, { wishes, verdict }: ProxyState): boolean {
+  const isOwn = wishes === null || verdict === "start";
+  return isOwn && problem.status >= 500 && problem.executed !== "no" && problem.executed !== null;
 }
 
 function isFirstHand(reply: Reply): boolean {
@@ -124,8 +146,8 @@ function isFirstHand(reply: Reply): boolean {
 }
 
 /** A key that this route does not use itself still tells the secondary's repeats apart. */
-function keyOf({ head }: ProxyState): string | null {
-  const lines = head.headers
+function keyOf({ headers }: RequestHead): string | null {
+  const lines = headers
     .filter(([name]) => name.toLowerCase() === "idempotency-key")
     .map(([, value]) => value);
   try {

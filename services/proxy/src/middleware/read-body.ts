@@ -57,7 +57,9 @@ function isBodiless({ route, wishes }: Pick<ProxyState, "route" | "wishes">): bo
 
 function needsBytes({ route, wishes }: Pick<ProxyState, "route" | "wishes">): boolean {
   if (wishes !== null) return true;
-  return route !== null && (route.cache !== null || route.mirror !== null || route.bodySchema !== null);
+  if (route === null) return false;
+  const isCopied = route.mirror !== null && route.mirror.mode !== "off";
+  return route.cache !== null || isCopied || route.bodySchema !== null;
 }
 
 function tooLarge(max: number): Problem {

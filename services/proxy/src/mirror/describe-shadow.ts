@@ -47,6 +47,7 @@ export function failedDifference(
   configVersion: string,
 ): NewDifference {
   const { failure } = answer;
+  const primary = typeof job.primary === "string" ? null : job.primary;
   const unknown: DifferenceSide = {
     instance: null,
     status: null,
@@ -61,9 +62,9 @@ export function failedDifference(
     sides: {
       primary: {
         ...unknown,
-        status: job.primary.status,
-        latencyMs: Math.round(job.primary.latencyMs),
-        bodyBytes: job.primary.body.length,
+        status: primary?.status ?? null,
+        latencyMs: primary === null ? null : Math.round(primary.latencyMs),
+        bodyBytes: primary?.body?.length ?? null,
       },
       secondary: {
         ...unknown,

@@ -24,6 +24,7 @@ describe("the shadow queue", () => {
   let respond: (request: SecondaryRequest) => SecondaryOutcome | Promise<SecondaryOutcome>;
   let isAlike: () => boolean;
   let queue: ShadowQueue;
+  let comparing: number;
 
   const answered = (): SecondaryOutcome => ({
     kind: "answered",
@@ -58,6 +59,7 @@ describe("the shadow queue", () => {
     sent = [];
     respond = answered;
     isAlike = () => true;
+    comparing = 0;
     const send: Secondary["send"] = async (request) => {
       sent.push(request);
       return respond(request);
@@ -67,7 +69,9 @@ describe("the shadow queue", () => {
       outbox: mirror,
       secondary: { send },
       comparer: {
-        waiting: 0,
+        get waiting() {
+          return comparing;
+        },
         close: async () => undefined,
         compare: async () => ({
           comparison: {
@@ -114,6 +118,27 @@ describe("the shadow queue", () => {
     const sum = await coverage();
     expect(sum.skipped.get("shed")).to.equal(4);
     expect(pending(sum)).to.equal(0);
+  });
+
+  it("sends nothing while many pairs wait to be compared: what waits stays within the bounds", async () => {
+    comparing = 16;
+    for (let i = 0; i < 12; i++) queue.offer(job("shadow"));
+    expect(sent).to.deep.equal([]);
+    expect(queue.entries).to.equal(10);
+    comparing = 15;
+    await queue.tick();
+    expect(sent).to.have.length(8);
+    await stopped();
+    expect((await coverage()).skipped.get("shed")).to.be.at.least(2);
+  });
+
+  it("sends what has nothing to be compared with, but does not read twice for it", async () => {
+    queue.offer({ ...job("shadow"), primary: "asynchronous" });
+    queue.offer({ ...job("shadow"), primary: "primary-unknown" });
+    await stopped();
+    expect(sent).to.have.length(2);
+    const { skipped } = await coverage();
+    expect(Object.fromEntries(skipped)).to.deep.equal({ asynchronous: 1, "primary-unknown": 1 });
   });
 
   it("a shadowed difference is kept at once; a read is read again first", async () => {

@@ -22,6 +22,7 @@ import type { Compared, Comparer } from "@sticky-proxy/sweeper";
 import { recordsPerPartition } from "@sticky-proxy/sweeper";
 import type { Secondary, SecondaryOutcome } from "@sticky-proxy/upstream";
 import { answeredDifference, failedDifference } from "./describe-shadow.ts";
+import { createObservations } from "./observations.ts";
 
 export interface ShadowJob {
   readonly service: Service;
@@ -32,7 +33,8 @@ export interface ShadowJob {
   readonly body: Uint8Array;
   readonly orderKey: string;
   readonly idempotencyKey: string | null;
-  readonly primary: PrimaryAnswer;
+  /** The word: it goes out, and there is nothing to compare its answer with. */
+  readonly primary: PrimaryAnswer | "asynchronous" | "primary-unknown";
   /** Epoch ms of the store's clock. */
   readonly at: number;
 }
@@ -40,7 +42,8 @@ export interface ShadowJob {
 export interface PrimaryAnswer {
   readonly status: number;
   readonly headers: HeaderList;
-  readonly body: Uint8Array;
+  /** null: larger than what is kept. */
+  readonly body: Uint8Array | null;
   readonly latencyMs: number;
 }
 
@@ -63,12 +66,7 @@ export interface ShadowQueue {
   /** Takes the job, or sheds it; never waits. */
   offer(job: ShadowJob): void;
   /** A call that cannot be copied. */
-  skip(
-    service: string,
-    route: string,
-    orderKey: string,
-    outcome: "skipped:body-too-large" | "skipped:shed",
-  ): void;
+  skip(service: string, route: string, orderKey: string, outcome: CoverageOutcome): void;
   /** Starts what the secondary has room for and writes the counts. Call it every second or so. */
   tick(): Promise<void>;
   /** Takes nothing more; what waits is counted as shed, what is under way may end until `signal` aborts. */
@@ -81,36 +79,28 @@ export interface ShadowQueue {
 const maxSuspects = 100;
 const settleMs = [100, 400, 1000, 2000, 4000] as const;
 const maxAnswerBytes = 1024 * 1024;
+/** Pairs that wait for the comparer; meanwhile nothing is sent, so that what waits is in the bounded queue. */
+const maxComparing = 16;
 
 export function createShadowQueue(deps: ShadowQueueDeps): ShadowQueue {
-  const { monotonic, pacerOf, sleep } = deps;
+  const { comparer, monotonic, pacerOf, sleep } = deps;
+  const observations = createObservations(deps.differences);
   const queue: ShadowJob[] = [];
   const running = new Set<Promise<void>>();
-  const skipped = new Map<
-    string,
-    {
-      service: string;
-      route: string;
-      orderKey: string;
-      outcome: CoverageOutcome;
-      count: number;
-      window: number;
-    }
-  >();
   const cut = new AbortController();
   let bytes = 0;
   let suspects = 0;
   let stopped = false;
 
   function sizeOf(job: ShadowJob): number {
-    return job.body.length + job.primary.body.length;
+    const answer = typeof job.primary === "string" ? null : job.primary.body;
+    return job.body.length + (answer?.length ?? 0);
   }
 
   function skip(service: string, route: string, orderKey: string, outcome: CoverageOutcome): void {
     const window = coverageWindow(deps.now());
-    const name = JSON.stringify([service, route, outcome, window]);
-    const known = skipped.get(name);
-    skipped.set(name, { service, route, orderKey, outcome, window, count: (known?.count ?? 0) + 1 });
+    const limits = { ttlMs: 0, maxDifferences: recordsPerPartition };
+    observations.sum({ service, route, orderKey, outcome, window, count: 1, difference: null, limits });
     deps.onOutcome(service, outcome, null);
   }
 
@@ -128,7 +118,7 @@ export function createShadowQueue(deps: ShadowQueueDeps): ShadowQueue {
   /** First in, first out per secondary: one that hangs does not hold up another's. */
   function pump(): void {
     const full = new Set<string>();
-    for (let i = 0; i < queue.length && !stopped;) {
+    for (let i = 0; i < queue.length && !stopped && comparer.waiting < maxComparing;) {
       const job = queue[i]!;
       const name = job.secondary.name;
       if (full.has(name) || !pacerOf(name).tryEnter(monotonic())) {
@@ -154,21 +144,26 @@ export function createShadowQueue(deps: ShadowQueueDeps): ShadowQueue {
       if (answer.aborted) return skip(job.service.name, job.route.name, job.orderKey, "skipped:shed");
       return keep(job, "failed", failedDifference(job, answer, deps.configVersion()));
     }
+    const { primary } = job;
+    if (typeof primary === "string") return keep(job, `skipped:${primary}`, null);
     if (!isSampled(job.orderKey, job.policy.compare.sampleRate))
       return keep(job, "skipped:not-sampled", null);
-    const compared = await deps.comparer.compare(job.primary, answer, job.policy.compare);
-    const { result } = compared.comparison;
+    const compared = await comparer.compare(primary, answer, job.policy.compare);
+    const { result, class: kind } = compared.comparison;
     if (result !== "different") return keep(job, result, null);
-    if (job.policy.mode !== "dual-read") return keepDifference(job, job.primary, answer, compared, false);
-    if (suspects >= maxSuspects) return keepDifference(job, job.primary, answer, compared, true);
+    // What is too large to be compared is so again.
+    const isDecided = job.policy.mode !== "dual-read" || kind === "too-large";
+    if (isDecided || suspects >= maxSuspects)
+      return keepDifference(job, primary, answer, compared, !isDecided);
     suspects++;
     // Not awaited: a suspect's waiting must not take the secondary's room.
-    track(confirm(job, answer, compared).finally(() => suspects--));
+    track(confirm(job, primary, answer, compared).finally(() => suspects--));
   }
 
   /** Reads both sides again when the key is quiet. What does not differ any more, or never gets quiet, was a race. */
   async function confirm(
     job: ShadowJob,
+    before: PrimaryAnswer,
     first: Extract<SecondaryOutcome, { kind: "answered" }>,
     compared: Compared,
   ): Promise<void> {
@@ -180,11 +175,11 @@ export function createShadowQueue(deps: ShadowQueueDeps): ShadowQueue {
       if (pending > 0) continue;
       const [primary, secondary] = await Promise.all([ask(job, job.service), ask(job, job.secondary)]);
       if (primary.kind === "failed" || primary.body === null || secondary.kind === "failed") continue;
-      const again = await deps.comparer.compare(primary, secondary, job.policy.compare);
+      const again = await comparer.compare(primary, secondary, job.policy.compare);
       if (again.comparison.result !== "different") return keep(job, "race", null);
       return keepDifference(job, { ...primary, body: primary.body }, secondary, again, false);
     }
-    return keepDifference(job, job.primary, first, compared, true);
+    return keepDifference(job, before, first, compared, true);
   }
 
   function ask(job: ShadowJob, service: Service): Promise<SecondaryOutcome> {
@@ -221,7 +216,7 @@ export function createShadowQueue(deps: ShadowQueueDeps): ShadowQueue {
     difference: NewDifference | null,
   ): Promise<void> {
     deps.onOutcome(job.service.name, outcome, difference);
-    await deps.differences.observe({
+    await observations.note({
       service: job.service.name,
       route: job.route.name,
       orderKey: job.orderKey,
@@ -231,20 +226,6 @@ export function createShadowQueue(deps: ShadowQueueDeps): ShadowQueue {
       difference,
       limits: { ttlMs: job.policy.compare.ttlMs, maxDifferences: recordsPerPartition },
     });
-  }
-
-  async function flush(): Promise<void> {
-    for (const [name, row] of skipped) {
-      skipped.delete(name);
-      const limits = { ttlMs: 0, maxDifferences: recordsPerPartition };
-      try {
-        await deps.differences.observe({ ...row, difference: null, limits });
-      } catch (error) {
-        const since = skipped.get(name);
-        skipped.set(name, { ...row, count: row.count + (since?.count ?? 0) });
-        throw error;
-      }
-    }
   }
 
   return {
@@ -258,7 +239,7 @@ export function createShadowQueue(deps: ShadowQueueDeps): ShadowQueue {
     },
     async tick() {
       pump();
-      await flush();
+      await observations.flush();
     },
     async stop(signal) {
       stopped = true;
@@ -270,7 +251,7 @@ export function createShadowQueue(deps: ShadowQueueDeps): ShadowQueue {
       if (signal.aborted) cutNow();
       else signal.addEventListener("abort", cutNow, { once: true });
       while (running.size > 0) await Promise.all(running);
-      await flush();
+      await observations.flush();
     },
   };
 }

@@ -7,12 +7,12 @@ import { pipeline, Transform, type Readable } from "node:stream";
 export interface TappedBody {
   /** To be sent in place of the original. */
   readonly body: Readable;
-  /** The whole body, or null: broken off, or longer than the bound. */
-  readonly copy: Promise<Uint8Array | null>;
+  /** The whole body; `too-large`: longer than the bound; `broken`: it, or its client, broke off. */
+  readonly copy: Promise<Uint8Array | "too-large" | "broken">;
 }
 
 export function tapBody(source: Readable, maxBytes: number): TappedBody {
-  const { promise: copy, resolve } = Promise.withResolvers<Uint8Array | null>();
+  const { promise: copy, resolve } = Promise.withResolvers<Uint8Array | "too-large" | "broken">();
   let chunks: Buffer[] = [];
   let size = 0;
   const tap = new Transform({
@@ -24,11 +24,11 @@ export function tapBody(source: Readable, maxBytes: number): TappedBody {
       done(null, chunk);
     },
     flush(done) {
-      resolve(size <= maxBytes ? Buffer.concat(chunks, size) : null);
+      resolve(size <= maxBytes ? Buffer.concat(chunks, size) : "too-large");
       done();
     },
   });
   // pipeline carries trouble both ways: a broken source breaks the tap, a client that left ends the source.
-  pipeline(source, tap, () => resolve(null));
+  pipeline(source, tap, () => resolve("broken"));
   return { body: tap, copy };
 }

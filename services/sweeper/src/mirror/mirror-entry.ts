@@ -83,6 +83,8 @@ export type TurnResult =
 
 /** Records kept per partition; the oldest give way. */
 export const recordsPerPartition = 500;
+/** Pairs that wait for the comparer; meanwhile nothing is sent. */
+const maxComparing = 64;
 const defaultAnswerBytes = 1024 * 1024;
 const defaultTtlMs = 7 * 86_400_000;
 
@@ -148,7 +150,9 @@ async function send(
     const difference = unansweredDifference(entry, found, record, null, 0, "request-not-kept");
     return settle(deps, turn, found, record, { outcome: "failed", difference, diverged: true });
   }
-  if (!pacer.tryEnter(deps.monotonic())) return { kind: "blocked", on: "secondary" };
+  // What is sent holds two bodies until it is compared.
+  const hasRoom = deps.comparer.waiting < maxComparing && pacer.tryEnter(deps.monotonic());
+  if (!hasRoom) return { kind: "blocked", on: "secondary" };
   const id = processId(record);
   let answer: SecondaryOutcome;
   try {

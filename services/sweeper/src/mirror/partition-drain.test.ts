@@ -105,6 +105,8 @@ class World {
     onGap: () => undefined,
   });
   readonly pacer: Pacer = createPacer();
+  /** Pairs that wait for the comparer. */
+  comparing = 0;
   drain: PartitionDrain | null = null;
   private count = 0;
 
@@ -202,7 +204,7 @@ class World {
       comparer: {
         compare: async (a, b, compare) =>
           compareJob({ id: 1, primary: a, secondary: b, policy: compare, redactKey: "k" }) as Compared,
-        waiting: 0,
+        waiting: this.comparing,
         close: async () => undefined,
       },
       pacerOf: () => this.pacer,
@@ -535,5 +537,17 @@ describe("the outbox drain", () => {
       ),
       { numRuns: 300 },
     );
+  });
+
+  it("sends nothing while many pairs wait to be compared: their bodies are held until then", async () => {
+    await w.call("/users/1");
+    w.comparing = 64;
+    await w.own();
+    await w.turn();
+    expect(w.sent).to.deep.equal([]);
+    w.comparing = 63;
+    await w.own();
+    await w.turn();
+    expect(await w.coverage()).to.include({ matched: 1 });
   });
 });
