@@ -18,16 +18,16 @@ export function decodeResult(payload: Buffer | null, id: string | null): StoredR
   return { status, headers, body: parts.body };
 }
 
-export function encodeRequest(id: string, { head, key, body }: StoredRequest): Buffer {
-  return encode(id, [head, key], body);
+export function encodeRequest(id: string, { head, key, body, lacksCredentials }: StoredRequest): Buffer {
+  return encode(id, lacksCredentials ? [head, key, 1] : [head, key], body);
 }
 
 /** null: nothing is stored, or it is not the one called `id`. */
 export function decodeRequest(payload: Buffer | null, id: string | null): StoredRequest | null {
   const parts = decode(payload, id);
   if (parts === null) return null;
-  const [head, key] = parts.head as [StoredRequest["head"], string | null];
-  return { head, key, body: parts.body };
+  const [head, key, lacks] = parts.head as [StoredRequest["head"], string | null, 1?];
+  return { head, key, body: parts.body, ...(lacks === 1 ? { lacksCredentials: true } : {}) };
 }
 
 function encode(id: string, head: unknown, body: Uint8Array): Buffer {

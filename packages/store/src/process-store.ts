@@ -317,7 +317,7 @@ export function createProcessStore(options: ProcessStoreOptions): RedisProcessSt
     oldestAt: indexes.oldestAt,
     correlate: indexes.correlate,
     correlated: indexes.correlated,
-    async readRequest(record) {
+    async readRequest(record, options) {
       const { partition: p, scope, epoch, requestPayload } = record;
       try {
         const found = await redis.reads.mgetBuffer(
@@ -326,7 +326,8 @@ export function createProcessStore(options: ProcessStoreOptions): RedisProcessSt
         );
         for (const payload of found) {
           const request = decodeRequest(payload, requestPayload);
-          if (request !== null) return request;
+          if (request === null) continue;
+          return request.lacksCredentials && options?.mayLackCredentials !== true ? null : request;
         }
         return null;
       } catch (cause) {

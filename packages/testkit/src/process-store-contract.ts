@@ -125,6 +125,16 @@ export function processStoreContract(title: string, open: () => Promise<Contract
         expect(Buffer.from(kept!.body).equals(Buffer.from(request.body))).to.equal(true);
         expect(await store.readRequest(await created())).to.equal(null);
       });
+
+      it("gives a request without its credentials only to who says that it may lack them", async () => {
+        const head = { method: "POST", path: "/", query: null, headers: [] };
+        const request = { head, key: null, body: new Uint8Array(0), lacksCredentials: true } as const;
+        const record = await created(draftOf({ request }));
+        expect(await store.readRequest(record)).to.equal(null);
+        expect(await store.readRequest(record, { mayLackCredentials: false })).to.equal(null);
+        const kept = await store.readRequest(record, { mayLackCredentials: true });
+        expect(kept).to.deep.include({ head, lacksCredentials: true });
+      });
     });
 
     describe("commit", () => {

@@ -90,7 +90,7 @@ export function createSweeper(deps: SweepDeps): Sweeper {
 
   /** A record that waits for its copy is kept; should its intent be missing, it would be kept for ever. */
   async function recoverMirror(record: ProcessRecord): Promise<void> {
-    const request = await processes.store.readRequest(record);
+    const request = await processes.store.readRequest(record, { mayLackCredentials: true });
     if (request !== null) await deps.intents?.recover(record, request);
   }
 

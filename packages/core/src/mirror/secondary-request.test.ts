@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { secondaryHeaders } from "./secondary-request.ts";
+import { requestToCopy, secondaryHeaders } from "./secondary-request.ts";
 
 describe("secondaryHeaders", () => {
   const headers = [
@@ -20,5 +20,17 @@ describe("secondaryHeaders", () => {
 
   it("keeps everything where the route forwards credentials", () => {
     expect(secondaryHeaders(headers, "forward", [])).to.deep.equal(headers);
+  });
+
+  it("what is kept for a copy alone has no credential, and still its order key", () => {
+    const head = { method: "POST", path: "/", query: null, headers: [...headers, ["X-Session-Id", "s"] as const] };
+    const kept = requestToCopy(
+      { head, key: "k", body: new Uint8Array(1) },
+      { orderKey: { header: "x-session-id" } },
+      ["x-caller"],
+    );
+    expect(kept.head.headers.map(([name]) => name)).to.deep.equal(["Accept", "Content-Type", "X-Session-Id"]);
+    expect(kept).to.include({ key: "k", lacksCredentials: true });
+    expect(kept.body).to.have.length(1);
   });
 });

@@ -130,8 +130,9 @@ export function createMemoryStore(options: { now: () => number; partitions?: num
         result: withResult ? (entry?.result ?? null) : null,
       };
     },
-    async readRequest(record) {
-      return find(record)?.request ?? null;
+    async readRequest(record, options) {
+      const request = find(record)?.request ?? null;
+      return request?.lacksCredentials && options?.mayLackCredentials !== true ? null : request;
     },
     async commit(base, change, { ifDue, writeId }) {
       const entry = find(base);

@@ -209,8 +209,7 @@ function afterTheEnd(record: ProcessRecord, event: ProcessEvent, c: Circumstance
     case "notified":
       return notified(record, event, c);
     case "mirrored":
-      if (record.mirror !== "pending") return same;
-      return change({ event: "mirrored" }, { mirror: "done" }, { keepUntil: keepSpan(record, c) });
+      return mirrored(record, c);
     case "expired":
       return expired(record, c);
     case "discarded":
@@ -228,6 +227,18 @@ function afterTheEnd(record: ProcessRecord, event: ProcessEvent, c: Circumstance
     case "overdue":
       return refuse("process-terminal"); // P2, P3: an owner that comes back late
   }
+}
+
+/** From here on its request is kept for a repeat only. */
+function mirrored(record: ProcessRecord, c: Circumstances): Transition {
+  if (record.mirror !== "pending") return same;
+  const keepsRequest = record.deadLetter !== null || c.policy.keepRequest || record.requestPayload === null;
+  return change(
+    { event: "mirrored" },
+    { mirror: "done", ...(keepsRequest ? {} : { requestPayload: null }) },
+    { keepUntil: keepSpan(record, c) },
+    { drop: keepsRequest ? [] : ["request"] },
+  );
 }
 
 function dispatched(record: ProcessRecord, owner: string, c: Circumstances): Transition {

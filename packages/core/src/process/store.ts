@@ -26,6 +26,8 @@ export interface StoredRequest {
   /** The client's own Idempotency-Key, sent on to the service; null: it gave none. */
   readonly key: string | null;
   readonly body: Uint8Array;
+  /** Kept for its copy alone: its credentials are left out, so it cannot be sent to its service (again). */
+  readonly lacksCredentials?: true;
 }
 
 /** A line of the timeline: closed event word and short values. */
@@ -127,7 +129,11 @@ export interface ProcessStore {
     options: { readonly withResult: boolean },
   ): Promise<Snapshot>;
 
-  readRequest(record: ProcessRecord): Promise<StoredRequest | null>;
+  /** null: not kept, or kept without its credentials, which only those get who say that they send it nowhere. */
+  readRequest(
+    record: ProcessRecord,
+    options?: { readonly mayLackCredentials: boolean },
+  ): Promise<StoredRequest | null>;
 
   /**
    * Writes `change` to the process wherever it stands (superseded ones too) if it still has base's epoch and version (and, with `ifDue`, its alarm has rung by the

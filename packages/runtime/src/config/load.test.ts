@@ -538,6 +538,11 @@ describe("configuration: what is refused", () => {
       /never stores credentials/,
     ],
     [
+      "an order by credentials",
+      route("{mirror: {to: b, mode: dual-write, orderKey: {header: Authorization}}}"),
+      /orderKey.header: is a credential/,
+    ],
+    [
       "a cached dual-write",
       route("{cache: {}, mirror: {to: b, mode: dual-write}}"),
       /may not be on a cached route/,

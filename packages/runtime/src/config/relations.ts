@@ -153,7 +153,7 @@ function checkRoute(at: string, route: Fields, service: Fields, report: Report):
     if (isAbove(minMs, maxMs)) report(`${at}.${retries}.minMs`, "must not exceed maxMs");
   }
   if (hasProcess) checkProcess(`${at}.process`, fields(route.process), route, service, report);
-  if (hasMirror) checkMirror(`${at}.mirror`, fields(route.mirror), route, report);
+  if (hasMirror) checkMirror(`${at}.mirror`, fields(route.mirror), route, service, report);
 }
 
 function checkProcess(at: string, process: Fields, route: Fields, service: Fields, report: Report): void {
@@ -186,8 +186,11 @@ function checkProcess(at: string, process: Fields, route: Fields, service: Field
     );
 }
 
-function checkMirror(at: string, mirror: Fields, route: Fields, report: Report): void {
+function checkMirror(at: string, mirror: Fields, route: Fields, service: Fields, report: Report): void {
   if (mirror.mode === "dual-write") {
+    const { header } = fields(mirror.orderKey);
+    if (typeof header === "string" && isCredential(header.toLowerCase(), service))
+      report(`${at}.orderKey.header`, "is a credential, which is not kept for a copy");
     if (mirror.rate !== undefined)
       report(`${at}.rate`, "dual-write mirrors everything; sample compare.sampleRate instead");
     if (mirror.credentials === "forward")
@@ -198,6 +201,13 @@ function checkMirror(at: string, mirror: Fields, route: Fields, report: Report):
   const readsOnly = methods.length > 0 && methods.every((method) => method === "GET" || method === "HEAD");
   if (mirror.mode === "dual-read" && !readsOnly)
     report(at, "dual-read needs match.methods of GET and HEAD only");
+}
+
+function isCredential(field: string, service: Fields): boolean {
+  const named = items(service.credential).map((name) =>
+    String(name).startsWith("cookie.") ? "cookie" : String(name).toLowerCase(),
+  );
+  return [...named, "authorization", "proxy-authorization", "cookie"].includes(field);
 }
 
 /** The secondary exists, is another service, and no chain of mirrors comes back to where it began. */

@@ -87,7 +87,7 @@ export function resolveRoute(valid: ValidRoute): Route {
   const { process: written, ...rest } = valid;
   const retries = valid.retries ?? written?.retries ?? { attempts: 1, minMs: 200, maxMs: 10_000 };
   const mirror = valid.mirror && resolveMirror(valid.mirror);
-  const process = written && resolveProcess(written, retries, mirror);
+  const process = written && resolveProcess(written, retries);
   // A durable copy rests on a kept request, with or without a process of the route's own.
   const isKept = process !== null || mirror?.mode === "dual-write";
   return {
@@ -105,11 +105,7 @@ export function resolveRoute(valid: ValidRoute): Route {
   };
 }
 
-function resolveProcess(
-  valid: ValidProcess,
-  retries: RetryPolicy,
-  mirror: MirrorPolicy | null,
-): ProcessPolicy {
+function resolveProcess(valid: ValidProcess, retries: RetryPolicy): ProcessPolicy {
   const { retries: _moved, ...rest } = valid;
   const byRequest = valid.identity === "request";
   const byKey = valid.identity === "key";
@@ -147,7 +143,7 @@ function resolveProcess(
         : valid.pollLocation
           ? { minMs: 1000, maxMs: 30_000 }
           : null,
-    keepRequest: valid.keepRequest ?? (mayRepeat || mirror?.mode === "dual-write"),
+    keepRequest: valid.keepRequest ?? mayRepeat,
   };
 }
 

@@ -190,8 +190,8 @@ const process = Joi.object({
     .description("Asks the service what became of an unknown execution.")
     .default(null),
   keepRequest: byIdentity(
-    Joi.boolean().description("Keep the request's body, so that it can be sent again."),
-    "true where force, retries, onUnknown or mirror need it",
+    Joi.boolean().description("Keep the request with its credentials, so that it can be sent again."),
+    "true where force, retries or onUnknown need it",
   ),
   retries: retries
     .description("The same as the route's retries; give one of the two.")

@@ -22,7 +22,10 @@ export async function show(
   const record = await findProcess(operator, ref, words[0]!, io);
   if (record === null) return exitCodes.failed;
   const { store } = operator.processes;
-  const [timeline, request] = await Promise.all([store.timeline(ref), store.readRequest(record)]);
+  const [timeline, request] = await Promise.all([
+    store.timeline(ref),
+    store.readRequest(record, { mayLackCredentials: true }),
+  ]);
   const shown = { ...described(record), request: requestOf(request), timeline };
   if (flags["json"] === true) io.out(JSON.stringify(shown));
   else for (const line of lines(shown, 0)) io.out(line);

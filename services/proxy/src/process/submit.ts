@@ -11,6 +11,7 @@ import {
   isTerminal,
   namedHeaders,
   partitionOf,
+  requestToCopy,
   scopeOf,
   StoreUnavailable,
   waitFor,
@@ -141,20 +142,25 @@ async function begin(deps: SubmitDeps, submission: Submission): Promise<Begun> {
     mirror: isMirrored(route),
     pausedMs: place.pausedMs,
     // What waits longer than its owner may is sent by a sweeper, from the store.
-    request: place.pausedMs > 0 || keepsRequest(submission) ? request : null,
+    request:
+      place.pausedMs > 0 || keepsRequest(submission)
+        ? request
+        : isMirrored(route)
+          ? requestToCopy(request, route.mirror!, service.credential)
+          : null,
   });
   if (begun.verdict !== "start") place.release();
   deps.onVerdict(service.name, begun.verdict);
   return begun;
 }
 
-function keepsRequest({ route, wishes: { rules } }: Submission): boolean {
+/** Whether it may be sent to its service again, by whoever. */
+function keepsRequest({ wishes: { rules } }: Submission): boolean {
   const { policy, retries } = rules;
   return (
     retries.attempts > 1 ||
     Object.values(policy.onUnknown).includes("retry") ||
-    policy.keepRequest ||
-    isMirrored(route)
+    policy.keepRequest
   );
 }
 

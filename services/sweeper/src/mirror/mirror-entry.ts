@@ -145,7 +145,7 @@ async function send(
   const { entry, parked } = turn;
   const { secondary, service, route, policy } = found;
   const pacer = deps.pacerOf(secondary.name);
-  const request = await deps.store.readRequest(record);
+  const request = await deps.store.readRequest(record, { mayLackCredentials: true });
   if (request === null) {
     const difference = unansweredDifference(entry, found, record, null, 0, "request-not-kept");
     return settle(deps, turn, found, record, { outcome: "failed", difference, diverged: true });
