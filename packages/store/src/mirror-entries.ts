@@ -21,5 +21,7 @@ export function listEntry(item: string): OutboxEntry {
 
 function entryOf(entryId: string, json: string): OutboxEntry {
   // A stream's ids begin with the server's milliseconds.
-  return { ...(JSON.parse(json) as Intent), entryId, at: Number(entryId.split("-", 1)[0]) };
+  // `after` is missing in what an older version wrote.
+  const intent = JSON.parse(json) as Omit<Intent, "after"> & Partial<Intent>;
+  return { after: [], ...intent, entryId, at: Number(entryId.split("-", 1)[0]) };
 }

@@ -146,11 +146,20 @@ export function createMirrorOutbox(deps: MirrorStoreDeps): Outbox {
     },
 
     async keyState(partition, orderKey) {
-      const [pending, parkedAt, diverged, lastEndedAt] = await asStore(
-        reads.hmget(keys.keyState(partition, orderKey), "pending", "parkedAt", "diverged", "lastEndedAt"),
+      const [pending, pendingFrom, parkedAt, diverged, lastEndedAt] = await asStore(
+        reads.hmget(
+          keys.keyState(partition, orderKey),
+          "pending",
+          "pendingFrom",
+          "parkedAt",
+          "diverged",
+          "lastEndedAt",
+        ),
       );
+      const isPending = Number(pending ?? 0) > 0;
       return {
         pending: Number(pending ?? 0),
+        pendingFrom: isPending ? Number(pendingFrom ?? 0) : null,
         parked: parkedAt != null,
         diverged: diverged != null,
         lastEndedAt: lastEndedAt == null ? null : Number(lastEndedAt),

@@ -29,6 +29,7 @@ export function testIntent(name: string, more: Partial<Intent> = {}): Intent {
     service: "users",
     route: "POST /",
     orderKey: Buffer.from(name.padEnd(16, "-")).toString("base64url").slice(0, 22),
+    after: [],
     configVersion: "1",
     bodyBytes: 10,
     window: coverageWindow(Date.now()),
@@ -233,12 +234,18 @@ export function describeOutboxContract(name: string, open: () => Promise<MirrorU
       await outbox.ack(p, owner, entries[0]!);
       expect(await outbox.keyState(p, entries[0]!.orderKey)).to.deep.equal({
         pending: 1,
+        // In order: the one that is left was made later than the one that is done.
+        pendingFrom: entries[0]!.at,
         parked: false,
         diverged: true,
         lastEndedAt: 5000,
       });
       await outbox.settle(p, owner, entries[1]!, asSettlement("matched", { endedAt: 4000 }));
       expect((await outbox.keyState(p, entries[0]!.orderKey)).lastEndedAt).to.equal(5000);
+      await outbox.ack(p, owner, entries[1]!);
+      expect(await outbox.keyState(p, entries[0]!.orderKey)).to.include({ pending: 0, pendingFrom: null });
+      const [again] = await added(testIntent("a", { fence: 3 }));
+      expect((await outbox.keyState(p, again!.orderKey)).pendingFrom).to.equal(again!.at);
     });
 
     it("lag counts entries, bytes and parked keys per service, with the oldest", async () => {

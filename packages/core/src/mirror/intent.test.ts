@@ -12,6 +12,7 @@ const intent: Intent = {
   service: "users",
   route: "POST /",
   orderKey: "k",
+  after: [],
   configVersion: "1",
   bodyBytes: 0,
   window: 0,

@@ -12,8 +12,10 @@ export interface Intent extends ProcessRef {
   readonly fence: number;
   readonly service: string;
   readonly route: string;
-  /** {@link orderKeyHash} */
+  /** {@link orderKeys} */
   readonly orderKey: string;
+  /** Keys whose earlier intents come first. */
+  readonly after: readonly string[];
   readonly configVersion: string;
   /** Size of the request, for the bound on the lag. */
   readonly bodyBytes: number;

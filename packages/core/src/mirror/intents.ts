@@ -12,14 +12,14 @@ import type { StoredRequest } from "../process/store.ts";
 import type { MirrorPolicy } from "../registry/service.ts";
 import { coverageWindow } from "./coverage.ts";
 import type { Intent } from "./intent.ts";
-import { orderKeyHash, orderKeyPartition } from "./order-key.ts";
+import { orderKeyPartition, orderKeys, type OrderSecret } from "./order-key.ts";
 import type { Gap, Lag, Outbox } from "./outbox.ts";
 
 export interface MirrorIntentsDeps {
   readonly outbox: Outbox;
   /** The policy of a route; null: not mirrored (any more). */
   readonly policyOf: (service: string, route: string) => MirrorPolicy | null;
-  readonly secret: string | Uint8Array;
+  readonly secret: OrderSecret;
   readonly configVersion: () => string;
   /** The store's clock as far as this node knows it, epoch ms. */
   readonly now: () => number;
@@ -112,7 +112,7 @@ export function createMirrorIntents(deps: MirrorIntentsDeps): MirrorIntents {
       fence,
       service,
       route,
-      orderKey: orderKeyHash(source, policy?.orderKey ?? null, secret),
+      ...orderKeys(source, policy?.orderKey ?? null, secret),
       configVersion: configVersion(),
       bodyBytes: request.body.length,
       window: coverageWindow(now()),

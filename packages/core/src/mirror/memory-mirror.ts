@@ -13,6 +13,7 @@ import type { DifferenceLimits, Gap, Lag, Outbox, OutboxEntry, ParkedKey, Parkin
 
 interface Key {
   pending: number;
+  pendingFrom: number;
   diverged: boolean;
   lastEndedAt: number | null;
   parked:
@@ -54,7 +55,7 @@ export function createMemoryMirror(options: { now: () => number; partitions?: nu
   function keyOf(p: Partition, orderKey: string): Key {
     let key = p.keys.get(orderKey);
     if (key === undefined) {
-      key = { pending: 0, diverged: false, lastEndedAt: null, parked: null };
+      key = { pending: 0, pendingFrom: 0, diverged: false, lastEndedAt: null, parked: null };
       p.keys.set(orderKey, key);
     }
     return key;
@@ -94,7 +95,8 @@ export function createMemoryMirror(options: { now: () => number; partitions?: nu
       if (validUntil !== null && now() > validUntil) return "late";
       const p = part(orderKeyPartition(intent.orderKey, partitions));
       p.stream.push({ ...intent, entryId: `${Math.floor(now())}-${++sequence}`, at: Math.floor(now()) });
-      keyOf(p, intent.orderKey).pending++;
+      const key = keyOf(p, intent.orderKey);
+      if (++key.pending === 1) key.pendingFrom = Math.floor(now());
       count(intent.window, intent.service, intent.route, "eligible");
       return "appended";
     },
@@ -130,9 +132,11 @@ export function createMemoryMirror(options: { now: () => number; partitions?: nu
     },
     async keyState(partition, orderKey) {
       const key = part(partition).keys.get(orderKey);
-      if (key === undefined) return { pending: 0, parked: false, diverged: false, lastEndedAt: null };
+      if (key === undefined)
+        return { pending: 0, pendingFrom: null, parked: false, diverged: false, lastEndedAt: null };
       const { pending, diverged, lastEndedAt } = key;
-      return { pending, parked: key.parked !== null, diverged, lastEndedAt };
+      const pendingFrom = pending === 0 ? null : key.pendingFrom;
+      return { pending, pendingFrom, parked: key.parked !== null, diverged, lastEndedAt };
     },
     async settledAs(partition, entryId) {
       return part(partition).settled.get(entryId) ?? null;
@@ -163,6 +167,7 @@ export function createMemoryMirror(options: { now: () => number; partitions?: nu
         if (list.length === 0) key.parked = null;
       }
       key.pending--;
+      key.pendingFrom = entry.at; // in order: what is left was made later
       p.settled.delete(entry.entryId);
       return "acked";
     },

@@ -2,7 +2,7 @@ import { expect } from "chai";
 import fc from "fast-check";
 import type { HeaderList } from "../http/message.ts";
 import type { MirrorPolicy } from "../registry/service.ts";
-import { orderKeyHash, orderKeyPartition, pathParameters } from "./order-key.ts";
+import { orderKeyHash, orderKeyPartition, orderKeys, pathParameters } from "./order-key.ts";
 import { isSampled, samplePoint } from "./sample.ts";
 
 function key(
@@ -45,6 +45,11 @@ describe("orderKeyHash", () => {
     expect(key({ header: "x-account" }, "/a")).to.equal(key(null, "/a"));
     expect(key({ json: ["id"] }, "/a", { body: "no json" })).to.equal(key(null, "/a"));
     expect(key({ path: "/users/{id}" }, "/other")).to.equal(key(null, "/other"));
+  });
+
+  it("a collection is one with or without a slash at its end", () => {
+    expect(key(null, "/users/")).to.equal(key(null, "/users"));
+    expect(key(null, "/")).not.to.equal(key(null, "/users"));
   });
 
   it("does not let parts run into each other", () => {
@@ -91,5 +96,39 @@ describe("sampling and partitions", () => {
     const used = new Set(keys.map((hash) => orderKeyPartition(hash, 64)));
     expect(used.size).to.equal(64);
     expect(keys.every((hash) => samplePoint(hash) >= 0 && samplePoint(hash) < 1)).to.equal(true);
+  });
+});
+
+describe("orderKeys", () => {
+  const keys = (rule: MirrorPolicy["orderKey"], path: string, headers: HeaderList = []) =>
+    orderKeys(
+      { tenant: "t", service: "users", head: { method: "PUT", path, query: null, headers }, body: Buffer.from('{"id":1}') },
+      rule,
+      "secret",
+    );
+
+  it("come after the paths above, nearest first, and after no sibling and nothing below", () => {
+    expect(keys(null, "/users/2/address")).to.deep.equal({
+      orderKey: key(null, "/users/2/address"),
+      after: [key(null, "/users/2"), key(null, "/users"), key(null, "/")],
+    });
+    expect(keys(null, "/users/2/").after).to.deep.equal([key(null, "/users"), key(null, "/")]);
+    expect(keys(null, "/").after).to.deep.equal([]);
+  });
+
+  it("look at a bounded number of paths", () => {
+    expect(keys(null, "/a".repeat(100)).after).to.have.length(8);
+  });
+
+  it("under a template, come after what it does not fit", () => {
+    const rule = { path: "/users/{id}" };
+    expect(keys(rule, "/users/2/address").after).to.deep.equal([key(null, "/users"), key(null, "/")]);
+    expect(keys({ path: "/" }, "/users/2").after).to.deep.equal([]);
+  });
+
+  it("made of a header or the body stand alone, as the route says", () => {
+    expect(keys({ header: "x-a" }, "/users/2", [["X-A", "1"]]).after).to.deep.equal([]);
+    expect(keys({ json: ["id"] }, "/users/2").after).to.deep.equal([]);
+    expect(keys({ header: "x-a" }, "/users/2").after).to.have.length(2);
   });
 });

@@ -1,8 +1,11 @@
 /**
  * The order key (rule 6): executions with the same key reach the secondary one at a time, in the order of the
  * dispatches that counted. Keys are kept as keyed digests only: a path or a header value may name a person.
+ *
+ * Where the path makes the key, an execution also comes after earlier ones of the paths above its own: `POST /users`
+ * creates what `PUT /users/2` changes, and the two have different keys.
  */
-import { createHmac } from "node:crypto";
+import { createHmac, type KeyObject } from "node:crypto";
 import type { RequestHead } from "../http/message.ts";
 import { headerJoined } from "../http/message.ts";
 import type { MirrorPolicy, Pointer } from "../registry/service.ts";
@@ -17,18 +20,59 @@ export interface OrderKeySource {
   readonly body: Uint8Array;
 }
 
-/**
- * 22 characters of base64url (132 bits). `secret` is the installation's, equal on all replicas.
- * The chosen source enters the digest, so a header value never collides with a path.
- */
+export interface OrderKeys {
+  readonly orderKey: string;
+  /** Keys of the paths above, nearest first. */
+  readonly after: readonly string[];
+}
+
+/** The installation's, equal on all replicas; a KeyObject is the fastest. */
+export type OrderSecret = string | Uint8Array | KeyObject;
+
+/** Paths above that are looked at. */
+const maxAbove = 8;
+
+export function orderKeys(
+  source: OrderKeySource,
+  rule: MirrorPolicy["orderKey"],
+  secret: OrderSecret,
+): OrderKeys {
+  const own = chosenPart(source, rule);
+  const orderKey = digest(source, own, secret);
+  if (own.kind === "header" || own.kind === "json") return { orderKey, after: [] };
+  const after = pathsAbove(source.head.path).map((path) => digest(source, pathPart(path, rule), secret));
+  return { orderKey, after: [...new Set(after)].filter((key) => key !== orderKey) };
+}
+
+/** "/users/2/address" → "/users/2", "/users", "/". */
+function pathsAbove(path: string): string[] {
+  const above: string[] = [];
+  for (let at = path.replace(/\/$/, "").lastIndexOf("/"); at >= 0 && above.length < maxAbove; ) {
+    above.push(path.slice(0, at) || "/");
+    at = at === 0 ? -1 : path.lastIndexOf("/", at - 1);
+  }
+  return above;
+}
+
 export function orderKeyHash(
   source: OrderKeySource,
   rule: MirrorPolicy["orderKey"],
-  secret: string | Uint8Array,
+  secret: OrderSecret,
+): string {
+  return digest(source, chosenPart(source, rule), secret);
+}
+
+/**
+ * 22 characters of base64url (132 bits). The chosen source enters the digest, so a header value never collides with a
+ * path.
+ */
+function digest(
+  { tenant, service }: Pick<OrderKeySource, "tenant" | "service">,
+  { kind, value }: Chosen,
+  secret: OrderSecret,
 ): string {
   const mac = createHmac("sha256", secret);
-  const chosen = chosenPart(source, rule);
-  for (const part of ["mirror-key", source.tenant, source.service, chosen[0], chosen[1]]) {
+  for (const part of ["mirror-key", tenant, service, kind, value]) {
     mac.update(`${Buffer.byteLength(part)}:`).update(part);
   }
   return mac.digest("base64url").slice(0, 22);
@@ -39,19 +83,27 @@ export function orderKeyPartition(keyHash: string, partitions: number): number {
   return Buffer.from(keyHash, "base64url").readUInt32BE(0) % partitions;
 }
 
-function chosenPart(source: OrderKeySource, rule: MirrorPolicy["orderKey"]): [kind: string, value: string] {
-  const { head, body } = source;
+interface Chosen {
+  readonly kind: "header" | "json" | "path-parameters" | "path";
+  readonly value: string;
+}
+
+function chosenPart({ head, body }: OrderKeySource, rule: MirrorPolicy["orderKey"]): Chosen {
   if (rule !== null && "header" in rule) {
     const value = headerJoined(head.headers, rule.header.toLowerCase());
-    if (value !== null) return ["header", value];
+    if (value !== null) return { kind: "header", value };
   } else if (rule !== null && "json" in rule) {
     const value = scalarAt(body, rule.json);
-    if (value !== null) return ["json", value];
-  } else if (rule !== null && "path" in rule) {
-    const value = pathParameters(rule.path, head.path);
-    if (value !== null) return ["path-parameters", value];
+    if (value !== null) return { kind: "json", value };
   }
-  return ["path", head.path];
+  return pathPart(head.path, rule);
+}
+
+function pathPart(path: string, rule: MirrorPolicy["orderKey"]): Chosen {
+  const value = rule !== null && "path" in rule ? pathParameters(rule.path, path) : null;
+  if (value !== null) return { kind: "path-parameters", value };
+  // A collection with or without a slash at its end is one.
+  return { kind: "path", value: path.replace(/(?<=.)\/$/, "") };
 }
 
 /**

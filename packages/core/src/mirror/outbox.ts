@@ -49,6 +49,8 @@ export interface ParkedHead {
 export interface KeyState {
   /** Intents of the key that are not done. */
   readonly pending: number;
+  /** None of them was made before this, epoch ms of the store's clock; null: there is none. */
+  readonly pendingFrom: number | null;
   readonly parked: boolean;
   /** The two sides are unlike, or nobody knows. */
   readonly diverged: boolean;

@@ -225,7 +225,7 @@ export interface MirrorPolicy {
   /** Share of order keys that are mirrored, 0 to 1. `dual-write` is always 1. */
   readonly rate: number;
   readonly outbox: "best-effort" | "required";
-  /** null: tenant + path. */
+  /** null: tenant + path, behind earlier ones of the paths above. */
   readonly orderKey:
     | { readonly header: string }
     | { readonly json: Pointer }

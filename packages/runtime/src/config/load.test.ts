@@ -679,6 +679,21 @@ describe("configuration: warnings and hash", () => {
     ]);
   });
 
+  it("warns where copies of a service's writes are ordered by unlike keys", () => {
+    const yaml = (second: string): string =>
+      `services: {a: {instances: ['http://127.0.0.1:1'], routes: [
+         {match: {methods: [POST]}, mirror: {to: b, mode: dual-write, orderKey: {path: /users}}},
+         {match: {methods: [PUT]}, mirror: {to: b, mode: dual-write${second}}},
+         {match: {methods: [GET]}, mirror: {to: b, mode: dual-read}}]},
+       b: {instances: ['http://127.0.0.1:2'], match: none}}`;
+    const warned = (text: string): unknown => {
+      const result = loadConfig({ ...none, yaml: text });
+      return result.ok && result.warnings;
+    };
+    expect(warned(yaml(", orderKey: {path: /users}"))).to.deep.equal([]);
+    expect(warned(yaml(""))).to.have.length(1);
+  });
+
   it("the hash is the same on every replica and changes with what they share", () => {
     const hash = configHash(load(minimal));
     expect(configHash(load(minimal, { node: "node-2", flags: { port: "1", "ops-port": "2" } }))).to.equal(

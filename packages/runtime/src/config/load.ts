@@ -68,6 +68,13 @@ function warningsOf(config: Config): string[] {
   for (const { name, callbackAuth } of config.services)
     if (callbackAuth.mode === "none")
       warnings.push(`services.${name}.callbackAuth: anybody who knows a process id can end it (insecure)`);
+  for (const { name, routes } of config.services) {
+    const writes = routes.filter(({ mirror }) => mirror?.mode === "dual-write");
+    if (new Set(writes.map(({ mirror }) => JSON.stringify(mirror!.orderKey))).size > 1)
+      warnings.push(
+        `services.${name}: its dual-write routes have unlike orderKeys, so copies of one are not ordered with those of another`,
+      );
+  }
   if (config.redis.profile === "dev") warnings.push("redis.profile dev: up to 2 s of results may be lost");
   return warnings;
 }

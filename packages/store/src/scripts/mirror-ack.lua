@@ -29,5 +29,8 @@ redis.call('HINCRBY', KEYS[8], 'b:' .. ARGV[5], -tonumber(ARGV[6]))
 if redis.call('HINCRBY', KEYS[4], 'pending', -1) <= 0 then
   if redis.call('HEXISTS', KEYS[4], 'diverged') == 1 then redis.call('PEXPIRE', KEYS[4], ARGV[7])
   else redis.call('DEL', KEYS[4]) end
+else
+  -- A key's entries are dealt with in order: what is left was made later.
+  redis.call('HSET', KEYS[4], 'pendingFrom', string.match(ARGV[1], '^%d+'))
 end
 return answer('acked')

@@ -10,8 +10,10 @@ Returns  {orderKey, call, 'appended' | 'late'} ]]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 if ARGV[3] ~= '' and now > tonumber(ARGV[3]) then return { ARGV[1], ARGV[2], 'late' } end
-redis.call('XADD', KEYS[1], '*', 'i', ARGV[4])
-redis.call('HINCRBY', KEYS[2], 'pending', 1)
+local id = redis.call('XADD', KEYS[1], '*', 'i', ARGV[4])
+if redis.call('HINCRBY', KEYS[2], 'pending', 1) == 1 then
+  redis.call('HSET', KEYS[2], 'pendingFrom', string.match(id, '^%d+'))
+end
 redis.call('PERSIST', KEYS[2])
 redis.call('HINCRBY', KEYS[3], 'n:' .. ARGV[5], 1)
 redis.call('HINCRBY', KEYS[3], 'b:' .. ARGV[5], ARGV[6])

@@ -1,5 +1,5 @@
 /** Wiring of the mirror in a proxy: intents before dispatches, copies behind answers, loop markers. */
-import { randomBytes } from "node:crypto";
+import { createSecretKey, randomBytes } from "node:crypto";
 import {
   createMirrorIntents,
   createPacer,
@@ -45,6 +45,7 @@ export function openProxyMirror(
   storeNow: () => number,
 ): ProxyMirror {
   const { secret, partitions } = store.meta;
+  const orderSecret = createSecretKey(secret);
   const { writes, reads } = store.redis;
   const storeDeps = { writes, reads, keys: store.keys, partitions };
   const keys = markerKeys(secret, config.mirror.secrets);
@@ -56,7 +57,7 @@ export function openProxyMirror(
   const intents = createMirrorIntents({
     outbox,
     policyOf: (service, route) => find(service, route)?.policy ?? null,
-    secret,
+    secret: orderSecret,
     configVersion: version,
     now: storeNow,
     validForMs: store.redis.commandTimeoutMs,
@@ -95,7 +96,7 @@ export function openProxyMirror(
       }),
       shadow,
       serviceOf: (name) => config.services.find((service) => service.name === name) ?? null,
-      secret,
+      secret: orderSecret,
       now: Date.now,
       monotonic,
     },

@@ -1,5 +1,5 @@
-import { headerValue, isSampled, orderKeyHash } from "@sticky-proxy/core";
-import type { MirrorPolicy, RequestHead, Route, Service } from "@sticky-proxy/core";
+import { headerValue, isSampled, orderKeys } from "@sticky-proxy/core";
+import type { MirrorPolicy, OrderSecret, RequestHead, Route, Service } from "@sticky-proxy/core";
 import { fields, Problem, readIdempotencyKey } from "@sticky-proxy/protocol";
 
 import type { LoopGuard } from "../mirror/loop-guard.ts";
@@ -14,7 +14,7 @@ export interface MirrorDeps {
   /** The registry's service of that name, or null. */
   readonly serviceOf: (name: string) => Service | null;
   /** Keys the order keys; shared by all replicas. */
-  readonly secret: string | Uint8Array;
+  readonly secret: OrderSecret;
   /** The store's clock as far as this node knows it, epoch ms. */
   readonly now: () => number;
   /** Monotonic ms. */
@@ -91,7 +91,7 @@ function copyOf(
   const secondary = deps.serviceOf(policy.to);
   if (secondary === null) return null;
   const body = given instanceof Uint8Array ? given : empty;
-  const orderKey = orderKeyHash(
+  const { orderKey, after } = orderKeys(
     { tenant: "", service: service.name, head, body },
     policy.orderKey,
     deps.secret,
@@ -105,7 +105,19 @@ function copyOf(
       shadow.skip(service.name, route.name, orderKey, `skipped:${primary}`);
       return;
     }
-    shadow.offer({ service, secondary, route, policy, head, body, orderKey, idempotencyKey, primary, at });
+    shadow.offer({
+      service,
+      secondary,
+      route,
+      policy,
+      head,
+      body,
+      orderKey,
+      after,
+      idempotencyKey,
+      primary,
+      at,
+    });
   };
 }
 

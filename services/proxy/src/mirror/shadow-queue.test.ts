@@ -44,6 +44,7 @@ describe("the shadow queue", () => {
       head: { method: "GET", path: "/", query: null, headers: [] },
       body: new Uint8Array(0),
       orderKey: testIntent("k").orderKey,
+      after: [testIntent("above").orderKey],
       idempotencyKey: null,
       primary: { status: 200, headers: [], body: Buffer.from("x"), latencyMs: 1 },
       at: 0,
@@ -173,6 +174,17 @@ describe("the shadow queue", () => {
     const row = rows.find(({ route: name }) => name === "GET /")!;
     expect(row.coverage).to.include({ eligible: 1, race: 1, different: 0 });
     expect(sent).to.have.length(1);
+  });
+
+  it("a read below a path with an earlier write on its way stays a race; a later one does not matter", async () => {
+    isAlike = () => false;
+    await mirror.append(testIntent("above"), { validUntil: null });
+    queue.offer({ ...job("dual-read"), at: 1001 });
+    queue.offer({ ...job("dual-read"), at: 1000 });
+    await stopped();
+    const rows = await mirror.coverage({ since: null, service: null });
+    const row = rows.find(({ route: name }) => name === "GET /")!;
+    expect(row.coverage).to.include({ eligible: 2, race: 1, different: 1 });
   });
 
   it("the primary is read again with the client's credentials, the secondary without", async () => {

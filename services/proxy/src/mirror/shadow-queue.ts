@@ -32,6 +32,8 @@ export interface ShadowJob {
   readonly head: RequestHead;
   readonly body: Uint8Array;
   readonly orderKey: string;
+  /** Keys of the paths above: what they create may be what is read. */
+  readonly after: readonly string[];
   readonly idempotencyKey: string | null;
   /** The word: it goes out, and there is nothing to compare its answer with. */
   readonly primary: PrimaryAnswer | "asynchronous" | "primary-unknown";
@@ -167,12 +169,10 @@ export function createShadowQueue(deps: ShadowQueueDeps): ShadowQueue {
     first: Extract<SecondaryOutcome, { kind: "answered" }>,
     compared: Compared,
   ): Promise<void> {
-    const partition = orderKeyPartition(job.orderKey, deps.outbox.partitions);
     for (const ms of settleMs) {
       await sleep(ms, cut.signal);
       if (cut.signal.aborted) break;
-      const { pending } = await deps.outbox.keyState(partition, job.orderKey);
-      if (pending > 0) continue;
+      if (!(await isQuiet(job).catch(() => false))) continue;
       const [primary, secondary] = await Promise.all([ask(job, job.service), ask(job, job.secondary)]);
       if (primary.kind === "failed" || primary.body === null || secondary.kind === "failed") continue;
       const again = await comparer.compare(primary, secondary, job.policy.compare);
@@ -180,6 +180,14 @@ export function createShadowQueue(deps: ShadowQueueDeps): ShadowQueue {
       return keepDifference(job, { ...primary, body: primary.body }, secondary, again, false);
     }
     return keepDifference(job, before, first, compared, true);
+  }
+
+  /** No write of the key is on its way, and none from before the read of a path above it. */
+  async function isQuiet({ orderKey, after, at }: ShadowJob): Promise<boolean> {
+    const stateOf = (key: string) =>
+      deps.outbox.keyState(orderKeyPartition(key, deps.outbox.partitions), key);
+    const [own, ...above] = await Promise.all([orderKey, ...after].map(stateOf));
+    return own!.pending === 0 && above.every(({ pendingFrom }) => pendingFrom === null || pendingFrom >= at);
   }
 
   function ask(job: ShadowJob, service: Service): Promise<SecondaryOutcome> {

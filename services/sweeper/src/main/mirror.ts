@@ -1,5 +1,5 @@
 /** Wiring of the mirror in a sweeper: it drains the outbox, and notes intents for what the sweeper dispatches itself. */
-import { randomBytes } from "node:crypto";
+import { createSecretKey, randomBytes } from "node:crypto";
 import {
   createMirrorIntents,
   createPacer,
@@ -49,6 +49,7 @@ export function openSweeperMirror(
   storeNow: () => number,
 ): SweeperMirror {
   const { secret, partitions } = store.meta;
+  const orderSecret = createSecretKey(secret);
   const { writes, reads } = store.redis;
   const outbox = createMirrorOutbox({ writes, reads, keys: store.keys, partitions });
   const keys = markerKeys(secret, config.mirror.secrets);
@@ -58,7 +59,7 @@ export function openSweeperMirror(
   const intents = createMirrorIntents({
     outbox,
     policyOf: (service, route) => find(service, route)?.policy ?? null,
-    secret,
+    secret: orderSecret,
     configVersion: () => configHash(config),
     now: storeNow,
     validForMs: store.redis.commandTimeoutMs,

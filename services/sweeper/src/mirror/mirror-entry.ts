@@ -19,7 +19,7 @@ import type {
   Service,
   StoredResponse,
 } from "@sticky-proxy/core";
-import { decideIntent, decideRetry, givesKey, isSampled, overlaps, processId } from "@sticky-proxy/core";
+import { decideIntent, decideRetry, givesKey, isSampled, orderKeyPartition, overlaps, processId } from "@sticky-proxy/core";
 import type { Secondary, SecondaryOutcome } from "@sticky-proxy/upstream";
 import type { Comparer } from "./comparer.ts";
 import { describeDifference, unansweredDifference, unknownPrimary } from "./describe-difference.ts";
@@ -70,7 +70,7 @@ export interface Turn {
 export type TurnResult =
   | { readonly kind: "done" }
   /** Nothing happened: the primary is at it, the secondary has no room, or we are stopping. */
-  | { readonly kind: "blocked"; readonly on: "primary" | "secondary" | "stop" }
+  | { readonly kind: "blocked"; readonly on: "primary" | "secondary" | "earlier writes" | "stop" }
   | {
       readonly kind: "failed";
       readonly reason: ParkReason;
@@ -146,6 +146,7 @@ async function send(
   const { secondary, service, route, policy } = found;
   const pacer = deps.pacerOf(secondary.name);
   const request = await deps.store.readRequest(record, { mayLackCredentials: true });
+  if (await isBehindOthers(deps.outbox, entry)) return { kind: "blocked", on: "earlier writes" };
   if (request === null) {
     const difference = unansweredDifference(entry, found, record, null, 0, "request-not-kept");
     return settle(deps, turn, found, record, { outcome: "failed", difference, diverged: true });
@@ -212,6 +213,19 @@ async function send(
       : null,
     diverged: false,
   });
+}
+
+/** Earlier intents of the paths above are not done: what they create may be what this one changes. */
+async function isBehindOthers(outbox: Outbox, { after, at }: OutboxEntry): Promise<boolean> {
+  const ahead = after.map(async (orderKey) => {
+    const place = orderKeyPartition(orderKey, outbox.partitions);
+    const { pendingFrom, parked } = await outbox.keyState(place, orderKey);
+    if (pendingFrom === null || pendingFrom >= at) return false;
+    // A parked list may stand long, and be younger than the key's last intent that is done.
+    const head = parked ? ((await outbox.parkedHead(place, orderKey))?.head ?? null) : null;
+    return head === null || head.at < at;
+  });
+  return (await Promise.all(ahead)).some((isAhead) => isAhead);
 }
 
 /**

@@ -550,4 +550,51 @@ describe("the outbox drain", () => {
     await w.turn();
     expect(await w.coverage()).to.include({ matched: 1 });
   });
+
+  it("an intent waits for earlier ones of the paths above it, also in another order of answers", async () => {
+    w.changes = { orderKey: null };
+    const creating = await w.begin("/users");
+    w.now++;
+    await w.call("/users/2");
+    await w.call("/users/2");
+    await w.call("/orders/2");
+    await w.own();
+    await w.turn();
+    expect(w.paths).to.deep.equal(["/orders/2"]);
+    await w.end(creating, 201);
+    await w.turn();
+    await w.turn();
+    expect(w.paths).to.deep.equal(["/orders/2", "/users", "/users/2", "/users/2"]);
+    expect(await w.coverage()).to.include({ matched: 3, different: 1 });
+  });
+
+  it("it waits while they are parked, and not for later ones", async () => {
+    w.changes = { orderKey: null };
+    w.answer = (request) => (request.head.path === "/users" ? down(request) : ok()(request));
+    await w.call("/users");
+    w.now++;
+    await w.call("/users/2");
+    await w.own();
+    await w.turn();
+    await w.turn();
+    expect(w.paths).to.deep.equal(["/users"]);
+    const [parked] = await w.mirror.parkedKeys({ limit: 9 });
+    expect(parked).to.include({ reason: "no-answer", entries: 1 });
+    // Nothing above is older than this one: the same collection, an earlier change.
+    w.answer = ok();
+    w.now = parked!.nextAt!;
+    await w.turn();
+    await w.turn();
+    expect(w.paths).to.deep.equal(["/users", "/users", "/users/2"]);
+
+    w.answer = (request) => (request.head.path === "/users" ? down(request) : ok()(request));
+    const changing = await w.begin("/users/2");
+    w.now++;
+    await w.call("/users");
+    await w.turn();
+    await w.end(changing);
+    await w.turn();
+    expect(w.paths.slice(3)).to.deep.equal(["/users", "/users/2"]);
+    expect((await w.mirror.parkedKeys({ limit: 9 }))[0]).to.include({ entries: 1 });
+  });
 });
