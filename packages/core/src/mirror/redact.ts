@@ -37,14 +37,22 @@ export function redacted(key: string, text: string): string {
 
 /** Free text: `name=value` and `"name": "value"` pairs with a secret name lose their value. */
 export function redactText(key: string, text: string): string {
-  const shown = text
-    .slice(0, 4 * maxShownBytes)
+  const shown = withoutSecrets(key, text.slice(0, 4 * maxShownBytes));
+  return cut(secretLooks.test(shown) ? redacted(key, shown) : shown);
+}
+
+/** What a text says is a secret, inside a URL, a log line or a header's value. */
+function withoutSecrets(key: string, text: string): string {
+  return text
     .replace(
-      /([A-Za-z0-9_-]{1,40})("?\s{0,4}[=:]\s{0,4}"?)([^\s"&;,<>]{1,1024})/g,
+      /([A-Za-z0-9_-]{1,40})("?\s{0,4}[=:]\s{0,4}"?(?:(?:bearer|basic)\s{1,4})?)([^\s"&;,<>]{1,1024})/gi,
       (whole, name: string, between: string, value: string) =>
         isSecretName(name) ? `${name}${between}${redacted(key, value)}` : whole,
+    )
+    .replace(
+      /\b(bearer\s{1,4})([A-Za-z0-9+/=._~-]{1,1024})/gi,
+      (_, scheme: string, value: string) => `${scheme}${redacted(key, value)}`,
     );
-  return cut(secretLooks.test(shown) ? redacted(key, shown) : shown);
 }
 
 /** Cuts at {@link maxShownBytes} of UTF-8, at a character's end, and says so. */
@@ -62,7 +70,7 @@ function write(value: JsonValue, budget: { left: number }, key: string, depth: n
   if (typeof value === "string") {
     const shown = secretLooks.test(value.slice(0, 512))
       ? redacted(key, value)
-      : value.slice(0, 2 * maxShownBytes);
+      : withoutSecrets(key, value.slice(0, 2 * maxShownBytes));
     budget.left -= shown.length + 2;
     return JSON.stringify(shown);
   }
