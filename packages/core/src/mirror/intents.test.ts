@@ -152,16 +152,18 @@ describe("mirror intents", () => {
     expect(await coverage()).to.deep.equal({ eligible: 1, pending: 1, entries: 1 });
   });
 
-  it("beyond the bound on the lag are gaps that wait until there is room", async () => {
+  it("beyond the bound on the lag are gaps, told and counted at once, with a bound of their own", async () => {
     const writer = intents();
     await writer.beforeDispatch(record, request);
     await writer.beforeDispatch(record, request);
     await writer.tick();
-    const third = await writer.beforeDispatch(record, request);
-    await third.close();
-    expect(told).to.deep.equal(["lag"]);
+    for (let i = 0; i < 5003; i++) await (await writer.beforeDispatch(record, request)).close();
+    expect(told).to.have.length(5003).and.include("lag");
     await writer.tick();
-    expect(writer.unwritten).to.equal(1);
-    expect(await coverage()).to.deep.equal({ eligible: 2, pending: 2, entries: 2 });
+    await writer.tick();
+    expect(await mirror.gaps({ limit: 9 })).to.have.length(1);
+    expect((await mirror.gaps({ limit: 9 }))[0]).to.include({ reason: "lag", count: 5000 });
+    expect(writer.unwritten).to.equal(3);
+    expect(await coverage()).to.deep.equal({ eligible: 5002, pending: 5002, entries: 5002 });
   });
 });

@@ -69,6 +69,7 @@ const unmirrored: DispatchIntent = { marks: [], ensure: async () => undefined, c
 
 /** Gaps remembered one by one; beyond, they are counted only. */
 const maxRemembered = 10_000;
+const fewGaps = 5000;
 
 export function createMirrorIntents(deps: MirrorIntentsDeps): MirrorIntents {
   const { outbox, policyOf, secret, configVersion, now, validForMs, onGap } = deps;
@@ -86,7 +87,7 @@ export function createMirrorIntents(deps: MirrorIntentsDeps): MirrorIntents {
     onGap(gap, intent);
     const at = now();
     if (gaps.length < maxRemembered) {
-      gaps.push({ ...intent, gap, noticedAt: at });
+      gaps.push({ ...intent, gap, bodyBytes: 0, noticedAt: at });
       return;
     }
     const { service, route } = intent;
@@ -177,10 +178,15 @@ export function createMirrorIntents(deps: MirrorIntentsDeps): MirrorIntents {
       lag = await outbox.lag();
       const due: RememberedGap[] = [];
       const later: RememberedGap[] = [];
+      const taken = new Map<string, number>();
       for (const gap of gaps) {
         const policy = policyOf(gap.service, gap.route);
-        // While the outbox is full, gaps caused by it wait here: they would only make it fuller.
-        (gap.gap === "lag" && policy !== null && isBehind(gap.service, policy) ? later : due).push(gap);
+        const count = taken.get(gap.service) ?? 0;
+        // They are told at once, and as entries have a bound of their own: a full outbox must not become ever fuller.
+        const hasRoom =
+          gap.gap !== "lag" || policy === null || count < roomForGaps(policy, lag.get(gap.service));
+        if (hasRoom) taken.set(gap.service, count + 1);
+        (hasRoom ? due : later).push(gap);
       }
       gaps = later;
       const written: RememberedGap[] = [];
@@ -205,6 +211,11 @@ export function createMirrorIntents(deps: MirrorIntentsDeps): MirrorIntents {
       }
     },
   };
+}
+
+/** Gaps take up to as many entries again as what is to be sent, a few thousand at least; they hold no bytes. */
+function roomForGaps({ maxLag }: MirrorPolicy, lag: Lag | undefined): number {
+  return maxLag.entries + Math.max(maxLag.entries, fewGaps) - (lag?.entries ?? 0);
 }
 
 /** One line in the list of gaps per route and reason. */
