@@ -180,6 +180,14 @@ export function createMetrics(options: MetricsOptions) {
         "expired",
       ],
     }),
+    mirrorLatency: histogram(
+      "mirror_latency_seconds",
+      "How long each side took to answer a copied call.",
+      { service, side: ["primary", "secondary"] },
+      httpBuckets,
+    ),
+    mirrorEntries: gauge("mirror_outbox_entries", "Copies not yet sent (leader only).", { service }),
+    mirrorParked: gauge("mirror_parked_keys", "Order keys that stand aside (leader only).", { service }),
     mirrorLag: gauge("mirror_lag_seconds", "Age of the oldest copy not yet sent (leader only).", { service }),
 
     sweeperLastSuccess: gauge(

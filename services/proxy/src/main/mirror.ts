@@ -18,7 +18,7 @@ import {
   type Metrics,
 } from "@sticky-proxy/runtime";
 import { createDifferences, createMirrorOutbox, type OpenStore } from "@sticky-proxy/store";
-import { createComparer, isAnyMirrored, mirrorRoutes, observeMirror } from "@sticky-proxy/sweeper";
+import { createComparer, isAnyMirrored, mirrorRoutes, observeLatencies, observeMirror } from "@sticky-proxy/sweeper";
 import { createForwarder, createSecondary, markerKeys, markLines } from "@sticky-proxy/upstream";
 import type { MirrorDeps } from "../middleware/mirror.ts";
 import { createLoopGuard } from "../mirror/loop-guard.ts";
@@ -82,6 +82,7 @@ export function openProxyMirror(
     now: Date.now,
     monotonic,
     sleep,
+    onAnswered: (service, latencies) => observeLatencies(metrics, service, latencies),
     onOutcome: (service, outcome, difference) => observeMirror(metrics, service, outcome, difference),
     onTrouble: (err) => logger.warn("mirror.copy-trouble", { err }),
   });

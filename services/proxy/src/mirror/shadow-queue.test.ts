@@ -94,6 +94,7 @@ describe("the shadow queue", () => {
       now: () => 1000,
       monotonic: () => 1000,
       sleep: async () => undefined,
+      onAnswered: () => undefined,
       onOutcome: () => undefined,
       onTrouble: (error) => {
         throw error;

@@ -18,7 +18,7 @@ import type {
   Service,
 } from "@sticky-proxy/core";
 import { coverageWindow, isSampled, orderKeyPartition } from "@sticky-proxy/core";
-import type { Compared, Comparer } from "@sticky-proxy/sweeper";
+import type { Compared, Comparer, Latencies } from "@sticky-proxy/sweeper";
 import { recordsPerPartition } from "@sticky-proxy/sweeper";
 import type { Secondary, SecondaryOutcome } from "@sticky-proxy/upstream";
 import { answeredDifference, failedDifference } from "./describe-shadow.ts";
@@ -60,6 +60,8 @@ export interface ShadowQueueDeps {
   /** Monotonic ms. */
   readonly monotonic: () => number;
   readonly sleep: (ms: number, signal?: AbortSignal) => Promise<void>;
+  /** Both sides have answered. */
+  readonly onAnswered: (service: string, latencies: Latencies) => void;
   readonly onOutcome: (service: string, outcome: CoverageOutcome, difference: NewDifference | null) => void;
   readonly onTrouble: (error: unknown) => void;
 }
@@ -147,6 +149,8 @@ export function createShadowQueue(deps: ShadowQueueDeps): ShadowQueue {
       return keep(job, "failed", failedDifference(job, answer, deps.configVersion()));
     }
     const { primary } = job;
+    const primaryMs = typeof primary === "string" ? null : primary.latencyMs;
+    deps.onAnswered(job.service.name, { primary: primaryMs, secondary: answer.latencyMs });
     if (typeof primary === "string") return keep(job, `skipped:${primary}`, null);
     if (!isSampled(job.orderKey, job.policy.compare.sampleRate))
       return keep(job, "skipped:not-sampled", null);

@@ -25,7 +25,7 @@ import { createForwarder, createSecondary, markerKeys, markLines } from "@sticky
 import { startOutboxDrain, type OutboxDrain } from "../drain-outbox.ts";
 import { createComparer } from "../mirror/comparer.ts";
 import type { MirrorRoute } from "../mirror/mirror-entry.ts";
-import { exportLag, observeMirror } from "../mirror/observe-mirror.ts";
+import { exportLag, observeLatencies, observeMirror } from "../mirror/observe-mirror.ts";
 
 const drainTickMs = 200;
 const lagTickMs = 1000;
@@ -93,6 +93,7 @@ export function openSweeperMirror(
           sleep,
           tickMs: drainTickMs,
           graceMs,
+          onAnswered: (service, latencies) => observeLatencies(metrics, service, latencies),
           onSettled: ({ service }, outcome, difference) =>
             observeMirror(metrics, service, outcome, difference),
           onTrouble: (err) => logger.warn("mirror.drain-trouble", { err }),

@@ -120,7 +120,9 @@ function common(entry: OutboxEntry, found: MirrorRoute | null, record: ProcessRe
 
 /** The record does not know which instance ran it, and its span includes the wait for a callback. */
 function primarySide(record: ProcessRecord): DifferenceSide {
-  const { startedAt, endedAt, httpStatus } = record;
-  const latencyMs = startedAt === null || endedAt === null ? null : endedAt - startedAt;
-  return { ...noAnswer, status: httpStatus, latencyMs };
+  return { ...noAnswer, status: record.httpStatus, latencyMs: primaryMs(record) };
+}
+
+export function primaryMs({ startedAt, endedAt }: ProcessRecord): number | null {
+  return startedAt === null || endedAt === null ? null : endedAt - startedAt;
 }

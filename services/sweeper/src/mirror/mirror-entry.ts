@@ -22,7 +22,8 @@ import type {
 import { decideIntent, decideRetry, givesKey, isSampled, orderKeyPartition, overlaps, processId } from "@sticky-proxy/core";
 import type { Secondary, SecondaryOutcome } from "@sticky-proxy/upstream";
 import type { Comparer } from "./comparer.ts";
-import { describeDifference, unansweredDifference, unknownPrimary } from "./describe-difference.ts";
+import { describeDifference, primaryMs, unansweredDifference, unknownPrimary } from "./describe-difference.ts";
+import type { Latencies } from "./observe-mirror.ts";
 
 /** Where an intent's route leads. */
 export interface MirrorRoute {
@@ -45,6 +46,8 @@ export interface MirrorEntryDeps {
   readonly chance: () => number;
   /** Monotonic ms. */
   readonly monotonic: () => number;
+  /** Both sides have answered. */
+  readonly onAnswered: (service: string, latencies: Latencies) => void;
   readonly onSettled: (
     entry: OutboxEntry,
     outcome: CoverageOutcome,
@@ -193,6 +196,7 @@ async function send(
     return settle(deps, turn, found, record, { outcome: "failed", difference, diverged: true });
   }
 
+  deps.onAnswered(entry.service, { primary: primaryMs(record), secondary: answer.latencyMs });
   const isAsynchronous = route.process?.completion === "callback" && answer.status === 202;
   if (isAsynchronous || !isSampled(entry.orderKey, policy.compare.sampleRate)) {
     const outcome = isAsynchronous ? "skipped:asynchronous" : "skipped:not-sampled";

@@ -33,13 +33,32 @@ export function observeMirror(
   }
 }
 
+/** Of one copied call; null: not known. In milliseconds. */
+export interface Latencies {
+  readonly primary: number | null;
+  readonly secondary: number;
+}
+
+export function observeLatencies(
+  metrics: Pick<Metrics, "mirrorLatency">,
+  service: string,
+  { primary, secondary }: Latencies,
+): void {
+  if (primary !== null) metrics.mirrorLatency.observe({ service, side: "primary" }, primary / 1000);
+  metrics.mirrorLatency.observe({ service, side: "secondary" }, secondary / 1000);
+}
+
 /** Only the leader exports it: a gauge of the whole cluster, exported by every node, is N-fold when summed. */
 export function exportLag(
-  metrics: Pick<Metrics, "mirrorLag">,
+  metrics: Pick<Metrics, "mirrorLag" | "mirrorEntries" | "mirrorParked">,
   lag: ReadonlyMap<string, Lag>,
   isLeader: boolean,
 ): void {
-  metrics.mirrorLag.reset();
+  for (const gauge of [metrics.mirrorLag, metrics.mirrorEntries, metrics.mirrorParked]) gauge.reset();
   if (!isLeader) return;
-  for (const [service, { oldestMs }] of lag) metrics.mirrorLag.set({ service }, (oldestMs ?? 0) / 1000);
+  for (const [service, { oldestMs, entries, parkedKeys }] of lag) {
+    metrics.mirrorLag.set({ service }, (oldestMs ?? 0) / 1000);
+    metrics.mirrorEntries.set({ service }, entries);
+    metrics.mirrorParked.set({ service }, parkedKeys);
+  }
 }

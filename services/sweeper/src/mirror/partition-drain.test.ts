@@ -210,6 +210,7 @@ class World {
       pacerOf: () => this.pacer,
       chance: () => 0.5,
       monotonic: () => this.now,
+      onAnswered: () => undefined,
       onSettled: () => undefined,
       onTrouble: (error) => this.troubles.push(error),
       signal,
