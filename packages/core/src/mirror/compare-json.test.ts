@@ -161,12 +161,19 @@ describe("masks", () => {
     expect(check({ at, kind: "timeTolerance", ms: 2000 }, time(1), time(4))).to.equal(false);
   });
 
-  it("set ignores order, keyed pairs by key", () => {
+  it("set and keyed excuse another order, which is masked and no match; keyed pairs by key", () => {
     const rules = (kind: "set" | "keyed"): ComparePolicy["rules"] =>
       kind === "set" ? [{ at: ["tags"], kind }] : [{ at: ["users"], kind, by: ["id"] }];
     expect(
       compare({ tags: ["a", "b", "c"] }, { tags: ["c", "a", "b"] }, { rules: rules("set") }),
-    ).to.deep.equal(equal);
+    ).to.deep.equal({ ...equal, masked: 1 });
+    for (const kind of ["set", "keyed"] as const) {
+      const alike = { tags: ["a", "b", "b"], users: [{ id: 1 }, { id: 2 }] };
+      expect(compare(alike, structuredClone(alike), { rules: rules(kind) })).to.deep.equal(equal);
+    }
+    expect(
+      compare({ users: [{ id: 1 }, { id: 2 }] }, { users: [{ id: 2 }, { id: 1 }] }, { rules: rules("keyed") }),
+    ).to.deep.equal({ ...equal, masked: 1 });
     expect(
       places(compare({ tags: ["a", "b"] }, { tags: ["b", "d"] }, { rules: rules("set") })),
     ).to.deep.equal(["missing /tags/0", "extra /tags/1"]);

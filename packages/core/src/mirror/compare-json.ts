@@ -131,16 +131,24 @@ class Walk {
   private lists(at: Place, a: JsonArray, b: JsonArray, here: readonly Mask[]): void {
     const keyed = here.find((mask) => mask.kind === "keyed");
     const pairsByKey = keyed === undefined ? null : this.pairByKey(a, b, keyed.by);
-    if (pairsByKey !== null) return this.pushPairs(at, a, b, pairsByKey);
+    if (pairsByKey !== null) return this.pushUnordered(at, a, b, pairsByKey);
 
     const hashesA = this.itemHashes(a, at.states);
     const hashesB = this.itemHashes(b, at.states);
     if (here.some((mask) => mask.kind === "set")) {
-      return this.pushPairs(at, a, b, matchMultisets(hashesA, hashesB, 0, hashesA.length, hashesB.length));
+      const pairs = matchMultisets(hashesA, hashesB, 0, hashesA.length, hashesB.length);
+      return this.pushUnordered(at, a, b, pairs);
     }
     const alignment = alignLists(hashesA, hashesB, (steps) => this.spend(steps >> 6));
     if (alignment.kind === "reordered") this.report(at, "order");
     else this.pushPairs(at, a, b, alignment.pairs);
+  }
+
+  /** Another order is excused, and counted so. */
+  private pushUnordered(at: Place, a: JsonArray, b: JsonArray, pairs: readonly ItemPair[]): void {
+    const counterparts = pairs.flatMap(([i, j]) => (i === null || j === null ? [] : [j]));
+    if (counterparts.some((j, n) => n > 0 && j < counterparts[n - 1]!)) this.masked++;
+    this.pushPairs(at, a, b, pairs);
   }
 
   private pushPairs(at: Place, a: JsonArray, b: JsonArray, pairs: readonly ItemPair[]): void {
