@@ -8,9 +8,10 @@
 import { createHmac, type KeyObject } from "node:crypto";
 import type { RequestHead } from "../http/message.ts";
 import { headerJoined } from "../http/message.ts";
+import { pointerValue } from "../process/answer.ts";
 import type { MirrorPolicy, Pointer } from "../registry/service.ts";
 import type { JsonValue } from "./json-walk.ts";
-import { JsonArray, JsonNumber, JsonObject, parseJson } from "./json-walk.ts";
+import { decimalKey, JsonArray, JsonObject } from "./json-walk.ts";
 
 /** What the key is made of; a request that lacks it falls back to tenant + path, which is always there. */
 export interface OrderKeySource {
@@ -126,13 +127,20 @@ export function pathParameters(template: string, path: string): string | null {
   return found.join("&");
 }
 
-/** The text of the scalar at `pointer`; null: no JSON, no such place, or no scalar there. */
+/**
+ * The text of the scalar at `pointer`; null: no JSON, no such place, or no scalar there. On the client's path, so the
+ * runtime's own parser reads it: numbers beyond a double share a key, which only orders more than it has to.
+ */
 function scalarAt(body: Uint8Array, pointer: Pointer): string | null {
-  const parsed = parseJson(body);
-  if (!parsed.ok) return null;
-  const value = valueAt(parsed.value, pointer);
+  let root: unknown;
+  try {
+    root = JSON.parse(Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString());
+  } catch {
+    return null;
+  }
+  const value = pointerValue(root, pointer);
   if (typeof value === "string") return `s${value}`;
-  if (value instanceof JsonNumber) return `n${value.key}`;
+  if (typeof value === "number") return `n${decimalKey(String(value))}`;
   return typeof value === "boolean" ? `b${value}` : null;
 }
 
