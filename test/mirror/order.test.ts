@@ -1,5 +1,6 @@
 import { describeWithRedis } from "@sticky-proxy/testkit";
 import { expect } from "chai";
+import { Redis } from "ioredis";
 import { until } from "../support/until.ts";
 import { startMirrored, type Mirrored } from "./mirrored.ts";
 import { startRecording, type Behaviour, type RecordingBackend } from "./recording-backend.ts";
@@ -64,6 +65,11 @@ describeWithRedis("dual-write in order, without a word about it in the configura
     const calls = ({ received }: RecordingBackend, id: number): string[] =>
       received.filter(({ path }) => path.endsWith(`/${id}`)).map(({ method }) => method);
     for (let id = 1; id <= 5; id += 1) expect(calls(secondary, id)).to.deep.equal(calls(primary, id));
+    const redis = new Redis(mirrored.cluster.redis.url);
+    const left = await redis.keys("sp:{p*}:ok:*");
+    redis.disconnect();
+    expect(left, "no key waits for anything").to.deep.equal([]);
+    expect(mirrored.cluster.sweepers.map((sweeper) => sweeper.log()).join()).to.not.contain("drain-trouble");
   });
 
   it("a write that the secondary refuses to take holds up what is below it, and nothing beside it", async () => {

@@ -248,6 +248,17 @@ export function describeOutboxContract(name: string, open: () => Promise<MirrorU
       expect((await outbox.keyState(p, again!.orderKey)).pendingFrom).to.equal(again!.at);
     });
 
+    it("an intent without a body is taken out like any other", async () => {
+      const [entry] = await added(testIntent("a", { bodyBytes: 0 }));
+      const p = placeOf(entry!);
+      const owner = await outbox.claim(p);
+      await outbox.settle(p, owner, entry!, asSettlement("matched"));
+      expect(await outbox.ack(p, owner, entry!)).to.equal("acked");
+      expect(await outbox.keyState(p, entry!.orderKey)).to.include({ pending: 0 });
+      const lag = (await outbox.lag()).get("users");
+      expect([lag?.entries ?? 0, lag?.bytes ?? 0]).to.deep.equal([0, 0]);
+    });
+
     it("lag counts entries, bytes and parked keys per service, with the oldest", async () => {
       const entries = await added(testIntent("a", { bodyBytes: 100 }), testIntent("a", { bodyBytes: 11 }));
       await outbox.append(testIntent("b", { service: "orders" }), { validUntil: null });

@@ -25,7 +25,7 @@ if redis.call('EXISTS', KEYS[5]) == 0 and redis.call('ZREM', KEYS[6], ARGV[4]) =
   redis.call('HINCRBY', KEYS[8], 'p:' .. ARGV[5], -1)
 end
 redis.call('HINCRBY', KEYS[8], 'n:' .. ARGV[5], -1)
-redis.call('HINCRBY', KEYS[8], 'b:' .. ARGV[5], -tonumber(ARGV[6]))
+redis.call('HINCRBY', KEYS[8], 'b:' .. ARGV[5], 0 - ARGV[6]) -- a sign before 0 would be no integer
 if redis.call('HINCRBY', KEYS[4], 'pending', -1) <= 0 then
   if redis.call('HEXISTS', KEYS[4], 'diverged') == 1 then redis.call('PEXPIRE', KEYS[4], ARGV[7])
   else redis.call('DEL', KEYS[4]) end
