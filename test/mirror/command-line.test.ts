@@ -136,7 +136,9 @@ describeWithRedis("mirroring from the command line", function () {
     expect(metrics).to.match(/sticky_proxy_mirror_differences_total\{service="users",class="body"\} 1/);
     expect(metrics).to.contain("# TYPE sticky_proxy_mirror_lag_seconds gauge");
     for (const side of ["primary", "secondary"]) {
-      expect(metrics).to.contain(`sticky_proxy_mirror_latency_seconds_count{service="users",side="${side}"} 1`);
+      expect(metrics).to.contain(
+        `sticky_proxy_mirror_latency_seconds_count{service="users",side="${side}"} 1`,
+      );
     }
     expect(metrics).to.contain("# TYPE sticky_proxy_mirror_outbox_entries gauge");
     expect(metrics).to.contain("# TYPE sticky_proxy_mirror_parked_keys gauge");

@@ -65,7 +65,10 @@ describeWithRedis("credentials of requests that are copied", function () {
         expect(kept).to.have.length(1);
         expect(kept[0]).to.contain('{"a":1}').and.not.contain("hush");
       }
-      expect(primary.received[0]!.headers).to.include({ authorization: "Bearer hush-1", cookie: "sid=hush-2" });
+      expect(primary.received[0]!.headers).to.include({
+        authorization: "Bearer hush-1",
+        cookie: "sid=hush-2",
+      });
 
       secondary.behave = echo;
       await mirrored.drained(1);

@@ -54,7 +54,10 @@ describeWithRedis("dual-write in order, without a word about it in the configura
     primary.behave = collection(0);
     secondary.behave = collection(100);
     const send = (i: number, path: string, method: string): Promise<Response> =>
-      fetch(mirrored.cluster.url(i) + path, { method, ...(method === "DELETE" ? {} : { body: `"${path}"` }) });
+      fetch(mirrored.cluster.url(i) + path, {
+        method,
+        ...(method === "DELETE" ? {} : { body: `"${path}"` }),
+      });
     for (let i = 0; i < 5; i += 1) {
       const { id } = (await (await send(i, "/users", "POST")).json()) as { id: string };
       expect((await send(i + 1, `/users/${id}`, "PUT")).status).to.equal(200);
@@ -73,7 +76,8 @@ describeWithRedis("dual-write in order, without a word about it in the configura
   });
 
   it("a write that the secondary refuses to take holds up what is below it, and nothing beside it", async () => {
-    secondary.behave = ({ path }, response) => response.writeHead(path.startsWith("/users") ? 500 : 200).end("{}");
+    secondary.behave = ({ path }, response) =>
+      response.writeHead(path.startsWith("/users") ? 500 : 200).end("{}");
     primary.behave = (_, response) => response.writeHead(200).end("{}");
     for (const path of ["/users", "/users/1", "/orders/1"]) {
       await fetch(mirrored.cluster.url() + path, { method: "PUT", body: "{}" });

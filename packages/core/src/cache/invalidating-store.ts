@@ -48,7 +48,8 @@ export function invalidatingStore(store: ProcessStore, deps: InvalidatingDeps): 
 
   /** The request where it was kept, else what people are shown of it, without headers. */
   async function headOf(base: ProcessRecord): Promise<RequestHead> {
-    const kept = base.requestPayload === null ? null : await store.readRequest(base, { mayLackCredentials: true });
+    const kept =
+      base.requestPayload === null ? null : await store.readRequest(base, { mayLackCredentials: true });
     if (kept !== null) return kept.head;
     const [method = "", target = "/"] = base.operation.split(" ");
     const [path = "/", query] = target.split("?");

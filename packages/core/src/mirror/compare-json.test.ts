@@ -172,7 +172,11 @@ describe("masks", () => {
       expect(compare(alike, structuredClone(alike), { rules: rules(kind) })).to.deep.equal(equal);
     }
     expect(
-      compare({ users: [{ id: 1 }, { id: 2 }] }, { users: [{ id: 2 }, { id: 1 }] }, { rules: rules("keyed") }),
+      compare(
+        { users: [{ id: 1 }, { id: 2 }] },
+        { users: [{ id: 2 }, { id: 1 }] },
+        { rules: rules("keyed") },
+      ),
     ).to.deep.equal({ ...equal, masked: 1 });
     expect(
       places(compare({ tags: ["a", "b"] }, { tags: ["b", "d"] }, { rules: rules("set") })),

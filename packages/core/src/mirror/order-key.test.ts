@@ -102,7 +102,12 @@ describe("sampling and partitions", () => {
 describe("orderKeys", () => {
   const keys = (rule: MirrorPolicy["orderKey"], path: string, headers: HeaderList = []) =>
     orderKeys(
-      { tenant: "t", service: "users", head: { method: "PUT", path, query: null, headers }, body: Buffer.from('{"id":1}') },
+      {
+        tenant: "t",
+        service: "users",
+        head: { method: "PUT", path, query: null, headers },
+        body: Buffer.from('{"id":1}'),
+      },
       rule,
       "secret",
     );

@@ -48,7 +48,7 @@ export function orderKeys(
 /** "/users/2/address" → "/users/2", "/users", "/". */
 function pathsAbove(path: string): string[] {
   const above: string[] = [];
-  for (let at = path.replace(/\/$/, "").lastIndexOf("/"); at >= 0 && above.length < maxAbove; ) {
+  for (let at = path.replace(/\/$/, "").lastIndexOf("/"); at >= 0 && above.length < maxAbove;) {
     above.push(path.slice(0, at) || "/");
     at = at === 0 ? -1 : path.lastIndexOf("/", at - 1);
   }

@@ -33,15 +33,23 @@ describe("redactor", () => {
 
   it("hides what a text itself calls a secret, and shows the rest of it", () => {
     const texts = [
-      ["https://h.example/cb?state=1&access_token=hush&x=1", /state=1&access_token=\[redacted:[0-9a-f]{8}\]&x=1/],
+      [
+        "https://h.example/cb?state=1&access_token=hush&x=1",
+        /state=1&access_token=\[redacted:[0-9a-f]{8}\]&x=1/,
+      ],
       ["/done?token=hush", /^"\/done\?token=\[redacted/],
-      ["sent with Authorization: Bearer hush-1.2 twice", /Authorization: Bearer \[redacted:[0-9a-f]{8}\] twice/],
+      [
+        "sent with Authorization: Bearer hush-1.2 twice",
+        /Authorization: Bearer \[redacted:[0-9a-f]{8}\] twice/,
+      ],
       ["authorization=Basic aHVzaDpodXNo", /authorization=Basic \[redacted/],
       ["curl -H 'Bearer hush'", /Bearer \[redacted/],
       ["the basic plan: cheap", /^"the basic plan: cheap"$/],
     ] as const;
     for (const [text, form] of texts) {
-      expect(shown(["note"], JSON.stringify(text))).to.match(form).and.not.match(/hush|aHVzaD/);
+      expect(shown(["note"], JSON.stringify(text)))
+        .to.match(form)
+        .and.not.match(/hush|aHVzaD/);
       expect(shown(["list"], JSON.stringify([{ note: text }]))).to.not.match(/hush|aHVzaD/);
     }
   });

@@ -23,7 +23,12 @@ describe("secondaryHeaders", () => {
   });
 
   it("what is kept for a copy alone has no credential, and still its order key", () => {
-    const head = { method: "POST", path: "/", query: null, headers: [...headers, ["X-Session-Id", "s"] as const] };
+    const head = {
+      method: "POST",
+      path: "/",
+      query: null,
+      headers: [...headers, ["X-Session-Id", "s"] as const],
+    };
     const kept = requestToCopy(
       { head, key: "k", body: new Uint8Array(1) },
       { orderKey: { header: "x-session-id" } },

@@ -18,7 +18,13 @@ import {
   type Metrics,
 } from "@sticky-proxy/runtime";
 import { createDifferences, createMirrorOutbox, type OpenStore } from "@sticky-proxy/store";
-import { createComparer, isAnyMirrored, mirrorRoutes, observeLatencies, observeMirror } from "@sticky-proxy/sweeper";
+import {
+  createComparer,
+  isAnyMirrored,
+  mirrorRoutes,
+  observeLatencies,
+  observeMirror,
+} from "@sticky-proxy/sweeper";
 import { createForwarder, createSecondary, markerKeys, markLines } from "@sticky-proxy/upstream";
 import type { MirrorDeps } from "../middleware/mirror.ts";
 import { createLoopGuard } from "../mirror/loop-guard.ts";

@@ -157,11 +157,7 @@ async function begin(deps: SubmitDeps, submission: Submission): Promise<Begun> {
 /** Whether it may be sent to its service again, by whoever. */
 function keepsRequest({ wishes: { rules } }: Submission): boolean {
   const { policy, retries } = rules;
-  return (
-    retries.attempts > 1 ||
-    Object.values(policy.onUnknown).includes("retry") ||
-    policy.keepRequest
-  );
+  return retries.attempts > 1 || Object.values(policy.onUnknown).includes("retry") || policy.keepRequest;
 }
 
 /** A claim without an answer is released as soon as the store answers; if this node dies before, the alarm may send it. */

@@ -19,10 +19,23 @@ import type {
   Service,
   StoredResponse,
 } from "@sticky-proxy/core";
-import { decideIntent, decideRetry, givesKey, isSampled, orderKeyPartition, overlaps, processId } from "@sticky-proxy/core";
+import {
+  decideIntent,
+  decideRetry,
+  givesKey,
+  isSampled,
+  orderKeyPartition,
+  overlaps,
+  processId,
+} from "@sticky-proxy/core";
 import type { Secondary, SecondaryOutcome } from "@sticky-proxy/upstream";
 import type { Comparer } from "./comparer.ts";
-import { describeDifference, primaryMs, unansweredDifference, unknownPrimary } from "./describe-difference.ts";
+import {
+  describeDifference,
+  primaryMs,
+  unansweredDifference,
+  unknownPrimary,
+} from "./describe-difference.ts";
 import type { Latencies } from "./observe-mirror.ts";
 
 /** Where an intent's route leads. */
