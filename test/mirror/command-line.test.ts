@@ -65,6 +65,17 @@ describeWithRedis("mirroring from the command line", function () {
     const [code] = (await once(child, "close")) as [number];
     return { code, out };
   }
+  /** Exit code and complaints of a command whose reader has gone. */
+  async function unread(...args: string[]): Promise<[code: number, complaints: string]> {
+    const child = spawn(process.execPath, [cli, "mirror", ...args, "--redis", redis.url], {
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    child.stdout.destroy();
+    let text = "";
+    child.stderr.on("data", (chunk: Buffer) => (text += chunk.toString()));
+    const [code] = (await once(child, "close")) as [number];
+    return [code, text];
+  }
   async function json<T>(...args: string[]): Promise<T> {
     return JSON.parse((await mirror(...args, "--json")).out) as T;
   }
@@ -126,6 +137,7 @@ describeWithRedis("mirroring from the command line", function () {
     expect((await mirror("differences")).out).to.contain('/email "Ann@Example.com" / "ann@example.com"');
     const { groups } = await json<{ groups: { path: string; count: number }[] }>("groups");
     expect(groups[0]).to.include({ path: "/email", count: 1 });
+    expect(await unread("differences"), "as in mirror differences | head -0").to.deep.equal([0, ""]);
     expect((await mirror("ack", id, "--by", "ann", "--note", "v2 lowers addresses")).code).to.equal(0);
     expect(await json("differences")).to.deep.equal({ differences: [], next: null });
     expect((await mirror("export", "--all")).out.trim().split("\n")).to.have.length(1);

@@ -62,6 +62,13 @@ export async function runCli(argv: readonly string[], io: Io): Promise<number> {
   }
 }
 
+// `mirror export | head`: whoever has read enough closes the pipe. That is no failure.
+if (import.meta.main)
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") throw error;
+    process.exit(exitCodes.ok);
+  });
+
 // No top-level await: `help` imports this file, and would wait for its end.
 if (import.meta.main)
   void runCli(process.argv.slice(2), {
