@@ -37,6 +37,26 @@ describe("Cache-Control (RFC 9111 5.2)", () => {
     });
   }
 
+  const malformed: readonly [string, string[]][] = [
+    ["private; max-age=60", ["private", "max-age"]],
+    ["max-age=60; private", ["max-age", "private"]],
+    ["max-age=60 no-store", ["max-age", "no-store"]],
+    ["no-cache; no-store", ["no-cache", "no-store"]],
+    ['max-age=60, "no-store', ["max-age", "no-store"]],
+    ["private;foo", ["private"]],
+    ["public; must-understand", []],
+    ['x="a; no-store"', ["x"]],
+  ];
+  for (const [line, names] of malformed) {
+    it(`what is no directive still restricts, and allows nothing: ${line}`, () => {
+      expect([...parseCacheControl([line]).keys()]).to.deep.equal(names);
+    });
+  }
+
+  it("a number in what is no directive is 0", () => {
+    expect(deltaSeconds(parseCacheControl(["max-age=60; private"]), "max-age")).to.equal(0);
+  });
+
   it("a quote that never closes hides nothing behind it", () => {
     expect(parseCacheControl(['x="a, no-store']).has("no-store")).to.equal(true);
   });
@@ -47,6 +67,11 @@ describe("Cache-Control (RFC 9111 5.2)", () => {
     ['no-cache=" , "', "all"],
     ['no-cache="Set-Cookie, X-A"', ["set-cookie", "x-a"]],
     ["no-cache=Set-Cookie", ["set-cookie"]],
+    ['no-cache="a", no-cache', "all"],
+    ['no-cache, no-cache="a"', "all"],
+    ['no-cache="a", no-cache=""', "all"],
+    ['no-cache="a", no-cache="b"', ["a", "b"]],
+    ["no-cache='a'", "all"],
     ["public", null],
   ];
   for (const [line, expected] of fields) {
@@ -122,6 +147,12 @@ describe("CDN-Cache-Control (RFC 9213)", () => {
       expect(seconds === null || seconds === 0).to.equal(true);
     });
   }
+  it("a string may name fields, as in Cache-Control; what no cache names so is bare", () => {
+    const fieldsOf = (value: string) => qualifiedFields(both(value).directives, "no-cache");
+    expect(fieldsOf('max-age=5, no-cache="A, b"')).to.deep.equal(["a", "b"]);
+    expect(fieldsOf('no-cache=""')).to.equal("all");
+    expect(fieldsOf("no-cache=(a b)")).to.equal("all");
+  });
   it("a negative lifetime is 0", () => {
     expect(deltaSeconds(both("max-age=-5").directives, "max-age")).to.equal(0);
   });

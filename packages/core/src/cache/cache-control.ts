@@ -4,7 +4,7 @@
  * freshness that is invalid is staleness (4.2.1).
  */
 import { headerLines, headerValue, type HeaderList } from "../http/message.ts";
-import { splitList, trimOws, unquote } from "./list.ts";
+import { isQuoted, isToken, splitList, unquote } from "./list.ts";
 import { parseDictionary, type BareItem } from "./structured.ts";
 
 /** Lower-case name to argument as written without its quotes; null: no argument. */
@@ -13,18 +13,48 @@ export type Directives = ReadonlyMap<string, string | null>;
 /** The largest span a directive can ask for, in seconds (RFC 9111 1.2.2). */
 export const maxDeltaSeconds = 2 ** 31;
 
-/** All Cache-Control lines as one list. The first of two equal names wins (4.2.1). */
+/** All Cache-Control lines as one list. Of two equal names the first counts, of two that restrict both (4.2.1). */
 export function parseCacheControl(lines: readonly string[]): Directives {
   const directives = new Map<string, string | null>();
   for (const member of splitList(lines.join(","))) {
-    const equals = member.indexOf("=");
-    // "max-age =5" is no valid directive; under its trimmed name it still restricts, with an argument that counts as 0.
-    const spaced = equals > 0 && trimOws(member.slice(0, equals)).length !== equals;
-    const name = trimOws(equals === -1 ? member : member.slice(0, equals)).toLowerCase();
-    if (name === "" || directives.has(name)) continue;
-    directives.set(name, equals === -1 ? null : spaced ? "invalid" : unquote(member.slice(equals + 1)));
+    for (const [name, argument] of directivesOf(member)) {
+      if (!directives.has(name)) directives.set(name, argument);
+      else if (qualified.has(name)) directives.set(name, both(directives.get(name) ?? null, argument));
+    }
   }
   return directives;
+}
+
+const qualified: ReadonlySet<string> = new Set(["no-cache", "private"]);
+
+/** Bare, or with an empty list, means all fields, and all and some are all. */
+function both(one: string | null, other: string | null): string | null {
+  const isAll = (list: string | null): boolean => list === null || splitList(list).length === 0;
+  return isAll(one) || isAll(other) ? null : `${one},${other}`;
+}
+
+/** What a member that is no directive, like "private; max-age=60", still says: only what restricts. */
+const restricting: ReadonlySet<string> = new Set([
+  "no-store",
+  "no-cache",
+  "private",
+  "must-revalidate",
+  "proxy-revalidate",
+  "max-age",
+  "s-maxage",
+  "stale-while-revalidate",
+  "stale-if-error",
+]);
+
+function directivesOf(member: string): (readonly [name: string, argument: string | null])[] {
+  const [name = "", ...rest] = member.split("=");
+  const argument = rest.length === 0 ? null : rest.join("=");
+  const isPlain = argument === null || isQuoted(argument) || !/[\s;"]/.test(argument);
+  if (isToken(name) && isPlain) return [[name.toLowerCase(), argument === null ? null : unquote(argument)]];
+  return member.split(/[\s;"]+/).flatMap((word) => {
+    const [directive = "", ...given] = word.toLowerCase().split("=");
+    return restricting.has(directive) ? [[directive, given.length === 0 ? null : "invalid"]] : [];
+  });
 }
 
 /** The argument in whole seconds, at most 2^31. Anything but digits is 0; null when the directive is absent. */
@@ -37,7 +67,7 @@ export function deltaSeconds(directives: Directives, name: string): number | nul
 
 /**
  * `no-cache` and `private` may name fields (5.2.2.4, 5.2.2.7).
- * Absent: null. Bare, or with an empty list: "all". Else the lower-case names.
+ * Absent: null. Bare, or with a list that is empty or names what is hardly a field: "all". Else the lower-case names.
  */
 export function qualifiedFields(
   directives: Directives,
@@ -47,7 +77,7 @@ export function qualifiedFields(
   if (argument === undefined) return null;
   if (argument === null) return "all";
   const names = splitList(argument).map((field) => field.toLowerCase());
-  return names.length === 0 ? "all" : names;
+  return names.length === 0 || names.some((field) => !/^[a-z0-9_-]+$/.test(field)) ? "all" : names;
 }
 
 /** What a request asks of a cache. Pragma counts only where Cache-Control is absent (RFC 9111 5.4). */
@@ -93,7 +123,7 @@ function targetedDirectives(members: ReadonlyMap<string, BareItem | null>): Dire
     } else if (spans.has(name)) {
       if (value.type === "integer") directives.set(name, String(value.value));
     } else {
-      directives.set(name, null);
+      directives.set(name, value.type === "string" ? value.value : null);
     }
   }
   return directives;

@@ -35,10 +35,14 @@ export function trimOws(text: string): string {
   return text.slice(from, to);
 }
 
-/** The content of a quoted-string with its escapes undone; any other text as it is (RFC 9110 5.6.4). */
+/** true: one quoted-string from end to end (RFC 9110 5.6.4). */
+export function isQuoted(text: string): boolean {
+  return text.length >= 2 && text[0] === '"' && closingQuote(text, 0) === text.length - 1;
+}
+
+/** The content of a quoted-string with its escapes undone; any other text as it is. */
 export function unquote(text: string): string {
-  if (text.length < 2 || text[0] !== '"' || closingQuote(text, 0) !== text.length - 1) return text;
-  return text.slice(1, -1).replace(/\\(.)/gs, "$1");
+  return isQuoted(text) ? text.slice(1, -1).replace(/\\(.)/gs, "$1") : text;
 }
 
 const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
