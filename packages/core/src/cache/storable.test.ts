@@ -36,7 +36,30 @@ describe("what may be stored (RFC 9111 3)", () => {
     ["a validator alone, for a later validation", 200, [["ETag", '"a"']], "stored"],
     ["nothing that makes it fresh or lets it be validated", 200, [], "no-freshness"],
     ["a status without a heuristic and without explicit freshness", 201, [["ETag", '"a"']], "no-freshness"],
-    ["max-age=0 without a validator", 200, [["Cache-Control", "max-age=0"]], "no-freshness"],
+    [
+      "a lifetime of 0, no validator, never to be served stale",
+      200,
+      [["Cache-Control", "max-age=0, must-revalidate"]],
+      "no-freshness",
+    ],
+    [
+      "no-cache, which is not among what makes any status storable",
+      302,
+      [
+        ["Cache-Control", "no-cache"],
+        ["ETag", '"a"'],
+      ],
+      "no-freshness",
+    ],
+    [
+      "private for one field, which is not either",
+      302,
+      [
+        ["Cache-Control", 'private="a"'],
+        ["ETag", '"a"'],
+      ],
+      "no-freshness",
+    ],
     ["no-store (5.2.2.5)", 200, [["Cache-Control", "no-store, max-age=60"]], "no-store"],
     ["no-store in any case", 200, [["Cache-Control", "No-StOrE, max-age=60"]], "no-store"],
     ["no-store on a second line", 200, [fresh, ["Cache-Control", "no-store"]], "no-store"],
@@ -151,6 +174,13 @@ describe("what may be stored (RFC 9111 3)", () => {
     const headers: HeaderList = [fresh, ["Set-Cookie", "a=b"]];
     expect(reason(200, headers, get(), safe)).to.equal("set-cookie");
     expect(reason(200, headers)).to.equal("stored");
+  });
+
+  it("stale from the first and without a validator: for a cache that is cut off, so not in safe (4.2.4)", () => {
+    const headers: HeaderList = [["Cache-Control", "max-age=0"]];
+    expect(reason(200, headers)).to.equal("stored");
+    expect(reason(200, headers, get(), safe)).to.equal("no-freshness");
+    expect(reason(200, [["Cache-Control", "max-age=0, stale-if-error=9"]], get(), safe)).to.equal("stored");
   });
 
   it("nothing else in a response outweighs no-store or private", () => {

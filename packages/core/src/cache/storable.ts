@@ -99,13 +99,17 @@ export function judge(
   const lifetime = jittered(given, policy.ttlJitter, from);
   const ageMs = initialAgeMs(response.headers, times);
   const noCache = qualifiedFields(control.directives, "no-cache") === "all";
+  const neverStale = noCache || forbidsStale(control.directives);
   const windows = staleWindows(control.directives, policy);
   const retainMs = retention(lifetime.ms - ageMs, windows, policy);
   const validates = headerValue(headers, "etag") !== null || headerValue(headers, "last-modified") !== null;
   const reusable = lifetime.ms > 0 && !noCache;
-  if (!reusable && !validates && windows.staleWhileRevalidateMs === null && windows.staleIfErrorMs === null) {
+  const usableStale =
+    windows.staleWhileRevalidateMs !== null ||
+    windows.staleIfErrorMs !== null ||
+    isForCutOff(lifetime, policy);
+  if (!reusable && !validates && (neverStale || !usableStale))
     return { storable: false, reason: "no-freshness" };
-  }
   return {
     storable: true,
     metadata: {
@@ -124,7 +128,7 @@ export function judge(
       lifetimeFrom: lifetime.from,
       dateAt: dateOf(response.headers, times.responseAt),
       noCache,
-      neverStale: noCache || forbidsStale(control.directives),
+      neverStale,
       ...windows,
       sharedWithAuthorization: allowsAuthorization(control.directives),
       retainMs,
@@ -162,7 +166,7 @@ function refuse(
 }
 
 function isExplicit(headers: HeaderList, directives: Directives, targeted: boolean): boolean {
-  const named = ["public", "max-age", "s-maxage", "no-cache", "private"];
+  const named = ["public", "max-age", "s-maxage"];
   return (
     named.some((name) => directives.has(name)) || (!targeted && headerValue(headers, "expires") !== null)
   );
@@ -197,6 +201,11 @@ function forbidsStale(directives: Directives): boolean {
   return (
     directives.has("must-revalidate") || directives.has("proxy-revalidate") || directives.has("s-maxage")
   );
+}
+
+/** 4.2.4: what was stale when it came still helps a cache that is cut off, where the profile serves it then. */
+function isForCutOff(lifetime: Lifetime, policy: CachePolicy): boolean {
+  return policy.profile === "conformance" && lifetime.from !== "none";
 }
 
 interface StaleWindows {
