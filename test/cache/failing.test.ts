@@ -52,7 +52,34 @@ describeWithRedis("when something fails", () => {
     it("must-revalidate forbids it", async () => {
       const control = `${swr}, must-revalidate`;
       expect(await second(safe, "/e-must", control, text({}, "error", 503))).to.deep.equal([503, "MISS"]);
-      expect((await second(safe, "/e-must2", control, garbage))[0]).to.equal(502);
+    });
+    it("what must be validated and cannot be is a 504 (5.2.2.2)", async () => {
+      const words = ["must-revalidate", "proxy-revalidate", "s-maxage=0", "no-cache"];
+      for (const replicas of [safe, conformance]) {
+        for (const word of words) {
+          const path = `/cannot-${word}`;
+          origin.on(path, text({ "Cache-Control": `max-age=0, stale-if-error=60, ${word}`, ETag: '"1"' }));
+          await replicas.get(path);
+          origin.on(path, garbage);
+          const got = await replicas.get(path);
+          expect([got.status, got.headers["cache-status"]], word).to.deep.equal([504, undefined]);
+          expect(got.headers["proxy-status"], word).to.match(/error=/);
+          expect((await replicas.get(path, { method: "HEAD" })).status, word).to.equal(504);
+        }
+      }
+    });
+    it("an error that is hidden went forward, silence that is hidden is a hit (RFC 9211 2.1)", async () => {
+      origin.on("/told", (request, response, nth) =>
+        nth === 1
+          ? text({ "Cache-Control": swr })(request, response, nth)
+          : nth === 2
+            ? text({}, "error", 503)(request, response, nth)
+            : garbage(request, response, nth),
+      );
+      await safe.get("/told");
+      const status = async () => String((await safe.get("/told")).headers["cache-status"]);
+      expect(await status()).to.match(/^sticky; fwd=stale; fwd-status=503; ttl=-\d; detail=stale-if-error$/);
+      expect(await status()).to.match(/^sticky; hit; ttl=-\d; detail=stale-if-error$/);
     });
     it("without it only conformance serves stale, and only when cut off", async () => {
       const control = "max-age=0, stale-while-revalidate=0";

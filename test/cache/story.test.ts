@@ -206,6 +206,7 @@ describeWithRedis("a response's life in the shared cache", () => {
       504,
       "application/problem+json",
     ]);
+    expect(refused.headers["cache-status"], "made by the gateway: RFC 9211 2").to.equal(undefined);
     expect(origin.seen("/only")).to.have.lengthOf(0);
     await replicas.get("/only", {}, 0);
     expect((await replicas.get("/only", { headers }, 1)).text).to.equal("body 1");

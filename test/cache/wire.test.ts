@@ -133,6 +133,49 @@ describeWithRedis("RFC 9111 on the wire", () => {
       ],
     ],
     [
+      "a field that no-cache names comes with the 304 for the one who asked, and for nobody else (5.2.2.4)",
+      [
+        { service: { fields: { "Cache-Control": 'max-age=0, no-cache="A"', ETag: '"1"', A: "1" } } },
+        {
+          service: {
+            status: 304,
+            fields: { "Cache-Control": 'max-age=60, no-cache="A"', ETag: '"1"', A: "2" },
+          },
+          gets: { body: "body 1", fields: { a: "2" } },
+        },
+        { gets: { body: "body 1", fields: { a: null } } },
+      ],
+    ],
+    [
+      "a full answer that may not be stored takes the stored one with it (4.3.3)",
+      [
+        { service: { fields: { ...fresh, ETag: '"1"' } } },
+        {
+          ask: { "Cache-Control": "no-cache" },
+          service: { fields: { "Cache-Control": "private" } },
+          gets: { body: "body 2" },
+        },
+        { service: { fields: fresh }, sees: { "if-none-match": null }, gets: { body: "body 3" } },
+      ],
+    ],
+    [
+      "but not when it is an error, or for somebody who shows credentials",
+      [
+        { service: { fields: { ...fresh, ETag: '"1"' } } },
+        {
+          ask: { "Cache-Control": "no-cache" },
+          service: { status: 503, fields: { "Cache-Control": "no-store" } },
+          gets: { status: 503 },
+        },
+        {
+          ask: { Authorization: "x" },
+          service: { fields: { "Cache-Control": "private" } },
+          gets: { body: "body 3" },
+        },
+        { gets: { body: "body 1" } },
+      ],
+    ],
+    [
       "a validator of our own goes with the client's conditions left out, which are judged here (4.3.1, 4.3.2)",
       [
         { service: { fields: { ...stale, "Last-Modified": "Sun, 06 Nov 1994 08:49:37 GMT" } } },

@@ -171,6 +171,13 @@ export const problemTypes = {
     true,
     "The service may have run the request or may still be running it.",
   ),
+  "no-stored-response": type(
+    504,
+    "No stored response may answer",
+    "no",
+    true,
+    "The request wants only what is stored and nothing is; or what is stored must be validated and the service cannot be asked.",
+  ),
   "deadline-exceeded": type(
     504,
     "The deadline has passed",

@@ -3,7 +3,8 @@ import { bypassCause, formatCacheStatus, type CacheStatus } from "./cache-status
 import { withoutUnkeyed } from "./poisoning.ts";
 
 const none: CacheStatus = {
-  hit: null,
+  hit: false,
+  ttlMs: null,
   fwd: null,
   fwdStatus: null,
   stored: false,
@@ -14,14 +15,18 @@ const none: CacheStatus = {
 
 describe("Cache-Status (RFC 9211)", () => {
   const rows: readonly [Partial<CacheStatus>, string][] = [
-    [{ hit: { ttlMs: 41_900 } }, "sticky; hit; ttl=41"],
+    [{ hit: true, ttlMs: 41_900 }, "sticky; hit; ttl=41"],
     [
-      { hit: { ttlMs: -1500 }, detail: "stale-while-revalidate" },
+      { hit: true, ttlMs: -1500, detail: "stale-while-revalidate" },
       "sticky; hit; ttl=-2; detail=stale-while-revalidate",
     ],
     [
       { fwd: "uri-miss", fwdStatus: 200, stored: true, collapsed: true },
       "sticky; fwd=uri-miss; fwd-status=200; stored; collapsed",
+    ],
+    [
+      { fwd: "stale", fwdStatus: 503, ttlMs: -1500, detail: "stale-if-error" },
+      "sticky; fwd=stale; fwd-status=503; ttl=-2; detail=stale-if-error",
     ],
     [{ fwd: "bypass", key: "abc" }, 'sticky; fwd=bypass; key="abc"'],
   ];

@@ -4,8 +4,10 @@ import type { BypassReason, ForwardCause } from "./reuse.ts";
 export type CacheResult = "HIT" | "MISS" | "STALE" | "REVALIDATED" | "BYPASS";
 
 export interface CacheStatus {
-  /** null: forwarded. */
-  readonly hit: { readonly ttlMs: number } | null;
+  /** The request was not answered by going forward; never together with `fwd` (RFC 9211 2.1). */
+  readonly hit: boolean;
+  /** What is left of the stored response's lifetime, negative when it is stale; null: not told. */
+  readonly ttlMs: number | null;
   readonly fwd: ForwardCause | "method" | "bypass" | null;
   /** Status of the service's answer, told where it differs from ours or was not passed on. */
   readonly fwdStatus: number | null;
@@ -20,9 +22,10 @@ export interface CacheStatus {
 /** This cache's member of the list; upstream's members stand before it. */
 export function formatCacheStatus(status: CacheStatus): string {
   const parts = ["sticky"];
-  if (status.hit !== null) parts.push("hit", `ttl=${Math.floor(status.hit.ttlMs / 1000)}`);
+  if (status.hit) parts.push("hit");
   if (status.fwd !== null) parts.push(`fwd=${status.fwd}`);
   if (status.fwdStatus !== null) parts.push(`fwd-status=${status.fwdStatus}`);
+  if (status.ttlMs !== null) parts.push(`ttl=${Math.floor(status.ttlMs / 1000)}`);
   if (status.stored) parts.push("stored");
   if (status.collapsed) parts.push("collapsed");
   if (status.key !== null) parts.push(`key="${status.key}"`);

@@ -282,6 +282,18 @@ describe("what to do with a request (RFC 9111 4)", () => {
         expect(fallback(control, seconds, policy, head)).to.deep.equal(expected);
       });
     }
+    it("what may never be served stale is said to be forbidden once it is stale, or always with no-cache (5.2.2.2)", () => {
+      const isForbidden = (control: string, seconds: number, head = request()) => {
+        const decision = decided(head, stored(control), seconds, conformance);
+        return "fallback" in decision ? decision.fallback.isForbidden : null;
+      };
+      for (const word of ["must-revalidate", "proxy-revalidate", "s-maxage=1"])
+        expect(isForbidden(`max-age=1, ${word}`, 2), word).to.equal(true);
+      expect(isForbidden("max-age=60, no-cache", 2)).to.equal(true);
+      expect(isForbidden("max-age=1", 2)).to.equal(false);
+      expect(isForbidden("max-age=60, must-revalidate", 2, asks("no-cache"))).to.equal(false);
+      expect(isForbidden("max-age=1, no-cache", 2, request([["Authorization", "a"]]))).to.equal(false);
+    });
     it("exactly 500, 502, 503 and 504 are errors of that kind", () => {
       const errors = Array.from({ length: 500 }, (_, i) => i + 100).filter(isErrorStatus);
       expect(errors).to.deep.equal([500, 502, 503, 504]);

@@ -43,6 +43,8 @@ export interface Fallback {
   readonly onErrorStatus: boolean;
   /** No answer at all. */
   readonly onDisconnect: boolean;
+  /** It is stale and may never stand in: whoever cannot validate it gets a 504 (RFC 9111 5.2.2.2). */
+  readonly isForbidden: boolean;
 }
 
 export type CacheDecision =
@@ -73,7 +75,7 @@ export type CacheDecision =
   | { readonly action: "bypass"; readonly reason: BypassReason }
   | { readonly action: "refuse" };
 
-const noFallback: Fallback = { onErrorStatus: false, onDisconnect: false };
+const noFallback: Fallback = { onErrorStatus: false, onDisconnect: false, isForbidden: false };
 const dayMs = 86_400_000;
 
 export function decide(
@@ -209,12 +211,13 @@ function fallbackOf(
   ttlMs: number,
   policy: CachePolicy,
 ): Fallback {
-  if (stored.neverStale || directives.has("no-cache")) return noFallback;
+  if (stored.neverStale) return { ...noFallback, isForbidden: stored.noCache || ttlMs <= 0 };
+  if (directives.has("no-cache")) return noFallback;
   const asked = deltaSeconds(directives, "stale-if-error");
   const windowMs = Math.max(stored.staleIfErrorMs ?? 0, (asked ?? 0) * 1000);
   const cutOffMs = policy.profile === "conformance" ? Math.max(windowMs, dayMs) : windowMs;
   const staleMs = Math.max(0, -ttlMs);
-  return { onErrorStatus: staleMs < windowMs, onDisconnect: staleMs < cutOffMs };
+  return { ...noFallback, onErrorStatus: staleMs < windowMs, onDisconnect: staleMs < cutOffMs };
 }
 
 /** Statuses of the service that stale-if-error masks (RFC 5861 4). */

@@ -19,6 +19,8 @@ import { asGet, type CachedRequest } from "./cached-request.ts";
 export interface ExchangePlan {
   /** The stored response that is validated; null: the whole is fetched. */
   readonly validates: { readonly stored: StoredMetadata; readonly conditions: readonly HeaderLine[] } | null;
+  /** What is stored and may not answer this request; a full response that cannot be stored takes it away. */
+  readonly outdates: StoredMetadata | null;
   /** The client's own conditions go to the service, whose 304 is then for this client alone. */
   readonly keepConditions: boolean;
   readonly fallback: Fallback;

@@ -5,10 +5,12 @@
  * A response that is stored shows its end only after the commit, so whoever saw the end finds it stored.
  */
 import {
+  headerValue,
   maxFetchMs,
   type Committed,
   type FetchLease,
   type FlightNotice,
+  type HeaderList,
   type Judgement,
   type NotStorable,
   type StoredMetadata,
@@ -36,6 +38,8 @@ export type FetchHead =
   | {
       readonly kind: "revalidated";
       readonly metadata: StoredMetadata;
+      /** With the fields that are only for the one who asked: named by no-cache="…" or private="…". */
+      readonly headers: HeaderList;
       readonly isStored: boolean;
       readonly now: number;
     }
@@ -90,12 +94,9 @@ async function run(
           await run(deps, request, { ...plan, validates: null }, options, tell);
           return;
         }
-        tell({
-          kind: "revalidated",
-          metadata: revalidatedMetadata(exchanged),
-          isStored: word === "stored",
-          now: exchanged.now,
-        });
+        const metadata = revalidatedMetadata(exchanged);
+        const headers = [...metadata.headers, ...ownFields(exchanged, metadata)];
+        tell({ kind: "revalidated", metadata, headers, isStored: word === "stored", now: exchanged.now });
         await ended(word === "stored" ? "stored" : "not-storable");
         return;
       }
@@ -112,6 +113,7 @@ async function run(
           );
           return;
         }
+        if (plan.outdates !== null && replaces(request, outcome.status, reason)) await drop(deps, request);
         tell({ kind: "own", outcome, reason: reason ?? "store-unavailable", now });
         await ended("not-storable");
         const isPartial = outcome.status === 304 || outcome.status === 206; // what the client's own fields asked for
@@ -123,6 +125,22 @@ async function run(
     await ended("failed");
     throw error;
   }
+}
+
+/**
+ * 4.3.3: a full response means that what was stored is not suitable any more. Not where the request or its cookies are
+ * the reason why it is not stored, and not for an error: that says nothing about the resource.
+ */
+function replaces({ head }: CachedRequest, status: number, reason: NotStored | null): boolean {
+  if (reason === null || requestSpecific.has(reason) || reason === "set-cookie") return false;
+  if (headerValue(head.headers, "authorization") !== null) return false;
+  return (
+    (status >= 200 && status < 400 && status !== 206 && status !== 304) || status === 404 || status === 410
+  );
+}
+
+async function drop(deps: CacheDeps, { key }: CachedRequest): Promise<void> {
+  await deps.store.drop(key, false).catch((error: unknown) => deps.observe.storeError("drop", error));
 }
 
 /** Reasons that lie in this request and say nothing about the next one. */
@@ -166,6 +184,12 @@ async function mark(
 
 type Revalidated = Extract<Exchanged, { kind: "revalidated" }>;
 
+/** What the 304 brought and others may not have. */
+function ownFields({ response }: Revalidated, { headers }: StoredMetadata): HeaderList {
+  const shared = new Set(["age", "content-length", ...headers.map(([name]) => name.toLowerCase())]);
+  return response.headers.filter(([name]) => !shared.has(name.toLowerCase()));
+}
+
 /** The stored response with the fields of the 304; it may not be stored again, but this client gets it. */
 function revalidatedMetadata({ stored, response, judgement }: Revalidated): StoredMetadata {
   const { bodyId, bodyBytes } = stored;
@@ -183,9 +207,7 @@ async function storeRevalidated(
   if (!mayStore) return "failed";
   if (!exchanged.judgement.storable) {
     // The service took back what it had allowed to be stored.
-    await deps.store
-      .drop(request.key, false)
-      .catch((error: unknown) => deps.observe.storeError("drop", error));
+    await drop(deps, request);
     return "purged";
   }
   const { stored } = exchanged;

@@ -10,10 +10,14 @@ export interface Told extends Partial<CacheStatus> {
 
 const replaced: ReadonlySet<string> = new Set(["x-cache", "sticky-source"]);
 
-/** Cache-Status is appended to what caches behind us said; the others are ours alone. */
+/**
+ * Cache-Status is appended to what caches behind us said; the others are ours alone. A response that the gateway made
+ * itself has none (RFC 9211 2).
+ */
 export function withCacheFields(reply: Reply, told: Told): Reply {
   const status: CacheStatus = {
-    hit: told.hit ?? null,
+    hit: told.hit ?? false,
+    ttlMs: told.ttlMs ?? null,
     fwd: told.fwd ?? null,
     fwdStatus: told.fwdStatus ?? null,
     stored: told.stored ?? false,
@@ -22,7 +26,7 @@ export function withCacheFields(reply: Reply, told: Told): Reply {
     key: told.key ?? null,
   };
   const own: HeaderLine[] = [
-    [fields.cacheStatus, formatCacheStatus(status)],
+    ...(told.source === "gateway" ? [] : [[fields.cacheStatus, formatCacheStatus(status)] as const]),
     [fields.xCache, told.result],
     [fields.stickySource, told.source],
   ];

@@ -17,7 +17,7 @@ import {
   type Lookup,
   type StoredMetadata,
 } from "@sticky-proxy/core";
-import { fields } from "@sticky-proxy/protocol";
+import { fields, Problem } from "@sticky-proxy/protocol";
 import type { Failed } from "@sticky-proxy/upstream";
 import type { Next } from "koa";
 import { informational } from "../informational.ts";
@@ -70,7 +70,8 @@ export async function serveCached(
         const told: Told = {
           result: isFresh ? "HIT" : "STALE",
           source: "store",
-          hit: { ttlMs },
+          hit: true,
+          ttlMs,
           detail: isFresh ? null : decision.why,
         };
         if (await sendStored(decision.stored, now, told)) {
@@ -96,7 +97,7 @@ export async function serveCached(
           failures++;
           if (joined.isLeader || failures > 1) {
             if (failures > 1) deps.flights.shareFailure(request, name, head.failed);
-            throw problemOf(head.failed, state);
+            throw failure(head.failed, decision);
           }
         }
         found = await lookup();
@@ -129,6 +130,7 @@ export async function serveCached(
       decision.action === "validate" ? { stored: decision.stored, conditions: decision.conditions } : null;
     return {
       validates,
+      outdates: decision.stored,
       fallback: decision.fallback,
       onInformational: (status, headers) => informational(ctx.res, state.client.httpVersion, status, headers),
     };
@@ -150,7 +152,7 @@ export async function serveCached(
       { lease, mayStore: begun !== null, marker: known?.unshareable ?? null },
     );
     const outcome = await answerFrom(head, decision, true, known);
-    if (outcome === "failed" && head.kind === "failed") throw problemOf(head.failed, state);
+    if (outcome === "failed" && head.kind === "failed") throw failure(head.failed, decision);
   }
 
   /** `alone`: the response is not for this request. `again`: look up anew. */
@@ -183,7 +185,8 @@ export async function serveCached(
           stored: head.isStored,
           collapsed,
         };
-        return (await sendStored(head.metadata, head.now, told)) ? "answered" : "alone";
+        const metadata = isLeader ? { ...head.metadata, headers: head.headers } : head.metadata;
+        return (await sendStored(metadata, head.now, told)) ? "answered" : "alone";
       }
       case "shared": {
         if (collapsed && !suits(head.metadata, head.now, known)) return "alone";
@@ -226,13 +229,17 @@ export async function serveCached(
   ): Promise<boolean> {
     if (decision.stored === null || known === null) return false;
     const ttlMs = remainingMs(decision.stored, known.softPurgedAt, known.now);
-    return sendStored(decision.stored, known.now, {
-      result: "STALE",
-      source: "store",
-      hit: { ttlMs },
-      fwdStatus: status,
-      detail: "stale-if-error",
-    });
+    const forward = status === null ? { hit: true } : { fwd: decision.cause, fwdStatus: status };
+    const told: Told = { result: "STALE", source: "store", ttlMs, detail: "stale-if-error", ...forward };
+    return sendStored(decision.stored, known.now, told);
+  }
+
+  /** 5.2.2.2: 504 where a stored response must be validated first; what says more than "bad gateway" stays. */
+  function failure(failed: Failed, { fallback }: Forwarding): Problem {
+    const problem = problemOf(failed, state);
+    if (!fallback.isForbidden || problem.status !== 502) return problem;
+    const detail = `${failed.detail} What is stored may not be used without asking it.`;
+    return new Problem("no-stored-response", { ...problem.options, detail });
   }
 
   /** false: the body cannot be read, and nothing was sent. */
@@ -253,7 +260,8 @@ export async function serveCached(
     const whole = { ...request, head: asGet(request.head) };
     deps.flights.refresh(whole, variantOf(request.head.headers, known.varyNames), known, {
       validates: conditions.length === 0 ? null : { stored, conditions },
-      fallback: { onErrorStatus: true, onDisconnect: true },
+      outdates: stored,
+      fallback: { onErrorStatus: true, onDisconnect: true, isForbidden: false },
       onInformational: null,
     });
   }
@@ -264,7 +272,7 @@ export async function serveCached(
       const isMasked =
         answer.status === null ? decision.fallback.onDisconnect : decision.fallback.onErrorStatus;
       if (isMasked && (await sendFallback(decision, found, answer.status))) return;
-      throw problemOf(answer.failed ?? fail(), state);
+      throw failure(answer.failed ?? fail(), decision);
     }
     await tell(answer.reply, { result: "MISS", source: "service", fwd: decision.cause });
   }
@@ -289,25 +297,10 @@ export async function serveCached(
   }
 
   /** 5.2.1.7: 504, without asking the service. */
-  async function refuse(): Promise<void> {
-    const body = Buffer.from(
-      JSON.stringify({
-        type: "about:blank",
-        title: "Gateway Timeout",
-        status: 504,
-        detail: "Nothing that is stored may answer this request, and it asked for nothing else.",
-        executed: "no",
-        requestId: state.requestId,
-      }),
-    );
-    const headers = [
-      ["Content-Type", "application/problem+json"],
-      ["Cache-Control", "no-store"],
-    ] as const;
-    await tell(
-      { status: 504, headers, body },
-      { result: "MISS", source: "gateway", detail: "only-if-cached" },
-    );
+  function refuse(): never {
+    note("MISS", "only-if-cached");
+    const detail = "Nothing that is stored may answer this request, and it asked for nothing else.";
+    throw new Problem("no-stored-response", { detail, service: request.service.name });
   }
 
   function trailersOf(outcome: { trailers: () => HeaderList }): (() => HeaderList) | null {
