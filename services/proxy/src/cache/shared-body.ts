@@ -87,6 +87,11 @@ export class SharedBody {
     }
   }
 
+  /** Resolves once nobody reads. */
+  async unread(): Promise<void> {
+    while (this.#readers.size > 0) await this.#change();
+  }
+
   /** The whole body, from its first byte on. */
   reader(): Readable {
     const reader: Reader = { at: 0 };

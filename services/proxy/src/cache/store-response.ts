@@ -98,6 +98,7 @@ export async function storeResponse(
   }
   // The commit goes right behind the last bytes; it compares their length, so it cannot overtake them.
   const written = write(null);
+  let isStored = false;
   if (body.isStoring) {
     const complete = { ...metadata, bodyId: received === 0 ? null : writer.bodyId, bodyBytes: received };
     const isLate = deps.monotonic() > until;
@@ -105,13 +106,17 @@ export async function storeResponse(
       ? "purged"
       : await commit(deps, { lease, metadata: complete, replaces: null, maxVariants });
     await written;
-    if (word !== "stored") await writer.abandon();
+    isStored = word === "stored";
     settle(word);
-    await ended(word === "stored" ? "stored" : "not-storable");
-  } else await writer.abandon();
+    await ended(isStored ? "stored" : "not-storable");
+  }
   if (held !== null) body.give(held);
   body.end();
   if (isEmpty) tell(stored);
+  if (isStored) return;
+  // Whoever reads slowly still has its bytes there.
+  await body.unread();
+  await writer.abandon();
 }
 
 export async function commit(deps: CacheDeps, options: CommitOptions): Promise<Committed | "failed"> {
