@@ -69,6 +69,69 @@ describe("a body that is stored while it is read", () => {
     await rest;
   });
 
+  describe("given up by the store, with several readers", () => {
+    const mebibyte = 1024 * 1024;
+    /** Gives until there is no room; more than that is never in memory. */
+    async function fill(): Promise<number> {
+      let given = 0;
+      for (; body.hasRoom; given += pieceBytes) {
+        body.give(Buffer.alloc(pieceBytes));
+        body.release();
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      return given;
+    }
+
+    it("waits for the slowest, who gets it whole too", async () => {
+      const fast = readAll(body.reader());
+      const slow = body.reader();
+      body.stopStoring();
+      const given = await fill();
+      expect(given).to.equal(mebibyte);
+      const slowBytes = readAll(slow);
+      await body.room();
+      body.end();
+      expect((await slowBytes).length).to.equal(given);
+      expect((await fast).length).to.equal(given);
+    });
+
+    it("what is in the store is no reason to wait: a slow reader has it there", async () => {
+      const slow = body.reader();
+      const fast = readAll(body.reader());
+      await pass(0, 3 * pieceBytes);
+      body.stopStoring();
+      expect(await fill()).to.equal(mebibyte);
+      const slowBytes = readAll(slow);
+      await body.room();
+      body.end();
+      expect((await slowBytes).length).to.equal(3 * pieceBytes + mebibyte);
+      expect((await fast).length).to.equal(3 * pieceBytes + mebibyte);
+    });
+
+    it("who holds the others up can be cut off; among none but slow ones only the slowest", async () => {
+      const fast = readAll(body.reader());
+      const slow = body.reader();
+      body.stopStoring();
+      await fill();
+      body.cutSlowest();
+      await body.room();
+      let message = "";
+      await readAll(slow).catch((error: Error) => (message = error.message));
+      expect(message).to.match(/held the others up/);
+      body.end();
+      expect((await fast).length).to.equal(mebibyte);
+    });
+
+    it("the only reader is never cut off", async () => {
+      const only = body.reader();
+      body.stopStoring();
+      const given = await fill();
+      body.cutSlowest();
+      body.end();
+      expect((await readAll(only)).length).to.equal(given);
+    });
+  });
+
   it("is of no use once neither a store nor a reader wants it", async () => {
     const reader = body.reader();
     await pass(0, 1000);

@@ -3,7 +3,7 @@
  *
  * Bytes already in the store are read from there, the rest (less than a piece, and what is being written) from memory,
  * so a slow reader neither holds the fetch nor fills the memory. Once the store is given up, the body goes on for its
- * readers: the first of them sets the pace, and who is too far behind is cut off.
+ * readers: the slowest of them sets the pace, and who holds the others up for too long is cut off.
  */
 import { Readable } from "node:stream";
 import { BodyGone, pieceBytes, type BodyWriter, type CacheStore } from "@sticky-proxy/core";
@@ -13,6 +13,7 @@ const maxTailBytes = 1024 * 1024;
 
 interface Reader {
   at: number;
+  isCut: boolean;
 }
 
 export class SharedBody {
@@ -55,9 +56,9 @@ export class SharedBody {
     this.#notify();
   }
 
-  /** Forgets from memory what can be read from the store. */
+  /** Forgets from memory what can be read from the store, or what nobody has to read any more. */
   release(): void {
-    if (this.#storing) this.#trim(this.#writer.writtenPieces * pieceBytes);
+    this.#trim(this.#storing ? this.#writer.writtenPieces * pieceBytes : this.#needed());
   }
 
   /** Nothing more goes to the store. */
@@ -76,15 +77,45 @@ export class SharedBody {
     this.#notify();
   }
 
-  /** Resolves when the reader that sets the pace has room; at once while the store takes the bytes. */
+  /** false: what is in memory is all that may be. While the store takes the bytes there always is. */
+  get hasRoom(): boolean {
+    return this.#storing || this.#error !== null || this.#length - this.#needed() < this.#window;
+  }
+
   async room(): Promise<void> {
-    while (!this.#storing && this.#error === null) {
-      const [first] = this.#readers;
-      if (first === undefined) return;
-      this.#trim(first.at);
-      if (this.#length - first.at < pieceBytes) return;
-      await this.#change();
+    while (!this.hasRoom) await this.#change();
+    this.release();
+  }
+
+  /** Ends those for whom others wait that have read all there is; among none but slow ones the slowest. */
+  cutSlowest(): void {
+    const lag = (reader: Reader): number => this.#length - this.#inMemory(reader);
+    const slow = [...this.#readers].filter((reader) => lag(reader) >= pieceBytes);
+    if (this.#readers.size < 2) return;
+    const cut =
+      slow.length < this.#readers.size ? slow : slow.toSorted((a, b) => lag(b) - lag(a)).slice(0, 1);
+    for (const reader of cut) {
+      reader.isCut = true;
+      this.#readers.delete(reader);
     }
+    this.#notify();
+  }
+
+  /** One reader is never far ahead of itself; among several, one that pauses need not stop the rest. */
+  get #window(): number {
+    return this.#readers.size > 1 ? maxTailBytes : pieceBytes;
+  }
+
+  /** Up to here nobody needs the memory any more. */
+  #needed(): number {
+    let needed = this.#length;
+    for (const reader of this.#readers) needed = Math.min(needed, this.#inMemory(reader));
+    return needed;
+  }
+
+  /** What the reader reads next that is not in the store. */
+  #inMemory({ at }: Reader): number {
+    return Math.max(at, this.#writer.writtenPieces * pieceBytes);
   }
 
   /** Resolves once nobody reads. */
@@ -94,7 +125,7 @@ export class SharedBody {
 
   /** The whole body, from its first byte on. */
   reader(): Readable {
-    const reader: Reader = { at: 0 };
+    const reader: Reader = { at: 0, isCut: false };
     this.#readers.add(reader);
     const readable = Readable.from(this.#read(reader), { objectMode: false, highWaterMark: pieceBytes });
     readable.once("close", () => {
@@ -106,6 +137,7 @@ export class SharedBody {
 
   async *#read(reader: Reader): AsyncGenerator<Buffer> {
     for (;;) {
+      if (reader.isCut) throw new BodyGone("the reader held the others up");
       if (reader.at < this.#length) {
         const bytes =
           reader.at < this.#tailStart ? await this.#stored(reader.at) : this.#remembered(reader.at);
@@ -137,9 +169,8 @@ export class SharedBody {
   }
 
   #trim(to: number): void {
-    const keepFrom = this.#storing ? to : Math.max(to, this.#length - maxTailBytes);
     for (let first = this.#tail[0]; first !== undefined; first = this.#tail[0]) {
-      if (this.#tailStart + first.length > keepFrom) return;
+      if (this.#tailStart + first.length > to) return;
       this.#tailStart += first.length;
       this.#tail.shift();
     }

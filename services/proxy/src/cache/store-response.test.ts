@@ -4,18 +4,27 @@ import { Readable } from "node:stream";
 import type { CacheDeps } from "./cache-deps.ts";
 import { storeResponse, type Stored } from "./store-response.ts";
 
-const whole = Buffer.alloc(5 * pieceBytes + 100, "x");
-const policy = defaultCachePolicy();
+const whole = Buffer.alloc(40 * pieceBytes + 100, "x");
 const headers: HeaderList = [["Cache-Control", "max-age=60"]];
 
-/** A response on its way; `commit` is what the store says to it in the end. */
-async function begin(change: (store: MemoryCacheStore) => Promise<void>) {
+/** A response on its way; `change` is what happens in the store meanwhile. */
+async function begin({
+  change = () => Promise.resolve(),
+  maxObjectBytes = defaultCachePolicy().maxObjectBytes,
+}: {
+  change?: (store: MemoryCacheStore) => Promise<void>;
+  maxObjectBytes?: number;
+}) {
+  const policy = { ...defaultCachePolicy(), maxObjectBytes };
   const store = new MemoryCacheStore(() => 1000);
-  const deps = {
-    store,
-    monotonic: () => 0,
-    observe: { storeError: () => undefined },
-  } as unknown as CacheDeps;
+  const waiting = Promise.withResolvers<void>();
+  const patience = Promise.withResolvers<void>();
+  const sleep = () => {
+    waiting.resolve();
+    return patience.promise;
+  };
+  const observe = { storeError: () => undefined };
+  const deps = { store, monotonic: () => 0, observe, sleep } as unknown as CacheDeps;
   const lease = { key: "key", flight: "", token: null };
   const { generation } = await store.begin(lease, null);
   const request = { method: "GET", path: "/", query: null, headers: [] };
@@ -25,12 +34,23 @@ async function begin(change: (store: MemoryCacheStore) => Promise<void>) {
   await change(store);
   let ended: Promise<void> | null = null;
   const { body, committed } = await new Promise<Stored>((resolve) => {
-    const parts = Array.from({ length: 6 }, (_, n) => whole.subarray(n * pieceBytes, (n + 1) * pieceBytes));
+    const parts = Array.from({ length: Math.ceil(whole.length / pieceBytes) }, (_, n) =>
+      whole.subarray(n * pieceBytes, (n + 1) * pieceBytes),
+    );
     const response = { status: 200, headers, body: Readable.from(parts) };
     const storing = { request: { key: "key", policy }, lease, response, metadata: judged.metadata, until: 1 };
     ended = storeResponse(deps, { ...storing, ended: () => Promise.resolve() }, resolve);
   });
-  return { store, reader: body.reader(), committed, ended: () => ended };
+  const readers = [body.reader(), body.reader()] as const;
+  return {
+    store,
+    body,
+    readers,
+    committed,
+    ended: () => ended,
+    waiting: waiting.promise,
+    losePatience: patience.resolve,
+  };
 }
 
 async function read(reader: Readable): Promise<Buffer> {
@@ -40,19 +60,46 @@ async function read(reader: Readable): Promise<Buffer> {
 }
 
 describe("a response that could not be stored in the end", () => {
+  const purge = { change: (its: MemoryCacheStore) => its.drop("key", false) };
+
   it("a slow reader gets it whole although it was purged meanwhile; then it is forgotten", async () => {
-    const { store, reader, committed, ended } = await begin((its) => its.drop("key", false));
+    const { store, readers, committed, ended } = await begin(purge);
     expect(await committed).to.equal("purged");
-    expect((await read(reader)).equals(whole)).to.equal(true);
+    for (const reader of readers) expect((await read(reader)).equals(whole)).to.equal(true);
     await ended();
     expect(await store.readPiece("key", "1", 0)).to.equal(null);
   });
 
-  it("one whose reader has left is forgotten at once", async () => {
-    const { store, reader, committed, ended } = await begin((its) => its.drop("key", false));
-    reader.destroy();
+  it("one whose readers have left is forgotten at once", async () => {
+    const { store, readers, committed, ended } = await begin(purge);
+    for (const reader of readers) reader.destroy();
     expect(await committed).to.equal("purged");
     await ended();
     expect(await store.readPiece("key", "1", 0)).to.equal(null);
+  });
+
+  it("too large: everybody gets it whole, at the pace of the slowest", async () => {
+    const { readers, ended } = await begin({ maxObjectBytes: 5 * pieceBytes });
+    const [fast, slow] = readers;
+    const fastBytes = read(fast);
+    expect((await read(slow)).equals(whole)).to.equal(true);
+    expect((await fastBytes).equals(whole)).to.equal(true);
+    await ended();
+  });
+
+  it("too large: who holds up the others for too long is cut off", async () => {
+    const { body, readers, ended, waiting, losePatience } = await begin({ maxObjectBytes: 5 * pieceBytes });
+    const [fast, slow] = readers;
+    let taken = 0;
+    fast.on("data", (part: Buffer) => (taken += part.length));
+    await waiting;
+    while (taken < body.length) await new Promise((resolve) => setImmediate(resolve));
+    losePatience();
+    await new Promise((resolve) => fast.once("end", resolve));
+    expect(taken).to.equal(whole.length);
+    let message = "";
+    await read(slow).catch((error: Error) => (message = error.message));
+    expect(message).to.match(/held the others up/);
+    await ended();
   });
 });

@@ -32,6 +32,8 @@ export interface Stored {
 
 /** How long requests for what cannot be shared are not made to wait for each other. */
 export const markerMs = 20_000;
+/** How long readers of what is too large to be stored wait for the slowest of them. */
+const patienceMs = 30_000;
 
 /** `tell` is called once, as soon as readers may begin. Never rejects. */
 export async function storeResponse(
@@ -80,7 +82,7 @@ export async function storeResponse(
       else body.give(chunk);
       await write(chunk);
       body.release();
-      await body.room();
+      if (!body.hasRoom) await roomFor(deps, body);
       if (body.isUseless) {
         response.body.destroy();
         break;
@@ -117,6 +119,16 @@ export async function storeResponse(
   // Whoever reads slowly still has its bytes there.
   await body.unread();
   await writer.abandon();
+}
+
+/** Waits for the slowest reader, but not for ever: a client must not be able to hold up all the others. */
+async function roomFor(deps: CacheDeps, body: SharedBody): Promise<void> {
+  const room = new AbortController();
+  void deps.sleep(patienceMs, room.signal).then(() => {
+    if (!room.signal.aborted) body.cutSlowest();
+  });
+  await body.room();
+  room.abort();
 }
 
 export async function commit(deps: CacheDeps, options: CommitOptions): Promise<Committed | "failed"> {
