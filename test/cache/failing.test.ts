@@ -107,7 +107,14 @@ describeWithRedis("when something fails", () => {
     let replicas: Replicas;
     before(async () => {
       redis = await startRedis({ args: ["--appendonly", "no"] });
-      replicas = await startReplicas({ origin: origin.url, redisUrl: redis.url, count: 2, silenceMs: 50 });
+      const options = {
+        origin: origin.url,
+        redisUrl: redis.url,
+        count: 2,
+        silenceMs: 50,
+        purgeToken: "token",
+      };
+      replicas = await startReplicas(options);
     });
     after(async () => {
       redis.resume();
@@ -143,6 +150,16 @@ describeWithRedis("when something fails", () => {
       expect((await replicas.get("/owed", { method: "POST", body: "x" })).status).to.equal(200);
       redis.resume();
       for (let i = 0; i < 20; i++) expect((await replicas.get("/owed")).text).to.match(/^changed/);
+    }).timeout(20_000);
+
+    it("paused: a purge that nobody acknowledged is a 503, and so it stands in the log", async () => {
+      redis.pause();
+      const purge = { method: "PURGE", headers: { Authorization: "Bearer token" } };
+      const { status, headers } = await replicas.get("/unpurged", purge);
+      redis.resume();
+      expect([status, headers["retry-after"]]).to.deep.equal([503, "1"]);
+      const line = replicas.logged.find(({ event }) => event === "cache.purged");
+      expect(line?.fields).to.include({ result: "incomplete", path: "/unpurged", kind: "key" });
     }).timeout(20_000);
 
     it("killed: still no error", async () => {

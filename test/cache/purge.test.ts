@@ -38,6 +38,7 @@ describeWithRedis("taking responses out of the cache", () => {
       ).to.deep.equal({
         outcome: "purged",
         soft: false,
+        held: true,
       });
       for (const v of ["1", "2"]) {
         expect((await replicas.get("/url", { headers: { "X-V": v } }, 2)).headers["x-cache"]).to.equal(
@@ -155,6 +156,17 @@ describeWithRedis("taking responses out of the cache", () => {
       expect(await xCache("/purged", 2)).to.equal("MISS");
       await replicas.get("/purged", { method: "PURGE", headers: { ...bearer, "Sticky-Purge": "soft" } });
       expect((await replicas.get("/purged", {}, 2)).headers["cache-status"]).to.contain("fwd=stale");
+    });
+    it("leaves a line in the log: who, what, and what came of it", async () => {
+      const lines = (result: string) =>
+        replicas.logged.filter(
+          ({ event, fields }) => event === "cache.purged" && fields["result"] === result,
+        );
+      await replicas.get("/told?a=1", { method: "PURGE", headers: bearer }, 1);
+      const line = lines("purged").find(({ fields }) => fields["path"] === "/told");
+      expect(line?.fields).to.include({ kind: "key", soft: false, service: "origin", query: "a=1" });
+      expect(line?.fields["client"]).to.be.a("string");
+      expect(JSON.stringify(line)).to.not.contain(token);
     });
     it("drops by tag", async () => {
       await stored("/tagged", { "Cache-Tag": "one" });

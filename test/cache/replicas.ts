@@ -38,6 +38,7 @@ export interface Replicas {
   readonly administration: CacheAdministration;
   readonly results: string[];
   readonly storeErrors: string[];
+  readonly logged: { readonly event: string; readonly fields: Readonly<Record<string, unknown>> }[];
   /** A request to the nth replica. Rejects when the connection breaks. */
   get(path: string, ask?: Ask, replica?: number): Promise<Got>;
   close(): Promise<void>;
@@ -94,6 +95,7 @@ export async function startReplicas(options: ReplicaOptions): Promise<Replicas> 
   const keyPrefix = options.keyPrefix ?? uniquePrefix();
   const results: string[] = [];
   const storeErrors: string[] = [];
+  const logged: Replicas["logged"][number][] = [];
   const services = [service(options)];
   const nodes = await Promise.all(
     Array.from({ length: options.count ?? 1 }, async () => {
@@ -108,7 +110,8 @@ export async function startReplicas(options: ReplicaOptions): Promise<Replicas> 
       });
       const forwarder = createForwarder({ pseudonym: "sticky-proxy", loopId: "cache-test" });
       const quiet = () => undefined;
-      const log = { debug: quiet, info: quiet, warn: quiet, error: quiet, isEnabled: () => false };
+      const note = (event: string, fields = {}): void => void logged.push({ event, fields });
+      const log = { debug: quiet, info: note, warn: note, error: note, isEnabled: () => false };
       const deps: Omit<CacheParts, "invalidation"> = {
         store,
         forwarder,
@@ -149,6 +152,7 @@ export async function startReplicas(options: ReplicaOptions): Promise<Replicas> 
     administration: createCacheAdministration({ store: nodes[0]!.store, services: () => services }),
     results,
     storeErrors,
+    logged,
     get: (path, ask = {}, replica = 0) => send(ports[replica % ports.length]!, path, ask),
     async close() {
       for (const { server, forwarder, redis } of nodes) {

@@ -16,7 +16,8 @@ export type PurgeRequest =
   | { readonly kind: "url-prefix"; readonly url: string };
 
 export type PurgeOutcome =
-  | { readonly outcome: "purged"; readonly soft: boolean }
+  /** `held`: whether a URL had something stored, as far as could be seen; null: not counted for what selects more. */
+  | { readonly outcome: "purged"; readonly soft: boolean; readonly held: boolean | null }
   /** Some partitions did not acknowledge: repeat it. */
   | { readonly outcome: "incomplete"; readonly missing: readonly number[] }
   /** The URL belongs to no service, or its path is none. */
@@ -66,8 +67,9 @@ export function createCacheAdministration({ store, services }: CacheAdministrati
       const resource = resourceOfUrl(services(), request.url);
       if (resource === null) return { outcome: "unknown-url" };
       const keys = keysOfUri(resource.service, resource, resource.at);
+      const held = await Promise.all(keys.map((key) => store.inspect(key).catch(() => null)));
       await Promise.all(keys.map((key) => store.drop(key, soft)));
-      return { outcome: "purged", soft };
+      return { outcome: "purged", soft, held: held.some((view) => (view?.variants.length ?? 0) > 0) };
     }
     let target: PurgeTarget;
     if (request.kind === "url-prefix") {
@@ -76,9 +78,11 @@ export function createCacheAdministration({ store, services }: CacheAdministrati
       target = { kind: "prefix", service: resource.service.name, path: resource.path };
     } else target = request;
     const selector = selectorOf(target);
-    if (selector === null) return { outcome: "purged", soft };
+    if (selector === null) return { outcome: "purged", soft, held: null };
     const { missing } = await store.purge(selector, soft);
-    return missing.length === 0 ? { outcome: "purged", soft } : { outcome: "incomplete", missing };
+    return missing.length === 0
+      ? { outcome: "purged", soft, held: null }
+      : { outcome: "incomplete", missing };
   }
 
   async function lookUp(url: string): Promise<readonly UrlView[] | null> {

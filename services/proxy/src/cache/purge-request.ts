@@ -32,6 +32,17 @@ export async function purgeRequest(
     .split(/[\s,]+/)
     .filter((tag) => tag !== "");
   const kind = tags.length > 0 ? "tag" : "key";
+  // Who took what out of the cache, and whether it is gone: the same fields either way.
+  const told = {
+    requestId,
+    client: client.address,
+    kind,
+    tags,
+    soft,
+    service: service.name,
+    path: serviceHead.path,
+    query: serviceHead.query,
+  };
   try {
     if (kind === "key") {
       await Promise.all(keysOfUri(service, serviceHead, at).map((key) => store.drop(key, soft)));
@@ -45,6 +56,7 @@ export async function purgeRequest(
     }
   } catch (cause) {
     observe.storeError("purge", cause);
+    log.warn("cache.purged", { ...told, result: "incomplete" });
     throw new Problem("store-unavailable", {
       detail: "The purge is not complete; repeat it.",
       cause,
@@ -52,15 +64,7 @@ export async function purgeRequest(
     });
   }
   observe.purged(kind);
-  log.info("cache.purged", {
-    requestId,
-    client: client.address,
-    kind,
-    tags,
-    soft,
-    service: service.name,
-    path: serviceHead.path,
-  });
+  log.info("cache.purged", { ...told, result: "purged" });
   const body = Buffer.from(JSON.stringify({ purged: kind, soft }));
   await ctx.state.send({
     status: 200,

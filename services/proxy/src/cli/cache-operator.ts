@@ -14,6 +14,8 @@ type OwnFlags = NonNullable<Parameters<typeof parseFlags>[1]>;
 export interface CacheOperator {
   readonly administration: CacheAdministration;
   readonly services: readonly Service[];
+  /** No configuration was given, so URLs are those of the quick form. */
+  readonly isAssumed: boolean;
 }
 
 const waitForRedisMs = 3000;
@@ -26,8 +28,9 @@ export async function withCache(
   run: (operator: CacheOperator, parsed: Parsed) => Promise<number>,
 ): Promise<number> {
   const parsed = parseFlags(args, own.flags, { maxWords: own.maxWords });
-  const config = configOf(parsed.flags, io);
-  if (config === null) return exitCodes.config;
+  const found = configOf(parsed.flags, io);
+  if (found === null) return exitCodes.config;
+  const { config, isAssumed } = found;
   const onError = (): void => undefined; // said once, when the command gives up
   let close = (): Promise<void> => Promise.resolve();
   try {
@@ -56,7 +59,7 @@ export async function withCache(
     };
     const { services } = config;
     const administration = createCacheAdministration({ store: cache.store, services: () => services });
-    return await run({ administration, services }, parsed);
+    return await run({ administration, services, isAssumed }, parsed);
   } catch (error) {
     if (
       error instanceof StoreUnreachable ||
@@ -73,8 +76,15 @@ export async function withCache(
 }
 
 /** Without a configuration the services are those of the quick form: one, for every path. */
-function configOf(flags: Parsed["flags"], io: Io): Config | null {
-  const loaded = loadOrExplain(flags, io, "tool");
-  if (loaded === null || loaded.config.services.length > 0) return loaded?.config ?? null;
-  return loadOrExplain({ ...flags, origin: "http://127.0.0.1", cache: true }, io, "tool")?.config ?? null;
+function configOf(flags: Parsed["flags"], io: Io): { config: Config; isAssumed: boolean } | null {
+  const given = loadOrExplain(flags, io, "tool");
+  if (given === null) return null;
+  if (given.config.services.length > 0) return { config: given.config, isAssumed: false };
+  const quick = loadOrExplain({ ...flags, origin: "http://127.0.0.1", cache: true }, io, "tool");
+  return quick === null ? null : { config: quick.config, isAssumed: true };
+}
+
+/** What depends on the services is said to be a guess where they are one. */
+export function tellAssumed({ isAssumed }: Pick<CacheOperator, "isAssumed">, io: Pick<Io, "err">): void {
+  if (isAssumed) io.err("no configuration: taken as of `serve --origin … --cache`; else give --config");
 }

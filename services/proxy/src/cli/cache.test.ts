@@ -32,7 +32,8 @@ describe("the cache from the command line", () => {
   beforeEach(() => {
     store = new MemoryCacheStore(() => 1_800_000_000_000);
     const services = [service];
-    operator = { administration: createCacheAdministration({ store, services: () => services }), services };
+    const administration = createCacheAdministration({ store, services: () => services });
+    operator = { administration, services, isAssumed: false };
     out = [];
     err = [];
   });
@@ -83,6 +84,16 @@ describe("the cache from the command line", () => {
       expect(await clearCache(operator, parsed({ url }), io, true)).to.equal(exitCodes.ok);
       expect([await has("/a"), await has("/b")]).to.deep.equal([false, true]);
     }
+  });
+  it("says when there was nothing to take at a URL, and when its service is a guess", async () => {
+    expect(await clearCache(operator, parsed({ url: "/shop/none" }), io, true)).to.equal(exitCodes.ok);
+    expect(out).to.deep.equal(["/shop/none: nothing was stored"]);
+    expect(err).to.deep.equal([]);
+    const assumed = { ...operator, isAssumed: true };
+    await clearCache(assumed, parsed({ url: "/shop/none" }), io, true);
+    await showUrl(assumed, parsed({}, ["/shop/none"]), io);
+    await clearCache(assumed, parsed({ tag: ["red"] }), io, true);
+    expect(err.filter((line) => line.startsWith("no configuration"))).to.have.lengthOf(2);
   });
   it("takes a prefix, several tags, a group of the only service", async () => {
     await put("/a/b");

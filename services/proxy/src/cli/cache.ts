@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import type { UrlView } from "@sticky-proxy/core";
 import { sleep } from "@sticky-proxy/runtime";
 import { exitCodes, parseFlags, UsageError, type Command, type Io, type Parsed } from "../command.ts";
-import { withCache, type CacheOperator } from "./cache-operator.ts";
+import { tellAssumed, withCache, type CacheOperator } from "./cache-operator.ts";
 import { clearCache, purgeFlags, purgeUsage } from "./clear-cache.ts";
 import { countFlag, plain, table, textFlag } from "./tables.ts";
 import { warm, type Visit } from "./warm-cache.ts";
@@ -38,13 +38,11 @@ export const command: Command = {
 type Out = Pick<Io, "out" | "err">;
 
 /** What is stored for one URL; 1 when nothing is. @throws UsageError, CacheUnavailable */
-export async function showUrl(
-  { administration }: CacheOperator,
-  { flags, words }: Parsed,
-  io: Out,
-): Promise<number> {
+export async function showUrl(operator: CacheOperator, { flags, words }: Parsed, io: Out): Promise<number> {
+  const { administration } = operator;
   const [url] = words;
   if (url === undefined) throw new UsageError("which URL?");
+  tellAssumed(operator, io);
   const views = await administration.lookUp(url);
   if (views === null) {
     io.err(`${plain(url)}: no service has that URL`);

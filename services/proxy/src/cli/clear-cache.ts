@@ -1,6 +1,6 @@
 import type { PurgeRequest, Service } from "@sticky-proxy/core";
 import { exitCodes, UsageError, type Command, type Io, type Parsed } from "../command.ts";
-import { withCache, type CacheOperator } from "./cache-operator.ts";
+import { tellAssumed, withCache, type CacheOperator } from "./cache-operator.ts";
 import { textFlag } from "./tables.ts";
 
 export const purgeFlags = {
@@ -27,12 +27,17 @@ export const command: Command = {
 
 /** `allByDefault`: nothing selected means everything. @throws UsageError, CacheUnavailable */
 export async function clearCache(
-  { administration, services }: CacheOperator,
+  operator: CacheOperator,
   { flags }: Parsed,
   io: Pick<Io, "out" | "err">,
   allByDefault: boolean,
 ): Promise<number> {
+  const { administration, services } = operator;
   const soft = flags["soft"] === true;
+  const [url, prefix, group, service] = ["url", "prefix", "group", "service"].map((way) =>
+    textFlag(flags[way]),
+  );
+  if (url !== null || prefix !== null || (group !== null && service === null)) tellAssumed(operator, io);
   for (const { request, what } of selected(flags, services, allByDefault)) {
     const done = await administration.purge(request, soft);
     if (done.outcome === "unknown-url") {
@@ -43,7 +48,8 @@ export async function clearCache(
       io.err(`${what}: ${done.missing.length} partitions did not acknowledge; repeat the purge`);
       return exitCodes.unavailable;
     }
-    io.out(`${what}: ${soft ? "stale from now" : "gone"}`);
+    const isNews = done.held !== false;
+    io.out(`${what}: ${isNews ? (soft ? "stale from now" : "gone") : "nothing was stored"}`);
   }
   return exitCodes.ok;
 }
