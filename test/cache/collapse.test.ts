@@ -82,6 +82,21 @@ describeWithRedis("collapsed forwarding", () => {
     await again;
   });
 
+  for (const control of ["no-cache", "max-age=0"]) {
+    it(`what is stored with ${control} is validated by all of a burst at once`, async () => {
+      const path = `/always-${control}`;
+      const fields = { "Cache-Control": control, ETag: '"x"' };
+      origin.on(path, text(fields));
+      await replicas.get(path);
+      const door = gate(path, (_, response) => void response.writeHead(304, fields).end());
+      const answers = burst(path, 30);
+      await door.arrivals(30);
+      door.open();
+      for (const got of await answers)
+        expect([got.headers["x-cache"], got.text]).to.deep.equal(["REVALIDATED", "body 1"]);
+    });
+  }
+
   for (const [what, headers] of [
     ["private", { "Cache-Control": "private, max-age=60" }],
     ["Set-Cookie", { "Cache-Control": "max-age=60", "Set-Cookie": "session=secret" }],

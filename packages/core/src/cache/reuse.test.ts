@@ -231,6 +231,8 @@ describe("what to do with a request (RFC 9111 4)", () => {
   describe("waiting for each other", () => {
     const collapse = (decision: CacheDecision) => "collapse" in decision && decision.collapse;
     it("plain requests may", () => expect(collapse(decided(request(), null, 0))).to.equal(true));
+    it("so may those for what has become stale", () =>
+      expect(collapse(decided(request(), stored("max-age=60"), 61))).to.equal(true));
     const apart: readonly [string, CacheDecision][] = [
       ["with Authorization", decided(request([["Authorization", "x"]]), null, 0)],
       ["with Cookie", decided(request([["Cookie", "a=b"]]), null, 0)],
@@ -240,6 +242,8 @@ describe("what to do with a request (RFC 9111 4)", () => {
         decided(request([["If-None-Match", '"x"']]), null, 0),
       ],
       ["HEAD", decided(request([], "HEAD"), null, 0)],
+      ["for what is validated each time", decided(request(), stored("no-cache"), 1)],
+      ["for what has no lifetime", decided(request(), stored("max-age=0"), 1)],
       ["asking for no-cache", decided(asks("no-cache"), stored("max-age=60"), 1)],
     ];
     for (const [what, decision] of apart)

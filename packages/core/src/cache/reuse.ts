@@ -154,9 +154,13 @@ function wantsRange(request: RequestHead): boolean {
   return request.method === "GET" && headerValue(request.headers, "range") !== null;
 }
 
-/** Requests wait for each other only where one response can serve them all. */
+/**
+ * Requests wait for each other only where one response can serve them all. What is stored tells what the next one will
+ * be like: with no-cache, or no lifetime, everybody has to ask anyway.
+ */
 function mayCollapse(request: RequestHead, known: CacheKnown, policy: CachePolicy): boolean {
   if (request.method !== "GET" || known.unshareable !== null) return false;
+  if (known.stored !== null && (known.stored.noCache || known.stored.lifetimeMs === 0)) return false;
   if (policy.collapseCredentials) return true;
   return (
     headerValue(request.headers, "authorization") === null && headerValue(request.headers, "cookie") === null
