@@ -31,6 +31,7 @@ import { exportTraffic } from "./main/traffic-gauges.ts";
 /** Renewals are asked for this often; the watchdog decides which are due. */
 const watchdogTickMs = 100;
 const pacingTickMs = 1000;
+const owedTickMs = 1000;
 const settleTickMs = 200;
 const plainBodyBytes = 1024 ** 3;
 
@@ -184,6 +185,9 @@ export async function startProxy(
   const settling = every(settleTickMs, 0.2, () => store.processes.settleUnanswered(), {
     onError: (err) => logger.error("settle.failed", { err }),
   });
+  const owing = every(owedTickMs, 0.2, () => cache.invalidation.payOwed(), {
+    onError: (err) => logger.error("cache.owed-failed", { err }),
+  });
   health.start(lifecycle);
   mirror.start(lifecycle);
 
@@ -199,7 +203,7 @@ export async function startProxy(
   lifecycle.onShutdown("finish", "executions", () => worker.executor.idle());
   lifecycle.onShutdown("stop-watchdog", "watchdog", () => renewing.stop());
   lifecycle.onShutdown("flush", "upstream", async () => {
-    await Promise.all([pausing.stop(), settling.stop()]);
+    await Promise.all([pausing.stop(), settling.stop(), owing.stop()]);
     await cancelHook.idle();
     callers.close();
     await forwarder.close();

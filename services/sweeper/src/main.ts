@@ -35,6 +35,7 @@ import { createSweeper } from "./sweep.ts";
 /** Renewals are asked for this often; the watchdog decides which are due. */
 const watchdogTickMs = 100;
 const pacingTickMs = 1000;
+const owedTickMs = 1000;
 
 export async function startSweeper(
   config: Config,
@@ -67,14 +68,12 @@ export async function startSweeper(
     onScript: observeRedis(metrics),
   });
   // What a process changed is dropped from the cache around the commit that ends it.
-  const processes = invalidatingStore(store.processes, {
-    invalidation: createInvalidation({
-      store: cached.store,
-      publicOrigins: config.publicUrl === null ? [] : [new URL(config.publicUrl).origin],
-      onError: (operation, err) => logger.warn("cache.store-error", { operation, err }),
-    }),
-    services: () => config.services,
+  const invalidation = createInvalidation({
+    store: cached.store,
+    publicOrigins: config.publicUrl === null ? [] : [new URL(config.publicUrl).origin],
+    onError: (operation, err) => logger.warn("cache.store-error", { operation, err }),
   });
+  const processes = invalidatingStore(store.processes, { invalidation, services: () => config.services });
   const forwarder = createForwarder({
     pseudonym: "sticky-proxy",
     loopId: store.loopId,
@@ -182,6 +181,9 @@ export async function startSweeper(
   const pausing = every(pacingTickMs, 0.2, () => pacing.refresh(), {
     onError: (err) => logger.error("pacing.failed", { err }),
   });
+  const owing = every(owedTickMs, 0.2, () => invalidation.payOwed(), {
+    onError: (err) => logger.error("cache.owed-failed", { err }),
+  });
   mirror.start(worker.processes, lifecycle);
   const now = (): number => worker.processes.now();
   startGauges({ config, store, cached, locks, now, logger, metrics }, lifecycle);
@@ -190,7 +192,7 @@ export async function startSweeper(
   lifecycle.onShutdown("finish", "sweeper-executions", () => sweeper.stop());
   lifecycle.onShutdown("stop-watchdog", "sweeper-watchdog", () => renewing.stop());
   lifecycle.onShutdown("flush", "sweeper-upstream", async () => {
-    await pausing.stop();
+    await Promise.all([pausing.stop(), owing.stop()]);
     callers.close();
     await forwarder.close();
   });

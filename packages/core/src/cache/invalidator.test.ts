@@ -68,6 +68,24 @@ describe("what unsafe requests take out of the cache", () => {
     expect(await has("/item")).to.equal(false);
   });
 
+  it("what is owed is paid although nobody asks for it again, and given up for now at the first that fails", async () => {
+    for (const path of ["/a", "/b", "/c"]) await put(path);
+    const { drop } = store;
+    let tries = 0;
+    store.drop = () => {
+      tries++;
+      return Promise.reject(new CacheUnavailable("away"));
+    };
+    for (const path of ["/a", "/b", "/c"])
+      await invalidation.afterUnsafe(service, post(path), { status: 200, headers: [] }, at);
+    tries = 0;
+    await invalidation.payOwed();
+    expect(tries).to.equal(1);
+    store.drop = drop;
+    await invalidation.payOwed();
+    for (const path of ["/a", "/b", "/c"]) expect(await has(path)).to.equal(false);
+  });
+
   it("a group that could not be made stale makes everything owed", async () => {
     await put("/item");
     const { purge } = store;

@@ -27,6 +27,8 @@ export interface CacheInvalidation {
   dropBelow(service: Service, path: string): Promise<void>;
   /** false: a drop of this key is still owed, so what is stored may be older than it should be. */
   isTrusted(key: string): Promise<boolean>;
+  /** Tries again what is owed: other nodes may be asked for those keys and this one never. Never rejects. */
+  payOwed(): Promise<void>;
 }
 
 /** Keys whose drop is owed; past this the whole cache is. */
@@ -78,6 +80,13 @@ export function createInvalidation({ store, publicOrigins, onError }: Invalidati
     },
     async dropBelow(service, path) {
       if (!(await purge(selectorOf({ kind: "prefix", service: service.name, path }), false))) owesAll = true;
+    },
+    async payOwed() {
+      if (owesAll) await payAll();
+      for (const key of owesAll ? [] : owed) {
+        await drop(key);
+        if (owed.has(key)) return; // the store is still away
+      }
     },
     async isTrusted(key) {
       if (owesAll) await payAll();
