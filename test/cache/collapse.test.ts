@@ -130,6 +130,28 @@ describeWithRedis("collapsed forwarding", () => {
     for (const [asked, got] of await answers) expect(got).to.equal(asked);
   });
 
+  it("a slow response does not take the place of one that came later (4)", async () => {
+    const { promise: opened, resolve: open } = Promise.withResolvers<void>();
+    const { promise: begun, resolve: begin } = Promise.withResolvers<void>();
+    origin.on("/overtaken", async (_, response, nth) => {
+      response.writeHead(200, { "Cache-Control": "max-age=60" });
+      response.write(`body ${nth}`);
+      begin();
+      if (nth === 1) await opened;
+      response.end();
+    });
+    const slow = replicas.get("/overtaken");
+    await begun;
+    const reload = await replicas.get("/overtaken", { headers: { "Cache-Control": "no-cache" } }, 1);
+    expect(reload.text, "whoever reloads does not wait for what was asked before").to.equal("body 2");
+    open();
+    expect((await slow).text).to.equal("body 1");
+    for (const replica of [0, 1, 2]) {
+      const got = await replicas.get("/overtaken", {}, replica);
+      expect([got.text, got.headers["x-cache"]]).to.deep.equal(["body 2", "HIT"]);
+    }
+  });
+
   it("requests with credentials do not wait for each other", async () => {
     const door = gate("/cookies", text({ "Cache-Control": "no-store" }));
     const answers = burst("/cookies", 6, { Cookie: "session=1" });

@@ -42,6 +42,7 @@ export const cacheScripts = {
       "url",
       "chunkBytes",
       "message",
+      "responseAt",
     ],
   }),
   drop: defineScript({
@@ -61,13 +62,14 @@ export const cacheScripts = {
   }),
 } as const;
 
-/** One line of an entry's index, newest first: i variant, n names, b body, z bytes, u until (epoch ms). */
+/** One line of an entry's index, newest first: i variant, n names, b body, z bytes, u until and t receipt (epoch ms). */
 export interface IndexLine {
   readonly i: string;
   readonly n: string;
   readonly b: string;
   readonly z: number;
   readonly u: number;
+  readonly t: number;
 }
 
 export function readIndex(reply: Reply | undefined): readonly IndexLine[] {

@@ -163,6 +163,7 @@ export function createRedisCacheStore(connections: RedisConnections, options: Re
           url: metadata.url,
           chunkBytes,
           message: token === null ? "" : `${key}:${flight} stored`,
+          responseAt: metadata.responseAt,
         },
       }),
     );

@@ -148,6 +148,32 @@ export function cacheStoreContract(name: string, open: OpenCacheStores): void {
       expect(await b.readPiece(key, writer.bodyId, 0)).to.equal(null);
     });
 
+    it("C4: an older response does not take a newer one's place", async () => {
+      const key = freshKey();
+      const { now } = await a.begin(leaseOf(key), null);
+      const { kept } = await store(key, { url: "newer", responseAt: now - 10 });
+      expect((await store(key, { url: "older", responseAt: now - 11 })).word).to.equal("older");
+      expect(await found(key)).to.deep.equal(kept);
+      expect((await store(key, { url: "as new", responseAt: now - 10 })).word).to.equal("stored");
+    });
+
+    it("C4: nor does it stand before a newer one that the same request selects", async () => {
+      const key = freshKey();
+      const { now } = await a.begin(leaseOf(key), null);
+      const variant = variantOf(plain, ["x"]);
+      const { kept } = await store(key, { varyNames: ["x"], variant, responseAt: now - 10 });
+      expect((await store(key, { responseAt: now - 11 })).word).to.equal("stored");
+      expect(await found(key)).to.deep.equal(kept);
+    });
+
+    it("C4: a clock that went back keeps nothing out", async () => {
+      const key = freshKey();
+      const { now } = await a.begin(leaseOf(key), null);
+      await store(key, { url: "future", responseAt: now + 3_600_000 });
+      expect((await store(key, { url: "now", responseAt: now })).word).to.equal("stored");
+      expect(await found(key)).to.include({ url: "now" });
+    });
+
     it("variants stand side by side, the newest that matches wins, others are a vary-miss", async () => {
       const key = freshKey();
       const en: HeaderList = [["Accept-Language", "en"]];

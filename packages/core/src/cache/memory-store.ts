@@ -150,6 +150,11 @@ export class MemoryCacheStore implements CacheStore {
     const alive = state.entries.filter((entry) => entry.until > now);
     if (replaces !== null && !alive.some((entry) => isSame(entry.metadata, replaces)))
       return Promise.resolve("gone");
+    // A response of the future is of a clock that went back: it must not keep out what comes now.
+    const isNewer = (entry: Entry): boolean =>
+      entry.metadata.responseAt > metadata.responseAt && entry.metadata.responseAt <= now;
+    if (alive.some((entry) => entry.metadata.variant === metadata.variant && isNewer(entry)))
+      return Promise.resolve("older");
     let held = 0;
     for (let n = 0; metadata.bodyId !== null && n * pieceBytes < metadata.bodyBytes; n++) {
       held += this.#pieces.get(`${key}:${metadata.bodyId}:${n}`)?.length ?? 0;
@@ -160,7 +165,9 @@ export class MemoryCacheStore implements CacheStore {
       return entry.metadata.variant !== metadata.variant && !isReplaced;
     });
     if (others.length >= maxVariants) return Promise.resolve("too-many-variants");
-    state.entries = [{ metadata, until: now + metadata.retainMs }, ...others];
+    const newer = others.filter(isNewer);
+    const older = others.filter((entry) => !isNewer(entry));
+    state.entries = [...newer, { metadata, until: now + metadata.retainMs }, ...older];
     state.revision++;
     this.#markers.delete(key);
     void this.finish(lease, "stored");

@@ -244,6 +244,9 @@ describe("what to do with a request (RFC 9111 4)", () => {
       ["HEAD", decided(request([], "HEAD"), null, 0)],
       ["for what is validated each time", decided(request(), stored("no-cache"), 1)],
       ["for what has no lifetime", decided(request(), stored("max-age=0"), 1)],
+      ["asking for no-cache, nothing stored", decided(asks("no-cache"), null, 0)],
+      ["asking for a limited age, nothing stored", decided(asks("max-age=9"), null, 0)],
+      ["asking for freshness to be left, nothing stored", decided(asks("min-fresh=9"), null, 0)],
       ["asking for no-cache", decided(asks("no-cache"), stored("max-age=60"), 1)],
     ];
     for (const [what, decision] of apart)

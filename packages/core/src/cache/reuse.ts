@@ -91,7 +91,7 @@ export function decide(
     return onlyIfCached && bypass !== "method" ? { action: "refuse" } : { action: "bypass", reason: bypass };
 
   const { stored } = known;
-  const collapse = mayCollapse(request, known, policy);
+  const collapse = mayCollapse(request, directives, known, policy);
   if (stored === null) {
     if (onlyIfCached) return { action: "refuse" };
     if (wantsRange(request)) return { action: "bypass", reason: "range" };
@@ -158,8 +158,15 @@ function wantsRange(request: RequestHead): boolean {
  * Requests wait for each other only where one response can serve them all. What is stored tells what the next one will
  * be like: with no-cache, or no lifetime, everybody has to ask anyway.
  */
-function mayCollapse(request: RequestHead, known: CacheKnown, policy: CachePolicy): boolean {
+function mayCollapse(
+  request: RequestHead,
+  directives: Directives,
+  known: CacheKnown,
+  policy: CachePolicy,
+): boolean {
   if (request.method !== "GET" || known.unshareable !== null) return false;
+  // Whoever wants a younger response than may be stored does not want one that is under way either.
+  if (["no-cache", "max-age", "min-fresh"].some((name) => directives.has(name))) return false;
   if (known.stored !== null && (known.stored.noCache || known.stored.lifetimeMs === 0)) return false;
   if (policy.collapseCredentials) return true;
   return (

@@ -5,6 +5,7 @@
  * C2 A purge beats every fetch that began before it: a fetch carries the partition's generation from its beginning,
  *    `commit` refuses and `lookup` rejects what is older than a generation of its key or of one of its selectors.
  * C3 A bodyId is never written twice, so a reader that holds metadata never gets another body's bytes.
+ * C4 An older response never takes the place of a newer one, however late its body ends.
  *
  * Every method may reject with {@link CacheUnavailable}; the caller goes on without the cache.
  */
@@ -70,8 +71,15 @@ export interface CommitOptions {
   readonly maxVariants: number;
 }
 
-/** `gone`: what was to be freshened is not there any more. */
-export type Committed = "stored" | "purged" | "lease-lost" | "too-many-variants" | "gone" | "store-full";
+/** `gone`: what was to be freshened is not there any more. `older`: what is stored was received later. */
+export type Committed =
+  | "stored"
+  | "purged"
+  | "lease-lost"
+  | "too-many-variants"
+  | "gone"
+  | "older"
+  | "store-full";
 
 /** Takes a body's bytes in order. Nothing is visible before `commit`. */
 export interface BodyWriter {

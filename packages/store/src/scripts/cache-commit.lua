@@ -9,8 +9,8 @@ ARGV[1]  key       ARGV[2]  call       ARGV[3]  token (empty: none)   ARGV[4]  g
 ARGV[5]  variant   ARGV[6]  metadata   ARGV[7]  selectors (lines)     ARGV[8]  names (commas)
 ARGV[9]  bodyId    ARGV[10]  bytes     ARGV[11]  retainMs             ARGV[12]  maxVariants
 ARGV[13]  replacedVariant   ARGV[14]  replacedBody (dash: nothing is replaced)   ARGV[15]  url
-ARGV[16]  chunkBytes        ARGV[17]  message (empty: nobody waits)
-Returns  {key, call, 'stored' | 'purged' | 'lease-lost' | 'too-many-variants' | 'gone',
+ARGV[16]  chunkBytes        ARGV[17]  message (empty: nobody waits)   ARGV[18]  responseAt
+Returns  {key, call, 'stored' | 'purged' | 'lease-lost' | 'too-many-variants' | 'gone' | 'older',
           bytes of the partition, dropped bodies (id bytes)...} ]]
 local function answer(word) return { ARGV[1], ARGV[2], word } end
 local time = redis.call('TIME')
@@ -29,14 +29,21 @@ end
 local known = redis.call('HMGET', KEYS[1], 'v', 'h')
 if tonumber(known[2] or 0) > generation then return answer('purged') end
 
-local kept, dropped, present = {}, {}, false
+-- A response of the future is of a clock that went back: it must not keep out what comes now.
+local responseAt = tonumber(ARGV[18])
+local function newer(one) return (one.t or 0) > responseAt and one.t <= now end
+local kept, dropped, present, older, place = {}, {}, false, false, 1
 for _, one in ipairs(known[1] and cjson.decode(known[1]) or {}) do
   local replaced = one.i == ARGV[13] and one.b == ARGV[14]
   present = present or replaced
-  if one.u > now and one.i ~= ARGV[5] and not replaced then kept[#kept + 1] = one
+  older = older or (one.u > now and one.i == ARGV[5] and newer(one))
+  if one.u > now and one.i ~= ARGV[5] and not replaced then
+    kept[#kept + 1] = one
+    if newer(one) then place = #kept + 1 end
   else dropped[#dropped + 1] = one end
 end
 if ARGV[14] ~= '-' and not present then return answer('gone') end
+if older then return answer('older') end
 if #kept >= tonumber(ARGV[12]) then return answer('too-many-variants') end
 local rest = tonumber(ARGV[10])
 for i = 9, #KEYS do
@@ -51,7 +58,9 @@ for _, one in ipairs(dropped) do
   redis.call('HDEL', KEYS[1], 'm:' .. one.i, 's:' .. one.i)
   if one.b ~= ARGV[9] then bodies[#bodies + 1] = one.b .. ' ' .. one.z end
 end
-table.insert(kept, 1, { i = ARGV[5], n = ARGV[8], b = ARGV[9], z = tonumber(ARGV[10]), u = now + ARGV[11] })
+table.insert(kept, place, {
+  i = ARGV[5], n = ARGV[8], b = ARGV[9], z = tonumber(ARGV[10]), u = now + ARGV[11], t = responseAt,
+})
 redis.call('HSET', KEYS[1], 'v', cjson.encode(kept), 'm:' .. ARGV[5], ARGV[6], 's:' .. ARGV[5], ARGV[7], 'u', ARGV[15])
 redis.call('HINCRBY', KEYS[1], 'r', 1)
 if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[11]) then redis.call('PEXPIRE', KEYS[1], ARGV[11]) end

@@ -97,7 +97,7 @@ async function run(
         const metadata = revalidatedMetadata(exchanged);
         const headers = [...metadata.headers, ...ownFields(exchanged, metadata)];
         tell({ kind: "revalidated", metadata, headers, isStored: word === "stored", now: exchanged.now });
-        await ended(word === "stored" ? "stored" : "not-storable");
+        await ended(word === "stored" ? "stored" : word === "older" ? "failed" : "not-storable");
         return;
       }
       case "response": {

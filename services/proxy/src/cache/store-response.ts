@@ -110,7 +110,8 @@ export async function storeResponse(
     await written;
     isStored = word === "stored";
     settle(word);
-    await ended(isStored ? "stored" : "not-storable");
+    // Whoever waits for a response that came too late finds the newer one.
+    await ended(isStored ? "stored" : word === "older" ? "failed" : "not-storable");
   }
   if (held !== null) body.give(held);
   body.end();
