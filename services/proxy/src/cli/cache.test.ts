@@ -95,6 +95,16 @@ describe("the cache from the command line", () => {
     await clearCache(assumed, parsed({ tag: ["red"] }), io, true);
     expect(err.filter((line) => line.startsWith("no configuration"))).to.have.lengthOf(2);
   });
+  it("as JSON: what was selected, and what came of it", async () => {
+    await clearCache(operator, parsed({ tag: ["red"], soft: true, json: true }), io, true);
+    expect(out.map((line) => JSON.parse(line) as unknown)).to.deep.equal([
+      { event: "cache.purged", kind: "tag", tag: "red", outcome: "purged", soft: true, held: null },
+    ]);
+    expect(await clearCache(operator, parsed({ url: "/elsewhere", json: true }), io, true)).to.equal(
+      exitCodes.failed,
+    );
+    expect(JSON.parse(out[1] ?? "")).to.include({ kind: "url", url: "/elsewhere", outcome: "unknown-url" });
+  });
   it("takes a prefix, several tags, a group of the only service", async () => {
     await put("/a/b");
     await clearCache(operator, parsed({ prefix: "/shop/a" }), io, true);

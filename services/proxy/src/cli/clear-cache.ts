@@ -11,10 +11,11 @@ export const purgeFlags = {
   service: { type: "string" },
   all: { type: "boolean" },
   soft: { type: "boolean" },
+  json: { type: "boolean" },
 } as const;
 
 export const purgeUsage =
-  "[--url URL | --prefix PATH | --tag TAG… | --group GROUP [--service NAME] | --service NAME | --all] [--soft]";
+  "[--url URL | --prefix PATH | --tag TAG… | --group GROUP [--service NAME] | --service NAME | --all] [--soft] [--json]";
 
 export const command: Command = {
   summary: "take responses out of the cache: all, or by URL, prefix, tag, group, service",
@@ -40,6 +41,8 @@ export async function clearCache(
   if (url !== null || prefix !== null || (group !== null && service === null)) tellAssumed(operator, io);
   for (const { request, what } of selected(flags, services, allByDefault)) {
     const done = await administration.purge(request, soft);
+    // The same fields as a node's log has for a PURGE, for whoever keeps account of them.
+    if (flags["json"] === true) io.out(JSON.stringify({ event: "cache.purged", ...request, ...done, soft }));
     if (done.outcome === "unknown-url") {
       io.err(`${what}: no service has that URL`);
       return exitCodes.failed;
@@ -48,8 +51,8 @@ export async function clearCache(
       io.err(`${what}: ${done.missing.length} partitions did not acknowledge; repeat the purge`);
       return exitCodes.unavailable;
     }
-    const isNews = done.held !== false;
-    io.out(`${what}: ${isNews ? (soft ? "stale from now" : "gone") : "nothing was stored"}`);
+    const came = done.held === false ? "nothing was stored" : soft ? "stale from now" : "gone";
+    if (flags["json"] !== true) io.out(`${what}: ${came}`);
   }
   return exitCodes.ok;
 }
