@@ -1,4 +1,4 @@
-import type { CacheStore, StoredMetadata } from "@sticky-proxy/core";
+import { pieceBytes, type CacheStore, type StoredMetadata } from "@sticky-proxy/core";
 import {
   connectRedis,
   createCacheKeys,
@@ -155,6 +155,40 @@ describeWithRedis("the cache's store in Redis", () => {
     for (let i = 0; (await small.totalBytes()) > 25_000; i++) expect(i).to.be.below(1000);
     expect((await small.lookup("k0", names)).stored).to.equal(null);
     expect((await small.lookup("k3", names)).stored).to.not.equal(null);
+  });
+
+  it("a commit right behind the last bytes finds them, also in a store that was not used for long", async () => {
+    let now = 0;
+    const idle = createRedisCacheStore(connections, { keyPrefix: prefix, partitions, monotonic: () => now });
+    for (let i = 0; i < 3; i++, now += 3_600_000) {
+      const writer = idle.openBody(`idle-${i}`);
+      await writer.append(Buffer.alloc(10));
+      const { generation } = await idle.begin(lease(`idle-${i}`), null);
+      const ended = writer.end();
+      const kept = { ...metadata(generation, ["a"]), bodyId: writer.bodyId, bodyBytes: 10 };
+      const options = { lease: lease(`idle-${i}`), metadata: kept, replaces: null, maxVariants: 1 };
+      expect(await idle.commit(options)).to.equal("stored");
+      await ended;
+    }
+  });
+
+  it("bodies under way count too: they stop at 80 % of the server's memory, before process state is refused", async () => {
+    const used = Number(/used_memory:(\d+)/.exec(await connections.reads.info("memory"))?.[1]);
+    await connections.reads.config("SET", "maxmemory", String(Math.round((used + 4_000_000) / 0.8)));
+    try {
+      const patient = { silenceMs: 5000, firstSilenceMs: 5000 };
+      const other = createRedisCacheStore(connections, { keyPrefix: prefix, partitions, ...patient });
+      const writers = Array.from({ length: 10 }, (_, i) => other.openBody(`body-${i}`));
+      const ends = await Promise.allSettled(writers.map((writer) => writer.append(Buffer.alloc(1_000_000))));
+      const failed = ends.filter((end) => end.status === "rejected");
+      expect(failed).to.not.have.lengthOf(0);
+      for (const { reason } of failed) expect((reason as Error).message).to.contain("memory is full");
+      const written = writers.reduce((sum, { writtenPieces }) => sum + writtenPieces * pieceBytes, 0);
+      expect(written).to.be.within(1_000_000, 7_000_000);
+      await Promise.all(writers.map((writer) => writer.abandon()));
+    } finally {
+      await connections.reads.config("SET", "maxmemory", "512mb");
+    }
   });
 
   it("stores nothing once the server has used 80 % of its memory", async () => {

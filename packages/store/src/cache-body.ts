@@ -1,6 +1,6 @@
 /** Body bytes in Redis: raw chunks of 256 KiB, filled and read piece by piece, under an id that is never used again. */
 import { randomBytes } from "node:crypto";
-import { type BodyWriter, maxFetchMs, pieceBytes } from "@sticky-proxy/core";
+import { type BodyWriter, CacheUnavailable, maxFetchMs, pieceBytes } from "@sticky-proxy/core";
 import type { CacheGuard } from "./cache-guard.ts";
 import type { CacheKeys } from "./cache-keys.ts";
 import type { Connection } from "./redis.ts";
@@ -11,12 +11,15 @@ const piecesPerChunk = chunkBytes / pieceBytes;
 /** How long the chunks of a body that nothing names any more serve readers under way. */
 export const graceMs = 60_000;
 
-export function openBody(
-  connection: Connection,
-  keys: CacheKeys,
-  guard: CacheGuard,
-  key: string,
-): BodyWriter {
+export interface BodyWriterDeps {
+  readonly connection: Connection;
+  readonly keys: CacheKeys;
+  readonly guard: CacheGuard;
+  /** false: there is no place for so many bytes more. */
+  readonly reserve: (bytes: number) => boolean;
+}
+
+export function openBody({ connection, keys, guard, reserve }: BodyWriterDeps, key: string): BodyWriter {
   const bodyId = randomBytes(12).toString("base64url");
   let pending: Uint8Array[] = [];
   let pendingBytes = 0;
@@ -24,6 +27,8 @@ export function openBody(
 
   async function write(piece: Buffer): Promise<void> {
     const name = keys.chunk(key, bodyId, Math.floor(pieces / piecesPerChunk));
+    // Bodies under way count too: beside process state they must never take its last memory.
+    if (!reserve(piece.length)) throw new CacheUnavailable("the cache's part of the memory is full");
     await guard.run(async () => {
       const results = await connection.pipeline().append(name, piece).pexpire(name, maxFetchMs).exec();
       // An append that may or may not have run leaves a body that must never be committed: this throws.

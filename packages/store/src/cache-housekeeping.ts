@@ -19,6 +19,11 @@ export interface HousekeepingDeps {
 export interface CacheHousekeeping {
   /** true: the server has used 80 % of the memory it may use, so nothing more is stored. */
   isFull(): Promise<boolean>;
+  /**
+   * Takes bytes from what is left of those 80 %; false: they have no place. By the last figure, because a commit is
+   * sent right behind the bytes it counts and nothing may come between; an old figure is renewed meanwhile.
+   */
+  reserve(bytes: number): boolean;
   /** `bytes`: what the partition holds now. Trims behind the commit, one partition at a time. */
   afterCommit(partition: number, bytes: number): void;
   recordHits(hits: ReadonlyMap<string, number>): Promise<void>;
@@ -26,7 +31,7 @@ export interface CacheHousekeeping {
   totalBytes(): Promise<number>;
 }
 
-const memoryCheckMs = 5000;
+const memoryCheckMs = 1000;
 const fullShare = 0.8;
 /** Every so many commits one partition's oldest entries are looked at. */
 const trimEvery = 32;
@@ -36,7 +41,9 @@ export function createCacheHousekeeping(deps: HousekeepingDeps): CacheHousekeepi
   const { connection, keys, monotonic, maxCacheBytes, drop } = deps;
   const budget = maxCacheBytes === null ? null : maxCacheBytes / keys.partitions;
   let checkedAt = -Infinity;
-  let full = false;
+  let checking: Promise<void> = Promise.resolve();
+  /** Bytes left for the cache when they were last counted; what this node has written since comes off. */
+  let room = Infinity;
   let commits = 0;
   const wanted = new Set<number>();
   let trimming = false;
@@ -46,7 +53,17 @@ export function createCacheHousekeeping(deps: HousekeepingDeps): CacheHousekeepi
     const figure = (name: string): number => Number(new RegExp(`^${name}:(\\d+)`, "m").exec(info)?.[1] ?? 0);
     const most = figure("maxmemory");
     // With an eviction policy of its own the server makes room by itself.
-    full = most > 0 && /^maxmemory_policy:noeviction/m.test(info) && figure("used_memory") > fullShare * most;
+    const isBounded = most > 0 && /^maxmemory_policy:noeviction/m.test(info);
+    room = isBounded ? fullShare * most - figure("used_memory") : Infinity;
+  }
+
+  /** Never rejects. */
+  function checkIfOld(): Promise<void> {
+    if (monotonic() - checkedAt > memoryCheckMs) {
+      checkedAt = monotonic();
+      checking = checkMemory();
+    }
+    return checking;
   }
 
   /** Takes ended entries out of the counts, and the least recently used ones out of the cache while over budget. */
@@ -92,11 +109,13 @@ export function createCacheHousekeeping(deps: HousekeepingDeps): CacheHousekeepi
 
   return {
     async isFull() {
-      if (monotonic() - checkedAt > memoryCheckMs) {
-        checkedAt = monotonic();
-        await checkMemory();
-      }
-      return full;
+      await checkIfOld();
+      return room < 0;
+    },
+    reserve(bytes) {
+      void checkIfOld();
+      room -= bytes;
+      return room >= 0;
     },
     afterCommit(partition, bytes) {
       commits++;

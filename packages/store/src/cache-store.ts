@@ -246,7 +246,7 @@ export function createRedisCacheStore(connections: RedisConnections, options: Re
     purge,
     readPiece: readNearPiece,
     inspect,
-    openBody: (key) => openBody(writes, keys, guard, key),
+    openBody: (key) => openBody({ connection: writes, keys, guard, reserve: housekeeping.reserve }, key),
     recordHits: (hits) => guard.run(() => housekeeping.recordHits(hits)),
     top: (count) => housekeeping.top(count),
     totalBytes: () => housekeeping.totalBytes(),
