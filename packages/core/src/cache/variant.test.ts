@@ -17,6 +17,9 @@ describe("Vary (RFC 9111 4.1)", () => {
     [["a, *"], null],
     [["X-Forwarded-For"], null],
     [["a", " * "], null],
+    [["Accept-Encoding; Cookie"], null],
+    [["a b"], null],
+    [['"a"'], null],
   ];
   for (const [lines, names] of lists) {
     it(`${JSON.stringify(lines)} selects by ${JSON.stringify(names)}`, () => {

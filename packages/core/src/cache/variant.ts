@@ -6,7 +6,7 @@
 import { createHash } from "node:crypto";
 import { headerLines, type HeaderList } from "../http/message.ts";
 import type { CachePolicy } from "../registry/service.ts";
-import { splitList, trimOws } from "./list.ts";
+import { isToken, splitList, trimOws } from "./list.ts";
 
 /** Fields that the gateway writes anew for each request: by them no two requests are alike. */
 const perRequest: ReadonlySet<string> = new Set([
@@ -18,11 +18,14 @@ const perRequest: ReadonlySet<string> = new Set([
   "x-request-id",
 ]);
 
-/** The sorted lower-case names of all Vary lines; null: "*", or a name that is as good as "*". */
+/**
+ * The sorted lower-case names of all Vary lines; null: "*", a name that is as good as "*", or none at all ("a; b"):
+ * no request has such a field, so by it all would be alike.
+ */
 export function varyNames(headers: HeaderList): string[] | null {
   const names = new Set(splitList(headerLines(headers, "vary").join(",")).map((name) => name.toLowerCase()));
   const sorted = [...names].toSorted();
-  return sorted.some((name) => name === "*" || perRequest.has(name)) ? null : sorted;
+  return sorted.some((name) => name === "*" || perRequest.has(name) || !isToken(name)) ? null : sorted;
 }
 
 /** Vary and the route's picks together, sorted; null for "*". */
