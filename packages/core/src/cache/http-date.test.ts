@@ -13,6 +13,8 @@ describe("HTTP dates (RFC 9110 5.6.7)", () => {
     ["Sun Nov  6 08:49:37 1994", example],
     ["sun, 06 nOV 1994 08:49:37 gmt", example],
     ["Sunday, 06-Nov-27 08:49:37 GMT", Date.UTC(2027, 10, 6, 8, 49, 37)],
+    ["Friday, 06-Nov-76 08:49:37 GMT", Date.UTC(2076, 10, 6, 8, 49, 37)],
+    ["Monday, 06-Dec-76 08:49:37 GMT", Date.UTC(1976, 11, 6, 8, 49, 37)],
     ["Thu, 31 Dec 1998 23:59:60 GMT", Date.UTC(1998, 11, 31, 23, 59, 59)],
   ];
   for (const [text, at] of valid) {

@@ -21,7 +21,13 @@ export function parseHttpDate(text: string, now: number): number | null {
   found = rfc850.exec(lower);
   if (found !== null) {
     const [, day = "", date, month, year, h, m, s] = found;
-    return longDays.includes(day) ? epoch(fullYear(Number(year), now), month, date, h, m, s) : null;
+    if (!longDays.includes(day)) return null;
+    const thisYear = new Date(now).getUTCFullYear();
+    const full = thisYear - (thisYear % 100) + Number(year);
+    const at = epoch(full, month, date, h, m, s);
+    return at !== null && at > new Date(now).setUTCFullYear(thisYear + 50)
+      ? epoch(full - 100, month, date, h, m, s)
+      : at;
   }
   found = asctime.exec(lower);
   if (found !== null) {
@@ -29,12 +35,6 @@ export function parseHttpDate(text: string, now: number): number | null {
     return days.includes(day) ? epoch(Number(year), month, date, h, m, s) : null;
   }
   return null;
-}
-
-function fullYear(twoDigits: number, now: number): number {
-  const thisYear = new Date(now).getUTCFullYear();
-  const year = thisYear - (thisYear % 100) + twoDigits;
-  return year > thisYear + 50 ? year - 100 : year;
 }
 
 function epoch(year: number, month = "", ...[date, h, m, s]: readonly (string | undefined)[]): number | null {
