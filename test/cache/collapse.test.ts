@@ -207,6 +207,20 @@ describeWithRedis("collapsed forwarding", () => {
     for (let i = 0; (await replicas.get("/swr", {}, 1)).text !== "body 2"; i++) expect(i).to.be.below(1000);
     expect(origin.seen("/swr")).to.have.lengthOf(2);
   });
+  it("a refresh that failed is not tried again with every stale answer", async () => {
+    origin.on("/swr-fails", (request, response, nth) =>
+      nth === 1
+        ? text({ "Cache-Control": "max-age=0, stale-while-revalidate=60" })(request, response, nth)
+        : text({}, "down", 503)(request, response, nth),
+    );
+    await replicas.get("/swr-fails");
+    for (let i = 0; i < 60; i++) {
+      const got = await replicas.get("/swr-fails");
+      expect([got.headers["x-cache"], got.text]).to.deep.equal(["STALE", "body 1"]);
+    }
+    // One a second: no bound on how long 60 requests take is needed, only that most of them asked nothing.
+    expect(origin.seen("/swr-fails").length).to.be.within(2, 15);
+  });
   it("a HEAD that gets the stale response has the whole fetched behind it", async () => {
     origin.on("/swr-head", (request, response, nth) => {
       const control = nth === 1 ? "max-age=0, stale-while-revalidate=60" : "max-age=60";

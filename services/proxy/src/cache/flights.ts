@@ -57,6 +57,8 @@ export function createFlights(deps: CacheDeps): Flights {
   const { store, monotonic } = deps;
   const flights = new Map<string, Flight>();
   const failures = new Map<string, { failed: Failed; until: number }>();
+  /** Refreshes that failed, and until when nobody tries again. */
+  const refused = new Map<string, number>();
   let waiting = 0;
 
   function enter(
@@ -182,11 +184,16 @@ export function createFlights(deps: CacheDeps): Flights {
       return { flight, isLeader: true };
     },
     refresh(request, name, found, plan) {
-      if (flights.has(`${request.key}:${name}`)) return;
+      const id = `${request.key}:${name}`;
+      if (flights.has(id) || monotonic() < (refused.get(id) ?? 0)) return;
+      refused.delete(id);
       const flight = enter(request, name, (own) => lead(request, name, found, plan, own, false));
       flight.head.then(
         (head) => {
           if (head.kind === "own") head.outcome.body.destroy();
+          if (head.kind !== "failed" && head.kind !== "masked") return;
+          if (refused.size >= maxFailures) refused.clear();
+          refused.set(id, monotonic() + failureMs);
         },
         (error: unknown) => deps.log.warn("cache.refresh-failed", { error, url: request.url }),
       );
