@@ -207,6 +207,37 @@ describeWithRedis("collapsed forwarding", () => {
     for (let i = 0; (await replicas.get("/swr", {}, 1)).text !== "body 2"; i++) expect(i).to.be.below(1000);
     expect(origin.seen("/swr")).to.have.lengthOf(2);
   });
+  it("who has waited long enough for another replica asks once for all who wait with it", async () => {
+    let later = 0;
+    const two = await startReplicas({
+      origin: origin.url,
+      count: 2,
+      monotonic: () => performance.now() + later,
+    });
+    try {
+      const door = gate("/late", text({ "Cache-Control": "max-age=60" }));
+      const first = two.get("/late", {}, 0);
+      await door.arrivals(1);
+      const store = two.stores[1]!;
+      const { watch } = store;
+      const waits = new Promise<void>((resolve) => {
+        store.watch = (...args) => {
+          resolve();
+          return watch(...args);
+        };
+      });
+      const waiting = Array.from({ length: 20 }, () => two.get("/late", {}, 1));
+      await waits;
+      later = 11_000;
+      await door.arrivals(2);
+      door.open();
+      const texts = (await Promise.all([first, ...waiting])).map((got) => got.text);
+      expect(new Set(texts)).to.deep.equal(new Set(["body 1", "body 2"]));
+      expect(origin.seen("/late")).to.have.lengthOf(2);
+    } finally {
+      await two.close();
+    }
+  });
   it("a refresh that failed is not tried again with every stale answer", async () => {
     origin.on("/swr-fails", (request, response, nth) =>
       nth === 1

@@ -55,6 +55,8 @@ export interface ReplicaOptions {
   readonly keyPrefix?: string;
   readonly purgeToken?: string | null;
   readonly silenceMs?: number;
+  /** Milliseconds that never go back; the real ones otherwise. */
+  readonly monotonic?: () => number;
 }
 
 export function cachedRoute(policy: Partial<CachePolicy>, methods: readonly string[] = []): Route {
@@ -126,7 +128,7 @@ export async function startReplicas(options: ReplicaOptions): Promise<Replicas> 
           purgeRefused: quiet,
         },
         newToken: () => randomBytes(9).toString("base64url"),
-        monotonic,
+        monotonic: options.monotonic ?? monotonic,
         sleep,
       };
       const cache: CacheParts = {

@@ -2,7 +2,8 @@
  * Collapsed forwarding (RFC 9111 4): requests that one response can serve wait for one fetch.
  *
  * In this node they share a flight and, once its head is there, its growing body. Across replicas the fetch lease lets
- * one node fetch; the others wait for the notice of its end and look again every 250 ms, bounded in time and number.
+ * one node fetch; the others wait for the notice of its end and look again every 250 ms, bounded in time and number:
+ * then each of them fetches once.
  * What turns out not to be shareable releases everybody at its head.
  */
 import { CacheUnavailable, type FetchBegun, type FetchLease, type Lookup } from "@sticky-proxy/core";
@@ -45,7 +46,7 @@ export interface Flights {
 
 const recheckMs = 250;
 const maxWaitMs = 10_000;
-/** Flights of this node that wait for other nodes; more fetch alone. */
+/** Flights of this node that wait for other nodes; more do not wait. */
 const maxWaiting = 1000;
 /** What a lease leaves for the body, after the head. */
 const bodyMs = 30_000;
@@ -96,7 +97,7 @@ export function createFlights(deps: CacheDeps): Flights {
     flight: Flight,
     mayWait: boolean,
   ): Promise<FlightHead> {
-    const lease: FetchLease = { key: request.key, flight: name, token: deps.newToken() };
+    let lease: FetchLease = { key: request.key, flight: name, token: deps.newToken() };
     const leaseMs = request.service.timeouts.firstByteMs + bodyMs;
     let begun: FetchBegun;
     try {
@@ -104,8 +105,10 @@ export function createFlights(deps: CacheDeps): Flights {
       if (!begun.granted) {
         if (!mayWait) return { kind: "apart" };
         const waited = await waitElsewhere(lease, leaseMs, found);
-        if ("kind" in waited) return waited;
-        begun = waited;
+        if (waited !== null && "kind" in waited) return waited;
+        // Waited long enough: one fetch for all who wait here, not one for each of them.
+        if (waited === null) lease = { ...lease, token: null };
+        begun = waited ?? (await store.begin(lease, null));
       }
     } catch (error) {
       if (!(error instanceof CacheUnavailable)) throw error;
@@ -122,13 +125,13 @@ export function createFlights(deps: CacheDeps): Flights {
     return startFetch(deps, request, whole, { lease, mayStore: true, marker: found.unshareable });
   }
 
-  /** The lease in the end, or what to do without it. @throws CacheUnavailable */
+  /** The lease in the end, or what to do without it; null: it takes too long. @throws CacheUnavailable */
   async function waitElsewhere(
     lease: FetchLease,
     leaseMs: number,
     found: Lookup,
-  ): Promise<FetchBegun | { kind: "again" | "apart" }> {
-    if (waiting >= maxWaiting) return { kind: "apart" };
+  ): Promise<FetchBegun | { kind: "again" | "apart" } | null> {
+    if (waiting >= maxWaiting) return null;
     waiting++;
     const ended = new AbortController();
     try {
@@ -152,7 +155,7 @@ export function createFlights(deps: CacheDeps): Flights {
           watch.close();
         }
       }
-      return { kind: "apart" };
+      return null;
     } finally {
       ended.abort();
       waiting--;
