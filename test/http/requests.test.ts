@@ -507,6 +507,7 @@ describe("a request on its way to the service", () => {
         "POST /2 HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\nabc",
     );
     expect((await client.response()).body).to.equal("first");
+    expect((await client.response()).status).to.equal(100);
     expect((await client.response()).body).to.equal("second");
     client.close();
   });

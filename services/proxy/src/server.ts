@@ -15,6 +15,7 @@ import { answerClientError, answerSocket } from "./client-error.ts";
 import type { ProxyDeps } from "./deps.ts";
 import { allowedMethods, strictRequest } from "./middleware/strict-request.ts";
 import type { StrictResult } from "./middleware/strict-request.ts";
+import { createPipelines } from "./pipeline.ts";
 import { problemReply } from "./problem-reply.ts";
 import type { Reply } from "./process/reply.ts";
 import { serviceFinder } from "./service-finder.ts";
@@ -49,7 +50,7 @@ export function createServer(deps: ProxyDeps): ProxyServer {
   const handle = createApp(deps, gate, find);
   const tunnels = deps.tunnels === undefined ? null : createTunnels(deps.tunnels, deps);
   const isTrusted = trustIn(trustedProxies);
-  const responses = new WeakMap<Duplex, ServerResponse>();
+  const pipelines = createPipelines();
   const requestCounts = new WeakMap<Duplex, number>();
   const perAddress = new Map<string, number>();
   const idle = new Set<() => void>();
@@ -87,17 +88,11 @@ export function createServer(deps: ProxyDeps): ProxyServer {
 
   /** An upgrade that is not taken is ignored (RFC 9110 7.8): the request goes through the chain like any other. */
   function becomesTunnel(request: IncomingMessage): boolean {
-    if (tunnels === null || gate.draining || waitsBehind(request.socket) !== null) return false;
+    if (tunnels === null || gate.draining || pipelines.last(request.socket) !== null) return false;
     const result = checked(request);
     if (result.kind !== "received") return false;
     const found = find(result.received);
     return found !== null && tunnels.takes(request, result.received, found);
-  }
-
-  /** The last response before this request that is still to be written; null: none (RFC 9112 9.3.2). */
-  function waitsBehind(socket: Duplex): ServerResponse | null {
-    const earlier = responses.get(socket);
-    return earlier === undefined || earlier.writableFinished || earlier.destroyed ? null : earlier;
   }
 
   function onRequest(request: IncomingMessage, response: ServerResponse): void {
@@ -105,12 +100,12 @@ export function createServer(deps: ProxyDeps): ProxyServer {
     // Who reads the body listens too, but not for as long as the message lives; without a listener an error ends the process.
     request.on("error", ignored);
     response.on("error", ignored);
-    responses.set(socket, response);
     // Not Node's own maxRequestsPerSocket: that says "close", leaves the connection open and answers 503 on it.
     const count = (requestCounts.get(socket) ?? 0) + 1;
     requestCounts.set(socket, count);
-    if (limits.maxRequestsPerSocket > 0 && count >= limits.maxRequestsPerSocket)
-      response.shouldKeepAlive = false;
+    const isLast = limits.maxRequestsPerSocket > 0 && count >= limits.maxRequestsPerSocket;
+    // RFC 9112 9.3: an intermediary keeps no connection with an HTTP/1.0 client.
+    if (isLast || request.httpVersion === "1.0") response.shouldKeepAlive = false;
     inFlight += 1;
     deps.onInFlight?.(inFlight);
     response.once("close", () => {
@@ -118,6 +113,10 @@ export function createServer(deps: ProxyDeps): ProxyServer {
       deps.onInFlight?.(inFlight);
       if (inFlight === 0) for (const done of idle) done();
     });
+    pipelines.enter(socket, response, () => take(request, response));
+  }
+
+  function take(request: IncomingMessage, response: ServerResponse): void {
     const result = checked(request);
     if (result.kind === "received") {
       handle(request, response, result.received);
@@ -149,7 +148,7 @@ export function createServer(deps: ProxyDeps): ProxyServer {
   server.on("checkExpectation", onRequest);
   server.on("connect", (_request: IncomingMessage, socket: Duplex) => {
     const problem = new Problem("method-not-allowed", { headers: { Allow: allowedMethods } });
-    const earlier = waitsBehind(socket);
+    const earlier = pipelines.last(socket);
     if (earlier === null) answerSocket(socket, problem, pseudonym);
     else earlier.once("finish", () => setImmediate(() => answerSocket(socket, problem, pseudonym)));
   });
@@ -157,7 +156,7 @@ export function createServer(deps: ProxyDeps): ProxyServer {
     tunnels?.open(request, socket, head);
   });
   server.on("clientError", (error: NodeJS.ErrnoException & { rawPacket?: Buffer }, socket: Duplex) => {
-    answerClientError(error, socket, responses.get(socket) ?? null, pseudonym);
+    answerClientError(error, socket, pipelines.last(socket), pseudonym);
   });
   server.on("connection", (socket: Socket) => {
     const address = socket.remoteAddress ?? "";

@@ -48,7 +48,10 @@ export function writeReply(
     return Promise.resolve();
   }
   const flat = rawHeaders(headers);
-  if (options.close) flat.push("Connection", "close");
+  if (options.close) {
+    flat.push("Connection", "close");
+    response.shouldKeepAlive = false;
+  }
   // RFC 9110 15.3.6: no content in a 205, yet it is framed like any other; bytes after its length would be a response.
   if (status === 205 && body !== null) {
     if (!(body instanceof Uint8Array)) body.destroy();

@@ -1,0 +1,121 @@
+/** What one connection carries: the order of its requests, either side's end, answers that come early (RFC 9112 9). */
+import { FakeUpstream, RawClient } from "@sticky-proxy/testkit";
+import { expect } from "chai";
+
+import { service, startGateway } from "./gateway.ts";
+import type { Gateway } from "./gateway.ts";
+
+const get = (target: string): string => `GET ${target} HTTP/1.1\r\nHost: a\r\n\r\n`;
+const post = (target: string): string => `POST ${target} HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi`;
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+describe("a client's connection", () => {
+  let upstream: FakeUpstream;
+  let gateway: Gateway;
+
+  beforeEach(async () => {
+    upstream = await FakeUpstream.start();
+    gateway = await startGateway({ services: [service(upstream.origin)] });
+  });
+
+  afterEach(async () => {
+    await gateway.close();
+    await upstream.close();
+  });
+
+  describe("with several requests at once", () => {
+    /** The order in which the service began and ended them. */
+    async function orderOf(requests: string, count: number): Promise<string[]> {
+      const events: string[] = [];
+      upstream.respond(({ target }, response) => {
+        events.push(`begin ${target}`);
+        // The later it was sent, the sooner it is answered.
+        setTimeout(
+          () => {
+            events.push(`end ${target}`);
+            response.end(target);
+          },
+          60 - 20 * Number(target.slice(1)),
+        );
+      });
+      const client = await RawClient.connect(gateway.port);
+      client.send(requests);
+      for (let i = 1; i <= count; i += 1) expect((await client.response()).body).to.equal(`/${i}`);
+      client.close();
+      return events;
+    }
+
+    it("safe ones run side by side", async () => {
+      const events = await orderOf(get("/1") + get("/2"), 2);
+      expect(events.slice(0, 2).sort()).to.deep.equal(["begin /1", "begin /2"]);
+    });
+
+    it("an unsafe one begins when all before it are answered", async () => {
+      expect(await orderOf(get("/1") + post("/2"), 2)).to.deep.equal([
+        "begin /1",
+        "end /1",
+        "begin /2",
+        "end /2",
+      ]);
+    });
+
+    it("nothing overtakes an unsafe one, even past a safe one that waits for it", async () => {
+      const events = await orderOf(post("/1") + get("/2") + get("/3"), 3);
+      expect(events.slice(0, 2)).to.deep.equal(["begin /1", "end /1"]);
+    });
+
+    it("none begins after one whose answer closes the connection", async () => {
+      for (const refused of [
+        "GET /1 HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+        "GET /1 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+        "GET /1 HTTP/2.0\r\nHost: a\r\n\r\n",
+        "GET /1 HTTP/1.1\r\nHost: a\r\nExpect: x\r\n\r\n",
+      ]) {
+        const client = await RawClient.connect(gateway.port);
+        client.send(refused + get("/2") + post("/3"));
+        expect((await client.response()).headers.get("connection")).to.equal("close");
+        expect(await client.rest()).to.equal("");
+      }
+      while (gateway.server.inFlight > 0) await turn();
+      expect(upstream.requests).to.have.lengthOf(0);
+      const client = await RawClient.connect(gateway.port);
+      client.send("GET /1 HTTP/1.0\r\nConnection: keep-alive\r\n\r\n" + get("/2"));
+      expect((await client.response()).body).to.equal("ok");
+      while (gateway.server.inFlight > 0) await turn();
+      expect(upstream.requests.map(({ target }) => target)).to.deep.equal(["/1"]);
+    });
+
+    it("those that wait are dropped when the connection ends", async () => {
+      upstream.respond(() => undefined);
+      const client = await RawClient.connect(gateway.port);
+      client.send(post("/1") + post("/2") + get("/3"));
+      await upstream.arrived();
+      client.socket.resetAndDestroy();
+      while (gateway.server.inFlight > 0) await turn();
+      expect(upstream.requests.map(({ target }) => target)).to.deep.equal(["/1"]);
+    });
+
+    it("a client that sends on and on without an answer is not read from", async () => {
+      let answer = (): void => undefined;
+      upstream.respond((_request, response) => {
+        answer = () => response.end();
+      });
+      const client = await RawClient.connect(gateway.port);
+      const count = 6_000;
+      client.send(post("/1"));
+      await upstream.arrived();
+      client.send(get("/a/../b").repeat(count));
+      // Nothing more is taken from it: their number stands still.
+      for (let before = -1; before !== gateway.server.inFlight;) {
+        before = gateway.server.inFlight;
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+      expect(gateway.server.inFlight).to.be.within(2, count / 2);
+      answer();
+      expect((await client.response()).status).to.equal(200);
+      for (let i = 0; i < count; i += 1) expect((await client.response()).status).to.equal(400);
+      client.close();
+    });
+  });
+
+});
