@@ -27,6 +27,7 @@ const timerExceptions = new Map([
   ["packages/runtime/src/loop.ts", "the only timers of the services"],
   ["packages/upstream/src/attempt.ts", "the deadline of one request"],
   ["services/proxy/src/client-error.ts", "how long one refused client may take to read why"],
+  ["services/proxy/src/half-closed.ts", "asks a client that has closed its side whether it still reads"],
   ["services/proxy/src/upload-rate.ts", "the least rate of one request's body"],
   ["services/proxy/src/server.ts", "how long the last requests may take when the server closes"],
   ["services/proxy/src/tunnel.ts", "how long one upgraded connection may live"],

@@ -118,4 +118,73 @@ describe("a client's connection", () => {
     });
   });
 
+  describe("whose client has closed its side", () => {
+    async function halfClosed(bytes: string): Promise<RawClient> {
+      const client = await RawClient.connect(gateway.port);
+      client.socket.allowHalfOpen = true;
+      client.socket.end(bytes, "latin1");
+      return client;
+    }
+
+    it("carries the answers to all that was asked, the last one saying close", async () => {
+      upstream.respond(({ target }, response) => void setTimeout(() => response.end(target), 30));
+      for (const head of [
+        get("/1"),
+        post("/1"),
+        "POST /1 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n",
+        "GET /1 HTTP/1.0\r\n\r\n",
+      ]) {
+        const client = await halfClosed(head);
+        const response = await client.response();
+        expect(response.body).to.equal("/1");
+        expect(response.headers.get("connection")).to.equal("close");
+        await client.closed();
+      }
+      const client = await halfClosed(get("/1") + post("/2") + get("/3"));
+      for (const target of ["/1", "/2", "/3"]) expect((await client.response()).body).to.equal(target);
+      await client.closed();
+    });
+
+    it("is closed at once when nothing is due", async () => {
+      const client = await RawClient.connect(gateway.port);
+      client.socket.allowHalfOpen = true;
+      client.send(get("/1"));
+      expect((await client.response()).status).to.equal(200);
+      client.socket.end();
+      await client.closed();
+    });
+
+    it("gets 400 for a request that is not whole", async () => {
+      for (const part of [post("/1").slice(0, -1), get("/1").slice(0, -2), "GET /1 HT"]) {
+        const client = await halfClosed(part);
+        expect((await client.response()).status).to.equal(400);
+        await client.closed();
+      }
+      expect(upstream.requests.filter(({ ended }) => ended)).to.have.lengthOf(0);
+    });
+
+    it("is asked by an interim response whether anybody is there, and goes on when somebody is", async () => {
+      let answer = (): void => undefined;
+      upstream.respond((_request, response) => {
+        answer = () => response.end("late");
+      });
+      const client = await halfClosed(get("/1"));
+      expect((await client.response()).status).to.equal(100);
+      expect((await client.response()).status).to.equal(100);
+      answer();
+      expect((await client.response()).body).to.equal("late");
+      await client.closed();
+    });
+
+    it("is given up when nobody is there, and with it the service's safe request", async () => {
+      upstream.respond(() => undefined);
+      const client = await RawClient.connect(gateway.port);
+      client.send(get("/1"));
+      await upstream.arrived();
+      client.close();
+      while (!upstream.last.aborted) await turn();
+      while (gateway.server.inFlight > 0) await turn();
+    });
+  });
+
 });

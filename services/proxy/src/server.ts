@@ -13,6 +13,7 @@ import { fields, Problem } from "@sticky-proxy/protocol";
 import { createApp } from "./app.ts";
 import { answerClientError, answerSocket } from "./client-error.ts";
 import type { ProxyDeps } from "./deps.ts";
+import { watchHalfClosed } from "./half-closed.ts";
 import { allowedMethods, strictRequest } from "./middleware/strict-request.ts";
 import type { StrictResult } from "./middleware/strict-request.ts";
 import { createPipelines } from "./pipeline.ts";
@@ -69,6 +70,8 @@ export function createServer(deps: ProxyDeps): ProxyServer {
   });
   // Node cuts the list off at this number without a word; all lines are counted by strict-request instead.
   server.maxHeadersCount = 0;
+  // Node's type does not know it: the end of a client's side is not the end of its interest (half-closed.ts).
+  (server as { httpAllowHalfOpen?: boolean }).httpAllowHalfOpen = true;
   if (limits.maxConnections > 0) server.maxConnections = limits.maxConnections;
 
   function checked(request: IncomingMessage): StrictResult {
@@ -166,6 +169,12 @@ export function createServer(deps: ProxyDeps): ProxyServer {
       return;
     }
     perAddress.set(address, open);
+    socket.once("end", () => {
+      const last = pipelines.last(socket);
+      if (last === null) return;
+      if (!last.headersSent) last.shouldKeepAlive = false;
+      watchHalfClosed(socket, () => pipelines.current(socket));
+    });
     socket.once("close", () => {
       const left = (perAddress.get(address) ?? 1) - 1;
       if (left === 0) perAddress.delete(address);
