@@ -1,5 +1,5 @@
 /** What one connection carries: the order of its requests, either side's end, answers that come early (RFC 9112 9). */
-import { FakeUpstream, RawClient } from "@sticky-proxy/testkit";
+import { FakeUpstream, RawClient, RawUpstream } from "@sticky-proxy/testkit";
 import { expect } from "chai";
 
 import { service, startGateway } from "./gateway.ts";
@@ -187,4 +187,68 @@ describe("a client's connection", () => {
     });
   });
 
+  it("an unsafe request that is whole is let finish when its client leaves", async () => {
+    let answer = (): void => undefined;
+    upstream.respond((_request, response) => {
+      answer = () => response.end();
+    });
+    const client = await RawClient.connect(gateway.port);
+    client.send(post("/1"));
+    await upstream.arrived();
+    while (!upstream.last.ended) await turn();
+    client.socket.resetAndDestroy();
+    while (gateway.server.inFlight > 0) await turn();
+    answer();
+    while (upstream.last.endedAs === 0) await turn();
+    expect(upstream.last.aborted).to.equal(false);
+  });
+
+  it("carries the head of a response before the first byte of its body", async () => {
+    let end = (): void => undefined;
+    upstream.respond((_request, response) => {
+      response.setHeader("Content-Type", "text/event-stream");
+      response.flushHeaders();
+      end = () => response.end("data: x\n\n");
+    });
+    const client = await RawClient.connect(gateway.port);
+    client.send(get("/events"));
+    while (!client.pending.includes("\r\n\r\n")) await turn();
+    end();
+    expect((await client.response()).body).to.equal("data: x\n\n");
+    client.close();
+  });
+
+  it("carries another request after an answer that came before the upload's end", async () => {
+    const early = await RawUpstream.start(({ socket, received }) => {
+      const body = received.lastIndexOf("POST /") > received.lastIndexOf("GET /") ? "early" : "next";
+      socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n${body}`);
+    });
+    const before = await startGateway({ services: [service(early.origin)] });
+    for (const [framing, first, rest] of [
+      ["Content-Length: 200000", "hello", "x".repeat(199_995)],
+      ["Transfer-Encoding: chunked", "5\r\nhello\r\n", `400\r\n${"x".repeat(1_024)}\r\n0\r\n\r\n`],
+    ] as const) {
+      const client = await RawClient.connect(before.port);
+      client.send(`POST / HTTP/1.1\r\nHost: a\r\n${framing}\r\n\r\n${first}`);
+      expect((await client.response()).body).to.equal("early");
+      client.send(rest + get("/2"));
+      expect((await client.response()).body).to.equal("next");
+      client.close();
+    }
+    await before.close();
+    await early.close();
+  });
+
+  it("is closed after such an answer when the upload does not end", async () => {
+    const early = await RawUpstream.start(
+      ({ socket }) => void socket.write("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nno"),
+    );
+    const before = await startGateway({ services: [service(early.origin)] });
+    const client = await RawClient.connect(before.port);
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 200000\r\n\r\nhello");
+    expect((await client.response()).body).to.equal("no");
+    await client.closed();
+    await before.close();
+    await early.close();
+  });
 });

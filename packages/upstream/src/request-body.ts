@@ -74,7 +74,8 @@ class Detached extends Readable {
     this.#source.off("end", this.#onEnd);
     this.#source.off("error", this.#onError);
     this.#source.off("close", this.#onClose);
-    if (this.#attached) this.#source.pause();
+    // Unless somebody else reads on by now, to get the rest of it out of the way.
+    if (this.#attached && this.#source.listenerCount("data") === 0) this.#source.pause();
     callback(error);
   }
 

@@ -66,7 +66,7 @@ export function writeReply(
     return endWith(request, response, silent ? null : body, options.unread);
   }
   response.writeHead(status, flat);
-  return pump(body, response, options);
+  return pump(body, request, response, options);
 }
 
 function isBodiless(status: number): boolean {
@@ -125,12 +125,19 @@ function linger(request: IncomingMessage, done: () => void): () => void {
   return end;
 }
 
-function pump(body: Readable, response: ServerResponse, options: WriteOptions): Promise<void> {
+function pump(
+  body: Readable,
+  request: IncomingMessage,
+  response: ServerResponse,
+  options: WriteOptions,
+): Promise<void> {
   return new Promise((resolve) => {
     let slow: NodeJS.Timeout | null = null;
     const cut = (): void => {
       response.destroy();
     };
+    // Node keeps the head back for the body's first bytes, which may be long in coming: a stream of events is open by then.
+    if (body.readableLength === 0) setImmediate(flushHead, response);
     body.on("data", (chunk: Buffer) => {
       if (response.write(chunk)) return;
       body.pause();
@@ -144,7 +151,8 @@ function pump(body: Readable, response: ServerResponse, options: WriteOptions): 
       const trailers = options.trailers === null ? [] : responseTrailers(options.trailers());
       if (trailers.length > 0 && response.chunkedEncoding)
         response.addTrailers(trailers.map(([name, value]): [string, string] => [name, value]));
-      response.end();
+      if (request.complete) response.end();
+      else endEarly(request, response);
     });
     body.on("error", cut);
     response.on("error", ignored);
@@ -155,6 +163,26 @@ function pump(body: Readable, response: ServerResponse, options: WriteOptions): 
     });
     body.resume(); // a body that was read in part comes paused
   });
+}
+
+function flushHead(response: ServerResponse): void {
+  if (!response.writableEnded && !response.destroyed) response.flushHeaders();
+}
+
+/**
+ * The response is complete before its request: the rest is read up to a bound, for a next request to follow it. An end
+ * that closes the connection waits for that, as above; the last chunk cannot wait, it belongs to the response.
+ */
+function endEarly(request: IncomingMessage, response: ServerResponse): void {
+  const { socket } = request;
+  if (response.chunkedEncoding) response.end();
+  lingering.set(
+    response,
+    linger(request, () => {
+      response.end();
+      if (!request.complete) socket.destroySoon();
+    }),
+  );
 }
 
 /** The end of the connection is what counts; it is seen as "close". */

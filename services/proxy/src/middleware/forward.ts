@@ -1,3 +1,5 @@
+import type { IncomingMessage } from "node:http";
+
 import { headerJoined } from "@sticky-proxy/core";
 import type { HeaderList } from "@sticky-proxy/core";
 import { fields, Problem } from "@sticky-proxy/protocol";
@@ -22,7 +24,7 @@ const never = new AbortController().signal;
 /** The plain path: streams the request to the service and its response back. Reads all of state; writes the response. */
 export function forward({ forwarder, settings }: ProxyDeps): Middleware {
   return async function forward(ctx) {
-    const { state, res } = ctx;
+    const { state, req, res } = ctx;
     const { service, route, serviceHead, body, bodyLength, client, gone } = state;
     if (service === null) throw new Problem("service-not-found");
     state.acceptBody();
@@ -35,8 +37,8 @@ export function forward({ forwarder, settings }: ProxyDeps): Middleware {
       bodyLength,
       ...(body === null ? {} : { maxBodyBytes: route?.maxBodyBytes ?? settings.plainBodyBytes }),
       client,
-      // Nobody needs the answer to a safe request of a client that left; an unsafe one is let finish.
-      signal: safeMethods.has(serviceHead.method) || body !== null ? gone : never,
+      // Nobody needs the answer to a safe request of a client that left; an unsafe one is let finish once it is whole.
+      signal: safeMethods.has(serviceHead.method) ? gone : body === null ? never : untilWhole(req, gone),
       onInformational: (status, headers) => informational(res, client.httpVersion, status, headers),
     });
     if (outcome.kind === "failed") throw problemOf(outcome, state);
@@ -47,6 +49,15 @@ export function forward({ forwarder, settings }: ProxyDeps): Middleware {
     };
     await state.send(reply, { trailers: asksForTrailers(state) ? outcome.trailers : null });
   };
+}
+
+/** Aborts with `gone` while the request is still coming. */
+function untilWhole(request: IncomingMessage, gone: AbortSignal): AbortSignal {
+  const cut = new AbortController();
+  gone.addEventListener("abort", () => {
+    if (!request.complete) cut.abort(gone.reason);
+  });
+  return cut.signal;
 }
 
 /** A failed outcome as the client sees it. */
