@@ -332,6 +332,20 @@ const refused: readonly BadRequest[] = [
     closes: true,
   },
   {
+    what: "RTSP",
+    bytes: "DESCRIBE / RTSP/1.1\r\nHost: a\r\n\r\n",
+    status: 501,
+    slug: "not-implemented",
+    closes: true,
+  },
+  {
+    what: "Icecast",
+    bytes: "SOURCE / ICE/1.1\r\nHost: a\r\n\r\n",
+    status: 501,
+    slug: "not-implemented",
+    closes: true,
+  },
+  {
     what: "a method in lower case",
     bytes: "get / HTTP/1.1\r\nHost: a\r\n\r\n",
     status: [400, 501],

@@ -59,7 +59,7 @@ function needsBytes({ route, wishes }: Pick<ProxyState, "route" | "wishes">): bo
   if (wishes !== null) return true;
   if (route === null) return false;
   const isCopied = route.mirror !== null && route.mirror.mode !== "off";
-  return route.cache !== null || isCopied || route.bodySchema !== null;
+  return isCopied || route.bodySchema !== null;
 }
 
 function tooLarge(max: number): Problem {

@@ -2,6 +2,8 @@
  * What Node's parser lets through and a gateway must not: every rule here has a request that Node answers with 200.
  * Pure over the received head; runs on the bare server, before Koa. Looks at raw lines, never at the folded `headers`.
  */
+import { METHODS } from "node:http";
+
 import {
   clientAddress,
   headerLines,
@@ -46,6 +48,8 @@ export type StrictResult =
   | { readonly kind: "refused"; readonly problem: Problem; readonly requestId: string };
 
 const requestIdShape = /^[A-Za-z0-9._-]{1,128}$/;
+/** Node's parser also speaks RTSP and Icecast: their methods come with a protocol that is not HTTP. */
+const knownMethods: ReadonlySet<string> = new Set(METHODS.filter((name) => name !== "SOURCE"));
 export const allowedMethods = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
 export function strictRequest(raw: RawRequest, options: StrictOptions): StrictResult {
@@ -78,6 +82,7 @@ function check(
       close: method === "CONNECT",
     });
   }
+  if (!knownMethods.has(method)) throw new Problem("not-implemented", { close: true });
   const { hasBody, declaredLength } = framingOf(headers, httpVersion);
   const repeated = repeatedSingleField(headers);
   if (repeated !== null && repeated !== "host") throw malformed(`${repeated} stands on two lines`);
