@@ -1,4 +1,5 @@
 /** What becomes of a request on its way to the service (RFC 9110 7, RFC 9112 3, 6, 7). */
+import { defaultCachePolicy } from "@sticky-proxy/core";
 import { FakeUpstream, RawClient } from "@sticky-proxy/testkit";
 import { expect } from "chai";
 
@@ -330,6 +331,20 @@ describe("a request on its way to the service", () => {
     client.close();
     await large.close();
     await slow.close();
+  });
+
+  it("an upload to a service with a cache streams as well", async () => {
+    const cached = await startGateway({
+      services: [service(upstream.origin, { routes: [route({ cache: defaultCachePolicy() })] })],
+    });
+    const client = await RawClient.connect(cached.port);
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhel");
+    await upstream.arrived();
+    client.send("lo");
+    expect((await client.response()).status).to.equal(200);
+    expect(upstream.last.body.toString()).to.equal("hello");
+    client.close();
+    await cached.close();
   });
 
   it("two requests in one packet are answered in order", async () => {

@@ -118,6 +118,29 @@ describe("an upgrade", () => {
     expect(response.headers.get("proxy-status")).to.equal("sticky-proxy; error=http_upgrade_failed");
   });
 
+  it("to another protocol than was asked for is 502", async () => {
+    const upstream = await raw(
+      ({ socket }) => void socket.write(switching().replace("Upgrade: websocket", "Upgrade: h2c"), "latin1"),
+    );
+    const gateway = await before(upstream.origin, true);
+    const response = await RawClient.exchange(gateway.port, handshake);
+    expect(response.status).to.equal(502);
+    expect(response.headers.get("proxy-status")).to.equal("sticky-proxy; error=http_upgrade_failed");
+  });
+
+  it("without a key of 16 bytes is refused", async () => {
+    const upstream = await raw(({ socket }) => void socket.write(switching(), "latin1"));
+    const gateway = await before(upstream.origin, true);
+    for (const line of ["", "Sec-WebSocket-Key: \r\n", "Sec-WebSocket-Key: abc\r\n"]) {
+      const response = await RawClient.exchange(
+        gateway.port,
+        handshake.replace(`Sec-WebSocket-Key: ${key}\r\n`, line),
+      );
+      expect(response.status).to.equal(400);
+    }
+    expect(upstream.connections).to.have.lengthOf(0);
+  });
+
   it("that the service declines is answered with the service's own response", async () => {
     const upstream = await raw("HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\nX-Why: no\r\n\r\nno");
     const gateway = await before(upstream.origin, true);

@@ -6,7 +6,7 @@ import type { ProxyErrorType } from "@sticky-proxy/protocol";
 import { Readable } from "node:stream";
 import type { Duplex } from "node:stream";
 
-import { responseFault } from "@sticky-proxy/core";
+import { headerJoined, responseFault } from "@sticky-proxy/core";
 import type { HeaderLine, HeaderList } from "@sticky-proxy/core";
 import type { Dispatcher } from "undici";
 
@@ -84,8 +84,8 @@ export type ExchangeResult = ResponseStart | Switched | ExchangeFailed;
 
 export interface ExchangeEvents {
   onInformational: ((status: number, headers: HeaderList) => void) | null;
-  /** An upgrade was asked for. */
-  upgrade: boolean;
+  /** The protocol that an upgrade was asked for to; null: none was. */
+  upgrade: string | null;
 }
 
 export class Exchange implements Dispatcher.DispatchHandler, WatchesConnection {
@@ -147,9 +147,15 @@ export class Exchange implements Dispatcher.DispatchHandler, WatchesConnection {
   ): void {
     if (this.connection !== null) this.connection.awaitingHead = false;
     const headers = linesOf(controller.rawHeaders as Buffer[]);
-    if (status !== 101 || !this.#events.upgrade || this.#settled || responseFault(status, headers) !== null) {
+    const to = headerJoined(headers, "upgrade")?.toLowerCase();
+    if (
+      status !== 101 ||
+      to !== this.#events.upgrade ||
+      this.#settled ||
+      responseFault(status, headers) !== null
+    ) {
       socket.destroy();
-      this.#refuse("http_upgrade_failed", "The service switched protocols unasked.");
+      this.#refuse("http_upgrade_failed", "The service switched to a protocol that it was not asked for.");
       return;
     }
     this.#settled = true;

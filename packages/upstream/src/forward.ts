@@ -237,7 +237,7 @@ export function createForwarder(options: ForwarderOptions): Forwarder & Tunnelle
           : (status, lines) => {
               onInformational(status, incomingHeaders(lines, status, null, options.pseudonym).headers);
             },
-      upgrade: upgrade !== null,
+      upgrade,
     });
     const body = requestBody(request.body, request.maxBodyBytes ?? Number.POSITIVE_INFINITY);
     const onAbort = (): void => exchange.abort(new Error("the request was given up"));

@@ -34,6 +34,9 @@ export interface Tunnels {
 const idleMs = 600_000;
 const lifeMs = 86_400_000;
 
+/** RFC 6455 4.2.1. */
+const nonce = /^[A-Za-z0-9+/]{21}[AQgw]==$/;
+
 /** RFC 6455 1.3. */
 const acceptSuffix = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
@@ -47,6 +50,12 @@ export function createTunnels(tunneller: Tunneller, { log, settings }: ProxyDeps
     client.once("close", () => gone.abort());
     client.on("error", () => client.destroy());
     const key = headerValue(received.head.headers, "sec-websocket-key") ?? "";
+    if (!nonce.test(key)) {
+      const detail = "The request is malformed: Sec-WebSocket-Key is not 16 bytes in base64.";
+      const problem = new Problem("malformed-request", { detail, service: found.service.name });
+      await answer(request, client, problemReply(problem, received.requestId, settings.pseudonym));
+      return;
+    }
     const outcome = await tunneller.tunnel({
       service: found.service,
       route: found.route,
@@ -151,6 +160,6 @@ const unframed: ReadonlySet<string> = new Set(["content-length", "transfer-encod
 /** RFC 6455 4.2.2: what a server that has read the key answers. */
 function acceptFor(key: string): string {
   return createHash("sha1")
-    .update(key.trim() + acceptSuffix)
+    .update(key + acceptSuffix)
     .digest("base64");
 }
