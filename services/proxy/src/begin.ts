@@ -1,5 +1,5 @@
 /** Turns what the bare server received into the state of the chain. */
-import type { IncomingMessage, ServerResponse } from "node:http";
+import type { IncomingMessage } from "node:http";
 
 import type { Problem } from "@sticky-proxy/protocol";
 import { fields } from "@sticky-proxy/protocol";
@@ -41,7 +41,7 @@ export function begin(received: WeakMap<IncomingMessage, Received>, deps: ProxyD
       bodyLength: null,
       logFields: {},
       acceptBody() {
-        if (waitsForContinue) writeContinue(res);
+        if (waitsForContinue) res.writeContinue(); // its turn has come: pipeline.ts
         waitsForContinue = false;
       },
       giveUp(problem: Problem) {
@@ -68,18 +68,4 @@ export function begin(received: WeakMap<IncomingMessage, Received>, deps: ProxyD
     ctx.state = state;
     return next();
   };
-}
-
-/**
- * Behind another response of the pipeline it waits for its turn: Node would keep the bytes and write them between the
- * head and the body of the final response.
- */
-function writeContinue(response: ServerResponse): void {
-  if (response.socket !== null) {
-    response.writeContinue();
-    return;
-  }
-  response.once("socket", () => {
-    if (!response.headersSent) response.writeContinue();
-  });
 }

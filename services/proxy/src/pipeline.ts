@@ -2,8 +2,8 @@
  * The requests of one connection, in their order. Node hands over each request as soon as it has read it, while earlier
  * ones are still being answered, and sends the responses in order.
  *
- * L1 Safe requests may run side by side; an unsafe one begins after all before it have been answered, and whatever
- *    follows begins after it (RFC 9112 9.3.2).
+ * L1 Safe requests without content may run side by side; any other begins after all before it have been answered, and
+ *    whatever follows begins after it (RFC 9112 9.3.2).
  * L2 After one whose answer closes the connection none begins (RFC 9112 9.6): `shouldKeepAlive` is false as soon as
  *    that is known.
  * L3 A client that sends many requests without reading responses is not read from until some are answered.
@@ -22,6 +22,8 @@ interface Line {
   readonly waiting: (() => void)[];
   /** It is about to be paused. */
   isPausing: boolean;
+  /** L2: an answer has closed it. */
+  isClosed: boolean;
 }
 
 export interface Pipelines {
@@ -38,9 +40,11 @@ export function createPipelines(): Pipelines {
 
   function enter(socket: Duplex, response: ServerResponse, run: () => void): void {
     let line = lines.get(socket);
-    if (line === undefined) lines.set(socket, (line = { responses: [], waiting: [], isPausing: false }));
+    if (line === undefined)
+      lines.set(socket, (line = { responses: [], waiting: [], isPausing: false, isClosed: false }));
     response.once("close", () => leave(socket, line, response));
     line.responses.push(response);
+    if (line.isClosed) return;
     if (line.responses.length === 1) {
       run();
       return;
@@ -63,6 +67,7 @@ export function createPipelines(): Pipelines {
   function leave(socket: Duplex, line: Line, response: ServerResponse): void {
     line.responses.splice(line.responses.indexOf(response), 1);
     if (socket.destroyed || !response.shouldKeepAlive) {
+      line.isClosed = true;
       line.waiting.length = 0;
       return;
     }
@@ -81,16 +86,17 @@ export function createPipelines(): Pipelines {
 function advance({ responses, waiting }: Line): void {
   while (waiting.length > 0) {
     const begun = responses.length - waiting.length;
-    const isUnsafeNext = isOfUnsafe(responses[begun]!);
+    const isNextAlone = runsAlone(responses[begun]!);
     for (const before of responses.slice(0, begun)) {
-      if (!before.shouldKeepAlive || (isDue(before) && (isUnsafeNext || isOfUnsafe(before)))) return;
+      if (!before.shouldKeepAlive || (isDue(before) && (isNextAlone || runsAlone(before)))) return;
     }
     waiting.shift()!();
   }
 }
 
-function isOfUnsafe({ req }: ServerResponse): boolean {
-  return isUnsafe(req.method ?? "");
+function runsAlone({ req: { method, headers } }: ServerResponse): boolean {
+  if (isUnsafe(method ?? "")) return true;
+  return headers["transfer-encoding"] !== undefined || headers["content-length"] !== undefined;
 }
 
 function isDue(response: ServerResponse): boolean {

@@ -122,6 +122,9 @@ export function createServer(deps: ProxyDeps): ProxyServer {
   function take(request: IncomingMessage, response: ServerResponse): void {
     const result = checked(request);
     if (result.kind === "received") {
+      const { expectsContinue, hasBody } = result.received;
+      // Node closes a connection on which 100 was expected and not sent; without content it is not needed.
+      if (expectsContinue && !hasBody) response.shouldKeepAlive = false;
       handle(request, response, result.received);
       return;
     }
