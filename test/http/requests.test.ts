@@ -76,6 +76,20 @@ describe("a request on its way to the service", () => {
     }
   });
 
+  it("an https URI in clear text is 421, but for a proxy of ours that ended the TLS", async () => {
+    const bytes = "GET HTTPS://right.example/x HTTP/1.1\r\nHost: right.example\r\n\r\n";
+    const refused = await RawClient.exchange(gateway.port, bytes);
+    expect(refused.status).to.equal(421);
+    expect(upstream.requests).to.have.lengthOf(0);
+    const behind = await startGateway({
+      services: [service(upstream.origin)],
+      settings: { trustedProxies: ["127.0.0.0/8"] },
+    });
+    expect((await RawClient.exchange(behind.port, bytes)).status).to.equal(200);
+    expect(upstream.last.target).to.equal("/x");
+    await behind.close();
+  });
+
   it("a service found by host matches in any case and with any port", async () => {
     const named = await startGateway({
       services: [service(upstream.origin, { match: { host: "api.example", path: "/" } })],

@@ -95,6 +95,10 @@ function check(
   const expectsContinue = expectationOf(headers, httpVersion);
   const host = hostOf(headers, httpVersion);
   const target = targetOf(raw, host);
+  // RFC 9110 7.4; a proxy of ours may have ended the TLS.
+  if (!raw.encrypted && !from.trustedPeer && /^https:/i.test(raw.url)) {
+    throw new Problem("misdirected-request", { detail: "An https URI was asked for in clear text." });
+  }
   if (loopCount(headers, settings.loopId) > 0) throw new Problem("loop-detected");
   const authority = (target.kind === "path" ? target.authority : null) ?? host;
   if (settings.hosts.length > 0 && (authority === null || !settings.hosts.includes(authority.host))) {
