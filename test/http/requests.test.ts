@@ -204,6 +204,14 @@ describe("a request on its way to the service", () => {
       expect(upstream.last.headers.get("x-request-id")).to.equal("abc.DEF_1-2");
       const line = gateway.logged.concat(behind.logged).find(({ event }) => event === "request");
       expect(line?.fields["client"]).to.equal("9.9.9.9");
+      for (const forged of ["<img src=x>", "a b", "x".repeat(129), "caf\xe9"]) {
+        const answer = await RawClient.exchange(
+          behind.port,
+          `GET / HTTP/1.1\r\nHost: a\r\nX-Request-Id: ${forged}\r\n\r\n`,
+        );
+        expect(answer.headers.get("x-request-id")).to.match(/^req-/);
+        expect(upstream.last.headers.get("x-request-id")).to.match(/^req-/);
+      }
       const hops = Array.from({ length: 21 }, () => "10.0.0.1").join(", ");
       const many = await RawClient.exchange(
         behind.port,
