@@ -248,6 +248,27 @@ describe("a response on its way to the client", () => {
     client.close();
   });
 
+  it("interim responses without an end are 502, and the service's connection is closed", async () => {
+    const upstream = await RawUpstream.start(({ socket }) => {
+      const more = (): void => {
+        if (socket.destroyed) return;
+        socket.write("HTTP/1.1 102 Processing\r\n\r\n");
+        setImmediate(more);
+      };
+      more();
+    });
+    open.push(upstream);
+    const gateway = await before(upstream.origin);
+    const client = await RawClient.connect(gateway.port);
+    client.send(get);
+    let response = await client.response();
+    while (response.status === 102) response = await client.response();
+    expect(response.status).to.equal(502);
+    expect(slugOf(response)).to.equal("upstream-invalid-response");
+    while (!upstream.connections[0]!.socket.destroyed) await new Promise((resolve) => setImmediate(resolve));
+    client.close();
+  });
+
   it("an interim response carries our Via, and nothing of the connection or in the gateway's name", async () => {
     const upstream = await RawUpstream.start(
       "HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\nIdempotent-Replayed: true\r\nSticky-Process-Id: 1\r\nProxy-Authenticate: Basic\r\nX-Request-Id: theirs\r\n\r\n" +

@@ -17,6 +17,8 @@ import type { Failed } from "./outcome.ts";
 /** More header lines than any honest response has. */
 const maxResponseLines = 256;
 const bodyBufferBytes = 65_536;
+/** Each interim response starts the wait for the final one anew, so their number is what bounds it. */
+const maxInterim = 256;
 
 export interface ResponseStart {
   readonly kind: "started";
@@ -96,6 +98,7 @@ export class Exchange implements Dispatcher.DispatchHandler, WatchesConnection {
   #sent = false;
   #answered = false;
   #reused = false;
+  #interim = 0;
   #controller: Dispatcher.DispatchController | null = null;
   #body: ResponseBody | null = null;
   #abortReason: Error | null = null;
@@ -165,6 +168,13 @@ export class Exchange implements Dispatcher.DispatchHandler, WatchesConnection {
   onResponseStart(controller: Dispatcher.DispatchController, status: number): void {
     const headers = linesOf(controller.rawHeaders as Buffer[]);
     if (status >= 100 && status < 200) {
+      this.#interim += 1;
+      if (this.#interim > maxInterim) {
+        const detail = "The service sends interim responses without an end.";
+        this.#refuse("http_protocol_error", detail);
+        controller.abort(new Error(detail));
+        return;
+      }
       if (responseFault(status, headers) === null) this.#events.onInformational?.(status, headers);
       return;
     }
