@@ -158,7 +158,7 @@ function checkSizes({ url, rawHeaders }: RawRequest, { limits }: ProxySettings):
   }
 }
 
-/** RFC 9112 6: exactly "chunked" or nothing; Transfer-Encoding is faulty framing in HTTP/1.0. */
+/** RFC 9112 6: exactly "chunked" or nothing (6.1: 501 for what comes before it); faulty framing in HTTP/1.0. */
 function framingOf(
   headers: HeaderList,
   httpVersion: string,
@@ -168,7 +168,10 @@ function framingOf(
   if (codings.length > 0) {
     if (httpVersion === "1.0") throw malformed("Transfer-Encoding has no meaning in HTTP/1.0");
     if (lengths.length > 0) throw malformed("Transfer-Encoding and Content-Length exclude each other");
-    if (codings.length > 1 || codings[0]!.trim().toLowerCase() !== "chunked") {
+    const coding = codings.join(",").trim().toLowerCase();
+    // 6.3: without chunked at the end nobody knows where the body ends.
+    if (!/(?:^|,)[ \t]*chunked$/.test(coding)) throw malformed("the last transfer coding is not chunked");
+    if (coding !== "chunked") {
       throw new Problem("not-implemented", { detail: "The only transfer coding is chunked.", close: true });
     }
     return { hasBody: true, declaredLength: null };
