@@ -24,8 +24,8 @@ export function watchHalfClosed(socket: Socket, current: () => ServerResponse | 
     if (response === null) return;
     if (mayAsk(response)) {
       response.writeContinue();
-    } else if (looks >= looksMs.length && socket.bytesWritten === written) {
-      // A response that has begun and stands still: nothing tells whether anybody is there to read its rest.
+    } else if (looks >= looksMs.length && socket.bytesWritten === written && socket.writableLength === 0) {
+      // A response that stands still with nothing left to write: nothing tells whether anybody is there to read its rest.
       socket.destroy();
       return;
     }
