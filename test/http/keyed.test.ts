@@ -30,6 +30,11 @@ services:
     match: { path: /lend }
     routes:
       - { process: { identity: key } }
+  early:
+    instances: [${upstream.origin}]
+    match: { path: /early }
+    routes:
+      - { process: { identity: key }, retries: { attempts: 3, minMs: 1, maxMs: 2 } }
   broken:
     instances: [${broken.origin}]
     match: { path: /broken }
@@ -166,6 +171,17 @@ services:
     expect(replayed.body).to.equal("later");
     expect(replayed.headers.get("idempotent-replayed")).to.equal("true");
     expect(upstream.requests).to.have.lengthOf(1);
+  });
+
+  it("425 is repeated here, unless the request came to us in early data: then it is the client's", async () => {
+    upstream.respond((_request, response) => response.writeHead(425).end());
+    const lines = "Idempotency-Key: early\r\nContent-Length: 0\r\n";
+    const told = await RawClient.exchange(port, head("/early/1", `${lines}Early-Data: 1\r\n`));
+    expect(told.status).to.equal(425);
+    expect(upstream.requests).to.have.lengthOf(1);
+    expect(upstream.last.headers.get("early-data")).to.equal("1");
+    expect((await RawClient.exchange(port, head("/early/1", lines))).status).to.equal(425);
+    expect(upstream.requests).to.have.lengthOf(4);
   });
 
   it("is answered when its client has closed its side", async () => {

@@ -155,6 +155,10 @@ export function createAttempts({ processes, forwarder, publicUrl, tokenOf }: Att
           status,
           result: { id: resultId(response), response },
           retryAfterMs,
+          // RFC 8470 5.2: only who sent it in early data knows when that is over.
+          ...(status === 425 && headerValue(injected.head.headers, "early-data") !== null
+            ? { isClients: true as const }
+            : {}),
         },
         result: response,
         live: null,

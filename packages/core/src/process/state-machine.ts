@@ -44,6 +44,8 @@ export type ProcessEvent =
       readonly status: number;
       readonly result: Result | null;
       readonly retryAfterMs: number | null;
+      /** Its own client has to repeat it, nobody else. */
+      readonly isClients?: true;
     }
   /** The service took the work and will report back, or has to be polled at `pollUrl`. */
   | {
@@ -267,7 +269,7 @@ function responded(
   const { status } = event;
   const notExecuted =
     c.policy.notExecutedStatuses.includes(status) && (status !== 503 || event.retryAfterMs !== null);
-  const mayRepeat = notExecuted || (status >= 500 && c.honoursKey);
+  const mayRepeat = event.isClients !== true && (notExecuted || (status >= 500 && c.honoursKey));
   if (mayRepeat) {
     const delay = retryDelay(c.retries, record.attempt, event.retryAfterMs, c.chance);
     if (delay !== null && delay < untilDeadline(record, c)) {
