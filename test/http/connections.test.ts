@@ -176,6 +176,15 @@ describe("a client's connection", () => {
       await client.closed();
     });
 
+    it("is given up in the middle of a response that stands still", async () => {
+      upstream.respond((_request, response) => response.write("part"));
+      const client = await RawClient.connect(gateway.port);
+      client.send(get("/1"));
+      while (!client.pending.includes("part")) await turn();
+      client.close();
+      while (!upstream.last.aborted) await turn();
+    });
+
     it("is given up when nobody is there, and with it the service's safe request", async () => {
       upstream.respond(() => undefined);
       const client = await RawClient.connect(gateway.port);

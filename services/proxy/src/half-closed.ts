@@ -8,7 +8,9 @@ import type { ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 
 /** The kernel of a client that is gone resets the connection at the first write, and only a second write shows that. */
-const looksMs = [700, 300, 10_000];
+const looksMs = [700, 300, 2_000, 10_000];
+/** Looks before one is given up that cannot be asked: in the middle of a response, and without interim responses. */
+const patience = { begun: 3, unasked: 4 };
 
 /** `current`: the response that is due now; null: all are written, and the connection ends by itself. */
 export function watchHalfClosed(socket: Socket, current: () => ServerResponse | null): void {
@@ -24,8 +26,12 @@ export function watchHalfClosed(socket: Socket, current: () => ServerResponse | 
     if (response === null) return;
     if (mayAsk(response)) {
       response.writeContinue();
-    } else if (looks >= looksMs.length && socket.bytesWritten === written && socket.writableLength === 0) {
-      // A response that stands still with nothing left to write: nothing tells whether anybody is there to read its rest.
+    } else if (
+      looks >= (response.headersSent ? patience.begun : patience.unasked) &&
+      socket.bytesWritten === written &&
+      socket.writableLength === 0
+    ) {
+      // Nothing is left to write, so nothing tells whether anybody is there to read on.
       socket.destroy();
       return;
     }
