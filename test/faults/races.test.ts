@@ -150,6 +150,7 @@ describeWithRedis("races between replicas over one Redis", () => {
         attempt: 1,
         status: 200,
         result,
+        message: null,
       });
       expect(called.kind).to.equal("applied");
       held.open();
@@ -168,6 +169,7 @@ describeWithRedis("races between replicas over one Redis", () => {
         attempt: 1,
         status: 200,
         result: resultOf("called back"),
+        message: null,
       });
       await held.reached;
       expect((await a.run(record)).record).to.include({ phase: "awaiting-callback" });

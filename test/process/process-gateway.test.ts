@@ -31,6 +31,14 @@ services:
         process: { identity: request, completion: callback, waitMs: 20000, deadlineMs: 60000 }
       - match: { methods: [POST], path: /silent }
         process: { identity: request, completion: callback, heartbeatTimeoutMs: 200, deadlineMs: 60000 }
+      - match: { methods: [POST], path: /own }
+        process:
+          identity: request
+          completion: callback
+          callback: { accept: { status: /state, completed: [done], result: /data, error: /why } }
+      - match: { methods: [POST], path: /patient }
+        retries: { attempts: 3, minMs: 60000, maxMs: 60000 }
+        process: { identity: request, completion: callback, deadlineMs: 900000 }
       - match: { methods: [POST] }
         process: { identity: request, completion: callback, deadlineMs: 900000, allowOnDuplicate: [join, reject, replace] }
   signed:
@@ -368,6 +376,48 @@ services:
       expect((await cluster.store.timeline(parseProcessId(id)!)).map((entry) => entry["event"])).to.include(
         "late-report",
       );
+    });
+
+    it("a message that comes again under its webhook-id is a duplicate, whatever it says now, and moves nothing", async () => {
+      const failure = '{"title":"busy","retryable":true,"executed":"no"}';
+      const { location, sent } = await submit("/reports/patient");
+      const first = await report(sent, "fail", failure, 1, { "webhook-id": "msg_1" });
+      expect(await first.json()).to.deep.equal({ accepted: true, cancelRequested: false });
+      const { version, nextAttemptTime } = (await status(location)).view!;
+      for (const [node, id] of [
+        [0, "msg_1"],
+        [2, "msg_2"],
+      ] as const) {
+        const again = await report(sent, "fail", failure, node, { "webhook-id": id });
+        expect(await again.json()).to.deep.equal({ accepted: true, duplicate: true });
+      }
+      expect((await status(location)).view).to.include({ version, nextAttemptTime, phase: "backing-off" });
+      expect((await report(sent, "complete", '{"a":1}', 1, { "webhook-id": "msg_3" })).status).to.equal(200);
+      const resent = await report(sent, "complete", '{"a":1,"sent":2}', 2, { "webhook-id": "msg_3" });
+      expect(await resent.json()).to.deep.equal({ accepted: true, duplicate: true });
+      expect((await report(sent, "complete", '{"a":2}', 2, { "webhook-id": "msg_4" })).status).to.equal(409);
+      expect(await (await fetch(`${cluster.url(1)}${location}/result`)).json()).to.deep.equal({ a: 1 });
+    });
+
+    it("reads the service's own payload where the route says how, also with the token in a header field", async () => {
+      const outcomes = [];
+      for (const [body, type] of [
+        ['{"state":"failed","why":"no paper"}', "application/json"],
+        ['{"state":"done","data":{"a":1}}', "application/json"],
+        ['{"a":2}', "application/json"],
+        ['{"status":201,"body":{"state":"failed"}}', "application/vnd.sticky.result+json"],
+      ] as const) {
+        const { location, sent } = await submit("/reports/own");
+        expect((await report(sent, "complete", body, 1, { "Content-Type": type })).status).to.equal(200);
+        const result = await fetch(`${cluster.url(2)}${location}/result`);
+        outcomes.push([(await status(location)).view!["status"], result.status, await result.json()]);
+      }
+      expect(outcomes).to.deep.equal([
+        ["failed", 502, "no paper"],
+        ["completed", 200, { a: 1 }],
+        ["completed", 200, { a: 2 }],
+        ["completed", 201, { state: "failed" }],
+      ]);
     });
 
     it("401 alike for no token, a wrong one, another process's, an earlier form, and an unknown process", async () => {

@@ -119,7 +119,8 @@ export function createSweeper(deps: SweepDeps): Sweeper {
       case "result": {
         const { id, response } = answered;
         const { status } = response;
-        await processes.apply(record, { type: "called-back", attempt, status, result: { id, response } });
+        const result = { id, response };
+        await processes.apply(record, { type: "called-back", attempt, status, result, message: null });
         return;
       }
       case "unknown-work":

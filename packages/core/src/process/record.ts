@@ -81,6 +81,10 @@ export interface ProcessRecord extends ProcessRef {
 
   readonly progressPercent: number | null;
   readonly progressMessage: string | null;
+  /** What the service reported of the current attempt (a result's id), when the process went on after it. */
+  readonly lastReport: string | null;
+  /** Names the message (webhook-id) of the last report that counted; null: it had none. */
+  readonly lastMessage: string | null;
   /** Epochs of the neighbours in the same scope. */
   readonly rerunOf: number | null;
   readonly supersededBy: number | null;
@@ -139,6 +143,8 @@ export const recordFields = {
   resultPayload: "text",
   progressPercent: "number",
   progressMessage: "text",
+  lastReport: "text",
+  lastMessage: "text",
   rerunOf: "number",
   supersededBy: "number",
   jobId: "text",
@@ -218,6 +224,8 @@ export const blankRecord: ProcessRecord = {
   resultPayload: null,
   progressPercent: null,
   progressMessage: null,
+  lastReport: null,
+  lastMessage: null,
   rerunOf: null,
   supersededBy: null,
   jobId: null,

@@ -258,6 +258,7 @@ describe("the state machine", () => {
       attempt: 1,
       status: 200,
       result: { id: "cb", response: response(200) },
+      message: null,
     });
     expect(end).to.include({ status: "completed", resultPayload: "cb" });
     const late = await w.processes.apply(record, {
@@ -274,19 +275,42 @@ describe("the state machine", () => {
   it("P10: the same report again is a duplicate, another one after the end is stale", async () => {
     const w = world();
     const record = await start(w);
-    const report = (id: string): ProcessEvent => ({
+    const report = (id: string, message: string | null = null): ProcessEvent => ({
       type: "called-back",
       attempt: 1,
       status: 200,
       result: { id, response: response(200, id) },
+      message,
     });
-    const end = await applied(w, record, report("a"));
+    const end = await applied(w, record, report("a", "m"));
     expect((await w.processes.apply(end, report("a"))).kind).to.equal("same");
+    expect((await w.processes.apply(end, report("b", "m"))).kind, "the same message").to.equal("same");
     expect(await w.processes.apply(end, report("b"))).to.include({
       kind: "refused",
       slug: "execution-stale",
     });
     expect((await w.processes.read(end, { withResult: true })).record).to.include({ resultPayload: "a" });
+  });
+
+  it("P10: a failure that was reported already does not start its backoff again, nor count for the next attempt", async () => {
+    const w = world({ completion: "callback" });
+    const report = (attempt: number, message: string | null): ProcessEvent => ({
+      type: "reported-failure",
+      attempt,
+      retryable: true,
+      executed: "no",
+      reason: "busy",
+      result: { id: "f", response: response(502) },
+      message,
+    });
+    const waiting = await applied(w, await start(w), report(1, "m1"));
+    expect(waiting).to.include({ phase: "backing-off" });
+    for (const message of ["m1", "m2", null])
+      expect((await w.processes.apply(waiting, report(1, message))).kind).to.equal("same");
+    const second = await applied(w, waiting, { type: "dispatched", owner: "n" });
+    expect((await w.processes.apply(second, report(1, "m1"))).kind, "the same message").to.equal("same");
+    expect(await w.processes.apply(second, report(1, "m2"))).to.include({ slug: "execution-stale" });
+    expect(await applied(w, second, report(2, "m3"))).to.include({ phase: "backing-off", attempt: 2 });
   });
 
   it("fails a process whose callback never came, with a dead letter of class callback", async () => {
@@ -494,6 +518,7 @@ describe("the state machine", () => {
             attempt: x.attempt,
             status: 200,
             result: { id: x.id, response: response(200, x.id) },
+            message: null,
           }) as ProcessEvent,
       ),
       fc.record({ attempt: fc.integer({ min: 0, max: 4 }), retryable: fc.boolean() }).map(
@@ -504,6 +529,7 @@ describe("the state machine", () => {
             executed: "no",
             reason: "x",
             result: { id: "f", response: response(502) },
+            message: null,
           }) as ProcessEvent,
       ),
       fc

@@ -17,7 +17,7 @@
  * P7  A terminal process has endedAt, expireAt, keepUntil (unless a mirror is pending) and says `executed`.
  * P8  What never reached the service releases its identity.
  * P9  A result is committed once: resultPayload is set only by the change that ends the process.
- * P10 Only the current attempt may report; a report after the end is a duplicate or stale.
+ * P10 Only the current attempt may report; a report that counted already is a duplicate, another one after the end stale.
  */
 import type { Executed, ProblemSlug } from "@sticky-proxy/protocol";
 import type { StoredResponse } from "../http/message.ts";
@@ -70,6 +70,7 @@ export type ProcessEvent =
       readonly attempt: number;
       readonly status: number;
       readonly result: Result;
+      readonly message: string | null;
     }
   | {
       readonly type: "reported-failure";
@@ -78,6 +79,8 @@ export type ProcessEvent =
       readonly executed: Executed;
       readonly reason: string;
       readonly result: Result;
+      /** Names the message that brought it, so that its repeat is known whatever it says; null: it has no name. */
+      readonly message: string | null;
     }
   | {
       readonly type: "heartbeat";
@@ -155,6 +158,7 @@ export function transition(record: ProcessRecord, event: ProcessEvent, c: Circum
         ? attemptFailed(record, event, c, "upstream")
         : refuse("execution-stale");
     case "called-back":
+      if (isRepeat(record, event)) return same;
       if (event.attempt !== record.attempt) return refuse("execution-stale"); // P10
       return finish(record, c, {
         event: "called-back",
@@ -162,6 +166,7 @@ export function transition(record: ProcessRecord, event: ProcessEvent, c: Circum
         executed: "yes",
         httpStatus: event.status,
         result: event.result,
+        message: event.message,
         released: !isKept(event.status, c.policy),
       });
     case "reported-failure":
@@ -198,12 +203,22 @@ function isCurrent(record: ProcessRecord, event: { readonly attempt: number }): 
   return record.phase === "forwarding" && event.attempt === record.attempt;
 }
 
+/** A report that has counted before: the same message, or the same words about the same attempt. */
+function isRepeat(
+  record: ProcessRecord,
+  event: Extract<ProcessEvent, { type: "called-back" | "reported-failure" }>,
+): boolean {
+  if (event.message !== null && event.message === record.lastMessage) return true;
+  if (isTerminal(record.status)) return event.result.id === record.resultPayload;
+  return event.attempt === record.attempt && event.result.id === record.lastReport;
+}
+
 /** P3: what may still happen to a finished process. */
 function afterTheEnd(record: ProcessRecord, event: ProcessEvent, c: Circumstances): Transition {
   switch (event.type) {
     case "called-back":
     case "reported-failure":
-      return event.result.id === record.resultPayload ? same : refuse("execution-stale"); // P10
+      return isRepeat(record, event) ? same : refuse("execution-stale"); // P10
     case "heartbeat":
       return record.status === "cancelled" ? same : refuse("execution-stale");
     case "cancelled":
@@ -248,7 +263,13 @@ function dispatched(record: ProcessRecord, owner: string, c: Circumstances): Tra
   if (record.deadlineAt !== null && record.deadlineAt <= c.now) return overdue(record, c);
   return change(
     { event: "dispatched", attempt: String(record.attempt + 1), owner },
-    { status: "in-progress", phase: "forwarding", owner, attempt: record.attempt + 1 },
+    {
+      status: "in-progress",
+      phase: "forwarding",
+      owner,
+      attempt: record.attempt + 1,
+      ...(record.lastReport === null ? {} : { lastReport: null }),
+    },
     {
       ...(record.startedAt === null ? { startedAt: 0 } : {}),
       ...(record.deadlineAt === null && c.policy.deadlineMs !== null
@@ -330,12 +351,14 @@ function reportedFailure(
   event: Extract<ProcessEvent, { type: "reported-failure" }>,
   c: Circumstances,
 ): Transition {
+  if (isRepeat(record, event)) return same;
   if (event.attempt !== record.attempt) return refuse("execution-stale"); // P10
   if (event.retryable && (event.executed === "no" || c.honoursKey)) {
     const delay = retryDelay(c.retries, record.attempt, null, c.chance);
     if (delay !== null && delay < untilDeadline(record, c)) {
       // The reporter is not the owner: whoever held the lease has lost it by this version.
-      return backOff(record, delay, soFar(record, event.executed), null, event.reason, null, false);
+      const executed = soFar(record, event.executed);
+      return backOff(record, delay, executed, null, event.reason, null, false, event);
     }
   }
   const { status } = event.result.response;
@@ -346,6 +369,7 @@ function reportedFailure(
     executed,
     httpStatus: status,
     result: event.result,
+    message: event.message,
     reason: event.reason,
     released: executed === "no" || !isKept(status, c.policy),
     deadLetter: event.retryable || c.retries.attempts > 1 ? "callback" : null,
@@ -499,6 +523,7 @@ function backOff(
   reason: string,
   httpStatus: number | null,
   ownerWaits = true,
+  report: Pick<Extract<ProcessEvent, { type: "reported-failure" }>, "result" | "message"> | null = null,
 ): Transition {
   const keeps = ownerWaits && record.owner !== null && delayMs <= record.leaseMs / 2;
   return change(
@@ -513,6 +538,7 @@ function backOff(
       httpStatus,
       pollUrl: null,
       jobId: null,
+      ...(report === null ? {} : { lastReport: report.result.id, lastMessage: report.message }),
     },
     { nextAttemptAt: delayMs, wakeAt: keeps ? record.leaseMs : delayMs },
   );
@@ -531,6 +557,7 @@ interface Ending {
   problem?: ProblemSlug;
   reason?: string;
   result?: Result | null;
+  message?: string | null;
   released: boolean;
   deadLetter?: DeadLetterClass | null;
   cancelRequested?: boolean;
@@ -556,6 +583,7 @@ function finish(record: ProcessRecord, c: Circumstances, e: Ending): Transition 
       resultPayload: e.result?.id ?? null,
       ...(keepsRequest ? {} : { requestPayload: null }),
       ...(e.cancelRequested ? { cancelRequested: true } : {}),
+      ...(e.message === undefined ? {} : { lastMessage: e.message }),
       ...(notify ? { notifyState: "pending" as const } : {}),
     },
     {

@@ -37,6 +37,16 @@ export function readAccepted(accept: Accept, body: Uint8Array, record: ProcessRe
   }
 }
 
+/** The payload has a word where the route says that the service's own form has one. */
+export function saysState(accept: Accept, body: Uint8Array): boolean {
+  try {
+    const outcome = readOutcome(accept, parseJsonObject(body), { jobId: null, mustName: false });
+    return outcome.kind !== "silent";
+  } catch {
+    return false;
+  }
+}
+
 function jsonResponse(status: number, value: unknown) {
   return { status, headers: [["Content-Type", "application/json"] as const], body: jsonBody(value) };
 }

@@ -3,8 +3,10 @@
  * signatures and unknown processes all look alike (401); the cause stands in the log and, where there is a process,
  * in its timeline.
  */
+import { createHash } from "node:crypto";
 import Router from "@koa/router";
 import {
+  headerLines,
   headerList,
   idText,
   isTerminal,
@@ -21,17 +23,19 @@ import {
 } from "@sticky-proxy/core";
 import {
   executionApiPath,
+  lowerFields,
   parseCompletion,
   parseFailure,
   parseHeartbeat,
   parseJsonObject,
   parseProcessId,
   Problem,
+  resultMediaType,
 } from "@sticky-proxy/protocol";
 import type { Context } from "koa";
 import { jsonBody, problemFields, processFields, type Reply } from "../process/reply.ts";
 import type { CallbackVerifier, Proof } from "../process/verify-callback.ts";
-import { readAccepted } from "../process/accept-payload.ts";
+import { readAccepted, saysState } from "../process/accept-payload.ts";
 import { createUnknownJobs } from "../process/unknown-jobs.ts";
 
 export type CallbackOutcome = "accepted" | "duplicate" | "stale" | "unauthorized" | "too_large";
@@ -69,13 +73,7 @@ export function executionRoutes(deps: ExecutionRouteDeps): Router {
       await settle(ctx, record, event);
       return;
     }
-    const accept = rules.policy.callback.accept;
-    const report =
-      accept !== null && proof.via !== "header" && action === "complete"
-        ? readAccepted(accept, body, record)
-        : action === "complete"
-          ? completion(ctx, body)
-          : failure(ctx, body);
+    const report = action === "fail" ? failure(ctx, body) : completed(ctx, record, rules, proof, body);
     await take(ctx, record, service, rules, report, proof.attempt ?? record.attempt);
   });
 
@@ -122,12 +120,15 @@ export function executionRoutes(deps: ExecutionRouteDeps): Router {
       throw new Problem("payload-too-large", { processId: processId(record) });
     }
     const result = { id: resultId(response), response };
+    const message = messageOf(linesOf(ctx));
     if (report.kind === "completed") {
-      await settle(ctx, record, { type: "called-back", attempt, status: response.status, result });
+      const { status } = response;
+      await settle(ctx, record, { type: "called-back", attempt, status, result, message });
       return;
     }
     const { retryable, executed, reason } = report;
-    await settle(ctx, record, { type: "reported-failure", attempt, retryable, executed, reason, result });
+    const failure = { attempt, retryable, executed, reason, result, message };
+    await settle(ctx, record, { type: "reported-failure", ...failure });
   }
 
   async function authenticate(ctx: Context, processText: string, action: string) {
@@ -205,6 +206,23 @@ export type Report =
       readonly reason: string;
     };
 
+/**
+ * Where the route says how to read the service's own form, it is read so. Who can send a token as a header field may
+ * speak the gateway's form there too: by its media type, or by saying nothing where the own form has its word.
+ */
+function completed(
+  ctx: Context,
+  record: ProcessRecord,
+  { policy }: Rules,
+  { via }: Proof,
+  body: Uint8Array,
+): Report {
+  const { accept } = policy.callback;
+  if (accept === null) return completion(ctx, body);
+  const isOurs = via === "header" && (ctx.is(resultMediaType) !== false || !saysState(accept, body));
+  return isOurs ? completion(ctx, body) : readAccepted(accept, body, record);
+}
+
 function completion(ctx: Context, body: Uint8Array): Report {
   const { status, headers, body: content } = parseCompletion({ headers: linesOf(ctx), body });
   return { kind: "completed", response: { status, headers, body: content } };
@@ -238,6 +256,13 @@ function jobIdOf(service: Service, body: Uint8Array): string | null {
 
 function largestResult(service: Service): number {
   return Math.max(65_536, ...service.routes.map((route) => route.process?.maxResultBytes ?? 0));
+}
+
+/** A digest of webhook-id, which senders repeat with a message; short, since it is kept in the record. */
+function messageOf(lines: HeaderList): string | null {
+  const [id, more] = headerLines(lines, lowerFields.webhookId);
+  if (id === undefined || id === "" || more !== undefined) return null;
+  return createHash("sha256").update(id).digest("base64url").slice(0, 22);
 }
 
 /** `?sticky=<token>` for services that cannot send header fields; redacted in every log. */
