@@ -1,4 +1,6 @@
+import { EventEmitter, once } from "node:events";
 import { createMemoryStore, StoreUnavailable } from "@sticky-proxy/core";
+import { parseProcessId } from "@sticky-proxy/protocol";
 import { FakeUpstream } from "@sticky-proxy/testkit";
 import { expect } from "chai";
 import { startNodes, type Nodes } from "../support/nodes.ts";
@@ -7,15 +9,26 @@ describe("our own resources while the store is away", () => {
   let upstream: FakeUpstream;
   let nodes: Nodes;
   let isAway = false;
+  let memory: ReturnType<typeof createMemoryStore>;
+  const reads = new EventEmitter();
 
   before(async () => {
     upstream = await FakeUpstream.start((_request, response) => response.writeHead(202).end());
-    const memory = createMemoryStore({ now: Date.now });
+    memory = createMemoryStore({ now: Date.now });
     nodes = await startNodes({
-      yaml: `services: { s: { instances: [${upstream.origin}], routes: [{ process: { identity: request, completion: callback } }] } }`,
+      yaml: `
+services:
+  s:
+    instances: [${upstream.origin}]
+    routes:
+      - { match: { path: /held }, process: { identity: request, completion: callback, waitMs: 60000 } }
+      - process: { identity: request, completion: callback }`,
       store: {
         ...memory,
-        read: (...args) => (isAway ? Promise.reject(new StoreUnavailable("away")) : memory.read(...args)),
+        read: (...args) => {
+          reads.emit("read");
+          return isAway ? Promise.reject(new StoreUnavailable("away")) : memory.read(...args);
+        },
       },
     });
   });
@@ -53,5 +66,68 @@ describe("our own resources while the store is away", () => {
     isAway = false;
     expect((await report()).status).to.equal(200);
     expect(await (await fetch(`${self}/result`)).json()).to.deep.equal({});
+  });
+
+  const hold = (body: string, headers: Record<string, string> = {}) =>
+    fetch(`${nodes.url()}/s/held`, { method: "POST", body, headers });
+
+  it("whoever is held stays held while it is away for a moment, and gets the result", async () => {
+    upstream.requests.length = 0;
+    const submitted = await hold("gap", { Prefer: "respond-async" });
+    const self = nodes.url() + submitted.headers.get("location")!;
+    await upstream.arrived(1);
+    const { headers } = upstream.last;
+    const polled = fetch(self, { headers: { Prefer: "wait=60", "If-None-Match": '"v2"' } });
+    const awaited = fetch(`${self}/result`, { headers: { Prefer: "wait=60" } });
+    for (let looks = 0; looks < 4; looks += 1) await once(reads, "read"); // each has read twice: it waits
+    isAway = true;
+    const joined = hold("gap");
+    await once(reads, "read");
+    isAway = false;
+    const reported = await fetch(headers.get("sticky-callback-url")!, {
+      method: "POST",
+      headers: { "Sticky-Execution": headers.get("sticky-execution")!, "Content-Type": "text/plain" },
+      body: "done",
+    });
+    expect(reported.status).to.equal(200);
+    expect(await (await polled).json()).to.include({ status: "completed" });
+    for (const answer of await Promise.all([awaited, joined])) {
+      expect(answer.status).to.equal(200);
+      expect(await answer.text()).to.equal("done");
+    }
+  });
+
+  it("503, executed unknown, when it is still away at the end of the hold", async () => {
+    await hold("long gap", { Prefer: "respond-async" });
+    isAway = true;
+    const answer = await hold("long gap", { Prefer: "wait=1" });
+    isAway = false;
+    expect(answer.status).to.equal(503);
+    expect(await answer.json()).to.include({ executed: "unknown" });
+  });
+
+  it("a process whose record was lost ends its waits as lost, executed unknown: nothing is guessed", async () => {
+    const submitted = await hold("forgotten", { Prefer: "respond-async" });
+    const id = submitted.headers.get("sticky-process-id")!;
+    const joined = hold("forgotten");
+    await once(reads, "read");
+    const polled = fetch(`${nodes.url()}/_sticky/v1/processes/${id}/result`, {
+      headers: { Prefer: "wait=60" },
+    });
+    for (let looks = 0; looks < 2; looks += 1) await once(reads, "read");
+    await nodes.nodes[0]!.worker.executor.idle();
+    const { record } = await memory.read(parseProcessId(id)!, { withResult: false });
+    expect(await memory.purge(record!)).to.equal(true);
+    const answer = await joined;
+    expect(answer.status).to.equal(502);
+    expect(answer.headers.get("sticky-process-id")).to.equal(id);
+    expect(await answer.json()).to.include({
+      type: "/_sticky/problems/execution-lost",
+      executed: "unknown",
+      processId: id,
+    });
+    const gone = await polled;
+    expect(gone.status).to.equal(404);
+    expect(await gone.json()).to.include({ executed: "unknown" });
   });
 });

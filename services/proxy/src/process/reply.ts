@@ -153,6 +153,17 @@ export function holdEndedProblem(record: ProcessRecord): Problem {
   });
 }
 
+/** The record of a process that somebody waited for is gone: how it ended, nobody knows any more. */
+export function vanishedProblem(last: ProcessRecord): Problem {
+  return new Problem("execution-lost", {
+    processId: processId(last),
+    service: last.service,
+    detail: "The store has no record of the process any more.",
+    executed: "unknown",
+    headers: problemFields(last, false),
+  });
+}
+
 export function problemFields(record: ProcessRecord, replayed: boolean): Record<string, string> {
   return Object.fromEntries(processFields(record, "gateway", replayed));
 }

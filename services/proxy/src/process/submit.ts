@@ -37,12 +37,13 @@ import {
   problemFields,
   resultReply,
   storedResult,
+  vanishedProblem,
   type Reply,
 } from "./reply.ts";
 import { atOnce, takePlace } from "./take-place.ts";
 import type { Waiters } from "./waiters.ts";
 import type { Wishes } from "./wishes.ts";
-import { Problem } from "@sticky-proxy/protocol";
+import { fields, Problem } from "@sticky-proxy/protocol";
 
 export interface SubmitDeps {
   readonly processes: Processes;
@@ -100,7 +101,7 @@ export async function submit(deps: SubmitDeps, submission: Submission): Promise<
     }
     throw new StoreUnavailable("every process it joined was given back unsent");
   } catch (error) {
-    if (!(error instanceof StoreUnavailable)) throw error;
+    if (!(error instanceof StoreUnavailable)) throw named(error, begun);
     // Fail closed: before the begin nothing was sent; after it nobody knows.
     throw new Problem("store-unavailable", {
       service: submission.service.name,
@@ -109,6 +110,17 @@ export async function submit(deps: SubmitDeps, submission: Submission): Promise<
       cause: error,
     });
   }
+}
+
+/** A problem that its thrower knew no process fields for gets them here. */
+function named(error: unknown, begun: Begun | null): unknown {
+  if (!(error instanceof Problem) || begun === null || begun.verdict === "mismatch") return error;
+  const { options } = error;
+  if (options.headers?.[fields.stickyProcessId] !== undefined) return error;
+  return new Problem(error.slug, {
+    ...options,
+    headers: { ...problemFields(begun.record, false), ...options.headers },
+  });
 }
 
 async function begin(deps: SubmitDeps, submission: Submission): Promise<Begun> {
@@ -301,7 +313,7 @@ async function held(
       ({ record: now }) => now === null || isTerminal(now.status),
       { timeoutMs: left, signal: stop, withResult: true },
     );
-    if (snapshot.record === null) throw new Problem("process-expired", { service: service.name });
+    if (snapshot.record === null) throw vanishedProblem(latest);
     latest = snapshot.record;
     if (run === null && isNeverSent(latest)) return null;
     if (isTerminal(latest.status)) {

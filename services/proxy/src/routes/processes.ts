@@ -154,7 +154,7 @@ export function processRoutes(deps: ProcessRouteDeps): Router {
         isTerminal(now.status) ||
         (known.length > 0 && !matchesVersionTag(known, now.version));
       const snapshot = await held(ctx, record, isNews, { waitMs, withResult: false });
-      if (snapshot !== null) record = mine(ctx, snapshot);
+      if (snapshot !== null) record = snapshot.record ?? vanished(record);
     }
     await write(ctx, statusReply(record, known, waitMs));
   });
@@ -169,7 +169,7 @@ export function processRoutes(deps: ProcessRouteDeps): Router {
       const isOver = ({ record: now }: Snapshot): boolean => now === null || isTerminal(now.status);
       const snapshot = await held(ctx, record, isOver, { waitMs, withResult: true });
       if (snapshot !== null) {
-        record = mine(ctx, snapshot);
+        record = snapshot.record ?? vanished(record);
         result = snapshot.result;
       }
     }
@@ -287,7 +287,7 @@ function lookupRoute(deps: ProcessRouteDeps) {
     const scope = scopeOf(deps.secret, { tenant, service, identity: { kind: "key", key } });
     const partition = partitionOf(scope, deps.processes.store.partitions);
     const { record } = await deps.processes.read({ partition, scope, epoch: null }, { withResult: false });
-    if (record === null || record.expired) throw new Problem("process-not-found");
+    if (record === null || isPast(record, deps.processes.now())) throw new Problem("process-not-found");
     await deps.write(ctx, statusReply(record, [], null));
   };
 }
@@ -309,6 +309,15 @@ function statusReply(record: ProcessRecord, known: readonly string[], waitMs: nu
     headers: [["Content-Type", "application/json"], ...headers],
     body: jsonBody(viewOf(record, "")),
   };
+}
+
+/** It was there when the wait began, so it is not "no" that it executed. */
+function vanished({ service }: ProcessRecord): never {
+  throw new Problem("process-not-found", {
+    service,
+    detail: "The store has no record of the process any more.",
+    executed: "unknown",
+  });
 }
 
 /** The version that the client has; 0 for what this process never told: everything is news. */
