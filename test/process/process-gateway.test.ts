@@ -595,6 +595,47 @@ services:
       await upstream.arrived(2);
       expect(upstream.requests).to.have.length(2);
       expect(upstream.last.body.toString()).to.equal(sent.body.toString());
+      const other = await fetch(`${cluster.url(2)}${location}/rerun`, {
+        method: "POST",
+        headers: { "Idempotency-Key": "again", "Content-Type": "application/json" },
+        body: '{"cancelRunning":true}',
+      });
+      expect(other.status).to.equal(422);
+      expect(await other.json()).to.include({ type: "/_sticky/problems/idempotency-key-reused" });
+    });
+
+    it("one key asked for on all replicas at once makes one re-run, and each is told of it", async () => {
+      const { location, sent } = await submit("/reports/sync");
+      await report(sent, "complete", "{}");
+      upstream.respond((_request, response) => response.end("again")); // at its end before the others have asked
+      const answers = await Promise.all(
+        Array.from({ length: 12 }, (_, i) =>
+          fetch(`${cluster.url(i)}${location}/rerun`, {
+            method: "POST",
+            headers: { "Idempotency-Key": "at once" },
+          }),
+        ),
+      );
+      expect(answers.map(({ status }) => status)).to.deep.equal(answers.map(() => 202));
+      expect(new Set(answers.map(({ headers }) => headers.get("location"))).size).to.equal(1);
+      for (const { worker } of cluster.nodes) await worker.executor.idle();
+      expect(upstream.requests).to.have.length(2);
+    });
+
+    it("a key finds its process until its result's end, swept or not", async () => {
+      const { sent, body } = await submit("/reports/short", newBody(), { "Idempotency-Key": "to be found" });
+      const lookUp = () =>
+        fetch(`${cluster.url(1)}/_sticky/v1/processes:lookup`, {
+          method: "POST",
+          headers: { "Content-Type": "application/json" },
+          body: '{"service":"reports","idempotencyKey":"to be found"}',
+        });
+      await report(sent, "complete", body);
+      const found = (await (await lookUp()).json()) as { status: string; expireTime: string };
+      expect(found.status).to.equal("completed");
+      const left = Date.parse(found.expireTime) - Date.now();
+      await new Promise((resolve) => setTimeout(resolve, Math.max(0, left) + 5));
+      expect((await lookUp()).status).to.equal(404);
     });
 
     it("forgets a finished process on DELETE, not a running one", async () => {

@@ -143,6 +143,7 @@ export async function redrive(processes: Processes, ref: ProcessRef): Promise<Re
         case "running":
           return { kind: "running" };
         case "superseded":
+        case "repeat":
           return successorOf(processes, record, begun.record.epoch);
         case "start":
           await processes.apply(record, { type: "discarded" }); // D2

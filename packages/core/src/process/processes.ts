@@ -96,6 +96,8 @@ export interface RerunOptions {
   readonly dispatch?: "here" | "by-alarm";
   /** Only if base is still the last process of its scope: two redrives side by side must not run it twice. */
   readonly onlyIfLast?: boolean;
+  /** Names this call: while the process that it made is the scope's last one, asking again makes no other. */
+  readonly key?: string | null;
 }
 
 export interface Processes {
@@ -113,6 +115,8 @@ export interface Processes {
   ): Promise<
     | Extract<Begun, { verdict: "start" }>
     | { verdict: "running"; record: ProcessRecord }
+    /** This very call has made `record` before. */
+    | { verdict: "repeat"; record: ProcessRecord }
     /** The scope has run again since; record: its last process. */
     | { verdict: "superseded"; record: ProcessRecord }
     | { verdict: "no-request" }
@@ -247,16 +251,31 @@ export function createProcesses(deps: ProcessesDeps): Processes {
 
   async function rerun(
     base: ProcessRecord,
-    { cancelRunning, dispatch = "here", onlyIfLast = false }: RerunOptions,
+    { cancelRunning, dispatch = "here", onlyIfLast = false, key = null }: RerunOptions,
   ): ReturnType<Processes["rerun"]> {
-    const current = see(
-      await store.read({ partition: base.partition, scope: base.scope, epoch: null }, { withResult: false }),
-    ).record;
-    const target = current ?? base;
-    if (onlyIfLast && target.epoch !== base.epoch) return { verdict: "superseded", record: target };
-    if (!isTerminal(target.status) && !cancelRunning) return { verdict: "running", record: target };
-    const request = await store.readRequest(base);
-    if (request === null) return { verdict: "no-request" };
+    const scope = { partition: base.partition, scope: base.scope, epoch: null };
+    let request: StoredRequest | null = null;
+    for (let race = 0; race < maxRaces; race += 1) {
+      const target = see(await store.read(scope, { withResult: false })).record ?? base;
+      const isRepeat = key !== null && target.rerunKey === key && target.rerunOf === base.epoch;
+      if (isRepeat) return { verdict: "repeat", record: target };
+      if (onlyIfLast && target.epoch !== base.epoch) return { verdict: "superseded", record: target };
+      if (!isTerminal(target.status) && !cancelRunning) return { verdict: "running", record: target };
+      request ??= await store.readRequest(base);
+      if (request === null) return { verdict: "no-request" };
+      const draft = rerunDraft(base, request, key);
+      const next = await replace(target, dispatch === "here" ? draft : byAlarm(draft));
+      if (next === null) continue; // somebody else was faster: perhaps this very call
+      if (dispatch === "here")
+        return (await started(next, target)) as Extract<Begun, { verdict: "start" }>;
+      onTransition(null, next, "created");
+      if (confirm !== null) await confirm();
+      return { verdict: "start", record: next, superseded: target };
+    }
+    throw new StoreUnavailable("the scope changed too often to decide");
+  }
+
+  function rerunDraft(base: ProcessRecord, request: StoredRequest, key: string | null): Draft {
     const rules = rulesOf(base);
     const draft = draftOf(
       {
@@ -285,14 +304,7 @@ export function createProcesses(deps: ProcessesDeps): Processes {
       confirm !== null,
       base,
     );
-    const next = await replace(target, dispatch === "here" ? draft : byAlarm(draft));
-    if (next === null) return { verdict: "running", record: target };
-    if (dispatch === "by-alarm") {
-      onTransition(null, next, "created");
-      if (confirm !== null) await confirm();
-      return { verdict: "start", record: next, superseded: target };
-    }
-    return (await started(next, target)) as Extract<Begun, { verdict: "start" }>;
+    return { ...draft, fields: { ...draft.fields, rerunKey: key } };
   }
 
   return {

@@ -87,6 +87,8 @@ export interface ProcessRecord extends ProcessRef {
   readonly lastMessage: string | null;
   /** Epochs of the neighbours in the same scope. */
   readonly rerunOf: number | null;
+  /** Names the call that asked for this re-run, so that its repeat finds the same process; null: it has no name. */
+  readonly rerunKey: string | null;
   readonly supersededBy: number | null;
 
   /** Job id or absolute URL under which the service knows its own work; null: none. */
@@ -146,6 +148,7 @@ export const recordFields = {
   lastReport: "text",
   lastMessage: "text",
   rerunOf: "number",
+  rerunKey: "text",
   supersededBy: "number",
   jobId: "text",
   pollUrl: "text",
@@ -227,6 +230,7 @@ export const blankRecord: ProcessRecord = {
   lastReport: null,
   lastMessage: null,
   rerunOf: null,
+  rerunKey: null,
   supersededBy: null,
   jobId: null,
   pollUrl: null,

@@ -43,6 +43,7 @@ export async function force(
       io.out(flags["json"] === true ? JSON.stringify(viewOf(begun.record, "")) : processId(begun.record));
       return exitCodes.ok;
     case "running":
+    case "repeat":
     case "superseded":
       io.err(`${processId(begun.record)} is running; --cancel-running replaces it`);
       return exitCodes.failed;

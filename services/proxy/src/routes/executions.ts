@@ -3,8 +3,8 @@
  * signatures and unknown processes all look alike (401); the cause stands in the log and, where there is a process,
  * in its timeline.
  */
-import { createHash } from "node:crypto";
 import Router from "@koa/router";
+import { createHash } from "node:crypto";
 import {
   headerLines,
   headerList,

@@ -3,7 +3,7 @@
  * page; only `/result` speaks with the service's own code.
  */
 import Router from "@koa/router";
-import type { KeyObject } from "node:crypto";
+import { createHash, type KeyObject } from "node:crypto";
 import {
   headerLines,
   headerList,
@@ -216,16 +216,23 @@ export function processRoutes(deps: ProcessRouteDeps): Router {
       headerLines(lines, lowerFields.xIdempotencyKey),
     );
     const { cancelRunning } = readRerun(lines, await deps.readBody(ctx, 4096));
-    const memory = `${processId(record)} ${key ?? ""}`;
-    if (key !== null) {
-      const earlier = await processes.store.correlated("@rerun", memory);
+    const call = key === null ? null : rerunCall(record, key, cancelRunning);
+    if (call !== null) {
+      const earlier = await processes.store.correlated("@rerun", call.memory);
       const snapshot = earlier === null ? null : await processes.read(earlier, { withResult: false });
       if (snapshot?.record) {
         await write(ctx, acceptedReply(snapshot.record, null, true));
         return;
       }
+      if ((await processes.store.correlated("@rerun", call.otherwise)) !== null) {
+        throw new Problem("idempotency-key-reused", {
+          processId: processId(record),
+          service: record.service,
+          headers: problemFields(record, false),
+        });
+      }
     }
-    const begun = await processes.rerun(record, { cancelRunning });
+    const begun = await processes.rerun(record, { cancelRunning, key: call?.name ?? null });
     switch (begun.verdict) {
       case "superseded":
       case "running":
@@ -237,6 +244,9 @@ export function processRoutes(deps: ProcessRouteDeps): Router {
             Link: `<${processLinks(processId(begun.record), "").self}>; rel="status"`,
           },
         });
+      case "repeat":
+        await write(ctx, acceptedReply(begun.record, null, true));
+        return;
       case "no-request":
         throw new Problem("forbidden", {
           processId: processId(record),
@@ -244,7 +254,8 @@ export function processRoutes(deps: ProcessRouteDeps): Router {
           detail: "The request of this process was not kept, so it cannot be sent again.",
         });
       case "start":
-        if (key !== null) await processes.store.correlate("@rerun", memory, begun.record, rerunMemoryMs);
+        if (call !== null)
+          await processes.store.correlate("@rerun", call.memory, begun.record, rerunMemoryMs);
         if (begun.superseded !== null && !isTerminal(begun.superseded.status))
           deps.tellCancelled(begun.superseded);
         deps.execute(begun.record);
@@ -274,6 +285,18 @@ export function processRoutes(deps: ProcessRouteDeps): Router {
   router.post("\\:lookup", lookupRoute(deps));
 
   return router;
+}
+
+/** One call for a re-run under a key of its own: where it is remembered, and where it would be with the other body. */
+function rerunCall(record: ProcessRecord, key: string, cancelRunning: boolean) {
+  const memory = (flag: boolean): string => `${processId(record)} ${key} ${flag}`;
+  const digest = createHash("sha256").update(memory(cancelRunning)).digest("base64url");
+  return {
+    memory: memory(cancelRunning),
+    otherwise: memory(!cancelRunning),
+    /** Stands in the new process from its birth: the memory is written after it. */
+    name: digest.slice(0, 22),
+  };
 }
 
 /** `POST /processes:lookup`: keys stay out of access logs. */
