@@ -58,6 +58,22 @@ export function pointerValue(value: unknown, pointer: Pointer): unknown {
   return at;
 }
 
+/**
+ * Can a member be set at the pointer, making the objects that are missing on its way?
+ * @returns what is in the way (RFC 6901; "" is the document itself), null: nothing
+ */
+export function inTheWay(document: unknown, pointer: Pointer): string | null {
+  let at = document;
+  let path = "";
+  for (const token of pointer) {
+    if (typeof at !== "object" || at === null || Array.isArray(at)) return path;
+    if (!Object.hasOwn(at, token)) return null;
+    at = (at as Record<string, unknown>)[token];
+    path += `/${token.replaceAll("~", "~0").replaceAll("/", "~1")}`;
+  }
+  return null;
+}
+
 /** A string or number as an id text of at most 200 characters; null for anything else. */
 export function idText(value: unknown): string | null {
   if (typeof value === "number" && Number.isSafeInteger(value)) return String(value);

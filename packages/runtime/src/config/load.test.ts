@@ -452,6 +452,11 @@ describe("configuration: what is refused", () => {
       /must be a JSON Pointer/,
     ],
     [
+      "a callback address for the whole body",
+      route('{process: {identity: key, callback: {inject: {json: ""}}}}'),
+      /inject\.json/,
+    ],
+    [
       "a pointer with a bad escape",
       route("{process: {identity: key, callback: {inject: {json: /a~2}}}}"),
       /must be a JSON Pointer/,

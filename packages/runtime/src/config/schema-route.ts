@@ -51,7 +51,10 @@ const callback = Joi.object({
     )
       .allow(null)
       .default(null),
-    json: pointer("JSON Pointer of the body member that gets the callback URL.").allow(null).default(null),
+    json: pointer("JSON Pointer of the body member that gets the callback URL.")
+      .invalid("")
+      .allow(null)
+      .default(null),
     header: field("Header field that gets the callback URL, besides Sticky-Callback-Url.")
       .allow(null)
       .default(null),

@@ -2,6 +2,7 @@ import type { Route, Service } from "@sticky-proxy/core";
 import { Problem } from "@sticky-proxy/protocol";
 import { expect } from "chai";
 import type { ProxyContext, ProxyState } from "../state.ts";
+import type { Wishes } from "../process/wishes.ts";
 import { validateBody } from "./validate-body.ts";
 
 const schema = { type: "object", required: ["account"], properties: { account: { type: "string" } } };
@@ -76,6 +77,55 @@ describe("the body's validation", () => {
     }
     const problem: ProxyState["head"]["headers"] = [["Content-Type", "application/vnd.job+json"]];
     expect(await validated('{"account":"a"}', { headers: problem })).to.equal("passed");
+  });
+
+  describe("where the service looks for the callback's address in it", () => {
+    const inject = { query: null, header: null, json: ["hooks", "a/b"] };
+    const wishes = { rules: { policy: { callback: { inject } } } } as unknown as Wishes;
+    const plain = { ...route, bodySchema: null };
+    const answerTo = async (body: string | null, over: Partial<ProxyState> = {}) => {
+      const answer = await validated(body, { over: { route: plain, wishes, ...over } });
+      return answer === "passed" ? answer : answer.slug;
+    };
+
+    it("lets an object through that can take it, by whatever media type", async () => {
+      for (const body of ["{}", '{"hooks":{}}', '{"hooks":{"a/b":"theirs"}}', '{"n":12345678901234567890}'])
+        expect(await answerTo(body), body).to.equal("passed");
+      expect(await validated("{}", { headers: [], over: { route: plain, wishes } })).to.equal("passed");
+    });
+
+    it("refuses what cannot: nothing is sent without the address, and no value of the client's is overwritten", async () => {
+      for (const [body, pointer] of [
+        ["[1]", ""],
+        ["null", ""],
+        ['"text"', ""],
+        ['{"hooks":"theirs"}', "/hooks"],
+        ['{"hooks":[]}', "/hooks"],
+      ] as const) {
+        const problem = (await validated(body, { over: { route: plain, wishes } })) as Problem;
+        expect([problem.slug, problem.executed], body).to.deep.equal(["validation-failed", "no"]);
+        expect(problem.options.extensions).to.have.nested.property("errors[0].pointer", pointer);
+      }
+      for (const body of [null, "", "{", '{"a":1,"a":2}'])
+        expect(await answerTo(body), String(body)).to.equal("malformed-json");
+      const form = [["Content-Type", "application/x-www-form-urlencoded"]] as const;
+      const problem = await validated("a=1", { headers: form, over: { route: plain, wishes } });
+      expect((problem as Problem).slug).to.equal("unsupported-media-type");
+    });
+
+    it("asks for nothing of a request that makes no process", async () => {
+      expect(await answerTo("a=1", { wishes: null })).to.equal("passed");
+    });
+
+    it("tells it together with what the schema refuses", async () => {
+      const problem = (await validated('{"account":5,"hooks":1}', { over: { wishes } })) as Problem;
+      expect(problem.options.extensions).to.deep.equal({
+        errors: [
+          { pointer: "/account", message: "must be string" },
+          { pointer: "/hooks", message: "must be an object, to hold the callback's address" },
+        ],
+      });
+    });
   });
 
   it("names the route whose schema is broken when the gateway starts", () => {

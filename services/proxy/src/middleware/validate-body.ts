@@ -1,5 +1,5 @@
-import { headerLines, type Route, type Service } from "@sticky-proxy/core";
-import { parseJsonStrict, Problem } from "@sticky-proxy/protocol";
+import { headerLines, inTheWay, type Route, type Service } from "@sticky-proxy/core";
+import { parseJsonStrict, Problem, type Json } from "@sticky-proxy/protocol";
 
 import { compileBodySchema, type BodyCheck } from "../body-schema.ts";
 import type { Middleware, ProxyState } from "../state.ts";
@@ -8,8 +8,9 @@ import type { Middleware, ProxyState } from "../state.ts";
 const smallBytes = 65_536;
 
 /**
- * Refuses a body that does not match the route's schema, before anything is begun or sent. Reads state.route,
- * state.body; writes nothing. The schemas known at the start are compiled then.
+ * Refuses a body that does not match the route's schema, or that cannot take the callback's address where the service
+ * looks for it, before anything is begun or sent. Reads state.route, state.wishes, state.body; writes nothing. The
+ * schemas known at the start are compiled then.
  * @throws Error when the schema of one of `services` cannot be compiled
  */
 export function validateBody(services: () => readonly Service[]): Middleware {
@@ -33,12 +34,17 @@ export function validateBody(services: () => readonly Service[]): Middleware {
   for (const { routes } of services()) routes.forEach(checkOf);
 
   return function validateBody(ctx, next) {
-    const { route } = ctx.state;
-    const check = route === null ? null : checkOf(route);
-    if (check === null || isBodiless(ctx.state)) return next();
+    const { route, wishes } = ctx.state;
+    const check = route === null || isBodiless(ctx.state) ? null : checkOf(route);
+    const address = wishes?.rules.policy.callback.inject.json ?? null;
+    if (check === null && address === null) return next();
     const body = bytesOf(ctx.state);
-    requireJson(ctx.state);
-    const errors = check(parseJsonStrict(body), body.length <= smallBytes);
+    if (check !== null) requireJson(ctx.state);
+    const value = parsed(ctx.state, body);
+    const errors = check === null ? [] : [...check(value, body.length <= smallBytes)];
+    const blocked = address === null ? null : inTheWay(value, address);
+    if (blocked !== null)
+      errors.push({ pointer: blocked, message: "must be an object, to hold the callback's address" });
     if (errors.length === 0) return next();
     const [first] = errors;
     throw new Problem("validation-failed", {
@@ -59,6 +65,16 @@ function bytesOf({ body }: ProxyState): Uint8Array {
   if (body instanceof Uint8Array && body.length > 0) return body;
   if (body !== null && !(body instanceof Uint8Array)) throw new Error("the body was not read");
   throw new Problem("malformed-json", { detail: "The body is empty." });
+}
+
+/** JSON under another type will do where the route has no schema; what is none is told by its type first. */
+function parsed(state: ProxyState, body: Uint8Array): Json {
+  try {
+    return parseJsonStrict(body);
+  } catch (error) {
+    requireJson(state);
+    throw error;
+  }
 }
 
 function requireJson({ head }: ProxyState): void {
