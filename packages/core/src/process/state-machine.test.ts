@@ -6,6 +6,7 @@ import { createMemoryStore } from "./memory-store.ts";
 import { createProcesses, type BeginRequest, type Rules } from "./processes.ts";
 import { isTerminal, type ProcessRecord } from "./record.ts";
 import { transition, type ProcessEvent } from "./state-machine.ts";
+import { viewOf } from "./view.ts";
 
 const policy: ProcessPolicy = {
   identity: "key",
@@ -236,6 +237,33 @@ describe("the state machine", () => {
       resultPayload: "r",
       deadLetter: "upstream",
     });
+  });
+
+  it("an end is retryable where its identity is free, and only there: what is kept is replayed", async () => {
+    const retryable = async (onUnknown: "fail" | "release"): Promise<unknown> => {
+      const w = world({ onUnknown: { cut: onUnknown, timeout: onUnknown, lost: onUnknown } });
+      return viewOf(await applied(w, await start(w), lost(1)), "").outcome;
+    };
+    expect(await retryable("release")).to.have.nested.property("problem.retryable", true);
+    expect(await retryable("fail")).to.have.nested.property("problem.retryable", false);
+    const w = world();
+    const cancelled = await applied(w, await start(w), { type: "cancelled" });
+    expect(viewOf(cancelled, "").outcome).to.have.nested.property("problem.retryable", false);
+  });
+
+  it("a cancel between two attempts says what is known: nothing is with the service", async () => {
+    const w = world();
+    const waiting = await applied(w, await start(w), unreachable(1));
+    expect(waiting).to.include({ phase: "backing-off", executed: "no" });
+    const sent = await applied(w, waiting, { type: "dispatched", owner: "n" });
+    const c = { ...w.rules, now: w.now(), chance: 0.5, deadLetterMs };
+    for (const [record, executed] of [
+      [waiting, "no"],
+      [sent, "unknown"],
+    ] as const) {
+      const decided = transition(record, { type: "cancelled" }, c);
+      expect(decided.kind === "change" && decided.change.set).to.include({ executed });
+    }
   });
 
   for (const [unknown, word, expected] of [

@@ -180,7 +180,7 @@ export function transition(record: ProcessRecord, event: ProcessEvent, c: Circum
       return finish(record, c, {
         event: "cancelled",
         status: "cancelled",
-        executed: record.status === "pending" ? "no" : "unknown",
+        executed: isOut(record) ? "unknown" : (record.executed ?? "no"),
         problem: "process-cancelled",
         released: c.policy.identity !== "key" || c.policy.restartCancelled,
         cancelRequested: true,
@@ -196,6 +196,11 @@ export function transition(record: ProcessRecord, event: ProcessEvent, c: Circum
     case "discarded":
       return refuse("process-running");
   }
+}
+
+/** An attempt is with the service. Before the first, and between two, it is known what has run. */
+function isOut({ phase }: ProcessRecord): boolean {
+  return phase === "forwarding" || phase === "awaiting-callback";
 }
 
 /** P2, P10: an owner speaks for the attempt that it sent, and only while that attempt is out. */
@@ -426,7 +431,7 @@ function leaseEnded(record: ProcessRecord, c: Circumstances): Transition {
 /** The deadline has passed, or a service that promised to report stayed silent too long. */
 function overdue(record: ProcessRecord, c: Circumstances): Transition {
   const deadlinePassed = record.deadlineAt !== null && record.deadlineAt <= c.now;
-  const sent = record.phase === "awaiting-callback" || record.phase === "forwarding";
+  const sent = isOut(record);
   const executed: Executed = sent ? "unknown" : (record.executed ?? "no");
   if (sent && !deadlinePassed) {
     return attemptFailed(

@@ -24,10 +24,16 @@ export function problemOf(record: ProcessRecord): Problem | null {
     processId: processId(record),
     service: record.service,
     ...(record.executed === null ? {} : { executed: record.executed }),
-    ...(record.released || record.executed === "no" ? { retryable: true } : {}),
+    ...retryableOf(record),
     ...(record.reason !== null && isProxyErrorType(record.reason) ? { proxyStatus: record.reason } : {}),
   };
   return new Problem(record.problem, options);
+}
+
+/** Can the same request succeed later? A kept end is replayed; a released identity runs again. */
+export function retryableOf({ status, executed, released }: ProcessRecord): { retryable?: boolean } {
+  if (isTerminal(status)) return { retryable: released };
+  return executed === "no" ? { retryable: true } : {};
 }
 
 /** `base` as in processLinks; times as RFC 3339, null: not (yet) the case. */

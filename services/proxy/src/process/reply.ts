@@ -3,6 +3,7 @@ import {
   isTerminal,
   problemOf,
   processId,
+  retryableOf,
   viewOf,
   type HeaderLine,
   type HeaderList,
@@ -117,8 +118,7 @@ export function cancelledProblem(record: ProcessRecord, replayed: boolean): Prob
     service: record.service,
     headers: { ...problemFields(record, replayed), Link: formatLinks(links) },
     ...(record.executed === null ? {} : { executed: record.executed }),
-    // As the process's own page says it: the identity is free, so the same request starts anew.
-    ...(record.released || record.executed === "no" ? { retryable: true } : {}),
+    ...retryableOf(record), // as the process's own page says it
   });
 }
 
