@@ -5,6 +5,7 @@ export * from "./process/store.ts";
 export * from "./process/retry.ts";
 export * from "./process/state-machine.ts";
 export * from "./process/duty.ts";
+export type { BeginRequest } from "./process/draft.ts";
 export * from "./process/processes.ts";
 export * from "./process/rules.ts";
 export * from "./process/watchdog.ts";

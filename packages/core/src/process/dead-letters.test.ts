@@ -14,7 +14,9 @@ import {
 } from "./dead-letters.ts";
 import { dutyOf } from "./duty.ts";
 import { createMemoryStore } from "./memory-store.ts";
-import { createProcesses, type BeginRequest, type Rules } from "./processes.ts";
+import type { BeginRequest } from "./draft.ts";
+import { createProcesses } from "./processes.ts";
+import type { Rules } from "./rules.ts";
 import type { ProcessRecord } from "./record.ts";
 import { unkeyedPolicy } from "./rules.ts";
 import type { ProcessEvent } from "./state-machine.ts";

@@ -2,11 +2,12 @@
  * `begin` and `apply` are the only code that changes a process: read, decide, commit; on `stale` read and decide
  * again. Proxy, callback route, watchdog, sweeper and admin all come through here.
  */
-import type { Claim, Verdict } from "../idempotency/verdict.ts";
+import type { Verdict } from "../idempotency/verdict.ts";
 import { verdictOf } from "../idempotency/verdict.ts";
 import type { StoredResponse } from "../http/message.ts";
-import type { ProcessPolicy, RetryPolicy } from "../registry/service.ts";
+import { byAlarm, draftOf, type BeginRequest } from "./draft.ts";
 import { isTerminal, type ProcessRecord, type ProcessRef } from "./record.ts";
+import type { Rules } from "./rules.ts";
 import { transition, type Circumstances, type ProcessEvent, type Transition } from "./state-machine.ts";
 import {
   StoreUnavailable,
@@ -18,13 +19,6 @@ import {
   type Snapshot,
   type StoredRequest,
 } from "./store.ts";
-
-/** The rules a process lives by: its route's, or defaults when the route is gone. */
-export interface Rules {
-  readonly policy: ProcessPolicy;
-  readonly retries: RetryPolicy;
-  readonly honoursKey: boolean;
-}
 
 export interface ProcessesDeps {
   readonly store: ProcessStore;
@@ -44,26 +38,6 @@ export interface ProcessesDeps {
   readonly deadLetterMs?: number;
   /** Set when the profile wants a write confirmed by others before anything is sent (RELIABILITY of the store). */
   readonly confirm: (() => Promise<void>) | null;
-}
-
-export interface BeginRequest {
-  readonly scope: string;
-  readonly partition: number;
-  readonly tenant: string;
-  readonly service: string;
-  readonly route: string;
-  readonly operation: string;
-  readonly rules: Rules;
-  readonly claim: Claim;
-  /** The request's own deadline (ms from the first dispatch); null: the route's. */
-  readonly deadlineMs: number | null;
-  readonly notify: string | null;
-  readonly traceparent: string | null;
-  readonly mirror: boolean;
-  /** The service is paused for this long: wait before the first dispatch. */
-  readonly pausedMs: number;
-  /** Kept with the record where it may be sent again; null: not kept. */
-  readonly request: StoredRequest | null;
 }
 
 export type Begun =
@@ -266,8 +240,7 @@ export function createProcesses(deps: ProcessesDeps): Processes {
       const draft = rerunDraft(base, request, key);
       const next = await replace(target, dispatch === "here" ? draft : byAlarm(draft));
       if (next === null) continue; // somebody else was faster: perhaps this very call
-      if (dispatch === "here")
-        return (await started(next, target)) as Extract<Begun, { verdict: "start" }>;
+      if (dispatch === "here") return (await started(next, target)) as Extract<Begun, { verdict: "start" }>;
       onTransition(null, next, "created");
       if (confirm !== null) await confirm();
       return { verdict: "start", record: next, superseded: target };
@@ -321,71 +294,6 @@ export function createProcesses(deps: ProcessesDeps): Processes {
     async claimDue(options) {
       return see(await store.claimDue(options)).due;
     },
-  };
-}
-
-/** A process at its birth: dispatched at once, or pending where a gate or a pause comes first. */
-function draftOf(
-  request: BeginRequest,
-  node: string,
-  writeId: string,
-  gated: boolean,
-  replaces: ProcessRecord | null,
-): Draft {
-  const { policy, retries } = request.rules;
-  const paused = request.pausedMs > 0;
-  const waits = gated || paused;
-  const ownerWaits = request.pausedMs <= policy.leaseMs / 2;
-  const deadline =
-    request.deadlineMs === null
-      ? policy.deadlineMs
-      : Math.min(request.deadlineMs, policy.deadlineMs ?? Infinity);
-  return {
-    partition: request.partition,
-    scope: request.scope,
-    fields: {
-      tenant: request.tenant,
-      service: request.service,
-      route: request.route,
-      operation: request.operation.slice(0, 64),
-      identity: policy.identity,
-      fingerprint: request.claim.fingerprint,
-      credential: request.claim.credential,
-      status: waits ? "pending" : "in-progress",
-      phase: waits ? null : "forwarding",
-      owner: ownerWaits ? node : null,
-      leaseMs: policy.leaseMs,
-      attempt: waits ? 0 : 1,
-      maxAttempts: retries.attempts,
-      cancelRequested: false,
-      released: false,
-      expired: false,
-      requestPayload: request.request === null ? null : writeId,
-      rerunOf: replaces !== null && request.claim.force ? replaces.epoch : null,
-      notify: request.notify,
-      notifyAttempt: 0,
-      mirror: request.mirror ? "pending" : null,
-      traceparent: request.traceparent,
-    },
-    spans: {
-      ...(waits ? {} : { startedAt: 0 }),
-      ...(deadline === null ? {} : { deadlineAt: deadline }),
-      ...(paused ? { nextAttemptAt: request.pausedMs } : {}),
-      wakeAt: ownerWaits ? policy.leaseMs : request.pausedMs,
-    },
-    request: request.request,
-    writeId,
-    entry: { event: "created", operation: request.operation.slice(0, 64) },
-  };
-}
-
-/** Nobody's, and due at once. */
-function byAlarm(draft: Draft): Draft {
-  const { startedAt: _, ...spans } = draft.spans;
-  return {
-    ...draft,
-    fields: { ...draft.fields, status: "pending", phase: null, owner: null, attempt: 0 },
-    spans: { ...spans, wakeAt: 0 },
   };
 }
 

@@ -1,7 +1,13 @@
 /** Which rules a process lives by: its route's, found by the names in its record. Pure. */
-import type { ProcessPolicy, Route, Service } from "../registry/service.ts";
-import type { Rules } from "./processes.ts";
+import type { ProcessPolicy, RetryPolicy, Route, Service } from "../registry/service.ts";
 import type { ProcessRecord } from "./record.ts";
+
+/** The rules a process lives by: its route's, or defaults when the route is gone. */
+export interface Rules {
+  readonly policy: ProcessPolicy;
+  readonly retries: RetryPolicy;
+  readonly honoursKey: boolean;
+}
 
 export interface FoundRoute {
   readonly service: Service;
