@@ -30,7 +30,7 @@ for (const [kind, openSuiteStore] of Object.entries(suiteStores))
       suite = await openSuiteStore();
       pacing = createPacing({
         shared: null,
-        services: () => ["paced"],
+        services: () => ["paced", "patient"],
         monotonic: () => performance.now(),
         chance: () => 0,
         onFailure: () => undefined,
@@ -66,6 +66,16 @@ services:
     limits: { maxQueue: 2 }
     routes:
       - process: { identity: key, waitMs: 10000 }
+  patient:
+    instances: [${upstream.origin}]
+    honoursKey: true
+    routes:
+      - match: { path: /by-owner }
+        retries: { attempts: 2, minMs: 1, maxMs: 1 }
+        process: { identity: key, waitMs: 20000 }
+      - match: { path: /by-alarm }
+        retries: { attempts: 2, minMs: 1, maxMs: 1 }
+        process: { identity: key, waitMs: 20000, leaseMs: 500 }
 `,
       });
     });
@@ -219,4 +229,25 @@ services:
       for (const answer of await Promise.all(held)) expect(answer.status).to.equal(200);
       expect(upstream.requests).to.have.length(3);
     });
+
+    for (const path of ["by-owner", "by-alarm"])
+      it(`no attempt is sent while the service is paused, nor a re-run: they wait for the pause's end (${path})`, async () => {
+        const wasPaused: boolean[] = [];
+        upstream.respond((_request, response) => {
+          wasPaused.push(pacing.isPaused("patient"));
+          if (wasPaused.length === 1) pacing.pause("patient", 700);
+          response.writeHead(wasPaused.length === 1 ? 500 : 200).end();
+        });
+        let answer: Response | null = null;
+        void post(`/patient/${path}`, { "Idempotency-Key": path }).then((now) => (answer = now));
+        const { status, headers } = await until<Response>(() => answer, tick);
+        expect([status, wasPaused]).to.deep.equal([200, [false, false]]);
+
+        pacing.pause("patient", 700);
+        const id = headers.get("sticky-process-id")!;
+        const rerun = await fetch(`${cluster.url(1)}/_sticky/v1/processes/${id}/rerun`, { method: "POST" });
+        expect(await rerun.json()).to.include({ status: "pending" });
+        await until(() => wasPaused.length === 3, tick);
+        expect(wasPaused.at(-1)).to.equal(false);
+      });
   });

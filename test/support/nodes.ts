@@ -81,7 +81,7 @@ export async function startNodes(options: NodesOptions): Promise<Nodes> {
     secret,
     intents: null,
     guard: null,
-    pacing: noPacing,
+    pacing: options.pacing ?? noPacing,
     confirm: null,
     monotonic,
     sleep,
@@ -95,6 +95,7 @@ export async function startNodes(options: NodesOptions): Promise<Nodes> {
     processes: worker.processes,
     executor: worker.executor,
     node: "sweeper",
+    pacing: options.pacing ?? noPacing,
     find: (record) => worker.rules.find(record),
     poll: createPoller({
       callers,
@@ -133,7 +134,12 @@ export async function startNodes(options: NodesOptions): Promise<Nodes> {
   };
 }
 
-const noPacing = { pausedMs: () => 0, pause: () => undefined, reserve: () => () => undefined };
+const noPacing = {
+  pausedMs: () => 0,
+  isPaused: () => false,
+  pause: () => undefined,
+  reserve: () => () => undefined,
+};
 
 async function startNode(
   config: Config,

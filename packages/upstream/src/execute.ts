@@ -93,6 +93,16 @@ export function createExecutor(deps: ExecutorDeps): Executor {
           const waitMs = (record.nextAttemptAt ?? 0) - processes.now();
           if (waitMs > 0) await sleep(waitMs, abort.signal);
           if (abort.signal.aborted) return { record: await current(record), result: null, live: null };
+          if (pacing.isPaused(record.service)) {
+            tracked.release();
+            const later = await processes.apply(record, {
+              type: "postponed",
+              ms: pacing.pausedMs(record.service),
+            });
+            if (later.kind === "gone") throw lost(record, false);
+            record = later.record;
+            continue;
+          }
           const sent = await processes.apply(record, { type: "dispatched", owner: node });
           if (sent.kind === "gone") throw lost(record, false);
           // Not ours to send: it ended, or somebody else sends it, be it another run on this node.

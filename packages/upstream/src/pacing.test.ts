@@ -48,6 +48,9 @@ describe("the pacing of a service", () => {
     expect([paced.pausedMs("a"), paced.pausedMs("b")]).to.deep.equal([2000, 0]);
     now += 1500;
     expect(paced.pausedMs("a")).to.equal(500);
+    expect([paced.isPaused("a"), paced.isPaused("b")]).to.deep.equal([true, false]);
+    now += 500;
+    expect(paced.isPaused("a"), "on the ramp").to.equal(false);
   });
 
   it("spreads what waited over the ramp, and lets a growing share through on it", () => {

@@ -9,6 +9,8 @@
 export interface Pacing {
   /** ms that the service is still paused; 0: not. */
   pausedMs(service: string): number;
+  /** The pause itself is not over; the ramp after it does not count. */
+  isPaused(service: string): boolean;
   pause(service: string, ms: number): void;
   /**
    * Takes a place among the work that waits for a paused service on this replica. Returns how to give it back early
@@ -81,6 +83,7 @@ export function createPacing({ shared, services, monotonic, chance, onFailure }:
       }
       return chance() * rampMs < since ? 0 : Math.ceil(chance() * (rampMs - since));
     },
+    isPaused: (service) => monotonic() < (pauses.get(service)?.endsAt ?? -Infinity),
     pause(service, ms) {
       if (ms <= 0 || !lengthen(service, ms) || shared === null) return;
       shared

@@ -88,6 +88,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
     processes,
     waiting,
     waiters,
+    pacing: deps.pacing,
     secret,
     execute: (record) => void execute(record),
     tellCancelled: deps.cancelHook,

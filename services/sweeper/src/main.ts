@@ -124,6 +124,7 @@ export async function startSweeper(
     processes: worker.processes,
     executor: worker.executor,
     node,
+    pacing,
     find: (record) => worker.rules.find(record),
     poll: createPoller({
       callers,

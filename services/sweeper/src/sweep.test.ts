@@ -58,6 +58,7 @@ describe("the sweeper", () => {
       processes,
       executor: { inFlight: 0, idle: () => Promise.resolve() } as unknown as Executor,
       node: "s1",
+      pacing: { isPaused: () => false, pausedMs: () => 0 },
       find: () => ({ rules }) as FoundRoute,
       poll: (record) => new Promise((answer) => polls.push({ record, answer })),
       deliver: (record) => new Promise((answer) => deliveries.push({ record, answer })),

@@ -14,12 +14,13 @@ import {
   type Service,
   type Route,
 } from "@sticky-proxy/core";
-import type { Deliverer, Execution, Executor, Poller } from "@sticky-proxy/upstream";
+import type { Deliverer, Execution, Executor, Pacing, Poller } from "@sticky-proxy/upstream";
 
 export interface SweepDeps {
   readonly processes: Processes;
   readonly executor: Executor;
   readonly node: string;
+  readonly pacing: Pick<Pacing, "isPaused" | "pausedMs">;
   readonly find: (record: ProcessRecord) => { service: Service; route: Route; rules: Rules } | null;
   readonly poll: Poller;
   readonly deliver: Deliverer;
@@ -41,7 +42,7 @@ export interface Sweeper {
 }
 
 export function createSweeper(deps: SweepDeps): Sweeper {
-  const { processes, executor, node, find, poll, deliver, onDuty, onFailure, hideMs, batch } = deps;
+  const { processes, executor, node, pacing, find, poll, deliver, onDuty, onFailure, hideMs, batch } = deps;
   let stopped = false;
   /** Polls and deliveries: their other side may take its time, and must not hold the other alarms back. */
   const calls = new Map<string, Promise<void>>();
@@ -99,6 +100,11 @@ export function createSweeper(deps: SweepDeps): Sweeper {
     const request = found === null ? null : await processes.store.readRequest(record);
     if (found === null || request === null) {
       await processes.apply(record, { type: "lease-ended" }, { ifDue: true });
+      return;
+    }
+    if (pacing.isPaused(record.service)) {
+      const ms = pacing.pausedMs(record.service);
+      await processes.apply(record, { type: "postponed", ms }, { ifDue: true });
       return;
     }
     const sent = await processes.apply(record, { type: "dispatched", owner: node }, { ifDue: true });

@@ -72,6 +72,8 @@ export interface RerunOptions {
   readonly onlyIfLast?: boolean;
   /** Names this call: while the process that it made is the scope's last one, asking again makes no other. */
   readonly key?: string | null;
+  /** As in BeginRequest; default 0. */
+  readonly pausedMs?: number;
 }
 
 export interface Processes {
@@ -225,7 +227,7 @@ export function createProcesses(deps: ProcessesDeps): Processes {
 
   async function rerun(
     base: ProcessRecord,
-    { cancelRunning, dispatch = "here", onlyIfLast = false, key = null }: RerunOptions,
+    { cancelRunning, dispatch = "here", onlyIfLast = false, key = null, pausedMs = 0 }: RerunOptions,
   ): ReturnType<Processes["rerun"]> {
     const scope = { partition: base.partition, scope: base.scope, epoch: null };
     let request: StoredRequest | null = null;
@@ -237,7 +239,7 @@ export function createProcesses(deps: ProcessesDeps): Processes {
       if (!isTerminal(target.status) && !cancelRunning) return { verdict: "running", record: target };
       request ??= await store.readRequest(base);
       if (request === null) return { verdict: "no-request" };
-      const draft = rerunDraft(base, request, key);
+      const draft = rerunDraft(base, request, { key, pausedMs });
       const next = await replace(target, dispatch === "here" ? draft : byAlarm(draft));
       if (next === null) continue; // somebody else was faster: perhaps this very call
       if (dispatch === "here") return (await started(next, target)) as Extract<Begun, { verdict: "start" }>;
@@ -248,7 +250,11 @@ export function createProcesses(deps: ProcessesDeps): Processes {
     throw new StoreUnavailable("the scope changed too often to decide");
   }
 
-  function rerunDraft(base: ProcessRecord, request: StoredRequest, key: string | null): Draft {
+  function rerunDraft(
+    base: ProcessRecord,
+    request: StoredRequest,
+    { key, pausedMs }: { readonly key: string | null; readonly pausedMs: number },
+  ): Draft {
     const rules = rulesOf(base);
     const draft = draftOf(
       {
@@ -269,7 +275,7 @@ export function createProcesses(deps: ProcessesDeps): Processes {
         notify: base.notify,
         traceparent: base.traceparent,
         mirror: base.mirror !== null,
-        pausedMs: 0,
+        pausedMs,
         request,
       },
       node,

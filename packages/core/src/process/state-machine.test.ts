@@ -253,6 +253,25 @@ describe("the state machine", () => {
     expect(viewOf(cancelled, "").outcome).to.have.nested.property("problem.retryable", false);
   });
 
+  it("a wait that is postponed stays with its owner while it is short, and ends at the deadline all the same", async () => {
+    const w = world();
+    const record = await start(w);
+    const waiting = await applied(w, record, unreachable(1));
+    const short = await applied(w, waiting, { type: "postponed", ms: 400 });
+    expect(short).to.include({ phase: "backing-off", owner: "n1", nextAttemptAt: w.now() + 400, attempt: 1 });
+    const long = await applied(w, short, { type: "postponed", ms: 20_000 });
+    expect(long).to.include({ owner: null, wakeAt: w.now() + 20_000, nextAttemptAt: w.now() + 20_000 });
+    const last = await applied(w, long, { type: "postponed", ms: 90_000 });
+    w.advance(last.wakeAt! - w.now());
+    expect(dutyOf(last, w.now())).to.equal("fail");
+    const sent = await applied(w, last, { type: "dispatched", owner: "n2" }).catch(() => null);
+    expect(sent, "past its deadline it is failed, not sent").to.include({ status: "failed", executed: "no" });
+    const running = await start(world());
+    expect(
+      transition(running, { type: "postponed", ms: 1 }, { ...w.rules, now: 0, chance: 0, deadLetterMs }),
+    ).to.include({ kind: "refuse", slug: "process-running" });
+  });
+
   it("a cancel between two attempts says what is known: nothing is with the service", async () => {
     const w = world();
     const waiting = await applied(w, await start(w), unreachable(1));
@@ -570,6 +589,7 @@ describe("the state machine", () => {
         ),
       fc.constantFrom(
         { type: "cancelled" },
+        { type: "postponed", ms: 700 },
         { type: "lease-ended" },
         { type: "overdue" },
         { type: "expired" },

@@ -90,6 +90,8 @@ export type ProcessEvent =
       readonly extendMs: number | null;
     }
   | { readonly type: "still-running"; readonly pollInMs: number }
+  /** The service asked for a pause that is not over: nothing is sent before. */
+  | { readonly type: "postponed"; readonly ms: number }
   | { readonly type: "cancelled" }
   | { readonly type: "lease-ended" }
   | { readonly type: "overdue" }
@@ -176,6 +178,8 @@ export function transition(record: ProcessRecord, event: ProcessEvent, c: Circum
     case "still-running":
       if (record.phase !== "awaiting-callback") return same;
       return change({ event: "polled" }, {}, { wakeAt: Math.min(event.pollInMs, untilDeadline(record, c)) });
+    case "postponed":
+      return postponed(record, event.ms, c);
     case "cancelled":
       return finish(record, c, {
         event: "cancelled",
@@ -245,6 +249,7 @@ function afterTheEnd(record: ProcessRecord, event: ProcessEvent, c: Circumstance
     case "accepted":
     case "failed":
     case "still-running":
+    case "postponed":
     case "lease-ended":
     case "overdue":
       return refuse("process-terminal"); // P2, P3: an owner that comes back late
@@ -545,6 +550,19 @@ function backOff(
       jobId: null,
       ...(report === null ? {} : { lastReport: report.result.id, lastMessage: report.message }),
     },
+    { nextAttemptAt: delayMs, wakeAt: keeps ? record.leaseMs : delayMs },
+  );
+}
+
+/** Waits longer for the same attempt; by the alarm where that is long and the request is kept. */
+function postponed(record: ProcessRecord, ms: number, c: Circumstances): Transition {
+  if (isOut(record)) return refuse("process-running"); // P1
+  const delayMs = Math.min(ms, untilDeadline(record, c));
+  const isShort = delayMs <= record.leaseMs / 2 || record.requestPayload === null;
+  const keeps = record.owner !== null && isShort;
+  return change(
+    { event: "postponed", delayMs: String(delayMs) },
+    { owner: keeps ? record.owner : null }, // P4
     { nextAttemptAt: delayMs, wakeAt: keeps ? record.leaseMs : delayMs },
   );
 }

@@ -35,6 +35,7 @@ import {
   readPrefer,
   type Json,
 } from "@sticky-proxy/protocol";
+import type { Pacing } from "@sticky-proxy/upstream";
 import type { Context } from "koa";
 import {
   acceptedReply,
@@ -55,6 +56,7 @@ export interface ProcessRouteDeps {
   readonly processes: Processes;
   readonly waiting: WaitDeps;
   readonly waiters: Waiters;
+  readonly pacing: Pick<Pacing, "pausedMs">;
   readonly secret: KeyObject;
   /** Runs a re-run that this node has begun; looked after by the executor, never rejects. */
   readonly execute: (record: ProcessRecord) => void;
@@ -232,7 +234,11 @@ export function processRoutes(deps: ProcessRouteDeps): Router {
         });
       }
     }
-    const begun = await processes.rerun(record, { cancelRunning, key: call?.name ?? null });
+    const begun = await processes.rerun(record, {
+      cancelRunning,
+      key: call?.name ?? null,
+      pausedMs: deps.pacing.pausedMs(record.service),
+    });
     switch (begun.verdict) {
       case "superseded":
       case "running":
