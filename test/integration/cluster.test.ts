@@ -15,6 +15,7 @@ describe("three proxy processes behind HAProxy, one Redis, one sweeper", functio
     (name: string, isUp: () => boolean): FakeHandler =>
     (request, response) => {
       if (request.target === "/health") response.writeHead(isUp() ? 200 : 500).end();
+      else if (request.headers.get("sticky-attempt") === "1") response.writeHead(500).end();
       else response.end(name);
     };
   /** Between two looks at something that a timer of another process moves. */
@@ -67,6 +68,14 @@ describe("three proxy processes behind HAProxy, one Redis, one sweeper", functio
               { url: well.origin, name: "well" },
             ],
             health: { path: "/health", intervalMs: 500, timeoutMs: 500, rise: 1, fall: 2 },
+            honoursKey: true,
+            routes: [
+              {
+                match: { path: "/again" },
+                retries: { attempts: 2, minMs: 300, maxMs: 300 }, // over half a lease: by the sweeper
+                process: { identity: "key", leaseMs: 500 },
+              },
+            ],
           },
           plain: { instances: [upstream.origin] },
         },
@@ -260,6 +269,13 @@ describe("three proxy processes behind HAProxy, one Redis, one sweeper", functio
     await until("0");
     for (let i = 0; i < 12; i += 1) answers.add(await (await fetch(`${cluster.url(i)}/checked/x`)).text());
     expect(answers).to.deep.equal(new Set(["well"]));
+    const swept = Array.from({ length: 12 }, (_, i) =>
+      fetch(`${cluster.url(i)}/checked/again`, {
+        method: "POST",
+        headers: { "Idempotency-Key": `again-${i}` },
+      }),
+    );
+    for (const answer of await Promise.all(swept)) expect(await answer.text()).to.equal("well");
     isWell = false;
     for (let i = 0; i < 3; i += 1) while ((await metric(i, "well")) !== "0") await pause();
     const none = await fetch(`${cluster.url(1)}/checked/x`);

@@ -12,5 +12,6 @@ export * from "./poll.ts";
 export * from "./deliver-webhook.ts";
 export * from "./cancel-hook.ts";
 export * from "./health.ts";
+export * from "./health-view.ts";
 export * from "./secondary.ts";
 export * from "./pacing.ts";

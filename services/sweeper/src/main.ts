@@ -23,6 +23,7 @@ import { openNodeLocks, createRegistry, openCache, openStore } from "@sticky-pro
 import {
   createDeliverer,
   createForwarder,
+  createHealthView,
   createOutboundCallers,
   createPacing,
   createPoller,
@@ -36,6 +37,7 @@ import { createSweeper } from "./sweep.ts";
 const watchdogTickMs = 100;
 const pacingTickMs = 1000;
 const owedTickMs = 1000;
+const healthTickMs = 1000;
 
 export async function startSweeper(
   config: Config,
@@ -74,13 +76,17 @@ export async function startSweeper(
     onError: (operation, err) => logger.warn("cache.store-error", { operation, err }),
   });
   const processes = invalidatingStore(store.processes, { invalidation, services: () => config.services });
+  const registry = createRegistry(store);
+  // A proxy probes; what it publishes chooses the instance of our dispatches too.
+  const health = createHealthView({ services: () => config.services, shared: registry, now: monotonic });
   const forwarder = createForwarder({
     pseudonym: "sticky-proxy",
     loopId: store.loopId,
+    health,
     ...observeAttempts(metrics),
   });
   const pacing = createPacing({
-    shared: createRegistry(store),
+    shared: registry,
     services: () => config.services.map(({ name }) => name),
     monotonic,
     chance: Math.random,
@@ -95,7 +101,9 @@ export async function startSweeper(
     onError: (err) => logger.warn("locks.error", { err }),
   });
   const { locks } = nodeLocks;
-  const mirror = openSweeperMirror({ config, store, locks, logger, metrics }, () => worker.processes.now());
+  const mirror = openSweeperMirror({ config, store, locks, health, logger, metrics }, () =>
+    worker.processes.now(),
+  );
   const worker = createWorker({
     store: processes,
     changes: store.changes,
@@ -185,6 +193,10 @@ export async function startSweeper(
   const owing = every(owedTickMs, 0.2, () => invalidation.payOwed(), {
     onError: (err) => logger.error("cache.owed-failed", { err }),
   });
+  const looking = every(healthTickMs, 0.1, () => health.refresh(), {
+    atOnce: true,
+    onError: (err) => logger.warn("health.unread", { err }),
+  });
   mirror.start(worker.processes, lifecycle);
   const now = (): number => worker.processes.now();
   startGauges({ config, store, cached, locks, now, logger, metrics }, lifecycle);
@@ -193,7 +205,7 @@ export async function startSweeper(
   lifecycle.onShutdown("finish", "sweeper-executions", () => sweeper.stop());
   lifecycle.onShutdown("stop-watchdog", "sweeper-watchdog", () => renewing.stop());
   lifecycle.onShutdown("flush", "sweeper-upstream", async () => {
-    await Promise.all([pausing.stop(), owing.stop()]);
+    await Promise.all([pausing.stop(), owing.stop(), looking.stop()]);
     callers.close();
     await forwarder.close();
   });

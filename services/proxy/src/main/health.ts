@@ -2,10 +2,16 @@
  * Health of instances: one elected proxy probes, all read. The prober's results carry their own end, so a prober that
  * dies leaves "unknown", which is usable, and never a stale verdict.
  */
-import type { ProbeState, Service } from "@sticky-proxy/core";
+import type { Service } from "@sticky-proxy/core";
 import { every, monotonic, sleep, type Lifecycle, type Logger } from "@sticky-proxy/runtime";
 import type { HealthReport, Locks, Registry } from "@sticky-proxy/store";
-import { createProber, type HealthView, type OutboundCaller, type ProbeResult } from "@sticky-proxy/upstream";
+import {
+  createHealthView,
+  createProber,
+  type HealthView,
+  type OutboundCaller,
+  type ProbeResult,
+} from "@sticky-proxy/upstream";
 
 const leadershipMs = 6000;
 const readMs = 1000;
@@ -28,22 +34,12 @@ export interface HealthRounds {
 export function createHealthRounds(parts: HealthParts): HealthRounds {
   const { services, registry, locks, caller, logger } = parts;
   const checked = (): readonly Service[] => services().filter(({ health }) => health !== null);
-  const seen = new Map<string, ReadonlyMap<string, HealthReport>>();
-  const view: HealthView = {
-    get: (service, instance) => seen.get(service)?.get(instance)?.state ?? "unknown",
-  };
-
-  async function read(): Promise<void> {
-    for (const service of checked()) {
-      const reports = await registry.health(service.name);
-      for (const { name } of service.instances) {
-        const state: ProbeState = reports.get(name)?.state ?? "unknown";
-        if (state !== view.get(service.name, name))
-          logger.info("instance.health", { service: service.name, instance: name, state });
-      }
-      seen.set(service.name, reports);
-    }
-  }
+  const view = createHealthView({
+    services,
+    shared: registry,
+    now: monotonic,
+    onChange: (service, instance, state) => logger.info("instance.health", { service, instance, state }),
+  });
 
   /** Publishes every known result of a service whenever one of them is new. */
   async function probeWhileLeading(signal: AbortSignal): Promise<void> {
@@ -75,7 +71,7 @@ export function createHealthRounds(parts: HealthParts): HealthRounds {
     view,
     start(lifecycle) {
       if (checked().length === 0) return;
-      const reading = every(readMs, 0.1, read, {
+      const reading = every(readMs, 0.1, () => view.refresh(), {
         atOnce: true,
         onError: (err) => logger.warn("health.unread", { err }),
       });

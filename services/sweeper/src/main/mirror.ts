@@ -21,7 +21,13 @@ import {
   type Metrics,
 } from "@sticky-proxy/runtime";
 import { createMirrorOutbox, type Locks, type OpenStore } from "@sticky-proxy/store";
-import { createForwarder, createSecondary, markerKeys, markLines } from "@sticky-proxy/upstream";
+import {
+  createForwarder,
+  createSecondary,
+  markerKeys,
+  markLines,
+  type HealthView,
+} from "@sticky-proxy/upstream";
 import { startOutboxDrain, type OutboxDrain } from "../drain-outbox.ts";
 import { createComparer } from "../mirror/comparer.ts";
 import type { MirrorRoute } from "../mirror/mirror-entry.ts";
@@ -35,6 +41,7 @@ export interface SweeperMirrorParts {
   readonly config: Config;
   readonly store: OpenStore;
   readonly locks: Locks;
+  readonly health: HealthView;
   readonly logger: Logger;
   readonly metrics: Metrics;
 }
@@ -45,7 +52,7 @@ export interface SweeperMirror {
 }
 
 export function openSweeperMirror(
-  { config, store, locks, logger, metrics }: SweeperMirrorParts,
+  { config, store, locks, health, logger, metrics }: SweeperMirrorParts,
   storeNow: () => number,
 ): SweeperMirror {
   const { secret, partitions } = store.meta;
@@ -69,7 +76,7 @@ export function openSweeperMirror(
   return {
     intents,
     start(processes, lifecycle) {
-      const forwarder = createForwarder({ pseudonym: "sticky-proxy", loopId: keys.source });
+      const forwarder = createForwarder({ pseudonym: "sticky-proxy", loopId: keys.source, health });
       const comparer = createComparer({ redactKey: secret.toString("base64url") });
       const pacers = new Map<string, Pacer>();
       const begin = (): OutboxDrain =>

@@ -1,0 +1,59 @@
+/**
+ * What the one prober has published, as a node sees it: read now and then, asked at every dispatch. Results end by
+ * themselves in the store, and here when they cannot be read any more: unknown is usable.
+ */
+import type { ProbeState, Service } from "@sticky-proxy/core";
+import type { HealthView } from "./traffic.ts";
+
+/** Where the prober publishes; by instance name. */
+export interface SharedHealth {
+  health(service: string): Promise<ReadonlyMap<string, { readonly state: ProbeState }>>;
+}
+
+export interface SharedHealthView extends HealthView {
+  /** Reads what is published now. Rejects when the store does not answer. */
+  refresh(): Promise<void>;
+}
+
+export interface HealthViewOptions {
+  readonly services: () => readonly Service[];
+  readonly shared: SharedHealth;
+  /** Monotonic milliseconds. */
+  readonly now: () => number;
+  readonly onChange?: (service: string, instance: string, state: ProbeState) => void;
+}
+
+/** Read longer ago than this, a result says nothing any more. */
+const believedMs = 10_000;
+
+interface Seen {
+  readonly at: number;
+  readonly reports: ReadonlyMap<string, { readonly state: ProbeState }>;
+}
+
+export function createHealthView({ services, shared, now, onChange }: HealthViewOptions): SharedHealthView {
+  const seen = new Map<string, Seen>();
+
+  function get(service: string, instance: string): ProbeState {
+    const known = seen.get(service);
+    if (known === undefined || now() - known.at > believedMs) return "unknown";
+    return known.reports.get(instance)?.state ?? "unknown";
+  }
+
+  return {
+    get,
+    async refresh() {
+      const checked = services().filter(({ health }) => health !== null);
+      for (const { name, instances } of checked) {
+        const reports = await shared.health(name);
+        for (const instance of instances) {
+          const state = reports.get(instance.name)?.state ?? "unknown";
+          if (state !== get(name, instance.name)) onChange?.(name, instance.name, state);
+        }
+        seen.set(name, { at: now(), reports });
+      }
+      for (const name of seen.keys())
+        if (!checked.some((service) => service.name === name)) seen.delete(name);
+    },
+  };
+}
