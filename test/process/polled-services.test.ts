@@ -1,4 +1,5 @@
 import type { StoredResponse } from "@sticky-proxy/core";
+import { parseProcessId } from "@sticky-proxy/protocol";
 import { FakeUpstream } from "@sticky-proxy/testkit";
 import { expect } from "chai";
 import { startNodes, type Nodes } from "../support/nodes.ts";
@@ -30,6 +31,10 @@ services:
           waitMs: 20000
           deadlineMs: 60000
           pollLocation: { minMs: 10, maxMs: 30 }
+  keyed:
+    instances: [${upstream.origin}]
+    routes:
+      - process: { identity: key, waitMs: 20000, pollLocation: { minMs: 10, maxMs: 30 } }
   probed:
     instances: [${upstream.origin}]
     routes:
@@ -90,6 +95,19 @@ services:
       expect(asked).to.equal(4);
       expect(upstream.requests[1]!.target).to.equal("/jobs/7");
       expect(upstream.requests[1]!.headers.has("sticky-process-id")).to.equal(true);
+    });
+
+    it("asks as who the client is, under its key, although nothing of the request is kept afterwards", async () => {
+      pages = [{ json: { status: "Running" } }, { json: { status: "Succeeded", result: 1 } }];
+      const answer = await submit("/keyed/run", { "Idempotency-Key": "mine" });
+      expect(answer.status).to.equal(200);
+      for (const { headers } of upstream.requests.slice(1)) {
+        expect(headers.get("authorization")).to.equal("Bearer mine");
+        expect(headers.get("idempotency-key")).to.equal('"mine"');
+      }
+      const ref = parseProcessId(answer.headers.get("sticky-process-id")!)!;
+      const { record } = await cluster.store.read(ref, { withResult: false });
+      expect(await cluster.store.readRequest(record!)).to.equal(null);
     });
 
     it("reads an AIP-151 operation's error as the process's failure", async () => {

@@ -272,6 +272,26 @@ describe("the state machine", () => {
     ).to.include({ kind: "refuse", slug: "process-running" });
   });
 
+  it("the request, with its credentials, is kept after the end only while somebody can need it", async () => {
+    const w = world({ keepRequest: false, onUnknown: { cut: "fail", timeout: "fail", lost: "fail" } });
+    const isKept = async (record: ProcessRecord): Promise<boolean> =>
+      (await w.store.readRequest(record)) !== null;
+    const running = await start(w);
+    expect(await isKept(running)).to.equal(true);
+    const dead = await applied(w, running, lost(1));
+    expect(dead.deadLetter).to.equal("upstream");
+    expect(await isKept(dead), "to be redriven").to.equal(true);
+    expect(await isKept(await applied(w, dead, { type: "discarded" }))).to.equal(false);
+
+    const copied = (await w.processes.begin({ ...w.request, scope: "copied", mirror: true })).record;
+    const ended = await applied(w, copied, done(1));
+    expect(await isKept(ended), "to be copied").to.equal(true);
+    expect(await isKept(await applied(w, ended, { type: "mirrored" }))).to.equal(false);
+
+    const plain = (await w.processes.begin({ ...w.request, scope: "plain" })).record;
+    expect(await isKept(await applied(w, plain, done(1)))).to.equal(false);
+  });
+
   it("a cancel between two attempts says what is known: nothing is with the service", async () => {
     const w = world();
     const waiting = await applied(w, await start(w), unreachable(1));

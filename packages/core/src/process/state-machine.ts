@@ -239,9 +239,7 @@ function afterTheEnd(record: ProcessRecord, event: ProcessEvent, c: Circumstance
     case "expired":
       return expired(record, c);
     case "discarded":
-      return record.deadLetter === null
-        ? same
-        : change({ event: "discarded" }, { deadLetter: null }, { wakeAt: untilExpiry(record, c) });
+      return record.deadLetter === null ? same : discarded(record, c);
     case "notify-again":
       return notifyAgain(record);
     case "dispatched":
@@ -254,18 +252,6 @@ function afterTheEnd(record: ProcessRecord, event: ProcessEvent, c: Circumstance
     case "overdue":
       return refuse("process-terminal"); // P2, P3: an owner that comes back late
   }
-}
-
-/** From here on its request is kept for a repeat only. */
-function mirrored(record: ProcessRecord, c: Circumstances): Transition {
-  if (record.mirror !== "pending") return same;
-  const keepsRequest = record.deadLetter !== null || c.policy.keepRequest || record.requestPayload === null;
-  return change(
-    { event: "mirrored" },
-    { mirror: "done", ...(keepsRequest ? {} : { requestPayload: null }) },
-    { keepUntil: keepSpan(record, c) },
-    { drop: keepsRequest ? [] : ["request"] },
-  );
 }
 
 function dispatched(record: ProcessRecord, owner: string, c: Circumstances): Transition {
@@ -589,7 +575,7 @@ interface Ending {
 /** P3, P4, P7, P9: the one way a process ends. */
 function finish(record: ProcessRecord, c: Circumstances, e: Ending): Transition {
   const deadLetter = e.deadLetter ?? null;
-  const keepsRequest = deadLetter !== null || record.mirror === "pending" || c.policy.keepRequest;
+  const request = requestAfter(record, c, { deadLetter, mirror: record.mirror });
   const notify = record.notify !== null;
   return change(
     { event: e.event, status: e.status, executed: e.executed, ...(e.reason ? { reason: e.reason } : {}) },
@@ -604,7 +590,7 @@ function finish(record: ProcessRecord, c: Circumstances, e: Ending): Transition 
       released: e.released,
       deadLetter,
       resultPayload: e.result?.id ?? null,
-      ...(keepsRequest ? {} : { requestPayload: null }),
+      ...request.set,
       ...(e.cancelRequested ? { cancelRequested: true } : {}),
       ...(e.message === undefined ? {} : { lastMessage: e.message }),
       ...(notify ? { notifyState: "pending" as const } : {}),
@@ -616,10 +602,40 @@ function finish(record: ProcessRecord, c: Circumstances, e: Ending): Transition 
       nextAttemptAt: null,
       keepUntil: record.mirror === "pending" ? null : keepAfterEnd(c, deadLetter),
     },
-    {
-      result: e.result?.response ?? null,
-      drop: keepsRequest || record.requestPayload === null ? [] : ["request"],
-    },
+    { result: e.result?.response ?? null, drop: request.drop },
+  );
+}
+
+/** The request holds credentials: after the end it goes as soon as nobody can need it any more. */
+function requestAfter(
+  { requestPayload }: ProcessRecord,
+  c: Circumstances,
+  { deadLetter, mirror }: Pick<ProcessRecord, "deadLetter" | "mirror">,
+): { set: Change["set"]; drop: Change["drop"] } {
+  const isNeeded = deadLetter !== null || mirror === "pending" || c.policy.keepRequest;
+  return isNeeded || requestPayload === null
+    ? { set: {}, drop: [] }
+    : { set: { requestPayload: null }, drop: ["request"] };
+}
+
+function mirrored(record: ProcessRecord, c: Circumstances): Transition {
+  if (record.mirror !== "pending") return same;
+  const { set, drop } = requestAfter(record, c, { ...record, mirror: "done" });
+  return change(
+    { event: "mirrored" },
+    { mirror: "done", ...set },
+    { keepUntil: keepSpan(record, c) },
+    { drop },
+  );
+}
+
+function discarded(record: ProcessRecord, c: Circumstances): Transition {
+  const { set, drop } = requestAfter(record, c, { ...record, deadLetter: null });
+  return change(
+    { event: "discarded" },
+    { deadLetter: null, ...set },
+    { wakeAt: untilExpiry(record, c) },
+    { drop },
   );
 }
 

@@ -112,12 +112,12 @@ function resolveProcess(valid: ValidProcess, retries: RetryPolicy): ProcessPolic
   const acceptsAtEnd = byRequest || (valid.identity === "none" && valid.completion === "callback");
   const force = valid.force ?? byRequest;
   const onUnknown = resolveOnUnknown(valid.onUnknown, byKey);
-  const onDuplicate = valid.onDuplicate;
-  const allowed = valid.allowOnDuplicate ?? ["join", "reject"];
   const mayRepeat =
     force ||
     retries.attempts > 1 ||
     Object.values(onUnknown).some((word) => word === "retry" || word === "probe");
+  const onDuplicate = valid.onDuplicate;
+  const allowed = valid.allowOnDuplicate ?? ["join", "reject"];
   return {
     ...rest,
     key: valid.key ?? "required",

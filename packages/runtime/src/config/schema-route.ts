@@ -193,8 +193,10 @@ const process = Joi.object({
     .description("Asks the service what became of an unknown execution.")
     .default(null),
   keepRequest: byIdentity(
-    Joi.boolean().description("Keep the request with its credentials, so that it can be sent again."),
-    "true where force, retries or onUnknown need it",
+    Joi.boolean().description(
+      "Keep the request, credentials included, after the process's end, so that it can be run again; until then, and as a dead letter, it is kept where it may be sent again anyway.",
+    ),
+    "true where force, retries or onUnknown may send it again",
   ),
   retries: retries
     .description("The same as the route's retries; give one of the two.")

@@ -166,10 +166,17 @@ async function begin(deps: SubmitDeps, submission: Submission): Promise<Begun> {
   return begun;
 }
 
-/** Whether it may be sent to its service again, by whoever. */
+/** Whether its service may be sent or asked something with it again: an attempt, a poll, a probe, a re-run. */
 function keepsRequest({ wishes: { rules } }: Submission): boolean {
   const { policy, retries } = rules;
-  return retries.attempts > 1 || Object.values(policy.onUnknown).includes("retry") || policy.keepRequest;
+  const unknown = Object.values(policy.onUnknown);
+  return (
+    retries.attempts > 1 ||
+    unknown.includes("retry") ||
+    unknown.includes("probe") ||
+    policy.pollLocation !== null ||
+    policy.keepRequest
+  );
 }
 
 /** A claim without an answer is released as soon as the store answers; if this node dies before, the alarm may send it. */
