@@ -18,7 +18,7 @@ export interface FoundRoute {
 export interface RuleBook {
   /** null: the service or route is not configured any more. */
   find(record: Pick<ProcessRecord, "service" | "route" | "identity">): FoundRoute | null;
-  /** Never null: a process whose route is gone ends by careful defaults (kept for a day, never sent again). */
+  /** Never null: a process whose route is not known ends by careful defaults (kept for a day, not sent again). */
   rulesOf(record: Pick<ProcessRecord, "service" | "route" | "identity">): Rules;
   /** The rules of a route for a new process; a mirrored route without a process policy gets {@link unkeyedPolicy}. */
   rulesFor(service: Service, route: Route): Rules | null;
@@ -49,11 +49,7 @@ export function createRuleBook(services: () => readonly Service[]): RuleBook {
     rulesFor,
     rulesOf: (record) =>
       find(record)?.rules ?? {
-        policy: {
-          ...unkeyedPolicy,
-          identity: record.identity,
-          onUnknown: { cut: "fail", timeout: "fail", lost: "fail" },
-        },
+        policy: { ...unconfiguredPolicy, identity: record.identity },
         retries: { attempts: 1, minMs: 1000, maxMs: 1000 },
         honoursKey: false,
       },
@@ -90,4 +86,17 @@ export const unkeyedPolicy: ProcessPolicy = {
   cancelHook: null,
   probe: null,
   keepRequest: false,
+};
+
+const dayMs = 24 * 3_600_000;
+
+/** The route is gone, or was never known to whoever asks (a command line without the configuration): lets nothing go early. */
+const unconfiguredPolicy: ProcessPolicy = {
+  ...unkeyedPolicy,
+  resultTtlMs: dayMs,
+  tombstoneMs: dayMs,
+  onUnknown: { cut: "fail", timeout: "fail", lost: "fail" },
+  restartCancelled: false,
+  keepServerErrors: true,
+  keepRequest: true,
 };

@@ -72,7 +72,11 @@ export async function connectOperator(config: Config, io: Pick<Io, "err">): Prom
       for (const name of await registry.services()) names.add(name);
       return [...names].sort();
     },
-    tellCancelled: (record) => cancelHook.tell(record),
+    tellCancelled(record) {
+      if (record.attempt > 0 && rules.find(record) === null)
+        io.err("the service was not told of the cancel: its route is not configured here, --config names it");
+      cancelHook.tell(record);
+    },
     async close() {
       await cancelHook.idle();
       callers.close();

@@ -155,6 +155,7 @@ const processPaths = {
           "process-running",
           "forbidden",
           "idempotency-key-invalid",
+          "idempotency-key-reused",
           "malformed-json",
           "unsupported-media-type",
           "validation-failed",
