@@ -45,6 +45,24 @@ describe("the packed client", function () {
   });
   after(() => rm(project, { recursive: true, force: true }));
 
+  it("is the same package, whether pnpm or npm packs it, and the workspace's own manifest stands afterwards", async () => {
+    const manifest = path.join(root, "packages/client/package.json");
+    const before = await readFile(manifest, "utf8");
+    const byNpm = path.join(project, "by-npm");
+    await mkdir(byNpm);
+    await run("npm", ["pack", "--pack-destination", byNpm], { cwd: path.dirname(manifest) });
+    expect(await readFile(manifest, "utf8")).to.equal(before);
+    const [tarball] = await readdir(byNpm);
+    await run("tar", ["-xzf", tarball!], { cwd: byNpm });
+    const packed = await readdir(path.join(byNpm, "package"), { recursive: true });
+    expect(packed.toSorted()).to.deep.equal(files.toSorted());
+    const exportsIn = async (folder: string): Promise<unknown> =>
+      (JSON.parse(await readFile(path.join(folder, "package.json"), "utf8")) as { exports: unknown }).exports;
+    expect(await exportsIn(path.join(byNpm, "package"))).to.deep.equal(
+      await exportsIn(path.join(project, installed)),
+    );
+  });
+
   it("has no dependency and no source that only a workspace understands", async () => {
     const manifest = JSON.parse(await readFile(path.join(project, installed, "package.json"), "utf8"));
     expect(manifest).to.include({ name: "@sticky-proxy/client", type: "module", license: "MIT" });

@@ -1,0 +1,23 @@
+/**
+ * The workspace enters this package at its sources, everybody else at what was compiled. pnpm puts publishConfig's
+ * exports into the tarball by itself, npm does not: so the manifest says the one while it is packed, and the other
+ * otherwise. `node manifest.mjs packed|workspace`
+ */
+
+import { readFileSync, writeFileSync } from "node:fs";
+import { argv } from "node:process";
+
+const file = new URL("package.json", import.meta.url);
+const manifest = JSON.parse(readFileSync(file, "utf8"));
+const compiled = manifest.publishConfig.exports;
+
+/** "./dist/index.js" was compiled from "./src/index.ts". */
+function sourceOf({ default: path }) {
+  return path.replace(/^\.\/dist\/(.+)\.js$/, "./src/$1.ts");
+}
+
+const sources = Object.fromEntries(
+  Object.entries(compiled).map(([entry, target]) => [entry, sourceOf(target)]),
+);
+manifest.exports = argv[2] === "packed" ? compiled : sources;
+writeFileSync(file, `${JSON.stringify(manifest, null, 2)}\n`);
