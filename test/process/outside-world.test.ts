@@ -230,6 +230,22 @@ services:
       expect(upstream.requests).to.have.length(3);
     });
 
+    it("a process that is still paused at its deadline ends then, executed no", async () => {
+      pacing.pause("paced", 60_000);
+      let isPaused = false;
+      const answer = await post("/paced/x", { "Idempotency-Key": "d1", "Sticky-Deadline": "1" }).finally(
+        () => {
+          isPaused = pacing.isPaused("paced");
+        },
+      );
+      expect(answer.status).to.equal(504);
+      expect(await answer.json()).to.deep.include({
+        type: "/_sticky/problems/deadline-exceeded",
+        executed: "no",
+      });
+      expect([isPaused, upstream.requests.length]).to.deep.equal([true, 0]);
+    });
+
     for (const path of ["by-owner", "by-alarm"])
       it(`no attempt is sent while the service is paused, nor a re-run: they wait for the pause's end (${path})`, async () => {
         const wasPaused: boolean[] = [];

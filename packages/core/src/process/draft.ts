@@ -35,11 +35,13 @@ export function draftOf(
   const { policy, retries } = request.rules;
   const paused = request.pausedMs > 0;
   const waits = gated || paused;
-  const ownerWaits = request.pausedMs <= policy.leaseMs / 2;
   const deadline =
     request.deadlineMs === null
       ? policy.deadlineMs
       : Math.min(request.deadlineMs, policy.deadlineMs ?? Infinity);
+  // What cannot be sent before its deadline is failed then, and not at the pause's end.
+  const pausedMs = Math.min(request.pausedMs, (deadline ?? Infinity) + 1);
+  const ownerWaits = pausedMs <= policy.leaseMs / 2;
   return {
     partition: request.partition,
     scope: request.scope,
@@ -70,8 +72,8 @@ export function draftOf(
     spans: {
       ...(waits ? {} : { startedAt: 0 }),
       ...(deadline === null ? {} : { deadlineAt: deadline }),
-      ...(paused ? { nextAttemptAt: request.pausedMs } : {}),
-      wakeAt: ownerWaits ? policy.leaseMs : request.pausedMs,
+      ...(paused ? { nextAttemptAt: pausedMs } : {}),
+      wakeAt: ownerWaits ? policy.leaseMs : pausedMs,
     },
     request: request.request,
     writeId,

@@ -264,8 +264,10 @@ describe("the state machine", () => {
     const last = await applied(w, long, { type: "postponed", ms: 90_000 });
     w.advance(last.wakeAt! - w.now());
     expect(dutyOf(last, w.now())).to.equal("fail");
-    const sent = await applied(w, last, { type: "dispatched", owner: "n2" }).catch(() => null);
-    expect(sent, "past its deadline it is failed, not sent").to.include({ status: "failed", executed: "no" });
+    expect(
+      await applied(w, last, { type: "postponed", ms: 90_000 }),
+      "failed, not postponed again",
+    ).to.include({ status: "failed", executed: "no", problem: "deadline-exceeded" });
     const running = await start(world());
     expect(
       transition(running, { type: "postponed", ms: 1 }, { ...w.rules, now: 0, chance: 0, deadLetterMs }),

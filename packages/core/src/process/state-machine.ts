@@ -543,6 +543,7 @@ function backOff(
 /** Waits longer for the same attempt; by the alarm where that is long and the request is kept. */
 function postponed(record: ProcessRecord, ms: number, c: Circumstances): Transition {
   if (isOut(record)) return refuse("process-running"); // P1
+  if (record.deadlineAt !== null && record.deadlineAt <= c.now) return overdue(record, c);
   const delayMs = Math.min(ms, untilDeadline(record, c));
   const isShort = delayMs <= record.leaseMs / 2 || record.requestPayload === null;
   const keeps = record.owner !== null && isShort;
