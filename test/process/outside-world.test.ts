@@ -170,6 +170,38 @@ services:
       expect(JSON.parse(upstream.last.body.toString())).to.include({ processId: id, attempt: 1 });
     });
 
+    it("tells it too when work is forced aside, and not when what is forced had ended", async () => {
+      upstream.respond(({ target }, response) => response.writeHead(target === "/stop" ? 200 : 202).end());
+      const body = String((count += 1));
+      const stops = (): (string | undefined)[] =>
+        upstream.requests
+          .filter(({ target }) => target === "/stop")
+          .map(({ headers }) => headers.get("sticky-process-id"));
+      const first = await post("/jobs/cancelled", {}, body);
+      const forced = await post("/jobs/cancelled", { "Sticky-Force": "true" }, body, 1);
+      await until(() => stops().length > 0);
+      expect(stops()).to.deep.equal([first.headers.get("sticky-process-id")]);
+      const id = forced.headers.get("sticky-process-id")!;
+      const self = `${cluster.url(2)}/_sticky/v1/processes/${id}`;
+      const sent = await until(
+        () => upstream.requests.find(({ headers }) => headers.get("sticky-process-id") === id) ?? null,
+      );
+      await fetch(sent.headers.get("sticky-callback-url")!, {
+        method: "POST",
+        headers: { "Sticky-Execution": sent.headers.get("sticky-execution")!, "Content-Type": "text/plain" },
+        body: "done",
+      });
+      expect(await (await fetch(self)).json()).to.include({ status: "completed" });
+      upstream.requests.length = 0;
+      const again = await post("/jobs/cancelled", { "Sticky-Force": "true" }, body, 1);
+      await fetch(
+        `${cluster.url(0)}/_sticky/v1/processes/${again.headers.get("sticky-process-id")!}/cancel`,
+        { method: "POST" },
+      );
+      await until(() => stops().length > 0);
+      expect(stops()).to.deep.equal([again.headers.get("sticky-process-id")]);
+    });
+
     it("refuses what the route's schema does not allow before anything is begun", async () => {
       const missing = await post("/jobs/checked", {}, "{}");
       expect(missing.status).to.equal(422);

@@ -75,6 +75,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
     waiting,
     waiters,
     pacing: deps.pacing,
+    tellCancelled: deps.cancelHook,
     secret,
     newId: worker.newId,
     onVerdict: (service, verdict) => metrics.verdicts.inc({ service, verdict }),

@@ -51,6 +51,8 @@ export interface SubmitDeps {
   readonly waiting: WaitDeps;
   readonly waiters: Waiters;
   readonly pacing: Pacing;
+  /** Tells the service that work which had to move aside is not wanted any more; never rejects. */
+  readonly tellCancelled: (record: ProcessRecord) => void;
   /** Keys the scopes and credential digests; shared by all replicas. */
   readonly secret: KeyObject;
   readonly newId: () => string;
@@ -139,7 +141,7 @@ async function begin(deps: SubmitDeps, submission: Submission): Promise<Begun> {
   const place = wishes.isPlain
     ? atOnce // as without a copy: a service's pause is kept by what the gateway itself sends again
     : await takePlace(deps, service, { partition, scope: claim.scope, claim: asked, policy });
-  const begun = await processes.begin({
+  const begun: Begun = await processes.begin({
     scope: claim.scope,
     partition,
     tenant: submission.tenant,
@@ -162,6 +164,8 @@ async function begin(deps: SubmitDeps, submission: Submission): Promise<Begun> {
           : null,
   });
   if (begun.verdict !== "start") place.release();
+  else if (begun.superseded !== null && !isTerminal(begun.superseded.status))
+    deps.tellCancelled(begun.superseded);
   deps.onVerdict(service.name, begun.verdict);
   return begun;
 }
