@@ -1,5 +1,5 @@
 // npm test: every test, with a Redis of its own and the programs that the integration tests put in front.
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import process from "node:process";
@@ -14,7 +14,7 @@ export const unitTests = ["packages/**/src/**/*.test.ts", "services/**/src/**/*.
 const allTests = [...unitTests, "test/**/*.test.ts"];
 
 /**
- * Runs mocha on everything, or on the test files among `args`; other arguments go to mocha (`--grep words`).
+ * Runs mocha on everything, or on the test files and folders among `args`; other arguments go to mocha (`--grep words`).
  * @returns {Promise<number>} mocha's exit code
  */
 export async function test({ node, env, args }) {
@@ -41,13 +41,21 @@ async function programs() {
   };
 }
 
+function isFolder(file) {
+  return statSync(file, { throwIfNoEntry: false })?.isDirectory() === true;
+}
+
 async function runMocha({ node, env, args }) {
   const folder = mkdtempSync(path.join(os.tmpdir(), "sticky-test-"));
   const summary = path.join(folder, "summary.json");
-  const specs = args.some((arg) => arg.endsWith(".test.ts")) ? [] : allTests;
+  const named = args.map((arg, i) => {
+    const isValue = i > 0 && args[i - 1].startsWith("-"); // --grep test
+    return !isValue && isFolder(inRoot(arg)) ? `${arg.replace(/\/+$/, "")}/**/*.test.ts` : arg;
+  });
+  const specs = named.some((arg) => arg.endsWith(".test.ts")) ? [] : allTests;
   checkInterrupted();
   const reporter = inRoot("infra", "run", "mocha-reporter.mjs");
-  const code = await run(node, [mocha, "--reporter", reporter, ...specs, ...args], {
+  const code = await run(node, [mocha, "--reporter", reporter, ...specs, ...named], {
     cwd: root,
     env: { ...env, STICKY_TEST_SUMMARY: summary },
   });
