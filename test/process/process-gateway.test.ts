@@ -622,6 +622,30 @@ services:
       expect(upstream.requests).to.have.length(2);
     });
 
+    it("410 says of what has expired whether it ran", async () => {
+      const ran = await submit("/reports/short");
+      await report(ran.sent, "complete", "{}");
+      const cancelled = await submit("/reports/short");
+      await fetch(`${cluster.url(1)}${cancelled.location}/cancel`, { method: "POST" });
+      const { view } = await status(cancelled.location);
+      const left = Date.parse(view!["expireTime"] as string) - Date.now();
+      await new Promise((resolve) => setTimeout(resolve, Math.max(0, left) + 5));
+      for (const sweep of [() => Promise.resolve(0), () => cluster.sweeper.tick()]) {
+        await sweep(); // the same before and after
+        for (const [{ location }, executed] of [
+          [ran, "yes"],
+          [cancelled, "unknown"],
+        ] as const)
+          for (const page of [location, `${location}/result`]) {
+            const answer = await fetch(cluster.url(2) + page);
+            expect([answer.status, ((await answer.json()) as { executed: string }).executed]).to.deep.equal([
+              410,
+              executed,
+            ]);
+          }
+      }
+    });
+
     it("a key finds its process until its result's end, swept or not", async () => {
       const { sent, body } = await submit("/reports/short", newBody(), { "Idempotency-Key": "to be found" });
       const lookUp = () =>

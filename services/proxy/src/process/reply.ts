@@ -89,9 +89,7 @@ export function resultReply(
 export function endProblem(record: ProcessRecord, replayed: boolean): Problem {
   const id = processId(record);
   const headers = problemFields(record, replayed);
-  if (record.expired) {
-    return new Problem("process-expired", { processId: id, service: record.service, headers });
-  }
+  if (record.expired) return expiredProblem(record, replayed);
   if (record.status === "cancelled") return cancelledProblem(record, replayed);
   const cause = problemOf(record);
   if (cause === null) {
@@ -104,6 +102,16 @@ export function endProblem(record: ProcessRecord, replayed: boolean): Problem {
     });
   }
   return new Problem(cause.slug, { ...cause.options, headers: { ...headers, ...retryHeader(cause) } });
+}
+
+/** 410. A tombstone still knows whether its work ran. */
+export function expiredProblem(record: ProcessRecord, replayed: boolean): Problem {
+  return new Problem("process-expired", {
+    processId: processId(record),
+    service: record.service,
+    headers: problemFields(record, replayed),
+    ...(record.executed === null ? {} : { executed: record.executed }),
+  });
 }
 
 /** 409, with a Link to the process that took its place. */

@@ -40,6 +40,7 @@ import type { Context } from "koa";
 import {
   acceptedReply,
   endProblem,
+  expiredProblem,
   jsonBody,
   processFields,
   problemFields,
@@ -116,13 +117,7 @@ export function processRoutes(deps: ProcessRouteDeps): Router {
 
   async function find(ctx: Context & { params: Record<string, string> }): Promise<ProcessRecord> {
     const record = mine(ctx, await processes.read(refOf(ctx), { withResult: false }));
-    if (record.expired || isPast(record, processes.now())) {
-      throw new Problem("process-expired", {
-        processId: processId(record),
-        service: record.service,
-        headers: problemFields(record, false),
-      });
-    }
+    if (isPast(record, processes.now())) throw expiredProblem(record, false);
     return record;
   }
 
@@ -180,13 +175,7 @@ export function processRoutes(deps: ProcessRouteDeps): Router {
       await write(ctx, acceptedReply(record, applied, false));
       return;
     }
-    if (isPast(record, processes.now())) {
-      throw new Problem("process-expired", {
-        processId: processId(record),
-        service: record.service,
-        headers: problemFields(record, true),
-      });
-    }
+    if (isPast(record, processes.now())) throw expiredProblem(record, true);
     const stored = storedResult(record, result);
     if (stored === null) throw endProblem(record, true);
     await write(
