@@ -98,6 +98,7 @@ export function createExecutor(deps: ExecutorDeps): Executor {
             const later = await processes.apply(record, {
               type: "postponed",
               ms: pacing.pausedMs(record.service),
+              owner: node,
             });
             if (later.kind === "gone") throw lost(record, false);
             record = later.record;

@@ -104,7 +104,7 @@ export function createSweeper(deps: SweepDeps): Sweeper {
     }
     if (pacing.isPaused(record.service)) {
       const ms = pacing.pausedMs(record.service);
-      await processes.apply(record, { type: "postponed", ms }, { ifDue: true });
+      await processes.apply(record, { type: "postponed", ms, owner: null }, { ifDue: true });
       return;
     }
     const sent = await processes.apply(record, { type: "dispatched", owner: node }, { ifDue: true });

@@ -257,20 +257,31 @@ describe("the state machine", () => {
     const w = world();
     const record = await start(w);
     const waiting = await applied(w, record, unreachable(1));
-    const short = await applied(w, waiting, { type: "postponed", ms: 400 });
+    const short = await applied(w, waiting, { type: "postponed", ms: 400, owner: "n1" });
     expect(short).to.include({ phase: "backing-off", owner: "n1", nextAttemptAt: w.now() + 400, attempt: 1 });
-    const long = await applied(w, short, { type: "postponed", ms: 20_000 });
+    const orphaned = transition(
+      short,
+      { type: "postponed", ms: 400, owner: null }, // by a sweeper: its owner is gone
+      { ...w.rules, now: w.now(), chance: 0, deadLetterMs },
+    );
+    expect(orphaned).to.have.nested.property("change.set.owner", null);
+    expect(orphaned).to.have.nested.property("change.spans.wakeAt", 400);
+    const long = await applied(w, short, { type: "postponed", ms: 20_000, owner: "n1" });
     expect(long).to.include({ owner: null, wakeAt: w.now() + 20_000, nextAttemptAt: w.now() + 20_000 });
-    const last = await applied(w, long, { type: "postponed", ms: 90_000 });
+    const last = await applied(w, long, { type: "postponed", ms: 90_000, owner: null });
     w.advance(last.wakeAt! - w.now());
     expect(dutyOf(last, w.now())).to.equal("fail");
     expect(
-      await applied(w, last, { type: "postponed", ms: 90_000 }),
+      await applied(w, last, { type: "postponed", ms: 90_000, owner: null }),
       "failed, not postponed again",
     ).to.include({ status: "failed", executed: "no", problem: "deadline-exceeded" });
     const running = await start(world());
     expect(
-      transition(running, { type: "postponed", ms: 1 }, { ...w.rules, now: 0, chance: 0, deadLetterMs }),
+      transition(
+        running,
+        { type: "postponed", ms: 1, owner: null },
+        { ...w.rules, now: 0, chance: 0, deadLetterMs },
+      ),
     ).to.include({ kind: "refuse", slug: "process-running" });
   });
 
@@ -611,7 +622,7 @@ describe("the state machine", () => {
         ),
       fc.constantFrom(
         { type: "cancelled" },
-        { type: "postponed", ms: 700 },
+        { type: "postponed", ms: 700, owner: null },
         { type: "lease-ended" },
         { type: "overdue" },
         { type: "expired" },

@@ -90,8 +90,8 @@ export type ProcessEvent =
       readonly extendMs: number | null;
     }
   | { readonly type: "still-running"; readonly pollInMs: number }
-  /** The service asked for a pause that is not over: nothing is sent before. */
-  | { readonly type: "postponed"; readonly ms: number }
+  /** The service asked for a pause that is not over: nothing is sent before. `owner` waits itself; null: the alarm. */
+  | { readonly type: "postponed"; readonly ms: number; readonly owner: string | null }
   | { readonly type: "cancelled" }
   | { readonly type: "lease-ended" }
   | { readonly type: "overdue" }
@@ -179,7 +179,7 @@ export function transition(record: ProcessRecord, event: ProcessEvent, c: Circum
       if (record.phase !== "awaiting-callback") return same;
       return change({ event: "polled" }, {}, { wakeAt: Math.min(event.pollInMs, untilDeadline(record, c)) });
     case "postponed":
-      return postponed(record, event.ms, c);
+      return postponed(record, event, c);
     case "cancelled":
       return finish(record, c, {
         event: "cancelled",
@@ -541,15 +541,19 @@ function backOff(
 }
 
 /** Waits longer for the same attempt; by the alarm where that is long and the request is kept. */
-function postponed(record: ProcessRecord, ms: number, c: Circumstances): Transition {
+function postponed(
+  record: ProcessRecord,
+  { ms, owner }: Extract<ProcessEvent, { type: "postponed" }>,
+  c: Circumstances,
+): Transition {
   if (isOut(record)) return refuse("process-running"); // P1
   if (record.deadlineAt !== null && record.deadlineAt <= c.now) return overdue(record, c);
   const delayMs = Math.min(ms, untilDeadline(record, c));
   const isShort = delayMs <= record.leaseMs / 2 || record.requestPayload === null;
-  const keeps = record.owner !== null && isShort;
+  const keeps = owner !== null && isShort;
   return change(
     { event: "postponed", delayMs: String(delayMs) },
-    { owner: keeps ? record.owner : null }, // P4
+    { owner: keeps ? owner : null }, // P4
     { nextAttemptAt: delayMs, wakeAt: keeps ? record.leaseMs : delayMs },
   );
 }
