@@ -4,6 +4,7 @@ import { expect } from "chai";
 import { startNodes, type Nodes } from "../support/nodes.ts";
 import { suiteStores, type SuiteStore } from "../support/stores.ts";
 
+const sharedToken = "a-token-that-both-sides-know";
 const signingSecret = `whsec_${Buffer.alloc(32, 3).toString("base64")}`;
 
 for (const [kind, openSuiteStore] of Object.entries(suiteStores))
@@ -41,6 +42,18 @@ services:
         process: { identity: request, completion: callback, deadlineMs: 900000 }
       - match: { methods: [POST] }
         process: { identity: request, completion: callback, deadlineMs: 900000, allowOnDuplicate: [join, reject, replace] }
+  fixed:
+    instances: [${upstream.origin}]
+    honoursKey: true
+    callbackAuth: { sharedToken: ${sharedToken} }
+    routes:
+      - retries: { attempts: 2, minMs: 1, maxMs: 1 }
+        process:
+          identity: request
+          completion: callback
+          heartbeatTimeoutMs: 300
+          onUnknown: retry
+          callback: { correlate: { response: /id, callback: /id } }
   signed:
     instances: [${upstream.origin}]
     callbackAuth: { mode: both, secrets: ["${signingSecret}"] }
@@ -418,6 +431,33 @@ services:
         ["completed", 200, { a: 2 }],
         ["completed", 201, { state: "failed" }],
       ]);
+    });
+
+    it("at a fixed address, a webhook for the job of an earlier attempt is stale once the next one was sent", async () => {
+      upstream.respond((request, response) =>
+        response
+          .writeHead(202)
+          .end(`{"id":"${request.headers.get("sticky-process-id")}/${upstream.requests.length}"}`),
+      );
+      const { location, id } = await submit("/fixed/run");
+      const webhook = (job: number) =>
+        fetch(`${cluster.url(1)}/_sticky/v1/callbacks/fixed`, {
+          method: "POST",
+          headers: { "Content-Type": "application/json", Authorization: `Bearer ${sharedToken}` },
+          body: JSON.stringify({ id: `${id}/${job}` }),
+        });
+      let view = await until(location, (v) => v["phase"] === "awaiting-callback");
+      while (view["attempt"] !== 2 || view["phase"] !== "awaiting-callback") {
+        await cluster.sweeper.tick(); // silent for too long: sent again
+        view = await until(location, () => true);
+      }
+      const late = await webhook(1);
+      expect([late.status, ((await late.json()) as { type: string }).type]).to.deep.equal([
+        409,
+        "/_sticky/problems/execution-stale",
+      ]);
+      expect((await webhook(2)).status).to.equal(200);
+      expect((await status(location)).view).to.include({ status: "completed", attempt: 2 });
     });
 
     it("401 alike for no token, a wrong one, another process's, an earlier form, and an unknown process", async () => {

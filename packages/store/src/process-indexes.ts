@@ -282,16 +282,17 @@ export function createProcessIndexes({
         return epochs.length === 0 ? null : Math.floor(Math.min(...epochs) / 1000); // an epoch is in microseconds
       }),
 
-    correlate: (service, jobId, ref, keepMs) =>
+    correlate: (service, jobId, { attempt, ...ref }, keepMs) =>
       guarded("correlate", async () => {
-        const id = formatProcessId(ref);
-        await redis.writes.set(jobKey(service, jobId), id, "PX", Math.ceil(keepMs));
+        const text = `${formatProcessId(ref)} ${attempt}`;
+        await redis.writes.set(jobKey(service, jobId), text, "PX", Math.ceil(keepMs));
       }),
 
     correlated: (service, jobId) =>
       guarded("correlated", async () => {
-        const id = await redis.reads.get(jobKey(service, jobId));
-        return id === null ? null : parseProcessId(id);
+        const [id = "", attempt] = (await redis.reads.get(jobKey(service, jobId)))?.split(" ") ?? [];
+        const ref = parseProcessId(id);
+        return ref && { ...ref, attempt: Number(attempt) };
       }),
   };
 }

@@ -501,10 +501,11 @@ export function processStoreContract(title: string, open: () => Promise<Contract
       it("finds a process by its service's own job id until the entry ends", async () => {
         const { partition, scope, epoch } = await created();
         const jobId = `job:${newId()}`;
-        await store.correlate("svc", jobId, { partition, scope, epoch }, 60_000);
-        expect(await store.correlated("svc", jobId)).to.deep.equal({ partition, scope, epoch });
+        const sent = { partition, scope, epoch, attempt: 2 };
+        await store.correlate("svc", jobId, sent, 60_000);
+        expect(await store.correlated("svc", jobId)).to.deep.equal(sent);
         expect(await store.correlated("other", jobId)).to.equal(null);
-        await store.correlate("svc", `${jobId}-short`, { partition, scope, epoch }, 10);
+        await store.correlate("svc", `${jobId}-short`, sent, 10);
         await opened.pass(20);
         expect(await store.correlated("svc", `${jobId}-short`)).to.equal(null);
       });

@@ -5,6 +5,7 @@
 import type { StoredResponse } from "../http/message.ts";
 import { blankRecord, listOf, type ProcessRecord, type ProcessRef, type SpanField } from "./record.ts";
 import type {
+  AttemptRef,
   Change,
   Changes,
   CommitAnswer,
@@ -35,7 +36,7 @@ export function createMemoryStore(options: { now: () => number; partitions?: num
   const archived = new Map<string, Entry>();
   const fences = new Map<number, number>();
   const timelines = new Map<string, (TimelineEntry & { at: string })[]>();
-  const jobs = new Map<string, { ref: ProcessRef; until: number }>();
+  const jobs = new Map<string, { ref: AttemptRef; until: number }>();
   const watchers = new Map<string, Set<() => void>>();
 
   function mint(partition: number): number {
@@ -212,9 +213,9 @@ export function createMemoryStore(options: { now: () => number; partitions?: num
       const epochs = everything().flatMap(({ record }) => (listOf(record) === list ? [record.epoch] : []));
       return epochs.length === 0 ? null : Math.floor(Math.min(...epochs) / 1000);
     },
-    async correlate(service, jobId, ref, keepMs) {
-      const { partition, scope, epoch } = ref;
-      jobs.set(JSON.stringify([service, jobId]), { ref: { partition, scope, epoch }, until: now() + keepMs });
+    async correlate(service, jobId, { partition, scope, epoch, attempt }, keepMs) {
+      const ref = { partition, scope, epoch, attempt };
+      jobs.set(JSON.stringify([service, jobId]), { ref, until: now() + keepMs });
     },
     async correlated(service, jobId) {
       const job = jobs.get(JSON.stringify([service, jobId]));

@@ -112,6 +112,11 @@ export interface ListQuery {
   readonly cursor: string | null;
 }
 
+/** One dispatch of a process. */
+export interface AttemptRef extends ProcessRef {
+  readonly attempt: number;
+}
+
 export interface ProcessStore {
   readonly partitions: number;
 
@@ -179,8 +184,8 @@ export interface ProcessStore {
   oldestAt(service: string, status: ProcessRecord["status"]): Promise<number | null>;
 
   /** Index of a service's own job ids, for callbacks that carry no process id. */
-  correlate(service: string, jobId: string, ref: ProcessRef, keepMs: number): Promise<void>;
-  correlated(service: string, jobId: string): Promise<ProcessRef | null>;
+  correlate(service: string, jobId: string, attempt: AttemptRef, keepMs: number): Promise<void>;
+  correlated(service: string, jobId: string): Promise<AttemptRef | null>;
 }
 
 /** Tells that a scope's process changed, on whichever replica. At most once: waiters re-check now and then. */

@@ -89,7 +89,7 @@ export function executionRoutes(deps: ExecutionRouteDeps): Router {
     const snapshot = ref === null ? null : await processes.read(ref, { withResult: false });
     const record = snapshot?.record ?? null;
     const found = record === null ? null : deps.find(record);
-    if (record === null || found === null || found.service.name !== service.name) {
+    if (ref === null || record === null || found === null || found.service.name !== service.name) {
       // The index is written before a process counts as accepted: a webhook that is quicker is asked to come again.
       if (jobId === null || !unknownJobs.isEarly(service.name, jobId)) throw unauthorized(deps, service.name);
       throw new Problem("store-unavailable", {
@@ -99,7 +99,7 @@ export function executionRoutes(deps: ExecutionRouteDeps): Router {
     }
     const { accept } = found.rules.policy.callback;
     const report = accept === null ? completion(ctx, body) : readAccepted(accept, body, record);
-    await take(ctx, record, service, found.rules, report, record.attempt);
+    await take(ctx, record, service, found.rules, report, ref.attempt); // the attempt that made the job, P10
   });
 
   async function take(
