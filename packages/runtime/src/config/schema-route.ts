@@ -51,7 +51,9 @@ const callback = Joi.object({
     )
       .allow(null)
       .default(null),
-    json: pointer("JSON Pointer of the body member that gets the callback URL.")
+    json: pointer(
+      "JSON Pointer of the body member that gets the callback URL; a body that cannot hold it is refused.",
+    )
       .invalid("")
       .allow(null)
       .default(null),
