@@ -4,6 +4,7 @@ import { parseProcessId } from "@sticky-proxy/protocol";
 import { FakeUpstream } from "@sticky-proxy/testkit";
 import { expect } from "chai";
 import { startNodes, type Nodes } from "../support/nodes.ts";
+import { until } from "../support/until.ts";
 
 describe("our own resources while the store is away", () => {
   let upstream: FakeUpstream;
@@ -11,6 +12,7 @@ describe("our own resources while the store is away", () => {
   let isAway = false;
   let memory: ReturnType<typeof createMemoryStore>;
   const reads = new EventEmitter();
+  const commits = new EventEmitter();
 
   before(async () => {
     upstream = await FakeUpstream.start((_request, response) => response.writeHead(202).end());
@@ -22,12 +24,19 @@ services:
     instances: [${upstream.origin}]
     routes:
       - { match: { path: /held }, process: { identity: request, completion: callback, waitMs: 60000 } }
+      - match: { path: /retried }
+        retries: { attempts: 2, minMs: 200, maxMs: 200 }
+        process: { identity: request, waitMs: 60000, leaseMs: 500 }
       - process: { identity: request, completion: callback }`,
       store: {
         ...memory,
         read: (...args) => {
           reads.emit("read");
           return isAway ? Promise.reject(new StoreUnavailable("away")) : memory.read(...args);
+        },
+        commit: (...args) => {
+          commits.emit("commit");
+          return isAway ? Promise.reject(new StoreUnavailable("away")) : memory.commit(...args);
         },
       },
     });
@@ -95,6 +104,30 @@ services:
       expect(answer.status).to.equal(200);
       expect(await answer.text()).to.equal("done");
     }
+  });
+
+  it("nor is a client let go when it is away as its next attempt is due: a sweeper sends it later", async () => {
+    upstream.requests.length = 0;
+    upstream.respond((_request, response) => {
+      if (upstream.requests.length === 1) response.writeHead(503, { "Retry-After": "0" }).end();
+      else response.end("second");
+    });
+    const answered = fetch(`${nodes.url()}/s/retried`, { method: "POST", body: "1" });
+    await once(commits, "commit"); // backs off
+    const due = once(commits, "commit");
+    await new Promise((resolve) => setImmediate(resolve));
+    isAway = true;
+    await due;
+    await new Promise((resolve) => setImmediate(resolve));
+    isAway = false;
+    let answer: Response | null = null;
+    void answered.then((now) => (answer = now));
+    const { status } = await until<Response>(
+      () => answer,
+      () => nodes.sweeper.tick(),
+    );
+    expect([status, upstream.requests.length]).to.deep.equal([200, 2]);
+    upstream.respond((_request, response) => response.writeHead(202).end());
   });
 
   it("503, executed unknown, when it is still away at the end of the hold", async () => {

@@ -300,7 +300,11 @@ async function held(
   let latest: ProcessRecord = record;
 
   if (run !== null) {
-    const first = await firstOf(run, wishes.holdMs, stop, deps);
+    const first = await firstOf(run, wishes.holdMs, stop, deps).catch((error: unknown) => {
+      if (!(error instanceof StoreUnavailable)) throw error;
+      deps.onFailure("execution", error); // nothing is out: its alarm rings, and the client waits for what comes of it
+      return null;
+    });
     if (first !== null) {
       latest = first.record;
       if (first.live !== null) {
