@@ -4,15 +4,9 @@
  */
 import type { KeyObject } from "node:crypto";
 import {
-  credentialDigest,
-  credentialValues,
-  fingerprint,
-  headerValue,
   isTerminal,
-  namedHeaders,
   partitionOf,
   requestToCopy,
-  scopeOf,
   StoreUnavailable,
   waitFor,
   type Begun,
@@ -40,6 +34,7 @@ import {
   vanishedProblem,
   type Reply,
 } from "./reply.ts";
+import { identityOf } from "./identity.ts";
 import { atOnce, takePlace } from "./take-place.ts";
 import type { Waiters } from "./waiters.ts";
 import type { Wishes } from "./wishes.ts";
@@ -129,7 +124,7 @@ async function begin(deps: SubmitDeps, submission: Submission): Promise<Begun> {
   const { processes } = deps;
   const { service, route, wishes } = submission;
   const { policy } = wishes.rules;
-  const claim = identify(deps, submission);
+  const claim = identityOf(deps, submission);
   const request = requestOf(submission);
   const partition = partitionOf(claim.scope, processes.store.partitions);
   const asked: Claim = {
@@ -225,37 +220,6 @@ function serve(deps: SubmitDeps, submission: Submission, begun: Begun): Promise<
 
 export function isMirrored(route: Route): boolean {
   return route.mirror !== null && route.mirror.mode === "dual-write";
-}
-
-interface Identified {
-  readonly scope: string;
-  readonly fingerprint: string;
-  readonly credential: string;
-}
-
-function identify(deps: SubmitDeps, { service, tenant, wishes, head, body }: Submission): Identified {
-  const { policy } = wishes.rules;
-  const credential = credentialDigest(deps.secret, credentialValues(head.headers, service.credential));
-  const identity = { tenant, service: service.name };
-  if (policy.identity === "none") {
-    const scope = scopeOf(deps.secret, { ...identity, identity: { kind: "random", value: deps.newId() } });
-    return { scope, fingerprint: "", credential: "" };
-  }
-  const value = fingerprint({
-    method: head.method,
-    path: head.path,
-    query: head.query,
-    contentType: headerValue(head.headers, "content-type"),
-    body,
-    headers: namedHeaders(head.headers, policy.fingerprintHeaders),
-    // Identity `request`: two users never share a result. Identity `key`: compared like the payload.
-    credentialDigest: policy.identity === "request" ? credential : null,
-  });
-  const scope = scopeOf(deps.secret, {
-    ...identity,
-    identity: wishes.key !== null ? { kind: "key", key: wishes.key } : { kind: "fingerprint", value },
-  });
-  return { scope, fingerprint: value, credential };
 }
 
 /** As long as the route and the client want, or not at all while this node holds as many clients as it may. */
