@@ -18,6 +18,8 @@ export interface Batch {
   /** Idempotency-Key of the i-th request is `<keys>-<i / sharedBy>`; null: no key. */
   readonly keys: string | null;
   readonly sharedBy: number;
+  /** The i-th request's query is `n=<distinct>-<i>`; null: all have the path as it is. */
+  readonly distinct: string | null;
   /** The client leaves after so long without waiting for the answer; null: it stays. */
   readonly leaveAfterMs: number | null;
 }
@@ -53,7 +55,7 @@ async function send(batch: Batch): Promise<BatchResult> {
     try {
       const answer = await pool.request({
         method: batch.method,
-        path: batch.path,
+        path: batch.distinct === null ? batch.path : `${batch.path}?n=${batch.distinct}-${i}`,
         headers: {
           accept: "*/*",
           "user-agent": "bench",

@@ -1,13 +1,15 @@
-/** The service behind the measured gateway: answers 1 KiB at once; below /slow after 40 ms. Tells its port first. */
+/** The service behind the measured gateway: answers 1 KiB at once, /large 64 KiB; /slow after 40 ms. Tells its port first. */
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 
-const body = Buffer.alloc(1024, "a");
+const small = Buffer.alloc(1024, "a");
+const large = Buffer.alloc(65_536, "a");
 const slowMs = 40;
 
 const server = createServer({ keepAliveTimeout: 60_000 }, (request, response) => {
   request.resume();
   request.on("end", () => {
+    const body = request.url!.includes("/large") ? large : small;
     const answer = (): void => {
       response.writeHead(200, { "Content-Type": "application/octet-stream", "Content-Length": body.length });
       response.end(body);
