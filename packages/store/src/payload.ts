@@ -3,6 +3,7 @@
  * The id is the one that the record names; a payload under another id belongs to another version and reads as absent.
  */
 import type { HeaderList, StoredRequest, StoredResponse } from "@sticky-proxy/core";
+import type { Reply } from "./scripts.ts";
 
 const lineFeed = 0x0a;
 
@@ -11,7 +12,7 @@ export function encodeResult(id: string, { status, headers, body }: StoredRespon
 }
 
 /** null: nothing is stored, or it is not the one called `id`. */
-export function decodeResult(payload: Buffer | null, id: string | null): StoredResponse | null {
+export function decodeResult(payload: Reply | undefined, id: string | null): StoredResponse | null {
   const parts = decode(payload, id);
   if (parts === null) return null;
   const [status, headers] = parts.head as [number, HeaderList];
@@ -23,7 +24,7 @@ export function encodeRequest(id: string, { head, key, body, lacksCredentials }:
 }
 
 /** null: nothing is stored, or it is not the one called `id`. */
-export function decodeRequest(payload: Buffer | null, id: string | null): StoredRequest | null {
+export function decodeRequest(payload: Reply | undefined, id: string | null): StoredRequest | null {
   const parts = decode(payload, id);
   if (parts === null) return null;
   const [head, key, lacks] = parts.head as [StoredRequest["head"], string | null, 1?];
@@ -34,8 +35,8 @@ function encode(id: string, head: unknown, body: Uint8Array): Buffer {
   return Buffer.concat([Buffer.from(`${id}\n${JSON.stringify(head)}\n`), body]);
 }
 
-function decode(payload: Buffer | null, id: string | null): { head: unknown; body: Buffer } | null {
-  if (payload === null || id === null) return null;
+function decode(payload: Reply | undefined, id: string | null): { head: unknown; body: Buffer } | null {
+  if (!Buffer.isBuffer(payload) || id === null) return null;
   const idEnd = payload.indexOf(lineFeed);
   const headEnd = payload.indexOf(lineFeed, idEnd + 1);
   if (headEnd === -1 || payload.toString("utf8", 0, idEnd) !== id) return null;

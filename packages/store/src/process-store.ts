@@ -1,5 +1,4 @@
 /** Processes in Redis: each method of the port is one script on one partition's slot. */
-import { randomBytes } from "node:crypto";
 import {
   type Change,
   type CommitAnswer,
@@ -18,10 +17,18 @@ import type { Keys } from "./keys.ts";
 import { decodeRequest, decodeResult, encodeRequest, encodeResult } from "./payload.ts";
 import { createProcessIndexes } from "./process-indexes.ts";
 import { processScripts } from "./process-scripts.ts";
-import { changeWrites, draftWrites, recordOf } from "./record.ts";
+import {
+  changeWrites,
+  draftWrites,
+  type FieldWrites,
+  newRecord,
+  recordOf,
+  writeArgs,
+  writtenRecord,
+} from "./record.ts";
 import type { RedisConnections } from "./redis.ts";
-import { createScriptSession } from "./script-session.ts";
-import { type Reply, replyList } from "./scripts.ts";
+import { createScriptSession, newCall } from "./script-session.ts";
+import { replyList, replyNumber } from "./scripts.ts";
 import { sharedReads } from "./shared-reads.ts";
 import { unavailable } from "./unavailable.ts";
 
@@ -73,6 +80,7 @@ export function createProcessStore(options: ProcessStoreOptions): RedisProcessSt
 
   async function create(draft: Draft, { withResult }: { withResult: boolean }): Promise<CreateAnswer> {
     const { partition: p, scope, writeId } = draft;
+    const writes = draftWrites(draft);
     const write = async (until: number) =>
       run(redis.writes, processScripts.create, {
         keys: {
@@ -93,7 +101,7 @@ export function createProcessStore(options: ProcessStoreOptions): RedisProcessSt
           entry: JSON.stringify(draft.entry),
           cap,
         },
-        moreArgs: draftWrites(draft).flat(),
+        moreArgs: writeArgs(writes),
       });
     indexes.known(draft.fields.service ?? "");
     const refusal = await claimRefusal();
@@ -107,10 +115,14 @@ export function createProcessStore(options: ProcessStoreOptions): RedisProcessSt
       // It was answered, so the server's clock has moved against ours: now we know it again.
       if (answer.word === "late") answer = await start({ partition: p, scope, writeId }, write);
       if (answer.word === "late") return { kind: "late", now: answer.now };
-      const record = recordOf(replyList(answer.rest[0]), p, scope)!;
+      const isNew = answer.word === "created";
+      const record = isNew
+        ? newRecord(draft, writes, answer.now, replyNumber(answer.rest[0]))
+        : recordOf(replyList(answer.rest[0]), p, scope)!;
       incarnation?.sawFence(p, record.fence);
-      if (answer.word === "created") return { kind: "created", now: answer.now, record };
-      return { kind: "exists", now: answer.now, record, result: resultOf(record, answer.rest[1]) };
+      if (isNew) return { kind: "created", now: answer.now, record };
+      const result = decodeResult(answer.rest[1], record.resultPayload);
+      return { kind: "exists", now: answer.now, record, result };
     } catch (error) {
       if (!isMemoryFull(error)) throw error;
       // A full store starts nothing, but what it holds is still joined and replayed.
@@ -131,7 +143,7 @@ export function createProcessStore(options: ProcessStoreOptions): RedisProcessSt
       args: { scope, call: newCall(), epoch: epoch ?? "", withResult: withResult ? 1 : 0 },
     });
     const record = recordOf(replyList(rest[0]), p, scope);
-    return { now, record, result: record === null ? null : resultOf(record, rest[1]) };
+    return { now, record, result: decodeResult(rest[1], record?.resultPayload ?? null) };
   });
 
   async function commit(
@@ -147,6 +159,7 @@ export function createProcessStore(options: ProcessStoreOptions): RedisProcessSt
     if (change.result !== null && (id === undefined || id === null)) {
       throw new TypeError("a change with a result names it in set.resultPayload");
     }
+    const writes = changeWrites(base, change, writeId);
     const answer = await repeatOnce(() =>
       run(redis.writes, processScripts.commit, {
         keys: {
@@ -175,10 +188,21 @@ export function createProcessStore(options: ProcessStoreOptions): RedisProcessSt
           notice: noticeOf(after, base.version + 1),
           entry: JSON.stringify(change.entry),
           cap,
+          isDead: after.deadLetter !== null && change.set.deadLetter !== undefined ? 1 : 0,
         },
-        moreArgs: changeWrites(base, change, writeId).flat(),
+        moreArgs: writeArgs(writes),
       }),
     );
+    if (answer.word === "committed") {
+      const [minted, wakeAt] = answer.rest;
+      const fence = change.mintFence ? replyNumber(minted) : base.fence;
+      const record = {
+        ...writtenRecord(base, writes, answer.now, fence),
+        wakeAt: wakeAt === null ? null : replyNumber(wakeAt),
+      };
+      incarnation?.sawFence(p, fence);
+      return { kind: "committed", now: answer.now, record };
+    }
     const record = recordOf(replyList(answer.rest[0]), p, scope);
     if (answer.word === "stale") {
       if (record?.epoch === base.epoch) return { kind: "stale", now: answer.now, record };
@@ -186,7 +210,8 @@ export function createProcessStore(options: ProcessStoreOptions): RedisProcessSt
       return { kind: "stale", ...(await read(base, { withResult: false })) };
     }
     incarnation?.sawFence(p, record!.fence);
-    return { kind: answer.word as "committed" | "not-due", now: answer.now, record: record! };
+    const kind = answer.word === "repeated" ? "committed" : "not-due";
+    return { kind, now: answer.now, record: record! };
   }
 
   async function supersede(base: ProcessRecord, closing: Change, draft: Draft): Promise<CommitAnswer> {
@@ -196,7 +221,8 @@ export function createProcessStore(options: ProcessStoreOptions): RedisProcessSt
       throw new TypeError("a superseded process gets no result and no fence");
     }
     const closed = { ...base, ...closing.set };
-    const closes = [...changeWrites(base, closing, writeId).flat(), "#", "supersededBy", ""];
+    const closes: FieldWrites = { ...changeWrites(base, closing, writeId), minted: ["supersededBy"] };
+    const writes = draftWrites(draft);
     indexes.known(draft.fields.service ?? "");
     const answer = await start({ partition: p, scope, writeId }, (until) =>
       run(redis.writes, processScripts.supersede, {
@@ -229,18 +255,19 @@ export function createProcessStore(options: ProcessStoreOptions): RedisProcessSt
           closingEntry: JSON.stringify(closing.entry),
           entry: JSON.stringify(draft.entry),
           cap,
-          closingCount: closes.length,
         },
-        moreArgs: [...closes, ...draftWrites(draft).flat()],
+        moreArgs: [...writeArgs(closes), ...writeArgs(writes)],
       }),
     );
     if (answer.word === "late") {
       throw new StoreUnavailable("supersede arrived after its time limit and did nothing");
     }
-    const record = recordOf(replyList(answer.rest[0]), p, scope);
-    if (answer.word === "stale") return { kind: "stale", now: answer.now, record };
-    incarnation?.sawFence(p, record!.fence);
-    return { kind: "committed", now: answer.now, record: record! };
+    if (answer.word === "stale") {
+      return { kind: "stale", now: answer.now, record: recordOf(replyList(answer.rest[0]), p, scope) };
+    }
+    const record = newRecord(draft, writes, answer.now, replyNumber(answer.rest[0]));
+    incarnation?.sawFence(p, record.fence);
+    return { kind: "committed", now: answer.now, record };
   }
 
   async function renew(leases: readonly Lease[]): Promise<readonly Lease[]> {
@@ -367,18 +394,6 @@ function storedRequest(draft: Draft): Buffer | string {
   return encodeRequest(id, draft.request);
 }
 
-function resultOf(record: ProcessRecord, payload: Reply | undefined): Snapshot["result"] {
-  return decodeResult(Buffer.isBuffer(payload) ? payload : null, record.resultPayload);
-}
-
 function dropWord({ drop }: Change): string {
   return drop.length > 1 ? "both" : (drop[0] ?? "none");
 }
-
-/** Echoed by the reply, so that a reply to another call is recognised. */
-function newCall(): string {
-  return `${callPrefix}${(calls += 1).toString(36)}`;
-}
-
-const callPrefix = randomBytes(6).toString("base64url");
-let calls = 0;

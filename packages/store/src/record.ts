@@ -10,8 +10,16 @@ import {
 } from "@sticky-proxy/core";
 import type { Reply } from "./scripts.ts";
 
-/** How a script writes a field: a value, a span added to its clock, the fence it minted, or no field at all. */
-export type FieldWrite = readonly [op: "=" | "+" | "#" | "-", field: RecordField, value: string];
+/** What a script writes into a record's hash. */
+export interface FieldWrites {
+  /** Field and value in turn. */
+  readonly values: readonly string[];
+  /** Field and milliseconds in turn: a time of the script's clock, so much later. */
+  readonly spans: readonly string[];
+  /** Fields that get the fence which the script minted. */
+  readonly minted: readonly RecordField[];
+  readonly gone: readonly RecordField[];
+}
 
 type Values = Readonly<Partial<Record<RecordField, string | number | boolean | null>>>;
 
@@ -21,57 +29,93 @@ export function recordOf(reply: readonly Reply[], partition: number, scope: stri
   const record: Record<string, unknown> = { ...blankRecord, partition, scope };
   for (let i = 0; i + 1 < reply.length; i += 2) {
     const field = String(reply[i]);
-    const kind = recordFields[field as RecordField] as "text" | "number" | "flag" | undefined;
-    if (kind === undefined) continue;
-    const text = String(reply[i + 1]);
-    record[field] = kind === "number" ? Number(text) : kind === "flag" ? text === "1" : text;
+    if (Object.hasOwn(recordFields, field))
+      record[field] = parsed(field as RecordField, String(reply[i + 1]));
   }
   return record as unknown as ProcessRecord;
 }
 
+/** The record that a script made of `base` by these writes: what HGETALL would say, without asking. */
+export function writtenRecord(
+  base: ProcessRecord,
+  { values, spans, minted, gone }: FieldWrites,
+  now: number,
+  fence: number,
+): ProcessRecord {
+  const record: Record<string, unknown> = { ...base };
+  for (let i = 0; i < values.length; i += 2)
+    record[values[i]!] = parsed(values[i] as RecordField, values[i + 1]!);
+  for (let i = 0; i < spans.length; i += 2) record[spans[i]!] = now + Number(spans[i + 1]);
+  for (const field of minted) record[field] = fence;
+  for (const field of gone) record[field] = blankRecord[field];
+  return record as unknown as ProcessRecord;
+}
+
+/** What create and supersede make of a draft by `draftWrites`. */
+export function newRecord(
+  { partition, scope }: Draft,
+  writes: FieldWrites,
+  now: number,
+  epoch: number,
+): ProcessRecord {
+  return writtenRecord({ ...blankRecord, partition, scope }, writes, now, epoch);
+}
+
+/** The writes as `write` of process-write.lua reads them: how many there are of each kind, then all of them. */
+export function writeArgs({ values, spans, minted, gone }: FieldWrites): (string | number)[] {
+  const counts = [values.length, spans.length, minted.length, gone.length];
+  return [...counts, ...values, ...spans, ...minted, ...gone];
+}
+
 /** What a new process's hash holds; epoch and fence are minted by the script. */
-export function draftWrites(draft: Draft): FieldWrite[] {
-  return [
-    ["#", "epoch", ""],
-    ["#", "fence", ""],
-    ["=", "version", "1"],
-    ["=", "lastWrite", draft.writeId],
-    ["+", "createdAt", "0"],
-    ["+", "updatedAt", "0"],
-    ...valueWrites(draft.fields).filter(([op]) => op !== "-"),
-    ...spanWrites(draft.spans).filter(([op]) => op !== "-"),
-  ];
+export function draftWrites(draft: Draft): FieldWrites {
+  const { values } = valueWrites(draft.fields);
+  const { spans } = spanWrites(draft.spans);
+  return {
+    values: ["version", "1", "lastWrite", draft.writeId, ...values],
+    spans: ["createdAt", "0", "updatedAt", "0", ...spans],
+    minted: ["epoch", "fence"],
+    gone: [],
+  };
 }
 
 /** What a commit writes over `base`. */
-export function changeWrites(base: ProcessRecord, change: Change, writeId: string): FieldWrite[] {
-  return [
-    ["=", "version", String(base.version + 1)],
-    ["=", "lastWrite", writeId],
-    ["+", "updatedAt", "0"],
-    ...valueWrites(change.set),
-    ...spanWrites(change.spans),
-    ...(change.mintFence ? ([["#", "fence", ""]] as const) : []),
-  ];
+export function changeWrites(base: ProcessRecord, change: Change, writeId: string): FieldWrites {
+  const set = valueWrites(change.set);
+  const moved = spanWrites(change.spans);
+  return {
+    values: ["version", String(base.version + 1), "lastWrite", writeId, ...set.values],
+    spans: ["updatedAt", "0", ...moved.spans],
+    minted: change.mintFence ? ["fence"] : [],
+    gone: [...set.gone, ...moved.gone],
+  };
 }
 
-function valueWrites(values: Values): FieldWrite[] {
-  const writes: FieldWrite[] = [];
-  for (const [name, value] of Object.entries(values)) {
+function valueWrites(fields: Values): Pick<FieldWrites, "values" | "gone"> {
+  const values: string[] = [];
+  const gone: RecordField[] = [];
+  for (const [name, value] of Object.entries(fields)) {
     const field = name as RecordField;
     if (value === undefined) continue;
-    if (value === null || value === blankRecord[field]) writes.push(["-", field, ""]);
-    else writes.push(["=", field, value === true ? "1" : String(value)]);
+    if (value === null || value === blankRecord[field]) gone.push(field);
+    else values.push(field, value === true ? "1" : String(value));
   }
-  return writes;
+  return { values, gone };
 }
 
-function spanWrites(spans: Spans): FieldWrite[] {
-  const writes: FieldWrite[] = [];
-  for (const [name, span] of Object.entries(spans)) {
+function spanWrites(times: Spans): Pick<FieldWrites, "spans" | "gone"> {
+  const spans: string[] = [];
+  const gone: RecordField[] = [];
+  for (const [name, span] of Object.entries(times)) {
     const field = name as RecordField;
     if (span === undefined) continue;
-    writes.push(span === null ? ["-", field, ""] : ["+", field, String(Math.round(span))]);
+    if (span === null) gone.push(field);
+    else spans.push(field, String(Math.round(span)));
   }
-  return writes;
+  return { spans, gone };
+}
+
+function parsed(field: RecordField, text: string): string | number | boolean {
+  const kind = recordFields[field];
+  return kind === "number" ? Number(text) : kind === "flag" ? text === "1" : text;
 }

@@ -43,6 +43,9 @@ export function processStoreContract(title: string, open: () => Promise<Contract
     async function committed(base: ProcessRecord, change: Change): Promise<ProcessRecord> {
       const answer = await store.commit(base, change, { ifDue: false, writeId: newId() });
       if (answer.kind !== "committed") throw new Error(`expected a commit, got ${answer.kind}`);
+      expect(await readById(answer.record), "what a commit answers is what stands").to.deep.equal(
+        answer.record,
+      );
       return answer.record;
     }
     async function readById(record: ProcessRecord): Promise<ProcessRecord | null> {
@@ -334,6 +337,13 @@ export function processStoreContract(title: string, open: () => Promise<Contract
         expect(taken.kind, "a lease renewed in between wins over a take-over").to.equal("not-due");
         const own = await store.commit(record, endOf(responseOf("x")), { ifDue: false, writeId: newId() });
         expect(own.kind, "renewing never makes the owner's own commit stale").to.equal("committed");
+      });
+
+      it("a commit that leaves the alarm alone answers with the alarm as renewed", async () => {
+        const record = await created(draftOf({ spans: { wakeAt: 5 } }));
+        expect(await store.renew([leaseOf(record)])).to.deep.equal([]);
+        const next = await committed(record, changeOf({ progressPercent: 5 }));
+        expect(next.wakeAt!).to.be.greaterThan(record.wakeAt! + leaseMs / 2);
       });
 
       it("a batch loses only what is lost: taken over, ended, gone, another owner", async () => {

@@ -9,22 +9,24 @@ ARGV[1]  scope        ARGV[2]  call (the write's id)     ARGV[3]  epoch     ARGV
 ARGV[5]  ifDue (1 or 0)        ARGV[6]  mintFence (1 or 0)   ARGV[7]  member (scope, or scope:epoch when superseded)
 ARGV[8]  lists (leave, join, move, stay)   ARGV[9]  stored (result payload; empty: none)
 ARGV[10]  drop (result, request, both, none)   ARGV[11]  notice   ARGV[12]  entry   ARGV[13]  cap
-ARGV[14..]  fields (op, name, value each)
-Returns  {scope, call, 'committed' | 'stale' | 'not-due', now, record (empty: gone)} ]]
+ARGV[14]  isDead (1: it becomes a dead letter)           ARGV[15..]  fields (see write)
+Returns  {scope, call, 'committed', now, fence | nil, wakeAt | nil}: what the caller cannot know of the record, or
+         {scope, call, 'repeated' | 'stale' | 'not-due', now, record (empty: gone)} ]]
 --@include process-write
 local now, micros = clock()
 local function answer(word) return { ARGV[1], ARGV[2], word, now, redis.call('HGETALL', KEYS[1]) } end
 local at = redis.call('HMGET', KEYS[1], 'epoch', 'version', 'lastWrite', 'wakeAt')
-if at[1] == ARGV[3] and at[3] == ARGV[2] then return answer('committed') end -- a repeat of a write that got no answer
+if at[1] == ARGV[3] and at[3] == ARGV[2] then return answer('repeated') end -- this write got no answer before
 if at[1] ~= ARGV[3] or at[2] ~= ARGV[4] then return answer('stale') end
 if ARGV[5] == '1' and (not at[4] or tonumber(at[4]) > now) then return answer('not-due') end
 
-local written = write(KEYS[1], 14, #ARGV, now, ARGV[6] == '1' and mint(KEYS[3], micros))
+local fence = ARGV[6] == '1' and mint(KEYS[3], micros)
+local written = write(KEYS[1], 15, now, fence)
 if written.wakeAt then redis.call('ZADD', KEYS[2], written.wakeAt, ARGV[7]) end
 if written.wakeAt == false then redis.call('ZREM', KEYS[2], ARGV[7]) end
 if ARGV[8] == 'leave' or ARGV[8] == 'move' then redis.call('ZREM', KEYS[4], ARGV[7]) end
 if ARGV[8] == 'join' or ARGV[8] == 'move' then redis.call('ZADD', KEYS[5], ARGV[3], ARGV[7]) end
-if written.deadLetter then redis.call('ZADD', KEYS[6], ARGV[3], ARGV[7]) end
+if ARGV[14] == '1' then redis.call('ZADD', KEYS[6], ARGV[3], ARGV[7]) end
 if written.deadLetter == false then redis.call('ZREM', KEYS[6], ARGV[7]) end
 if ARGV[10] == 'result' or ARGV[10] == 'both' then redis.call('DEL', KEYS[9]) end
 if ARGV[10] == 'request' or ARGV[10] == 'both' then redis.call('DEL', KEYS[10]) end
@@ -35,4 +37,6 @@ if written.keepUntil ~= nil or ARGV[9] ~= '' then
 end
 note(KEYS[7], ARGV[13], ARGV[1] .. ':' .. ARGV[3], ARGV[12])
 redis.call('SPUBLISH', KEYS[8], ARGV[11])
-return answer('committed')
+local wakeAt = written.wakeAt
+if wakeAt == nil then wakeAt = at[4] end -- a renewal may have moved it
+return { ARGV[1], ARGV[2], 'committed', now, fence, wakeAt }

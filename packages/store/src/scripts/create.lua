@@ -6,8 +6,9 @@ KEYS[1]  process   HASH      KEYS[2]  alarms    ZSET      KEYS[3]  fence     STR
 KEYS[5]  timeline  STREAM    KEYS[6]  result    STRING    KEYS[7]  request   STRING
 ARGV[1]  scope     ARGV[2]  call    ARGV[3]  validUntil (ms of the server's clock)
 ARGV[4]  withResult (1 or 0)        ARGV[5]  stored (request payload; empty: none)
-ARGV[6]  entry     ARGV[7]  cap     ARGV[8..]  fields (op, name, value each)
-Returns  {scope, call, 'created' | 'exists' | 'late', now, record | nil, result | nil} ]]
+ARGV[6]  entry     ARGV[7]  cap     ARGV[8..]  fields (see write)
+Returns  {scope, call, 'created', now, epoch}, {scope, call, 'exists', now, record, result | nil} or
+         {scope, call, 'late', now} ]]
 --@include process-write
 local now, micros = clock()
 if redis.call('EXISTS', KEYS[1]) == 1 then
@@ -16,10 +17,10 @@ if redis.call('EXISTS', KEYS[1]) == 1 then
 end
 if now > tonumber(ARGV[3]) then return { ARGV[1], ARGV[2], 'late', now } end
 local epoch = mint(KEYS[3], micros)
-local written = write(KEYS[1], 8, #ARGV, now, epoch)
+local written = write(KEYS[1], 8, now, epoch)
 if written.wakeAt then redis.call('ZADD', KEYS[2], written.wakeAt, ARGV[1]) end
 redis.call('DEL', KEYS[6], KEYS[7])
 if ARGV[5] ~= '' then redis.call('SET', KEYS[7], ARGV[5]) end
 redis.call('ZADD', KEYS[4], epoch, ARGV[1])
 note(KEYS[5], ARGV[7], ARGV[1] .. ':' .. epoch, ARGV[6])
-return { ARGV[1], ARGV[2], 'created', now, redis.call('HGETALL', KEYS[1]) }
+return { ARGV[1], ARGV[2], 'created', now, epoch }

@@ -11,15 +11,16 @@ ARGV[1]  scope     ARGV[2]  call (the write's id)    ARGV[3]  epoch    ARGV[4]  
 ARGV[6]  listed (1 or 0: the closed process stands in closedList)    ARGV[7]  drop (as for commit)
 ARGV[8]  stored (the new request payload; empty: none)    ARGV[9]  notice
 ARGV[10]  closingEntry    ARGV[11]  entry    ARGV[12]  cap
-ARGV[13]  closingCount (values that close; the rest are the new process's)
-ARGV[14..]  fields (op, name, value each)
-Returns  {scope, call, 'committed' | 'stale' | 'late', now, record (empty: gone)} ]]
+ARGV[13..]  fields (see write: those that close, then the new process's)
+Returns  {scope, call, 'committed', now, epoch}, {scope, call, 'stale', now, record (empty: gone)} or
+         {scope, call, 'late', now} ]]
 --@include process-write
 local now, micros = clock()
-local function answer(word) return { ARGV[1], ARGV[2], word, now, redis.call('HGETALL', KEYS[1]) } end
 local at = redis.call('HMGET', KEYS[1], 'epoch', 'version')
-if at[1] ~= ARGV[3] or at[2] ~= ARGV[4] then return answer('stale') end
-if now > tonumber(ARGV[5]) then return answer('late') end
+if at[1] ~= ARGV[3] or at[2] ~= ARGV[4] then
+  return { ARGV[1], ARGV[2], 'stale', now, redis.call('HGETALL', KEYS[1]) }
+end
+if now > tonumber(ARGV[5]) then return { ARGV[1], ARGV[2], 'late', now } end
 
 local epoch = mint(KEYS[4], micros)
 local closed = ARGV[1] .. ':' .. ARGV[3]
@@ -29,8 +30,7 @@ if ARGV[7] == 'result' or ARGV[7] == 'both' then redis.call('DEL', KEYS[11]) end
 if ARGV[7] == 'request' or ARGV[7] == 'both' then redis.call('DEL', KEYS[13]) end
 move(KEYS[11], KEYS[12])
 move(KEYS[13], KEYS[14])
-local last = 13 + ARGV[13]
-local closing = write(KEYS[2], 14, last, now, epoch)
+local closing, rest = write(KEYS[2], 13, now, epoch)
 if closing.keepUntil ~= nil then
   for _, key in ipairs({ KEYS[2], KEYS[12], KEYS[14] }) do keep(key, closing.keepUntil) end
 end
@@ -42,10 +42,10 @@ if redis.call('HEXISTS', KEYS[2], 'deadLetter') == 1 then redis.call('ZADD', KEY
 if ARGV[6] == '1' then redis.call('ZADD', KEYS[6], ARGV[3], closed) end
 note(KEYS[9], ARGV[12], closed, ARGV[10])
 
-local written = write(KEYS[1], last + 1, #ARGV, now, epoch)
+local written = write(KEYS[1], rest, now, epoch)
 if written.wakeAt then redis.call('ZADD', KEYS[3], written.wakeAt, ARGV[1]) end
 if ARGV[8] ~= '' then redis.call('SET', KEYS[13], ARGV[8]) end
 redis.call('ZADD', KEYS[7], epoch, ARGV[1])
 note(KEYS[9], ARGV[12], ARGV[1] .. ':' .. epoch, ARGV[11])
 redis.call('SPUBLISH', KEYS[10], ARGV[9])
-return answer('committed')
+return { ARGV[1], ARGV[2], 'committed', now, epoch }

@@ -11,26 +11,31 @@ local function mint(key, micros)
   return fence
 end
 
--- Writes ARGV[first..last], triples of op, field, value: '=' value, '+' now + value ms, '#' the fence, '-' no field.
--- Returns what was written by field, false for a field that was removed.
-local function write(key, first, last, now, fence)
-  local written, set, gone = {}, {}, {}
-  for i = first, last, 3 do
-    local op, field, value = ARGV[i], ARGV[i + 1], ARGV[i + 2]
-    if op == '-' then
-      gone[#gone + 1] = field
-      value = false
-    else
-      if op == '+' then value = string.format('%.0f', now + value) end
-      if op == '#' then value = fence end
-      set[#set + 1] = field
-      set[#set + 1] = value
-    end
-    written[field] = value
+-- Writes what stands from ARGV[at] on: four counts, then field and value in turn, field and ms after now in turn, fields
+-- that get the fence, fields that go.
+-- Returns the times that were written by their field, false for a field that went, and the index after it all.
+local function write(key, at, now, fence)
+  local values = at + 4
+  local spans = values + ARGV[at]
+  local minted = spans + ARGV[at + 1]
+  local gone = minted + ARGV[at + 2]
+  local after = gone + ARGV[at + 3]
+  local written, made = {}, {}
+  for i = spans, minted - 1, 2 do
+    local time = string.format('%.0f', now + ARGV[i + 1])
+    written[ARGV[i]] = time
+    made[#made + 1] = ARGV[i]
+    made[#made + 1] = time
   end
-  if #gone > 0 then redis.call('HDEL', key, unpack(gone)) end
-  if #set > 0 then redis.call('HSET', key, unpack(set)) end
-  return written
+  for i = minted, gone - 1 do
+    made[#made + 1] = ARGV[i]
+    made[#made + 1] = fence
+  end
+  for i = gone, after - 1 do written[ARGV[i]] = false end
+  if gone < after then redis.call('HDEL', key, unpack(ARGV, gone, after - 1)) end
+  if values < spans then redis.call('HSET', key, unpack(ARGV, values, spans - 1)) end
+  if #made > 0 then redis.call('HSET', key, unpack(made)) end
+  return written, after
 end
 
 -- Lets the key go when its record does: at keepUntil, or not by itself.
