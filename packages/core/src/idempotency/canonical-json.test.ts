@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import fc from "fast-check";
-import { canonicalJson, maxCanonicalDepth } from "./canonical-json.ts";
+import { canonicalJson, maxCanonicalDepth, maxCanonicalMarks } from "./canonical-json.ts";
 
 /** Any character; fast-check's own "binary" builds a map of all of Unicode first, which takes half a second. */
 const character = fc
@@ -128,6 +128,32 @@ describe("canonicalJson", () => {
       .join(",")}]`;
     expect(canonical(wide)).to.equal(wide);
     expect(canonical('{"a":'.repeat(100_000))).to.equal(null);
+  });
+
+  it("bounds the number of values, whatever they are: what takes too long to order is compared as it is", () => {
+    const members = (count: number): string =>
+      `{${Array.from({ length: count }, (_, i) => `"${i}":0`).join(",")}}`;
+    expect(canonical(members(maxCanonicalMarks / 2))).to.be.a("string");
+    expect(canonical(members(maxCanonicalMarks / 2 + 1))).to.equal(null);
+    for (const unit of ["0", "{}", "[]", '"a"']) {
+      expect(
+        canonical(
+          `[${Array(maxCanonicalMarks / 2)
+            .fill(unit)
+            .join(",")}]`,
+        ),
+        unit,
+      ).to.be.a("string");
+      expect(
+        canonical(
+          `[${Array(maxCanonicalMarks + 1)
+            .fill(unit)
+            .join(",")}]`,
+        ),
+        unit,
+      ).to.equal(null);
+    }
+    expect(canonical(JSON.stringify(",:[{".repeat(maxCanonicalMarks)))).to.be.a("string");
   });
 
   it("gives one text for one value, whatever the order and the white space, and that text means the value", () => {
