@@ -28,6 +28,14 @@ describe("the container image", () => {
     for (const image of all("FROM")) expect(image).to.match(/^\$\{NODE_IMAGE\}( AS \w+)?$/);
   });
 
+  it("gives Node options that Node takes, and that bound its young generation", () => {
+    const [options] = all("ENV").flatMap((line) => /^NODE_OPTIONS=(.*)$/.exec(line)?.slice(1) ?? []);
+    const look = "process.env.NODE_OPTIONS";
+    const env = { ...process.env, NODE_OPTIONS: options };
+    expect(execFileSync(process.execPath, ["-p", look], { encoding: "utf8", env }).trim()).to.equal(options);
+    expect(options).to.match(/^--max-semi-space-size=\d+$/);
+  });
+
   it("installs from the lockfile, offline, with the pinned pnpm, and keeps the workspace's shape", () => {
     const commands = all("RUN").join("\n");
     expect(manifest.packageManager).to.match(/^pnpm@\d+\.\d+\.\d+$/);
