@@ -15,9 +15,9 @@ try {
   const rows: string[][] = [];
   let last = 0;
   const note = async (what: string, count: number): Promise<void> => {
-    const { heapBytes, residentBytes } = await stage.measure("memory");
+    const { heapBytes, externalBytes, residentBytes } = await stage.measure("memory");
     const grown = last === 0 ? "" : `${((heapBytes - last) / count).toFixed(0)} B`;
-    rows.push([what, mebibytes(heapBytes), grown, mebibytes(residentBytes)]);
+    rows.push([what, mebibytes(heapBytes), grown, mebibytes(externalBytes), mebibytes(residentBytes)]);
     last = heapBytes;
   };
   const run = (name: string, count: number) =>
@@ -36,7 +36,7 @@ try {
     await leave(`left-${round}`, leaving);
     await note(`${leaving} clients left`, leaving);
   }
-  console.log(table(["after", "heap", "grown per request", "resident"], rows));
+  console.log(table(["after", "heap", "grown per request", "external", "resident"], rows));
   const warnings = stage.errors().match(/^.*Warning:.*$/gm) ?? [];
   console.log(warnings.length === 0 ? "no warning of Node" : warnings.join("\n"));
 } finally {

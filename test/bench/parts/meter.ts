@@ -8,6 +8,8 @@ import process from "node:process";
 export interface Meter {
   readonly cpuMicros: number;
   readonly heapBytes: number;
+  /** Of Buffers, and of what C++ holds for JavaScript. */
+  readonly externalBytes: number;
   readonly residentBytes: number;
 }
 
@@ -19,7 +21,12 @@ process.on("message", (question: Question) => {
     globalThis.gc?.(); // what the first one found unreachable by a finalizer
   }
   const { user, system } = process.cpuUsage();
-  const { heapUsed, rss } = process.memoryUsage();
-  process.send?.({ cpuMicros: user + system, heapBytes: heapUsed, residentBytes: rss } satisfies Meter);
+  const { heapUsed, external, rss } = process.memoryUsage();
+  process.send?.({
+    cpuMicros: user + system,
+    heapBytes: heapUsed,
+    externalBytes: external,
+    residentBytes: rss,
+  } satisfies Meter);
 });
 process.channel?.unref();
