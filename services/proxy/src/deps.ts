@@ -73,5 +73,4 @@ export interface ProxyDeps {
   /** Fresh, unguessable, [A-Za-z0-9._-]. */
   readonly newRequestId: () => string;
   readonly onRequest?: (observed: RequestObserved) => void;
-  readonly onInFlight?: (inFlight: number) => void;
 }

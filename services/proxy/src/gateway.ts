@@ -153,8 +153,8 @@ export function createGateway(deps: GatewayDeps): Gateway {
         durationMs / 1000,
       );
     },
-    onInFlight: (inFlight) => metrics.httpRequestsInFlight.set({}, inFlight),
   });
+  metrics.httpRequestsInFlight.onScrape(() => metrics.httpRequestsInFlight.set({}, server.inFlight));
   return { server, letGo: () => letGo.abort(), giveUp: () => giveUp.abort() };
 }
 

@@ -110,10 +110,8 @@ export function createServer(deps: ProxyDeps): ProxyServer {
     // RFC 9112 9.3: an intermediary keeps no connection with an HTTP/1.0 client.
     if (isLast || request.httpVersion === "1.0") response.shouldKeepAlive = false;
     inFlight += 1;
-    deps.onInFlight?.(inFlight);
     response.once("close", () => {
       inFlight -= 1;
-      deps.onInFlight?.(inFlight);
       if (inFlight === 0) for (const done of idle) done();
     });
     pipelines.enter(socket, response, () => take(request, response));
