@@ -6,7 +6,7 @@ import type { TopKey } from "@sticky-proxy/core";
 import type { CacheKeys } from "./cache-keys.ts";
 import { cacheScripts } from "./cache-scripts.ts";
 import type { Connection } from "./redis.ts";
-import { runScript } from "./scripts.ts";
+import { newCall, runScript } from "./scripts.ts";
 
 export interface HousekeepingDeps {
   readonly connection: Connection;
@@ -103,7 +103,7 @@ export function createCacheHousekeeping(deps: HousekeepingDeps): CacheHousekeepi
         sizes: keys.sizes(partition),
         hits: keys.hits(partition),
       },
-      args: { key, call: String(commits) },
+      args: { key, call: newCall() },
     });
   }
 

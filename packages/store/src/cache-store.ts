@@ -3,7 +3,6 @@
  * ids of their own (C3); see the port in core. A hit costs one round trip for the metadata and, unless this node
  * still has the body, one per 64 KiB of it.
  */
-import { randomBytes } from "node:crypto";
 import {
   type CacheStore,
   CacheUnavailable,
@@ -33,7 +32,7 @@ import {
 } from "./cache-scripts.ts";
 import { LruBytes } from "./cache-lru.ts";
 import type { RedisConnections } from "./redis.ts";
-import { replyNumber, replyText, runScript } from "./scripts.ts";
+import { newCall, replyNumber, replyText, runScript } from "./scripts.ts";
 
 export interface RedisCacheOptions {
   readonly keyPrefix: string;
@@ -76,8 +75,6 @@ export function createRedisCacheStore(connections: RedisConnections, options: Re
   /** How the newest response of a key selects: the guess that makes one round trip enough. */
   const guesses = new LruBytes<readonly string[]>(1_000_000, (names) => 64 + names.join().length);
 
-  const call = (): string => randomBytes(6).toString("base64url");
-
   async function read(key: string, variant: string) {
     const reply = await guard.run(() =>
       runScript(reads, cacheScripts.lookup, {
@@ -86,7 +83,7 @@ export function createRedisCacheStore(connections: RedisConnections, options: Re
           generations: keys.generations(keys.partitionOf(key)),
           marker: keys.marker(key),
         },
-        args: { key, call: call(), variant },
+        args: { key, call: newCall(), variant },
       }),
     );
     const packed = replyText(reply[2]);
@@ -147,7 +144,7 @@ export function createRedisCacheStore(connections: RedisConnections, options: Re
         moreKeys: chunkKeys(keys, key, metadata.bodyId, metadata.bodyBytes),
         args: {
           key,
-          call: call(),
+          call: newCall(),
           token: token ?? "",
           generation: metadata.generation,
           variant: metadata.variant,
@@ -196,7 +193,7 @@ export function createRedisCacheStore(connections: RedisConnections, options: Re
           sizes: keys.sizes(partition),
           hits: keys.hits(partition),
         },
-        args: { key, call: call(), mode: soft ? "soft" : "hard", rememberMs: maxFetchMs, keepMs },
+        args: { key, call: newCall(), mode: soft ? "soft" : "hard", rememberMs: maxFetchMs, keepMs },
       }),
     );
     await retire(key, readDropped(reply.slice(1)));
@@ -210,7 +207,7 @@ export function createRedisCacheStore(connections: RedisConnections, options: Re
       partitions.map((partition) =>
         runScript(writes, cacheScripts.purge, {
           keys: { generations: keys.generations(partition) },
-          args: { call: call(), field, maxSelectors, keepMs },
+          args: { call: newCall(), field, maxSelectors, keepMs },
         }),
       ),
     );
@@ -258,7 +255,7 @@ export function createRedisCacheStore(connections: RedisConnections, options: Re
             generations: keys.generations(keys.partitionOf(key)),
             entry: keys.entry(key),
           },
-          args: { key, token: token ?? call(), leaseMs: token === null ? 0 : (leaseMs ?? 0), keepMs },
+          args: { key, token: token ?? newCall(), leaseMs: token === null ? 0 : (leaseMs ?? 0), keepMs },
         }),
       );
       return {

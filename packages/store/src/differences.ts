@@ -18,9 +18,9 @@ import {
 } from "@sticky-proxy/core";
 import { createMirrorKeys } from "./mirror-keys.ts";
 import type { MirrorStoreDeps } from "./mirror-outbox.ts";
-import { all, asStore, callId, counterName, mirrorKeepMs, separator, settleKeys } from "./mirror-outbox.ts";
+import { all, asStore, counterName, mirrorKeepMs, separator, settleKeys } from "./mirror-outbox.ts";
 import { acknowledgeScript, settleScript } from "./mirror-scripts.ts";
-import { replyText, runScript } from "./scripts.ts";
+import { newCall, replyText, runScript } from "./scripts.ts";
 
 /** A page looks at no more records than this; then it ends early, with a cursor. */
 const maxScanned = 2000;
@@ -52,7 +52,7 @@ export function createDifferences(deps: MirrorStoreDeps): Differences {
           keys: settleKeys(keys, partition, window, orderKey),
           args: {
             entryId: "-",
-            call: callId(),
+            call: newCall(),
             fence: "",
             counter: counterName(service, route, ""),
             outcome,
@@ -101,7 +101,7 @@ export function createDifferences(deps: MirrorStoreDeps): Differences {
       const [word] = await asStore(
         runScript(writes, acknowledgeScript, {
           keys: { records: keys.records(found.partition) },
-          args: { member: String(found.stamp), call: callId(), note: JSON.stringify(acknowledgement) },
+          args: { member: String(found.stamp), call: newCall(), note: JSON.stringify(acknowledgement) },
         }),
       );
       return replyText(word) === "gone" ? null : (await load([found]))[0]!;

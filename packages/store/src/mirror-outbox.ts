@@ -1,5 +1,4 @@
 /** The outbox port on Redis: streams per partition, one script per step (scripts/mirror-*.lua say why). */
-import { randomBytes } from "node:crypto";
 import type { CoverageOutcome, Gap, Outbox, ParkedKey, ParkReason } from "@sticky-proxy/core";
 import { bounded, coverageWindow, groupPaths, orderKeyPartition, StoreUnavailable } from "@sticky-proxy/core";
 import { listEntry, splitMember, streamEntry } from "./mirror-entries.ts";
@@ -19,7 +18,7 @@ import {
 } from "./mirror-scripts.ts";
 import type { Keys } from "./keys.ts";
 import type { Connection } from "./redis.ts";
-import { replyList, replyNumber, replyText, runScript } from "./scripts.ts";
+import { newCall, replyList, replyNumber, replyText, runScript } from "./scripts.ts";
 
 export interface MirrorStoreDeps {
   readonly writes: Connection;
@@ -68,7 +67,7 @@ export function createMirrorOutbox(deps: MirrorStoreDeps): Outbox {
           },
           args: {
             orderKey: intent.orderKey,
-            call: callId(),
+            call: newCall(),
             validUntil: validUntil === null ? "" : Math.ceil(validUntil),
             intent: JSON.stringify(intent),
             service: intent.service,
@@ -88,7 +87,7 @@ export function createMirrorOutbox(deps: MirrorStoreDeps): Outbox {
           keys: { gaps: keys.gaps(p), counters: keys.counters(p, coverageWindow(gap.from)) },
           args: {
             service: gap.service,
-            call: callId(),
+            call: newCall(),
             gap: JSON.stringify(gap),
             eligible: counterName(gap.service, gap.route, "eligible"),
             skipped: counterName(gap.service, gap.route, `skipped:${gap.reason}`),
@@ -114,7 +113,7 @@ export function createMirrorOutbox(deps: MirrorStoreDeps): Outbox {
       const [fence] = await asStore(
         runScript(writes, claimScript, {
           keys: { owner: keys.owner(partition) },
-          args: { partition, call: callId() },
+          args: { partition, call: newCall() },
         }),
       );
       return replyNumber(fence);
@@ -124,7 +123,7 @@ export function createMirrorOutbox(deps: MirrorStoreDeps): Outbox {
       const [now, entries, due] = await asStore(
         runScript(reads, peekScript, {
           keys: { stream: keys.intents(partition), parked: keys.parked(partition) },
-          args: { partition, call: callId(), after: after ?? "", limit },
+          args: { partition, call: newCall(), after: after ?? "", limit },
         }),
       );
       return {
@@ -184,7 +183,7 @@ export function createMirrorOutbox(deps: MirrorStoreDeps): Outbox {
           keys: settleKeys(keys, partition, entry.window, entry.orderKey),
           args: {
             entryId: entry.entryId,
-            call: callId(),
+            call: newCall(),
             fence: fenceText(owner),
             counter: counterName(entry.service, entry.route, ""),
             outcome,
@@ -217,7 +216,7 @@ export function createMirrorOutbox(deps: MirrorStoreDeps): Outbox {
           },
           args: {
             entryId: entry.entryId,
-            call: callId(),
+            call: newCall(),
             fence: fenceText(owner),
             member: `${entry.orderKey}|${entry.service}`,
             service: entry.service,
@@ -243,7 +242,7 @@ export function createMirrorOutbox(deps: MirrorStoreDeps): Outbox {
           },
           args: {
             orderKey,
-            call: callId(),
+            call: newCall(),
             fence: fenceText(owner),
             member: `${orderKey}|${parking?.service ?? ""}`,
             service: parking?.service ?? "",
@@ -262,7 +261,7 @@ export function createMirrorOutbox(deps: MirrorStoreDeps): Outbox {
       const [word] = await asStore(
         runScript(writes, unparkScript, {
           keys: { state: keys.keyState(partition, orderKey), parked: keys.parked(partition) },
-          args: { orderKey, call: callId() },
+          args: { orderKey, call: newCall() },
         }),
       );
       return replyText(word) as "unparked" | "not-parked";
@@ -291,7 +290,7 @@ export function createMirrorOutbox(deps: MirrorStoreDeps): Outbox {
                 load: keys.load(partition),
                 since: keys.parkedSince(partition),
               },
-              args: { partition, call: callId() },
+              args: { partition, call: newCall() },
             }),
           ),
         ),
@@ -307,7 +306,7 @@ export function createMirrorOutbox(deps: MirrorStoreDeps): Outbox {
             byTime: keys.byTime(partition),
             byEnd: keys.byEnd(partition),
           },
-          args: { partition, call: callId() },
+          args: { partition, call: newCall() },
         }),
       );
     },
@@ -360,10 +359,6 @@ export function settleKeys(
     byEnd: keys.byEnd(partition),
     sums: keys.sums(partition, window),
   };
-}
-
-export function callId(): string {
-  return randomBytes(8).toString("hex");
 }
 
 export function all(partitions: number): number[] {

@@ -17,7 +17,7 @@ import type { Keys } from "./keys.ts";
 import { processScripts } from "./process-scripts.ts";
 import { type RedisConnections, serverTime } from "./redis.ts";
 import type { ScriptSession } from "./script-session.ts";
-import { replyList } from "./scripts.ts";
+import { newCall, replyList } from "./scripts.ts";
 import type { ServerClock } from "./server-clock.ts";
 import { unavailable } from "./unavailable.ts";
 
@@ -43,7 +43,6 @@ interface Deps {
   readonly cap: number;
   readonly clock: ServerClock;
   readonly jumpGraceMs: number;
-  readonly newCall: () => string;
   readonly read: (
     ref: { partition: number; scope: string; epoch: number | null },
     options: { withResult: boolean },
@@ -70,7 +69,6 @@ export function createProcessIndexes({
   cap,
   clock,
   jumpGraceMs,
-  newCall,
   read,
   run,
 }: Deps): ProcessIndexes {

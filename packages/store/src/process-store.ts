@@ -9,7 +9,6 @@ import {
   processId,
   type ProcessRecord,
   type ProcessStore,
-  type Snapshot,
   StoreUnavailable,
 } from "@sticky-proxy/core";
 import type { Incarnation } from "./incarnation.ts";
@@ -27,8 +26,8 @@ import {
   writtenRecord,
 } from "./record.ts";
 import type { RedisConnections } from "./redis.ts";
-import { createScriptSession, newCall } from "./script-session.ts";
-import { replyList, replyNumber } from "./scripts.ts";
+import { createScriptSession } from "./script-session.ts";
+import { newCall, replyList, replyNumber } from "./scripts.ts";
 import { sharedReads } from "./shared-reads.ts";
 import { unavailable } from "./unavailable.ts";
 
@@ -324,7 +323,6 @@ export function createProcessStore(options: ProcessStoreOptions): RedisProcessSt
     jumpGraceMs: options.longestLeaseMs ?? 30_000,
     clock: session.clock,
     read,
-    newCall,
     run,
   });
   return {

@@ -3,7 +3,6 @@
  * repeated: it refuses itself after `validUntil`, and is watched until its fate is known (unanswered.ts). What knows
  * its own write again is repeated once. Every reply tells the server's clock.
  */
-import { randomBytes } from "node:crypto";
 import { type Change, type ProcessRecord, type Snapshot, StoreUnavailable } from "@sticky-proxy/core";
 import { processScripts } from "./process-scripts.ts";
 import { type Connection, mayHaveRun, type RedisConnections, serverTime, untilReady } from "./redis.ts";
@@ -117,11 +116,3 @@ export function createScriptSession({ redis, monotonic, read, commit }: ScriptSe
     },
   };
 }
-
-/** Echoed by the reply, so that a reply to another call is recognised. */
-export function newCall(): string {
-  return `${callPrefix}${(calls += 1).toString(36)}`;
-}
-
-const callPrefix = randomBytes(6).toString("base64url");
-let calls = 0;

@@ -9,7 +9,7 @@
  * Every reply begins with the script's first two arguments. RESP has no correlation ids, and a connection out of step
  * once served another request's reply; so an echo that differs destroys the connection before anything is believed.
  */
-import { createHash } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { basename } from "node:path";
 import { type Connection, destroyConnection } from "./redis.ts";
@@ -160,6 +160,14 @@ export function replyList(reply: Reply | undefined): readonly Reply[] {
 function argument(value: ScriptArg): string | number | Buffer {
   if (typeof value === "string" || typeof value === "number" || Buffer.isBuffer(value)) return value;
   return Buffer.from(value.buffer, value.byteOffset, value.byteLength);
+}
+
+const callPrefix = randomBytes(6).toString("base64url");
+let calls = 0;
+
+/** An id for one call, unlike any other of any node: its reply echoes it. */
+export function newCall(): string {
+  return `${callPrefix}${(calls += 1).toString(36)}`;
 }
 
 function afterEcho(
