@@ -288,8 +288,8 @@ function responded(
     c.policy.notExecutedStatuses.includes(status) && (status !== 503 || event.retryAfterMs !== null);
   const mayRepeat = event.isClients !== true && (notExecuted || (status >= 500 && c.honoursKey));
   if (mayRepeat) {
-    const delay = retryDelay(c.retries, record.attempt, event.retryAfterMs, c.chance);
-    if (delay !== null && delay < untilDeadline(record, c)) {
+    const delay = delayInTime(record, event.retryAfterMs, c);
+    if (delay !== null) {
       return backOff(
         record,
         delay,
@@ -350,8 +350,8 @@ function reportedFailure(
   if (isRepeat(record, event)) return same;
   if (event.attempt !== record.attempt) return refuse("execution-stale"); // P10
   if (event.retryable && (event.executed === "no" || c.honoursKey)) {
-    const delay = retryDelay(c.retries, record.attempt, null, c.chance);
-    if (delay !== null && delay < untilDeadline(record, c)) {
+    const delay = delayInTime(record, null, c);
+    if (delay !== null) {
       // The reporter is not the owner: whoever held the lease has lost it by this version.
       const executed = soFar(record, event.executed);
       return backOff(record, delay, executed, null, event.reason, null, false, event);
@@ -464,8 +464,8 @@ function attemptFailed(
   const onUnknown: OnUnknown = probed ? "fail" : c.policy.onUnknown[event.unknown];
   const mayRepeat = event.executed === "no" || onUnknown === "retry";
   if (mayRepeat) {
-    const delay = retryDelay(c.retries, record.attempt, event.retryAfterMs, c.chance);
-    if (delay !== null && delay < untilDeadline(record, c)) {
+    const delay = delayInTime(record, event.retryAfterMs, c);
+    if (delay !== null) {
       return backOff(
         record,
         delay,
@@ -505,6 +505,12 @@ function attemptFailed(
     released,
     deadLetter: dead === "callback" || !released || (mayRepeat && c.retries.attempts > 1) ? dead : null,
   });
+}
+
+/** How long the next attempt waits; null: there is none, or it would be after the deadline. */
+function delayInTime(record: ProcessRecord, retryAfterMs: number | null, c: Circumstances): number | null {
+  const delay = retryDelay(c.retries, record.attempt, retryAfterMs, c.chance);
+  return delay !== null && delay < untilDeadline(record, c) ? delay : null;
 }
 
 /**
