@@ -5,6 +5,7 @@ export { needsRestart } from "./config/reload.ts";
 export { readSources, type ReadResult } from "./config/read-sources.ts";
 export { configText, redactedConfig } from "./config/redacted.ts";
 export { redisTarget } from "./config/redis-target.ts";
+export { longestLeaseMs, storeSettings } from "./config/store-settings.ts";
 export { configReference, configTable, describeConfig, type ConfigRow } from "./config/describe.ts";
 export { isLoopback } from "./config/relations.ts";
 export { createLogger, type Logger, type LoggerOptions, type LogFields } from "./logger.ts";

@@ -9,6 +9,8 @@ import {
   observeRedis,
   publicBase,
   redisTarget,
+  storeSettings,
+  longestLeaseMs,
   sleep,
   type Config,
   type ServiceParts,
@@ -42,18 +44,12 @@ export async function startProxy(
   { logger, metrics, lifecycle, ops }: ServiceParts,
 ): Promise<{ port: number }> {
   const store = await openStore({
-    target: redisTarget(config.redis),
-    keyPrefix: config.redis.keyPrefix,
-    partitions: config.redis.partitions,
-    timelineLength: config.retention.timelineEntries,
+    ...storeSettings(config),
     waitMs: 10_000,
     onError: (name, err) => logger.warn("redis.error", { connection: name, err }),
     onScript: observeRedis(metrics),
     profile: config.redis.profile,
-    longestLeaseMs: Math.max(
-      1000,
-      ...config.services.flatMap(({ routes }) => routes.map(({ process }) => process?.leaseMs ?? 0)),
-    ),
+    longestLeaseMs: longestLeaseMs(config),
     onPause: (why, ms) => logger.error("redis.claims-paused", { why, ms }),
   });
   const registry = createRegistry(store);

@@ -14,6 +14,8 @@ import {
   observeTransitions,
   publicBase,
   redisTarget,
+  storeSettings,
+  longestLeaseMs,
   sleep,
   unknownName,
   type Config,
@@ -45,18 +47,12 @@ export async function startSweeper(
 ): Promise<void> {
   const node = `${config.node}-sweeper`;
   const store = await openStore({
-    target: redisTarget(config.redis),
-    keyPrefix: config.redis.keyPrefix,
-    partitions: config.redis.partitions,
-    timelineLength: config.retention.timelineEntries,
+    ...storeSettings(config),
     waitMs: 10_000,
     onError: (name, err) => logger.warn("redis.error", { connection: name, err }),
     onScript: observeRedis(metrics),
     profile: config.redis.profile,
-    longestLeaseMs: Math.max(
-      1000,
-      ...config.services.flatMap(({ routes }) => routes.map(({ process }) => process?.leaseMs ?? 0)),
-    ),
+    longestLeaseMs: longestLeaseMs(config),
   });
   const cached = await openCache({
     state: store.redis,

@@ -5,7 +5,7 @@ import {
   type CacheAdministration,
   type Service,
 } from "@sticky-proxy/core";
-import { redisTarget, type Config } from "@sticky-proxy/runtime";
+import { storeSettings, type Config } from "@sticky-proxy/runtime";
 import { MetaMismatch, openCache, openStore, StoreUnreachable } from "@sticky-proxy/store";
 import { exitCodes, loadOrExplain, parseFlags, type Io, type Parsed } from "../command.ts";
 
@@ -35,10 +35,7 @@ export async function withCache(
   let close = (): Promise<void> => Promise.resolve();
   try {
     const state = await openStore({
-      target: redisTarget(config.redis),
-      keyPrefix: config.redis.keyPrefix,
-      partitions: config.redis.partitions,
-      timelineLength: config.retention.timelineEntries,
+      ...storeSettings(config),
       waitMs: waitForRedisMs,
       onError,
     });

@@ -15,7 +15,7 @@ import {
   type Differences,
   type Outbox,
 } from "@sticky-proxy/core";
-import { redisTarget, type Config } from "@sticky-proxy/runtime";
+import { storeSettings, type Config } from "@sticky-proxy/runtime";
 import {
   createDifferences,
   createMirrorOutbox,
@@ -87,10 +87,7 @@ export interface MirrorOperator {
 
 async function withMirror(config: Config, run: (mirror: MirrorOperator) => Promise<number>): Promise<number> {
   const store = await openStore({
-    target: redisTarget(config.redis),
-    keyPrefix: config.redis.keyPrefix,
-    partitions: config.redis.partitions,
-    timelineLength: config.retention.timelineEntries,
+    ...storeSettings(config),
     waitMs: 3000,
     onError: () => undefined, // said once, when the command gives up
   });

@@ -14,7 +14,7 @@ import {
   type WaitDeps,
 } from "@sticky-proxy/core";
 import { parseProcessId } from "@sticky-proxy/protocol";
-import { monotonic, redisTarget, sleep, type Config } from "@sticky-proxy/runtime";
+import { monotonic, storeSettings, sleep, type Config } from "@sticky-proxy/runtime";
 import { createRegistry, MetaMismatch, openStore, StoreUnreachable } from "@sticky-proxy/store";
 import { createCancelHook, createOutboundCallers } from "@sticky-proxy/upstream";
 import { exitCodes, loadOrExplain, parseFlags, UsageError, type Io, type Parsed } from "../command.ts";
@@ -36,10 +36,7 @@ const waitForRedisMs = 3000;
 /** @throws StoreUnreachable, MetaMismatch */
 export async function connectOperator(config: Config, io: Pick<Io, "err">): Promise<Operator> {
   const store = await openStore({
-    target: redisTarget(config.redis),
-    keyPrefix: config.redis.keyPrefix,
-    partitions: config.redis.partitions,
-    timelineLength: config.retention.timelineEntries,
+    ...storeSettings(config),
     waitMs: waitForRedisMs,
     onError: () => undefined, // said once, when the command gives up
   });
