@@ -12,6 +12,7 @@ import { FakeUpstream } from "@sticky-proxy/testkit";
 import { expect } from "chai";
 import { Webhook } from "standardwebhooks";
 import { startCluster, type Cluster } from "../support/cluster.ts";
+import { report } from "../support/report.ts";
 import { until } from "../support/until.ts";
 
 const root = join(import.meta.dirname, "../..");
@@ -265,17 +266,9 @@ describe("control of a process, by real proxies and sweepers", function () {
     await closed.promise;
     await until(() => upstream.requests.some(({ target, ended }) => target === "/stop" && ended));
     expect((await held).status).to.equal(409);
-    const report = (action: string): Promise<Response> =>
-      fetch(`${cluster.url(2)}/_sticky/v1/executions/${id}/${action}`, {
-        method: "POST",
-        headers: {
-          "Sticky-Execution": headers.get("sticky-execution")!,
-          "Content-Type": "application/json",
-        },
-        body: "{}",
-      });
-    expect(await (await report("heartbeat")).json()).to.include({ cancelRequested: true });
-    expect((await report("complete")).status).to.equal(409);
+    const reported = (action: string) => report({ headers }, { at: cluster.url(2), action });
+    expect(await (await reported("heartbeat")).json()).to.include({ cancelRequested: true });
+    expect((await reported("complete")).status).to.equal(409);
     const { timeline } = await cli<{ timeline: { event: string }[] }>("show", id);
     expect(timeline.map(({ event }) => event)).to.include.members(["created", "cancelled", "late-report"]);
   });

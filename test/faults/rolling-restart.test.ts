@@ -3,6 +3,7 @@ import { FakeUpstream, type RecordedRequest } from "@sticky-proxy/testkit";
 import { expect } from "chai";
 import { Redis } from "ioredis";
 import { startCluster, type Cluster } from "../support/cluster.ts";
+import { report } from "../support/report.ts";
 
 const everyMs = 20;
 const drainDelayMs = 2000;
@@ -53,11 +54,7 @@ describe("a rolling restart under load", function () {
   });
 
   async function callBack(request: RecordedRequest, text: string): Promise<number> {
-    const answer = await fetch(request.headers.get("sticky-callback-url")!, {
-      method: "POST",
-      headers: { "Sticky-Execution": request.headers.get("sticky-execution")!, "Content-Type": "text/plain" },
-      body: text,
-    });
+    const answer = await report(request, { body: text, headers: { "Content-Type": "text/plain" } });
     return answer.status;
   }
 

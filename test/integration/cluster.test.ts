@@ -1,6 +1,7 @@
 import { FakeUpstream, type FakeHandler } from "@sticky-proxy/testkit";
 import { expect } from "chai";
 import { startCluster, type Cluster } from "../support/cluster.ts";
+import { report } from "../support/report.ts";
 
 describe("three proxy processes behind HAProxy, one Redis, one sweeper", function () {
   this.timeout(60_000);
@@ -124,17 +125,7 @@ describe("three proxy processes behind HAProxy, one Redis, one sweeper", functio
     await upstream.arrived(1);
     const sent = upstream.last;
     expect(sent.headers.get("sticky-callback-url")).to.contain(balanced());
-    const callback = await fetch(
-      cluster.url(1) + new URL(sent.headers.get("sticky-callback-url")!).pathname,
-      {
-        method: "POST",
-        headers: {
-          "Sticky-Execution": sent.headers.get("sticky-execution")!,
-          "Content-Type": "application/json",
-        },
-        body: '{"pages":2}',
-      },
-    );
+    const callback = await report(sent, { at: cluster.url(1), body: '{"pages":2}' });
     expect(callback.status).to.equal(200);
     expect(await (await held).json()).to.deep.equal({ pages: 2 });
     for (let i = 0; i < 3; i += 1) {

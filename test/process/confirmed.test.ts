@@ -2,6 +2,7 @@ import { StoreUnavailable } from "@sticky-proxy/core";
 import { FakeUpstream } from "@sticky-proxy/testkit";
 import { expect } from "chai";
 import { startNodes, type Nodes } from "../support/nodes.ts";
+import { report } from "../support/report.ts";
 
 describe("a profile that wants writes confirmed by a replica", () => {
   let upstream: FakeUpstream;
@@ -73,17 +74,10 @@ services:
     upstream.respond((_request, response) => response.writeHead(202).end());
     await fetch(`${nodes.url()}/s/jobs`, { method: "POST", body: "{}" });
     await upstream.arrived(1);
-    const { headers } = upstream.last;
-    const report = () =>
-      fetch(headers.get("sticky-callback-url")!, {
-        method: "POST",
-        headers: { "Sticky-Execution": headers.get("sticky-execution")!, "Content-Type": "application/json" },
-        body: "{}",
-      });
     answers = [false];
-    const first = await report();
+    const first = await report(upstream.last);
     expect(first.status).to.equal(503);
     expect(first.headers.get("retry-after")).to.equal("1");
-    expect(await (await report()).json()).to.deep.equal({ accepted: true, duplicate: true });
+    expect(await (await report(upstream.last)).json()).to.deep.equal({ accepted: true, duplicate: true });
   });
 });

@@ -4,6 +4,7 @@ import { parseProcessId } from "@sticky-proxy/protocol";
 import { FakeUpstream } from "@sticky-proxy/testkit";
 import { expect } from "chai";
 import { startNodes, type Nodes } from "../support/nodes.ts";
+import { report } from "../support/report.ts";
 import { until } from "../support/until.ts";
 
 describe("our own resources while the store is away", () => {
@@ -50,19 +51,12 @@ services:
     const submitted = await fetch(`${nodes.url()}/s/x`, { method: "POST", body: "{}" });
     const self = nodes.url() + submitted.headers.get("location")!;
     await upstream.arrived(1);
-    const { headers } = upstream.last;
-    const report = () =>
-      fetch(headers.get("sticky-callback-url")!, {
-        method: "POST",
-        headers: { "Sticky-Execution": headers.get("sticky-execution")!, "Content-Type": "application/json" },
-        body: "{}",
-      });
     isAway = true;
     const calls = [
       fetch(self),
       fetch(`${self}/result`),
       fetch(`${self}/cancel`, { method: "POST" }),
-      report(),
+      report(upstream.last),
     ];
     for (const answer of await Promise.all(calls)) {
       expect(answer.status).to.equal(503);
@@ -73,7 +67,7 @@ services:
       });
     }
     isAway = false;
-    expect((await report()).status).to.equal(200);
+    expect((await report(upstream.last)).status).to.equal(200);
     expect(await (await fetch(`${self}/result`)).json()).to.deep.equal({});
   });
 
@@ -93,11 +87,7 @@ services:
     const joined = hold("gap");
     await once(reads, "read");
     isAway = false;
-    const reported = await fetch(headers.get("sticky-callback-url")!, {
-      method: "POST",
-      headers: { "Sticky-Execution": headers.get("sticky-execution")!, "Content-Type": "text/plain" },
-      body: "done",
-    });
+    const reported = await report({ headers }, { body: "done", headers: { "Content-Type": "text/plain" } });
     expect(reported.status).to.equal(200);
     expect(await (await polled).json()).to.include({ status: "completed" });
     for (const answer of await Promise.all([awaited, joined])) {
