@@ -1,6 +1,6 @@
 /**
  * What mirroring costs the client: latency with mirroring off, with a healthy secondary and with one that hangs,
- * interleaved so that a busy machine hits all three alike. And what comparing costs the event loop: the longest delay
+ * interleaved so that a busy machine hits all three alike, for a primary that answers at once and for one that works. And what comparing costs the event loop: the longest delay
  * while hostile pairs of 1 MiB are compared in the worker.
  */
 import { monitorEventLoopDelay } from "node:perf_hooks";
@@ -9,9 +9,9 @@ import { Agent, request as httpRequest } from "node:http";
 import type { ComparePolicy } from "@sticky-proxy/core";
 import { createComparer } from "@sticky-proxy/sweeper";
 import { startMirrored, type Mirrored } from "../mirror/mirrored.ts";
-import { hang, startRecording } from "../mirror/recording-backend.ts";
+import { echo, hang, startRecording } from "../mirror/recording-backend.ts";
 
-const rounds = 30;
+const rounds = 20;
 const perRound = 20;
 /** Below saturation: what is asked is how long a client waits, not how much fits onto the machine. */
 const pauseMs = 5;
@@ -51,8 +51,11 @@ function line(name: string, values: number[]): string {
   return `${name.padEnd(34)} p50 ${at(0.5)} ms   p99 ${at(0.99)} ms   (${values.length} calls)`;
 }
 
-async function latency(): Promise<void> {
+/** @param answerMs how long the primary takes */
+async function latency(answerMs: number): Promise<void> {
   const primary = await startRecording();
+  if (answerMs > 0)
+    primary.behave = (request, response) => void setTimeout(() => echo(request, response), answerMs);
   const healthy = await startRecording();
   const hanging = await startRecording();
   hanging.behave = hang;
@@ -75,6 +78,7 @@ async function latency(): Promise<void> {
     for (const { mirrored } of running) await round(mirrored, []); // warm
     for (let i = 0; i < rounds; i++)
       for (const { mirrored, values } of running) await round(mirrored, values);
+    print(`primary answers after ${answerMs} ms:`);
     for (const { name, values } of running) print(line(name, values));
   } finally {
     agent.destroy();
@@ -134,4 +138,5 @@ function print(text: string): void {
 }
 
 await loopDelay();
-await latency();
+await latency(0);
+await latency(10);

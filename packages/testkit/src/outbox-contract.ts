@@ -34,7 +34,7 @@ export function testIntent(name: string, more: Partial<Intent> = {}): Intent {
     bodyBytes: 10,
     window: coverageWindow(Date.now()),
     gap: null,
-    late: false,
+    dispatchedAt: 1000,
     ...more,
   };
 }

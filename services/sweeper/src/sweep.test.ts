@@ -34,6 +34,7 @@ describe("the sweeper", () => {
   let polls: { record: ProcessRecord; answer: (answer: PollAnswer) => void }[];
   let deliveries: { record: ProcessRecord; answer: (answer: Delivery) => void }[];
   let failures: unknown[];
+  let recovered: ProcessRecord[];
   let scopes: number;
 
   beforeEach(() => {
@@ -42,6 +43,7 @@ describe("the sweeper", () => {
     polls = [];
     deliveries = [];
     failures = [];
+    recovered = [];
     let id = 0;
     store = createMemoryStore({ now: () => now });
     processes = createProcesses({
@@ -63,6 +65,7 @@ describe("the sweeper", () => {
       poll: (record) => new Promise((answer) => polls.push({ record, answer })),
       deliver: (record) => new Promise((answer) => deliveries.push({ record, answer })),
       extra: () => [],
+      intents: { recover: async (record) => void recovered.push(record) },
       onDuty: () => undefined,
       onFailure: (_duty, _record, error) => failures.push(error),
       hideMs: 1000,
@@ -75,7 +78,7 @@ describe("the sweeper", () => {
     if (applied.kind !== "applied") throw new Error(applied.kind);
     return applied.record;
   }
-  async function begin(notify: string | null = null): Promise<ProcessRecord> {
+  async function begin(notify: string | null = null, mirrored = false): Promise<ProcessRecord> {
     scopes += 1;
     const begun = await processes.begin({
       scope: `scope${scopes}`,
@@ -89,9 +92,9 @@ describe("the sweeper", () => {
       deadlineMs: null,
       notify,
       traceparent: null,
-      mirror: false,
+      mirror: mirrored,
       pausedMs: 0,
-      request: null,
+      request: mirrored ? request : null,
     });
     return begun.record;
   }
@@ -105,6 +108,11 @@ describe("the sweeper", () => {
       pollInMs: 100,
     });
   }
+  const request = {
+    head: { method: "POST", path: "/", query: null, headers: [] },
+    key: null,
+    body: new Uint8Array(1),
+  };
   const response = { status: 200, headers: [], body: new Uint8Array(1) };
   async function ended(): Promise<ProcessRecord> {
     return apply(await begin("shop"), {
@@ -119,6 +127,14 @@ describe("the sweeper", () => {
     return (await processes.read(record, { withResult: false })).record!;
   }
   const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+  it("looks for the intent of a mirrored process that it takes over: its owner may have died before it stood", async () => {
+    const [plain, mirrored] = [await begin(), await begin(null, true)];
+    now += policy.leaseMs + 1;
+    expect(await sweeper.tick()).to.equal(2);
+    expect((await current(plain)).status).to.equal("failed");
+    expect(recovered.map(({ scope, status }) => [scope, status])).to.deep.equal([[mirrored.scope, "failed"]]);
+  });
 
   it("polls when the alarm rings, keeps progress, and asks again when told", async () => {
     const record = await polled();

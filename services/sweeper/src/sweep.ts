@@ -5,6 +5,7 @@
  */
 import {
   dutyOf,
+  isTerminal,
   processId,
   type Duty,
   type MirrorIntents,
@@ -63,14 +64,17 @@ export function createSweeper(deps: SweepDeps): Sweeper {
 
   async function perform(duty: Duty, record: ProcessRecord): Promise<void> {
     switch (duty) {
-      case "take-over":
-        await processes.apply(record, { type: "lease-ended" }, { ifDue: true });
+      case "take-over": {
+        const taken = await processes.apply(record, { type: "lease-ended" }, { ifDue: true });
+        // Its owner may have died before its intent stood.
+        if (taken.kind === "applied" && isTerminal(taken.record.status)) await recoverMirror(taken.record);
         return;
+      }
       case "fail":
         await processes.apply(record, { type: "overdue" }, { ifDue: true });
         return;
       case "expire":
-        if (record.mirror === "pending") await recoverMirror(record);
+        await recoverMirror(record);
         await processes.apply(record, { type: "expired" }, { ifDue: true });
         return;
       case "purge":
@@ -91,6 +95,7 @@ export function createSweeper(deps: SweepDeps): Sweeper {
 
   /** A record that waits for its copy is kept; should its intent be missing, it would be kept for ever. */
   async function recoverMirror(record: ProcessRecord): Promise<void> {
+    if (record.mirror !== "pending") return;
     const request = await processes.store.readRequest(record, { mayLackCredentials: true });
     if (request !== null) await deps.intents?.recover(record, request);
   }

@@ -17,7 +17,7 @@ const intent: Intent = {
   bodyBytes: 0,
   window: 0,
   gap: null,
-  late: false,
+  dispatchedAt: 1000,
 };
 
 function record(fields: Partial<ProcessRecord>): ProcessRecord {

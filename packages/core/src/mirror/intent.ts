@@ -6,7 +6,7 @@ import type { ProcessRecord, ProcessRef } from "../process/record.ts";
 import type { MirrorPolicy } from "../registry/service.ts";
 import type { SkipReason } from "./coverage.ts";
 
-/** Written before each dispatch to the primary of a dual-write route. */
+/** One for each dispatch to the primary of a dual-write route, written before its answer counts. */
 export interface Intent extends ProcessRef {
   /** Of the dispatch; the intent counts only while the record still carries it. */
   readonly fence: number;
@@ -21,10 +21,10 @@ export interface Intent extends ProcessRef {
   readonly bodyBytes: number;
   /** The hour it is counted in ({@link coverageWindow}). */
   readonly window: number;
-  /** Not to be sent, because it could not be written before its dispatch or the lag was too great; null: to be sent. */
+  /** Not to be sent, because it could not be written in time or the lag was too great; null: to be sent. */
   readonly gap: "gap" | "lag" | null;
-  /** Written after its dispatch: whether other calls of its key overlapped it cannot be told from its time. */
-  readonly late: boolean;
+  /** Epoch ms of the store's clock; the entry itself may be written a little later. */
+  readonly dispatchedAt: number;
 }
 
 /** What becomes of an intent. */

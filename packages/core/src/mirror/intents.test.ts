@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import { Problem } from "@sticky-proxy/protocol";
 import { expect } from "chai";
 import { blankRecord, type ProcessRecord } from "../process/record.ts";
@@ -24,6 +25,7 @@ const record = {
   scope: "s",
   epoch: 5,
   fence: 7,
+  updatedAt: 900,
   tenant: "",
   service: "users",
   route: "POST /",
@@ -37,14 +39,18 @@ const request = {
 
 describe("mirror intents", () => {
   let away: boolean;
+  let beforeAppend: () => Promise<void>;
   let mirror: MemoryMirror;
   let told: string[];
 
   function intents(changed: Partial<MirrorPolicy> = {}): MirrorIntents {
     const outbox = {
       ...mirror,
-      append: (...args: Parameters<MemoryMirror["append"]>) =>
-        away ? Promise.reject(new StoreUnavailable("away")) : mirror.append(...args),
+      append: async (...args: Parameters<MemoryMirror["append"]>) => {
+        await beforeAppend();
+        if (away) throw new StoreUnavailable("away");
+        return mirror.append(...args);
+      },
     };
     return createMirrorIntents({
       outbox,
@@ -72,12 +78,14 @@ describe("mirror intents", () => {
 
   beforeEach(() => {
     away = false;
+    beforeAppend = async () => undefined;
     told = [];
     mirror = createMemoryMirror({ now: () => 1000 });
   });
 
-  it("are written with process, fence, key and configuration before the dispatch", async () => {
-    const { marks } = await intents().beforeDispatch(record, request);
+  it("are written with process, fence, key and configuration", async () => {
+    const { marks, ensure } = await intents().beforeDispatch(record, request);
+    await ensure();
     expect(marks).to.deep.equal([["X-Mark", "1"]]);
     const [entry, ...rest] = await entries();
     expect(rest).to.deep.equal([]);
@@ -88,7 +96,7 @@ describe("mirror intents", () => {
       service: "users",
       configVersion: "7",
       gap: null,
-      late: false,
+      dispatchedAt: 900,
     });
   });
 
@@ -118,10 +126,38 @@ describe("mirror intents", () => {
     expect(await mirror.gaps({ limit: 9 })).to.deep.equal([gap]);
   });
 
-  it("that the store did not take are written before the answer is committed, once, and say that they are late", async () => {
+  it("are not waited for before the dispatch, but before the answer is committed", async () => {
+    const gate = Promise.withResolvers<void>();
+    beforeAppend = () => gate.promise;
+    const intent = await intents().beforeDispatch(record, request);
+    let stands = false;
+    const ensured = intent.ensure().then(() => (stands = true));
+    await setImmediate();
+    expect(stands).to.equal(false);
+    gate.resolve();
+    await ensured;
+    expect(await entries()).to.have.length(1);
+  });
+
+  it("that are required are waited for before the dispatch", async () => {
+    const gate = Promise.withResolvers<void>();
+    beforeAppend = () => gate.promise;
+    let dispatches = false;
+    const begun = intents({ outbox: "required" })
+      .beforeDispatch(record, request)
+      .then(() => (dispatches = true));
+    await setImmediate();
+    expect(dispatches).to.equal(false);
+    gate.resolve();
+    await begun;
+    expect(await entries()).to.have.length(1);
+  });
+
+  it("that the store did not take are written before the answer is committed, once", async () => {
     const writer = intents();
     away = true;
     const intent = await writer.beforeDispatch(record, request);
+    await setImmediate();
     away = false;
     await intent.ensure();
     await intent.ensure();
@@ -130,7 +166,7 @@ describe("mirror intents", () => {
     expect(writer.unwritten).to.equal(0);
     expect(await coverage()).to.deep.equal({ eligible: 1, pending: 1, entries: 1 });
     expect(await entries()).to.have.length(1);
-    expect((await entries())[0]).to.include({ fence: 7, gap: null, late: true });
+    expect((await entries())[0]).to.include({ fence: 7, gap: null });
   });
 
   it("that are required and cannot be written refuse the call before anything is sent", async () => {

@@ -1,9 +1,10 @@
 /**
- * Writes an intent before each dispatch of a dual-write process, wherever that happens. One that the store did not
- * take is tried again before the answer is committed: what anybody writes who has seen the answer comes behind it. An
- * execution whose intent could not be written by then either (store away, lag beyond its bound) is a coverage gap: remembered
- * here, and put into the outbox as such when that is possible again, so that its record is released and the sum still
- * adds up.
+ * Writes an intent for each dispatch of a dual-write process, wherever that happens: before it where the route requires
+ * the intent, else while the primary is at it, so that nobody waits for the write. Either way it stands before the
+ * answer is committed, so what anybody writes who has seen the answer comes behind it. An execution whose intent could
+ * not be written by then (store away, lag beyond its bound) is a coverage gap: remembered here, and put into the outbox
+ * as such when that is possible again, so that its record is released and the sum still adds up. A node that dies
+ * before its intent stands leaves a record that says "pending": whoever takes it over writes it (`recover`).
  */
 import { Problem } from "@sticky-proxy/protocol";
 import type { HeaderList, RequestHead } from "../http/message.ts";
@@ -118,10 +119,11 @@ export function createMirrorIntents(deps: MirrorIntentsDeps): MirrorIntents {
       bodyBytes: request.body.length,
       window: coverageWindow(now()),
       gap: null,
-      late: false,
+      dispatchedAt: record.updatedAt,
     };
   }
 
+  /** Never rejects. */
   async function isAppended(intent: Intent): Promise<boolean> {
     const written = await outbox.append(intent, { validUntil: now() + validForMs }).catch(() => "failed");
     return written === "appended";
@@ -151,8 +153,8 @@ export function createMirrorIntents(deps: MirrorIntentsDeps): MirrorIntents {
       const intent = intentOf(record, request, policy);
       const { service } = record;
       const behind = policy !== null && isBehind(service, policy);
-      let stands = !behind && (await isAppended(intent));
-      if (!stands && policy?.outbox === "required") {
+      let standing = behind ? Promise.resolve(false) : isAppended(intent);
+      if (policy?.outbox === "required" && !(await standing)) {
         throw new Problem("store-unavailable", {
           service,
           executed: "no",
@@ -162,14 +164,16 @@ export function createMirrorIntents(deps: MirrorIntentsDeps): MirrorIntents {
       }
       // If a try without an answer took effect after all, the drain finds the next one already mirrored.
       async function ensure(): Promise<void> {
-        if (!stands && !behind) stands = await isAppended({ ...intent, late: true });
+        if (behind || (await standing)) return;
+        standing = isAppended(intent);
+        await standing;
       }
       return {
         marks: deps.marks(request.head),
         ensure,
         async close() {
           await ensure();
-          if (!stands) remember(intent, behind ? "lag" : "gap");
+          if (!(await standing)) remember(intent, behind ? "lag" : "gap");
         },
       };
     },

@@ -251,8 +251,7 @@ async function isBehindOthers(outbox: Outbox, { after, at }: OutboxEntry): Promi
  */
 async function isConcurrent(outbox: Outbox, turn: Turn, record: ProcessRecord): Promise<boolean> {
   const { partition, entry, state } = turn;
-  if (entry.late) return true;
-  if (state.lastEndedAt !== null && state.lastEndedAt >= entry.at) return true;
+  if (state.lastEndedAt !== null && state.lastEndedAt >= entry.dispatchedAt) return true;
   const isOther = (one: OutboxEntry): boolean =>
     one.orderKey === entry.orderKey && !(one.scope === entry.scope && one.epoch === entry.epoch);
   let next = turn.next !== null && isOther(turn.next) ? turn.next : null;
@@ -262,8 +261,8 @@ async function isConcurrent(outbox: Outbox, turn: Turn, record: ProcessRecord): 
     const { entries } = await outbox.peek(partition, { after: entry.entryId, limit: 1000 });
     next = entries.find(isOther) ?? null;
   }
-  const call = { at: entry.at, endedAt: record.endedAt };
-  return next === null || next.late || overlaps(call, { at: next.at, endedAt: null });
+  const call = { at: entry.dispatchedAt, endedAt: record.endedAt };
+  return next === null || overlaps(call, { at: next.dispatchedAt, endedAt: null });
 }
 
 async function settle(
