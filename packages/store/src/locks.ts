@@ -102,7 +102,7 @@ export function createLocks(options: LocksOptions): Locks {
     try {
       lock = await within(acquiring, ttlMs / 2);
     } catch (error) {
-      if (await isHeld(error, commandTimeoutMs)) return null;
+      if ((await refusals(error)) > 0) return null;
       throw new LocksUnavailable(`no quorum for the lock "${name}"`, { cause: error });
     }
     if (lock === null || monotonic() - startedAt >= ttlMs / 2) {
@@ -112,21 +112,27 @@ export function createLocks(options: LocksOptions): Locks {
     return hold(lock, ttlMs, startedAt);
   }
 
-  /** Renews every third of the ttl, counted from when the last renewal that succeeded was sent. */
+  /**
+   * Renews every third of the ttl; where too few nodes answer, again until the lock could be another's, counted from
+   * when the last renewal that succeeded was sent.
+   */
   function hold(first: Lock, ttlMs: number, startedAt: number): HeldLock {
     const lost = new AbortController();
     const released = new AbortController();
+    const ended = AbortSignal.any([released.signal, closing.signal]);
     let lock = first;
     let provenAt = startedAt;
     const renewing = (async () => {
-      while (!released.signal.aborted && !lost.signal.aborted) {
-        await sleep(ttlMs / 3, released.signal);
-        if (released.signal.aborted) return;
+      let pauseMs = ttlMs / 3;
+      while (!ended.aborted && !lost.signal.aborted) {
+        await sleep(pauseMs, ended);
+        if (ended.aborted) return;
         const sentAt = monotonic();
         const left = provenAt + ttlMs * 0.9 - sentAt; // a tenth for drift between the clocks
-        const renewed = left <= 0 ? null : await within(extended(lock, ttlMs), left);
-        if (renewed === null) lost.abort(new LocksUnavailable("the lock was lost"));
-        else [lock, provenAt] = [renewed, sentAt];
+        const renewed = left <= 0 ? "refused" : ((await within(extended(lock, ttlMs), left)) ?? "refused");
+        if (renewed === "refused") lost.abort(new LocksUnavailable("the lock was lost"));
+        else if (renewed === "unanswered") pauseMs = ttlMs / 20;
+        else [lock, provenAt, pauseMs] = [renewed, sentAt, ttlMs / 3];
       }
     })();
     return {
@@ -139,12 +145,11 @@ export function createLocks(options: LocksOptions): Locks {
     };
   }
 
-  /** null at once when refused or unreachable. */
-  async function extended(lock: Lock, ttlMs: number): Promise<Lock | null> {
+  async function extended(lock: Lock, ttlMs: number): Promise<Lock | "refused" | "unanswered"> {
     try {
       return await lock.extend(ttlMs);
-    } catch {
-      return null;
+    } catch (error) {
+      return (await refusals(error)) * 2 > clients.length ? "refused" : "unanswered";
     }
   }
 
@@ -156,13 +161,13 @@ export function createLocks(options: LocksOptions): Locks {
     }
   }
 
-  /** true: it was refused because the lock is taken, not because nodes were silent. */
-  async function isHeld(error: unknown, ms: number): Promise<boolean> {
-    if (!(error instanceof ExecutionError)) return false;
+  /** Nodes that said that the lock is another's, not those that were silent. */
+  async function refusals(error: unknown): Promise<number> {
+    if (!(error instanceof ExecutionError)) return 0;
     const last = error.attempts.at(-1);
-    const stats = last === undefined ? null : await within(last, 2 * ms);
-    if (stats === null) return false;
-    return [...stats.votesAgainst.values()].some((vote) => vote instanceof ResourceLockedError);
+    const stats = last === undefined ? null : await within(last, 2 * commandTimeoutMs);
+    if (stats === null) return 0;
+    return [...stats.votesAgainst.values()].filter((vote) => vote instanceof ResourceLockedError).length;
   }
 
   return {
