@@ -48,6 +48,18 @@ describe("a response on its way to the client", () => {
     ]);
   });
 
+  it("octets above 0x7f stay single when the head goes out before the body", async () => {
+    const upstream = await RawUpstream.start(({ socket }) =>
+      socket.write("HTTP/1.1 200 OK\r\nX-Latin: caf\xe9\r\nContent-Length: 2\r\n\r\n", "latin1"),
+    );
+    open.push(upstream);
+    const gateway = await before(upstream.origin);
+    const client = await RawClient.connect(gateway.port);
+    client.socket.once("data", () => upstream.connections[0]?.socket.write("ok"));
+    client.send(get);
+    expect((await client.response()).headers.get("x-latin")).to.equal("caf\xe9");
+  });
+
   it("connection fields, fields that Connection names, and our own names are removed", async () => {
     const response = await answerTo(
       "HTTP/1.1 200 OK\r\nConnection: close, X-Hop\r\nX-Hop: 1\r\nKeep-Alive: timeout=9\r\nProxy-Connection: x\r\nUpgrade: h2\r\n" +

@@ -25,6 +25,8 @@ export interface WriteOptions {
 const lingerMs = 1_000;
 const lingerBytes = 1_048_576;
 
+const noBytes = new Uint8Array(0);
+
 /** Responses that are written whole and wait for the client to stop sending; the function ends the wait. */
 const lingering = new WeakMap<ServerResponse, () => void>();
 
@@ -137,7 +139,7 @@ function pump(
       response.destroy();
     };
     // Node keeps the head back for the body's first bytes, which may be long in coming: a stream of events is open by then.
-    if (body.readableLength === 0) setImmediate(flushHead, response);
+    if (body.readableLength === 0) setImmediate(sendHead, response);
     body.on("data", (chunk: Buffer) => {
       if (response.write(chunk)) return;
       body.pause();
@@ -165,8 +167,9 @@ function pump(
   });
 }
 
-function flushHead(response: ServerResponse): void {
-  if (!response.writableEnded && !response.destroyed) response.flushHeaders();
+/** Not flushHeaders(): that writes the head as UTF-8, and a field's octets above 0x7f become two (RFC 9110 5.5). */
+function sendHead(response: ServerResponse): void {
+  if (!response.writableEnded && !response.destroyed) response.write(noBytes);
 }
 
 /**
