@@ -417,6 +417,21 @@ describe("a response on its way to the client", () => {
     }
   });
 
+  it("a body that only the close delimits is cut off when the close is a reset", async () => {
+    const upstream = await RawUpstream.start(({ socket }) => socket.write("HTTP/1.1 200 OK\r\n\r\nhalf"));
+    open.push(upstream);
+    const gateway = await before(upstream.origin);
+    const client = await RawClient.connect(gateway.port);
+    client.socket.on("data", (chunk: Buffer) => {
+      if (chunk.includes("half")) upstream.connections[0]?.socket.resetAndDestroy();
+    });
+    client.send(get);
+    const text = await client.rest();
+    expect(text)
+      .to.include("half")
+      .and.not.match(/\r\n0\r\n/);
+  });
+
   it("bytes beyond Content-Length are dropped with the connection they came on", async () => {
     const upstream = await RawUpstream.start(({ socket }) => {
       socket.write(

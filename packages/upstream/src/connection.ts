@@ -1,6 +1,7 @@
 /**
  * What undici does not tell about its connections: whether one carried a request before (the keep-alive race), and the
- * HTTP version of the response (Transfer-Encoding in HTTP/1.0 is faulty framing, RFC 9112 6.1).
+ * HTTP version of the response (Transfer-Encoding in HTTP/1.0 is faulty framing, RFC 9112 6.1), and whether it was a
+ * reset that ended the connection (a response delimited by the close is then incomplete, RFC 9112 8).
  * It also mends what a recipient must take and undici refuses: an unasked "100 Continue" (RFC 9110 15.2), and white
  * space before a colon (RFC 9112 5.1).
  */
@@ -19,6 +20,8 @@ export interface ConnectionWatch {
   oldVersion: boolean;
   /** It says another major version, which no response on this connection can have. */
   foreignVersion: boolean;
+  /** The error that ended the connection; null: none did. */
+  broken: Error | null;
 }
 
 /** Handlers that want to know their connection. */
@@ -39,6 +42,7 @@ export class WatchedClient extends Client {
       awaitingHead: false,
       oldVersion: false,
       foreignVersion: false,
+      broken: null,
     };
     super(origin, { ...options, connect: watched(options.connect as buildConnector.connector, watch) });
     this.#watch = watch;
@@ -58,6 +62,11 @@ function watched(connect: buildConnector.connector, watch: ConnectionWatch): bui
       if (socket !== null && socket !== undefined) {
         watch.requests = 0;
         watch.awaitingHead = false;
+        watch.broken = null;
+        // Before undici's own listener, which takes a reset for the end of a response that only the close delimits.
+        socket.once("error", (error) => {
+          watch.broken = error;
+        });
         watchReads(socket, watch);
       }
       callback(...result);

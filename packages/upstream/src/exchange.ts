@@ -204,6 +204,11 @@ export class Exchange implements Dispatcher.DispatchHandler, WatchesConnection {
   }
 
   onResponseEnd(controller: Dispatcher.DispatchController): void {
+    const broken = this.connection?.broken ?? null;
+    if (broken !== null) {
+      this.#body?.break(failedBy(broken, this.#sent, null));
+      return;
+    }
     const raw = controller.rawTrailers as Buffer[] | null;
     this.#body?.finish(raw === null || raw.length === 0 ? [] : linesOf(raw));
   }
