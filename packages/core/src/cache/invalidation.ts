@@ -15,7 +15,17 @@ export interface Invalidation {
   readonly groups: readonly string[];
 }
 
-const safeMethods: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "TRACE"]);
+/** Registered as safe (RFC 9110 16.1.1). */
+const safeMethods: ReadonlySet<string> = new Set([
+  "GET",
+  "HEAD",
+  "OPTIONS",
+  "TRACE",
+  "PROPFIND",
+  "REPORT",
+  "SEARCH",
+  "QUERY",
+]);
 const nothing: Invalidation = { uris: [], groups: [] };
 
 /** Every method we do not know as safe counts as unsafe. */
