@@ -72,6 +72,13 @@ describe("Vary (RFC 9111 4.1)", () => {
     expect(value("accept-encoding", "gzip")).to.not.equal(value("accept-encoding", "gzip;q=0"));
   });
 
+  it("white space around a media range's parameters means nothing; its order and what is quoted does", () => {
+    const value = (text: string) => selectingValue([["Accept", text]], "accept");
+    expect(value("text/html ; q=0.5, */*")).to.equal(value("text/html;q=0.5,*/*"));
+    expect(value('a/b;c="x ; y"')).to.not.equal(value('a/b;c="x;y"'));
+    expect(value("a/b, c/d")).to.not.equal(value("c/d, a/b"));
+  });
+
   it("the route's picks select beside Vary", () => {
     const names = selectingNames([["Vary", "B"]], { keyHeaders: ["a"], keyCookies: ["plan"] });
     expect(names).to.deep.equal(["a", "b", "cookie.plan"]);

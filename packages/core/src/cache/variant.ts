@@ -56,10 +56,17 @@ export function selectingValue(request: HeaderList, name: string): string | null
   const lines = headerLines(request, name);
   if (lines.length === 0) return null;
   const members = splitList(lines.join(","));
-  if (name === "accept-encoding" || name === "accept-language") {
-    return [...new Set(members.map(weighted))].toSorted().join(",");
-  }
+  if (unordered.has(name)) return [...new Set(members.map(weighted))].toSorted().join(",");
+  if (name === "accept") return members.map(spaceless).join(",");
   return members.join(",");
+}
+
+/** Case-insensitive fields whose order means nothing (RFC 9110 12.5.2 to 12.5.4). */
+const unordered: ReadonlySet<string> = new Set(["accept-charset", "accept-encoding", "accept-language"]);
+
+/** "text/html ; level=1" → "text/html;level=1". The order stays: services do choose by it. */
+function spaceless(range: string): string {
+  return range.replaceAll(/"(?:[^"\\]|\\.)*"|[ \t]*;[ \t]*/g, (part) => (part.startsWith('"') ? part : ";"));
 }
 
 /** "GZIP ; q=1.000" → "gzip"; "de;q=0.50" → "de;q=0.5". Both fields are case-insensitive, their order means nothing. */
