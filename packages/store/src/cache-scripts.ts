@@ -43,6 +43,7 @@ export const cacheScripts = {
       "chunkBytes",
       "message",
       "responseAt",
+      "outdatedVariant",
     ],
   }),
   drop: defineScript({

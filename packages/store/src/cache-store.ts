@@ -10,6 +10,7 @@ import {
   type Committed,
   maxFetchMs,
   maxRetainMs,
+  outdatedVariant,
   type KeyView,
   type Lookup,
   type PurgeReport,
@@ -107,10 +108,14 @@ export function createRedisCacheStore(connections: RedisConnections, options: Re
     const guess = select(guesses.get(key) ?? []);
     let found = await read(key, guess);
     const alive = (line: IndexLine): boolean => line.u > found.now;
-    const newest = found.index.find(alive);
-    const varyNames = newest === undefined ? [] : namesOf(newest);
+    const lines = found.index.filter(alive);
+    const [newest] = lines;
+    const selects = (line: IndexLine): boolean => line.i !== "";
+    const varying = lines.find(selects);
+    const varyNames = varying === undefined ? [] : namesOf(varying);
     if (newest !== undefined) guesses.set(key, varyNames);
-    const selected = found.index.find((line) => alive(line) && select(namesOf(line)) === line.i);
+    const suitable = lines.filter((line) => select(namesOf(line)) === line.i);
+    const selected = suitable.find(selects) ?? suitable[0];
     if (selected !== undefined && selected.i !== guess) found = await read(key, selected.i);
     const stored = selected === undefined ? null : found.metadata;
     return {
@@ -125,7 +130,8 @@ export function createRedisCacheStore(connections: RedisConnections, options: Re
     };
   }
 
-  async function commit({ lease, metadata, replaces, maxVariants }: CommitOptions): Promise<Committed> {
+  async function commit(options: CommitOptions): Promise<Committed> {
+    const { lease, metadata, replaces, maxVariants } = options;
     const { key, flight, token } = lease;
     if (await housekeeping.isFull()) return "store-full";
     const partition = keys.partitionOf(key);
@@ -161,6 +167,7 @@ export function createRedisCacheStore(connections: RedisConnections, options: Re
           chunkBytes,
           message: token === null ? "" : `${key}:${flight} stored`,
           responseAt: metadata.responseAt,
+          outdatedVariant: outdatedVariant(options),
         },
       }),
     );

@@ -174,7 +174,7 @@ export function cacheStoreContract(name: string, open: OpenCacheStores): void {
       expect(await found(key)).to.include({ url: "now" });
     });
 
-    it("variants stand side by side, the newest that matches wins, others are a vary-miss", async () => {
+    it("variants stand side by side, others are a vary-miss", async () => {
       const key = freshKey();
       const en: HeaderList = [["Accept-Language", "en"]];
       const de: HeaderList = [["Accept-Language", "de"]];
@@ -185,8 +185,25 @@ export function cacheStoreContract(name: string, open: OpenCacheStores): void {
       expect((await found(key, en))?.status).to.equal(201);
       expect((await found(key, de))?.status).to.equal(202);
       expect((await b.lookup(key, by(plain))).varyNames).to.deep.equal(names);
-      await store(key, { status: 203 });
-      expect((await found(key, en))?.status).to.equal(203);
+    });
+
+    it("one without Vary is found where no other is, and takes the place of what its request selected (4.1)", async () => {
+      const key = freshKey();
+      const foo = (value: string): HeaderList => [["Foo", value]];
+      const varying = (value: string) => ({
+        varyNames: ["foo"],
+        variant: variantOf(foo(value), ["foo"]),
+        status: 203,
+      });
+      const { kept } = await store(key, varying("1"));
+      await store(key);
+      expect((await found(key, foo("1")))?.status).to.equal(203);
+      expect((await found(key, foo("2")))?.status).to.equal(200);
+      expect((await b.lookup(key, by(foo("2")))).varyNames).to.deep.equal(["foo"]);
+      await store(key, varying("2"));
+      await store(key, {}, { outdates: kept });
+      expect((await found(key, foo("1")))?.status).to.equal(200);
+      expect((await found(key, foo("2")))?.status).to.equal(203);
     });
 
     it("more variants than allowed are refused, replacing one is not", async () => {

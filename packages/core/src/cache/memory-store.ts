@@ -14,7 +14,7 @@ import type {
   SelectVariant,
   TopKey,
 } from "./store.ts";
-import { pieceBytes } from "./store.ts";
+import { outdatedVariant, pieceBytes } from "./store.ts";
 import type { StoredMetadata } from "./stored-metadata.ts";
 
 interface Entry {
@@ -54,8 +54,9 @@ export class MemoryCacheStore implements CacheStore {
     const entries = (state?.entries ?? []).filter(
       ({ until, metadata }) => until > now && this.#hardOf(key, metadata) <= metadata.generation,
     );
-    const stored =
-      entries.find(({ metadata }) => select(metadata.varyNames) === metadata.variant)?.metadata ?? null;
+    const suitable = entries.filter(({ metadata }) => select(metadata.varyNames) === metadata.variant);
+    const selects = ({ metadata }: Entry): boolean => metadata.variant !== "";
+    const stored = (suitable.find(selects) ?? suitable[0])?.metadata ?? null;
     const marker = this.#markers.get(key);
     return Promise.resolve({
       now,
@@ -65,7 +66,7 @@ export class MemoryCacheStore implements CacheStore {
       unshareable: marker !== undefined && marker.until > now ? marker.reason : null,
       revision: state?.revision ?? 0,
       generation: this.#last,
-      varyNames: entries[0]?.metadata.varyNames ?? [],
+      varyNames: entries.find(selects)?.metadata.varyNames ?? [],
     });
   }
 
@@ -140,7 +141,8 @@ export class MemoryCacheStore implements CacheStore {
     return Promise.resolve(this.#pieces.get(`${key}:${bodyId}:${n}`) ?? null);
   }
 
-  commit({ lease, metadata, replaces, maxVariants }: CommitOptions): Promise<Committed> {
+  commit(options: CommitOptions): Promise<Committed> {
+    const { lease, metadata, replaces, maxVariants } = options;
     const now = this.#now();
     const { key, flight, token } = lease;
     if (token !== null && this.#leases.get(`${key}:${flight}`)?.token !== token)
@@ -162,7 +164,8 @@ export class MemoryCacheStore implements CacheStore {
     if (metadata.bodyId !== null && held !== metadata.bodyBytes) return Promise.resolve("gone");
     const others = alive.filter((entry) => {
       const isReplaced = replaces !== null && isSame(entry.metadata, replaces);
-      return entry.metadata.variant !== metadata.variant && !isReplaced;
+      const { variant } = entry.metadata;
+      return variant !== metadata.variant && variant !== outdatedVariant(options) && !isReplaced;
     });
     if (others.length >= maxVariants) return Promise.resolve("too-many-variants");
     const newer = others.filter(isNewer);

@@ -25,7 +25,10 @@ export class CacheUnavailable extends Error {
 export interface Lookup {
   /** Server time, epoch ms. */
   readonly now: number;
-  /** The newest stored response that the request selects; never a purged one. */
+  /**
+   * The newest stored response that the request selects, one without Vary only where no other is (RFC 9111 4.1);
+   * never a purged one.
+   */
   readonly stored: StoredMetadata | null;
   /** Server time of the soft purge that made `stored` stale; null: none. */
   readonly softPurgedAt: number | null;
@@ -37,7 +40,7 @@ export interface Lookup {
   readonly revision: number;
   /** The partition's generation now: a fetch that began with a lower one began before some purge. */
   readonly generation: number;
-  /** Names by which the newest response of the key selects; [] when there is none. */
+  /** Names by which the newest response of the key with a Vary selects; [] when there is none. */
   readonly varyNames: readonly string[];
 }
 
@@ -68,6 +71,8 @@ export interface CommitOptions {
   readonly metadata: StoredMetadata;
   /** The stored response that was freshened, when only its metadata changes. */
   readonly replaces: StoredMetadata | null;
+  /** What was stored for the same request. It goes when the new response has no Vary, as it would be preferred to it. */
+  readonly outdates?: StoredMetadata | null;
   readonly maxVariants: number;
 }
 
@@ -91,6 +96,11 @@ export interface BodyWriter {
   end(): Promise<void>;
   /** Forgets what was written; never rejects. */
   abandon(): Promise<void>;
+}
+
+/** The variant that must not stay beside the new response; its own when there is no other. */
+export function outdatedVariant({ metadata, outdates }: CommitOptions): string {
+  return metadata.variant === "" ? (outdates?.variant ?? "") : metadata.variant;
 }
 
 export interface PurgeReport {

@@ -10,6 +10,7 @@ ARGV[5]  variant   ARGV[6]  metadata   ARGV[7]  selectors (lines)     ARGV[8]  n
 ARGV[9]  bodyId    ARGV[10]  bytes     ARGV[11]  retainMs             ARGV[12]  maxVariants
 ARGV[13]  replacedVariant   ARGV[14]  replacedBody (dash: nothing is replaced)   ARGV[15]  url
 ARGV[16]  chunkBytes        ARGV[17]  message (empty: nobody waits)   ARGV[18]  responseAt
+ARGV[19]  outdatedVariant (the variant itself: no other)
 Returns  {key, call, 'stored' | 'purged' | 'lease-lost' | 'too-many-variants' | 'gone' | 'older',
           bytes of the partition, dropped bodies (id bytes)...} ]]
 local function answer(word) return { ARGV[1], ARGV[2], word } end
@@ -37,7 +38,7 @@ for _, one in ipairs(known[1] and cjson.decode(known[1]) or {}) do
   local replaced = one.i == ARGV[13] and one.b == ARGV[14]
   present = present or replaced
   older = older or (one.u > now and one.i == ARGV[5] and newer(one))
-  if one.u > now and one.i ~= ARGV[5] and not replaced then
+  if one.u > now and one.i ~= ARGV[5] and one.i ~= ARGV[19] and not replaced then
     kept[#kept + 1] = one
     if newer(one) then place = #kept + 1 end
   else dropped[#dropped + 1] = one end

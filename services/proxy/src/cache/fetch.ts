@@ -106,9 +106,10 @@ async function run(
         if (reason === null && judgement.storable) {
           const until = startedAt + maxFetchMs;
           const { metadata } = judgement;
+          const { outdates } = plan;
           await storeResponse(
             deps,
-            { request, lease: options.lease, response: outcome, metadata, until, ended },
+            { request, lease: options.lease, response: outcome, metadata, outdates, until, ended },
             (shared) => tell({ kind: "shared", outcome, now, metadata, ...shared }),
           );
           return;

@@ -35,6 +35,7 @@ export async function storedFromPost(
         lease,
         response: { status, headers, body },
         metadata,
+        outdates: null,
         until: deps.monotonic() + maxFetchMs,
         ended: () => Promise.resolve(),
       },

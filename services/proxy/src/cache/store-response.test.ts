@@ -38,7 +38,8 @@ async function begin({
       whole.subarray(n * pieceBytes, (n + 1) * pieceBytes),
     );
     const response = { status: 200, headers, body: Readable.from(parts) };
-    const storing = { request: { key: "key", policy }, lease, response, metadata: judged.metadata, until: 1 };
+    const { metadata } = judged;
+    const storing = { request: { key: "key", policy }, lease, response, metadata, outdates: null, until: 1 };
     ended = storeResponse(deps, { ...storing, ended: () => Promise.resolve() }, resolve);
   });
   const readers = [body.reader(), body.reader()] as const;

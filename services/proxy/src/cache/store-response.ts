@@ -19,6 +19,7 @@ export interface Storing {
   readonly lease: FetchLease;
   readonly response: ResponseHead & { readonly body: Readable };
   readonly metadata: StoredMetadata;
+  readonly outdates: StoredMetadata | null;
   /** Monotonic ms; later than this nothing is committed. */
   readonly until: number;
   /** Called once or more with how it ended; the first counts. */
@@ -38,7 +39,7 @@ const patienceMs = 30_000;
 /** `tell` is called once, as soon as readers may begin. Never rejects. */
 export async function storeResponse(
   deps: CacheDeps,
-  { request, lease, response, metadata, until, ended }: Storing,
+  { request, lease, response, metadata, outdates, until, ended }: Storing,
   tell: (stored: Stored) => void,
 ): Promise<void> {
   const { store } = deps;
@@ -106,7 +107,7 @@ export async function storeResponse(
     const isLate = deps.monotonic() > until;
     const word = isLate
       ? "purged"
-      : await commit(deps, { lease, metadata: complete, replaces: null, maxVariants });
+      : await commit(deps, { lease, metadata: complete, replaces: null, outdates, maxVariants });
     await written;
     isStored = word === "stored";
     settle(word);
