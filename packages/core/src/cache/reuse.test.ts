@@ -173,7 +173,7 @@ describe("what to do with a request (RFC 9111 4)", () => {
       1,
       "precondition",
     ],
-    ["a range of nothing stored", request([["Range", "bytes=0-1"]]), null, 0, "range"],
+    ["a range of nothing stored", request([["Range", "bytes=0-1"]]), null, 0, "fetch uri-miss"],
     ["a range of a fresh response", request([["Range", "bytes=0-1"]]), stored("max-age=60"), 1, "fresh"],
     [
       "a range of a stale response",
@@ -196,6 +196,7 @@ describe("what to do with a request (RFC 9111 4)", () => {
     const head = request([["If-None-Match", '"x"']]);
     const kept = (decision: CacheDecision) => "keepConditions" in decision && decision.keepConditions;
     expect(kept(decided(head, null, 0))).to.equal(true);
+    expect(kept(decided(request([["Range", "bytes=0-1"]]), null, 0))).to.equal(true);
     expect(kept(decided(head, stored("max-age=60", []), 61))).to.equal(false);
     expect(kept(decided(request(), null, 0))).to.equal(false);
   });

@@ -66,7 +66,7 @@ export type CacheDecision =
       readonly action: "fetch";
       /** The unusable stored response, if there is one. */
       readonly stored: StoredMetadata | null;
-      /** The client's own conditions go along: nothing is stored that they could be judged by here. */
+      /** The client's own conditions and range go along: nothing is stored that they could be judged by here. */
       readonly keepConditions: boolean;
       readonly cause: ForwardCause;
       readonly collapse: boolean;
@@ -94,9 +94,9 @@ export function decide(
   const collapse = mayCollapse(request, directives, known, policy);
   if (stored === null) {
     if (onlyIfCached) return { action: "refuse" };
-    if (wantsRange(request)) return { action: "bypass", reason: "range" };
     const cause = known.otherVariants ? "vary-miss" : "uri-miss";
-    const keepConditions = hasCondition(request.headers);
+    // A service may answer a range with the whole, which is stored (RFC 9110 14.2); a part is for this client alone.
+    const keepConditions = hasCondition(request.headers) || wantsRange(request);
     return {
       action: "fetch",
       stored,

@@ -149,6 +149,7 @@ function refuse(
   if (requestDirectives(request.headers).has("no-store")) return "request-no-store";
   const { status } = response;
   if (status < 200 || status > 599 || status === 206 || status === 304) return "status";
+  if (status === 416 && headerValue(request.headers, "range") !== null) return "status";
   const mustUnderstand = directives.has("must-understand");
   if (mustUnderstand && !understood.has(status)) return "status";
   // 5.2.2.3: who understands the status may ignore no-store beside must-understand.

@@ -117,7 +117,7 @@ async function run(
         if (plan.outdates !== null && replaces(request, outcome.status, reason)) await drop(deps, request);
         tell({ kind: "own", outcome, reason: reason ?? "store-unavailable", now });
         await ended("not-storable");
-        const isPartial = outcome.status === 304 || outcome.status === 206; // what the client's own fields asked for
+        const isPartial = [206, 304, 416].includes(outcome.status); // what the client's own fields asked for
         if (reason !== null && !isPartial && !requestSpecific.has(reason))
           await mark(deps, request, reason, options);
       }
