@@ -81,11 +81,16 @@ describeWithRedis("when something fails", () => {
       expect(await status()).to.match(/^sticky; fwd=stale; fwd-status=503; ttl=-\d; detail=stale-if-error$/);
       expect(await status()).to.match(/^sticky; hit; ttl=-\d; detail=stale-if-error$/);
     });
-    it("without it only conformance serves stale, and only when cut off", async () => {
+    it("without it only conformance serves stale: when cut off (4.2.4) and for a 5xx (4.3.3)", async () => {
       const control = "max-age=0, stale-while-revalidate=0";
       expect((await second(safe, "/p1", control, garbage))[0]).to.equal(502);
       expect(await second(conformance, "/p2", control, garbage)).to.deep.equal([200, "STALE"]);
-      expect(await second(conformance, "/p3", control, text({}, "error", 503))).to.deep.equal([503, "MISS"]);
+      const down = text({}, "error", 503);
+      expect(await second(safe, "/p6", control, down)).to.deep.equal([503, "MISS"]);
+      expect(await second(conformance, "/p3", control, down)).to.deep.equal([200, "STALE"]);
+      const named = "max-age=0, stale-if-error=0"; // a window that was named is the limit
+      expect(await second(conformance, "/p4", named, down)).to.deep.equal([503, "MISS"]);
+      expect((await second(conformance, "/p5", named, garbage))[0]).to.equal(502);
     });
     it("an error in answer to a validation leaves the stored response", async () => {
       origin.on("/stays", (request, response, nth) => {

@@ -215,7 +215,10 @@ function reusableBecause(
   return -ttlMs <= limit * 1000 ? "max-stale" : null;
 }
 
-/** RFC 5861 4; a cache that is cut off may serve stale without being told (RFC 9111 4.2.4), which `safe` does not do. */
+/**
+ * RFC 5861 4. Without a word about errors, `conformance` serves stale for a day when it is cut off (RFC 9111 4.2.4), and
+ * takes a 5xx for no answer (4.3.3); `safe` does neither. A window that was named is the limit for both.
+ */
 function fallbackOf(
   directives: Directives,
   stored: StoredMetadata,
@@ -225,10 +228,11 @@ function fallbackOf(
   if (stored.neverStale) return { ...noFallback, isForbidden: stored.noCache || ttlMs <= 0 };
   if (directives.has("no-cache")) return noFallback;
   const asked = deltaSeconds(directives, "stale-if-error");
-  const windowMs = Math.max(stored.staleIfErrorMs ?? 0, (asked ?? 0) * 1000);
-  const cutOffMs = policy.profile === "conformance" ? Math.max(windowMs, dayMs) : windowMs;
-  const staleMs = Math.max(0, -ttlMs);
-  return { ...noFallback, onErrorStatus: staleMs < windowMs, onDisconnect: staleMs < cutOffMs };
+  const isNamed = stored.staleIfErrorMs !== null || asked !== null;
+  const unnamedMs = policy.profile === "conformance" ? dayMs : 0;
+  const windowMs = isNamed ? Math.max(stored.staleIfErrorMs ?? 0, (asked ?? 0) * 1000) : unnamedMs;
+  const mayStandIn = Math.max(0, -ttlMs) < windowMs;
+  return { ...noFallback, onErrorStatus: mayStandIn, onDisconnect: mayStandIn };
 }
 
 /** Statuses of the service that stale-if-error masks (RFC 5861 4). */
