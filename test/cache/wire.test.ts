@@ -254,6 +254,42 @@ describeWithRedis("RFC 9111 on the wire", () => {
       ],
     ],
     [
+      "the whole in answer to a range is stored (9110 14.2)",
+      [
+        { ask: { Range: "bytes=0-1" }, service: { fields: fresh }, gets: { status: 200, body: "body 1" } },
+        { gets: { body: "body 1" } },
+        { ask: { Range: "bytes=0-1" }, gets: { status: 206, body: "bo" } },
+      ],
+    ],
+    [
+      "that a range cannot be satisfied is not stored for others",
+      [
+        { ask: { Range: "bytes=9-" }, service: { status: 416, fields: fresh }, gets: { status: 416 } },
+        { service: { fields: fresh }, gets: { status: 200, body: "body 2" } },
+      ],
+    ],
+    [
+      "a response without Vary does not hide those that select (4.1)",
+      [
+        { ask: { Foo: "1" }, service: { fields: { ...fresh, Vary: "Foo" } } },
+        { ask: { Foo: "2" }, service: { fields: fresh } },
+        { ask: { Foo: "1" }, gets: { body: "body 1" } },
+        { ask: { Foo: "3" }, gets: { body: "body 2" } },
+        { ask: { Foo: "1", "Cache-Control": "no-cache" }, service: { fields: fresh } },
+        { ask: { Foo: "1" }, gets: { body: "body 5" } },
+      ],
+    ],
+    [
+      "two If-Modified-Since are none (9110 13.1.3)",
+      [
+        { service: { fields: { ...fresh, "Last-Modified": "Sun, 06 Nov 1994 08:49:37 GMT" } } },
+        {
+          ask: { "If-Modified-Since": ["Sun, 06 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 1994 08:49:37 GMT"] },
+          gets: { status: 200, body: "body 1" },
+        },
+      ],
+    ],
+    [
       "hop-by-hop fields are not kept (3.1)",
       [
         {

@@ -74,7 +74,10 @@ const rewrittenInRequest: ReadonlySet<string> = new Set([
   "x-dual-write-executed",
 ]);
 
-/** RFC 9110 5.3: a list makes no sense for these, so two lines are two different requests. */
+/**
+ * RFC 9110 5.3: a list makes no sense for these, so two lines are two different requests. If-Modified-Since and
+ * If-Unmodified-Since are not among them: with more than one member whoever gets them must ignore them (13.1.3, 13.1.4).
+ */
 const singleValued: ReadonlySet<string> = new Set([
   "host",
   "authorization",
@@ -85,9 +88,7 @@ const singleValued: ReadonlySet<string> = new Set([
   "content-location",
   "date",
   "from",
-  "if-modified-since",
   "if-range",
-  "if-unmodified-since",
   "max-forwards",
   "origin",
   "range",
