@@ -15,6 +15,11 @@ export const cacheScripts = {
     keys: ["lease", "generations", "entry"],
     args: ["key", "token", "leaseMs", "keepMs"],
   }),
+  renew: defineScript({
+    file: file("cache-renew"),
+    keys: ["lease"],
+    args: ["key", "token", "leaseMs"],
+  }),
   finish: defineScript({
     file: file("cache-finish"),
     keys: ["lease", "notices"],

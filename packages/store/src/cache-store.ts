@@ -272,6 +272,15 @@ export function createRedisCacheStore(connections: RedisConnections, options: Re
         revision: replyNumber(reply[3]),
       };
     },
+    async renew({ key, flight, token }, leaseMs) {
+      if (token === null) return;
+      await guard.run(() =>
+        runScript(writes, cacheScripts.renew, {
+          keys: { lease: keys.lease(key, flight) },
+          args: { key, token, leaseMs },
+        }),
+      );
+    },
     async finish({ key, flight, token }, notice) {
       if (token === null) return;
       await guard.run(() =>

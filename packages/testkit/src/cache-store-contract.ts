@@ -248,6 +248,17 @@ export function cacheStoreContract(name: string, open: OpenCacheStores): void {
         await a.finish(leaseOf(key, "one"), "failed");
         expect((await b.begin(leaseOf(key, "two"), 60_000)).granted).to.equal(true);
       });
+      it("renewed, it lasts as long as that says; one that is another's or nobody's is not", async () => {
+        const key = freshKey();
+        await a.begin(leaseOf(key, "one"), 60_000);
+        await b.renew(leaseOf(key, "two"), 1);
+        expect((await b.begin(leaseOf(key, "two"), 60_000)).granted).to.equal(false);
+        await a.renew(leaseOf(key, "one"), 1);
+        while (!(await b.begin(leaseOf(key, "two"), 60_000)).granted);
+        await b.finish(leaseOf(key, "two"), "failed");
+        await a.renew(leaseOf(key, "one"), 60_000);
+        expect((await b.begin(leaseOf(key, "two"), 60_000)).granted).to.equal(true);
+      });
       it("a holder that lost it cannot commit, nor free its successor's", async () => {
         const key = freshKey();
         const first = await a.begin(leaseOf(key, "one"), 60_000);

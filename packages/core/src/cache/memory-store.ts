@@ -86,6 +86,13 @@ export class MemoryCacheStore implements CacheStore {
     });
   }
 
+  renew({ key, flight, token }: FetchLease, leaseMs: number): Promise<void> {
+    const now = this.#now();
+    const held = this.#leases.get(`${key}:${flight}`);
+    if (held !== undefined && held.token === token && held.until > now) held.until = now + leaseMs;
+    return Promise.resolve();
+  }
+
   finish({ key, flight, token }: FetchLease, notice: FlightNotice): Promise<void> {
     const name = `${key}:${flight}`;
     if (token !== null && this.#leases.get(name)?.token === token) {

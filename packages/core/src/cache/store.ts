@@ -135,6 +135,8 @@ export interface CacheStore {
   lookup(key: string, select: SelectVariant): Promise<Lookup>;
   /** Begins a fetch. `leaseMs` null: without a lease. */
   begin(lease: FetchLease, leaseMs: number | null): Promise<FetchBegun>;
+  /** Keeps a lease that is still the caller's for another `leaseMs`; takes none. */
+  renew(lease: FetchLease, leaseMs: number): Promise<void>;
   /** Ends a fetch: frees the lease if it is still the caller's and tells those who wait. */
   finish(lease: FetchLease, notice: FlightNotice): Promise<void>;
   /** Resolves once notices of this flight cannot be missed any more. */

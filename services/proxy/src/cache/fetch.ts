@@ -56,6 +56,9 @@ export interface FetchOptions {
   readonly marker: string | null;
 }
 
+/** A node that dies holds up those who wait elsewhere for so long; renewed every third while the fetch runs. */
+export const fetchLeaseMs = 3000;
+
 export function startFetch(
   deps: CacheDeps,
   request: CachedRequest,
@@ -63,8 +66,22 @@ export function startFetch(
   options: FetchOptions,
 ): Promise<FetchHead> {
   return new Promise((resolve, reject) => {
-    run(deps, request, plan, options, resolve).catch(reject);
+    const ended = new AbortController();
+    void keepLease(deps, options.lease, ended.signal);
+    run(deps, request, plan, options, resolve)
+      .catch(reject)
+      .finally(() => ended.abort());
   });
+}
+
+async function keepLease({ store, sleep }: CacheDeps, lease: FetchLease, ended: AbortSignal): Promise<void> {
+  if (lease.token === null) return;
+  for (;;) {
+    await sleep(fetchLeaseMs / 3, ended);
+    if (ended.aborted) return;
+    // When it cannot be renewed it runs out: then another node fetches too, and this one stores nothing.
+    await store.renew(lease, fetchLeaseMs).catch(() => {});
+  }
 }
 
 async function run(

@@ -11,7 +11,7 @@ import type { Failed } from "@sticky-proxy/upstream";
 import type { CacheDeps } from "./cache-deps.ts";
 import type { CachedRequest } from "./cached-request.ts";
 import type { ExchangePlan } from "./exchange.ts";
-import { startFetch, type FetchHead } from "./fetch.ts";
+import { fetchLeaseMs, startFetch, type FetchHead } from "./fetch.ts";
 
 export type FlightHead =
   | FetchHead
@@ -48,8 +48,6 @@ const recheckMs = 250;
 const maxWaitMs = 10_000;
 /** Flights of this node that wait for other nodes; more do not wait. */
 const maxWaiting = 1000;
-/** What a lease leaves for the body, after the head. */
-const bodyMs = 30_000;
 const failureMs = 1000;
 const maxFailures = 1000;
 const never = new AbortController().signal;
@@ -98,13 +96,12 @@ export function createFlights(deps: CacheDeps): Flights {
     mayWait: boolean,
   ): Promise<FlightHead> {
     let lease: FetchLease = { key: request.key, flight: name, token: deps.newToken() };
-    const leaseMs = request.service.timeouts.firstByteMs + bodyMs;
     let begun: FetchBegun;
     try {
-      begun = await store.begin(lease, leaseMs);
+      begun = await store.begin(lease, fetchLeaseMs);
       if (!begun.granted) {
         if (!mayWait) return { kind: "apart" };
-        const waited = await waitElsewhere(lease, leaseMs, found);
+        const waited = await waitElsewhere(lease, found);
         if (waited !== null && "kind" in waited) return waited;
         // Waited long enough: one fetch for all who wait here, not one for each of them.
         if (waited === null) lease = { ...lease, token: null };
@@ -128,7 +125,6 @@ export function createFlights(deps: CacheDeps): Flights {
   /** The lease in the end, or what to do without it; null: it takes too long. @throws CacheUnavailable */
   async function waitElsewhere(
     lease: FetchLease,
-    leaseMs: number,
     found: Lookup,
   ): Promise<FetchBegun | { kind: "again" | "apart" } | null> {
     if (waiting >= maxWaiting) return null;
@@ -140,7 +136,7 @@ export function createFlights(deps: CacheDeps): Flights {
         const watch = await store.watch(lease.key, lease.flight);
         try {
           // The flight may have ended before the watch began, and a notice may be lost: so begin again each time.
-          const begun = await store.begin(lease, leaseMs);
+          const begun = await store.begin(lease, fetchLeaseMs);
           if (begun.granted) return begun;
           if (begun.revision !== found.revision) return { kind: "again" };
           const notice = await Promise.race([
