@@ -51,6 +51,11 @@ describe("Age (RFC 9111 5.1, 4.2.3)", () => {
       ),
     ).to.equal(100_000);
   });
+  it("a second that ends between Date and receipt makes nothing older", () => {
+    const exchange = { requestAt: now - 10, responseAt: now + 10 };
+    expect(initialAgeMs([["Date", at(-1)]], exchange)).to.equal(20);
+    expect(initialAgeMs([["Date", at(-2)]], exchange)).to.equal(2000);
+  });
   it("a Date ahead of us makes nothing younger than its Age", () => {
     expect(initialAgeMs([["Date", at(100)]], times)).to.equal(2000);
   });

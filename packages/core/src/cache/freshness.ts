@@ -35,12 +35,21 @@ export function ageValue(headers: HeaderList): number {
   return /^[0-9]+$/.test(first) ? Math.min(Number(first), maxDeltaSeconds) : 0;
 }
 
-/** corrected_initial_age (4.2.3), the apparent age in whole seconds because that is all a Date can tell. */
+/**
+ * corrected_initial_age (4.2.3), the apparent age in whole seconds because that is all a Date can tell. A Date of the
+ * second of the request, or later, may have been made during this exchange: the delay counts then, not a second that
+ * happened to end meanwhile.
+ */
 export function initialAgeMs(headers: HeaderList, times: ExchangeTimes): number {
-  const wholeSecond = times.responseAt - (times.responseAt % 1000);
-  const apparent = Math.max(0, wholeSecond - dateOf(headers, times.responseAt));
+  const dateAt = dateOf(headers, times.responseAt);
+  const isOlder = dateAt < wholeSecond(times.requestAt);
+  const apparent = isOlder ? Math.max(0, wholeSecond(times.responseAt) - dateAt) : 0;
   const delay = Math.max(0, times.responseAt - times.requestAt);
   return Math.max(apparent, ageValue(headers) * 1000 + delay);
+}
+
+function wholeSecond(at: number): number {
+  return at - (at % 1000);
 }
 
 /** current_age (4.2.3). */
