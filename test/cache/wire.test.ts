@@ -254,6 +254,14 @@ describeWithRedis("RFC 9111 on the wire", () => {
       ],
     ],
     [
+      "the whole is preferred to a part, whichever is newer",
+      [
+        { service: { fields: fresh, body: "0123456789" } },
+        { ask: { Range: "bytes=1-2" }, gets: { status: 206, body: "12" } },
+        { ask: { Range: "bytes=9-99" }, gets: { status: 206, body: "9" } },
+      ],
+    ],
+    [
       "the whole in answer to a range is stored (9110 14.2)",
       [
         { ask: { Range: "bytes=0-1" }, service: { fields: fresh }, gets: { status: 200, body: "body 1" } },
@@ -397,6 +405,39 @@ describeWithRedis("RFC 9111 on the wire", () => {
       ],
     ],
   ];
+  it("a part answers requests of ranges within it, in conformance only (3.3)", async () => {
+    const part = (first: number, last: number) => ({
+      status: 206,
+      fields: {
+        ...fresh,
+        "Content-Range": `bytes ${first}-${last}/10`,
+        "Content-Length": String(last - first + 1),
+      },
+      body: "0123456789".slice(first, last + 1),
+    });
+    const ask = { Range: "bytes=2-6" };
+    const [safe, conformance] = replicas as [Replicas, Replicas];
+    await converse(safe, [
+      { ask, service: part(2, 6) },
+      { ask, service: part(2, 6) },
+    ]);
+    await converse(conformance, [
+      { ask, service: part(2, 6), gets: { status: 206, body: "23456" } },
+      { ask, gets: { status: 206, body: "23456", fields: { "content-range": "bytes 2-6/10" } } },
+      {
+        ask: { Range: "bytes=3-4" },
+        gets: { status: 206, body: "34", fields: { "content-range": "bytes 3-4/10", "content-length": "2" } },
+      },
+      { ask: { Range: "bytes=6-7" }, service: part(6, 7), gets: { status: 206, body: "67" } },
+      { ask: { Range: "bytes=-4" }, service: part(6, 9), gets: { status: 206, body: "6789" } },
+      { ask: { Range: "bytes=8-" }, gets: { status: 206, body: "89" } },
+      { ask, method: "HEAD", service: { fields: fresh }, gets: { status: 200 } },
+      { service: { fields: fresh, body: "0123456789" }, gets: { status: 200, body: "0123456789" } },
+      { ask, gets: { status: 206, body: "23456" } },
+      { method: "POST", service: {} },
+      { ask, service: part(2, 6) },
+    ]);
+  });
   for (const [what, steps] of conversations) {
     it(what, async () => {
       for (const through of replicas) await converse(through, steps);

@@ -11,6 +11,7 @@ import {
   maxFetchMs,
   maxRetainMs,
   outdatedVariant,
+  preference,
   type KeyView,
   type Lookup,
   type PurgeReport,
@@ -110,19 +111,20 @@ export function createRedisCacheStore(connections: RedisConnections, options: Re
     const alive = (line: IndexLine): boolean => line.u > found.now;
     const lines = found.index.filter(alive);
     const [newest] = lines;
-    const selects = (line: IndexLine): boolean => line.i !== "";
-    const varying = lines.find(selects);
+    const rank = (line: IndexLine): number => preference(namesOf(line));
+    const varying = lines.find((line) => rank(line) === 0);
     const varyNames = varying === undefined ? [] : namesOf(varying);
     if (newest !== undefined) guesses.set(key, varyNames);
-    const suitable = lines.filter((line) => select(namesOf(line)) === line.i);
-    const selected = suitable.find(selects) ?? suitable[0];
+    const [selected] = lines
+      .filter((line) => select(namesOf(line)) === line.i)
+      .toSorted((a, b) => rank(a) - rank(b));
     if (selected !== undefined && selected.i !== guess) found = await read(key, selected.i);
     const stored = selected === undefined ? null : found.metadata;
     return {
       now: found.now,
       stored,
       softPurgedAt: stored === null ? null : found.softPurgedAt,
-      otherVariants: selected === undefined && newest !== undefined,
+      otherVariants: selected === undefined && lines.some((line) => rank(line) < 2),
       unshareable: found.unshareable,
       revision: found.revision,
       generation: found.generation,

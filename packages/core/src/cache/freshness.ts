@@ -8,9 +8,9 @@ import type { LifetimeSource, StoredMetadata } from "./stored-metadata.ts";
 
 const dayMs = 86_400_000;
 
-/** Statuses with a heuristic lifetime (RFC 9110 15.1); 206 is left out because parts are never stored. */
+/** Statuses with a heuristic lifetime (RFC 9110 15.1). */
 const heuristicallyCacheable: ReadonlySet<number> = new Set([
-  200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501,
+  200, 203, 204, 206, 300, 301, 308, 404, 405, 410, 414, 501,
 ]);
 
 export function isHeuristicallyCacheable(status: number): boolean {

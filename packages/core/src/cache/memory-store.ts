@@ -16,6 +16,7 @@ import type {
 } from "./store.ts";
 import { outdatedVariant, pieceBytes } from "./store.ts";
 import type { StoredMetadata } from "./stored-metadata.ts";
+import { preference } from "./variant.ts";
 
 interface Entry {
   readonly metadata: StoredMetadata;
@@ -54,19 +55,21 @@ export class MemoryCacheStore implements CacheStore {
     const entries = (state?.entries ?? []).filter(
       ({ until, metadata }) => until > now && this.#hardOf(key, metadata) <= metadata.generation,
     );
-    const suitable = entries.filter(({ metadata }) => select(metadata.varyNames) === metadata.variant);
-    const selects = ({ metadata }: Entry): boolean => metadata.variant !== "";
-    const stored = (suitable.find(selects) ?? suitable[0])?.metadata ?? null;
+    const rank = ({ metadata }: Entry): number => preference(metadata.varyNames);
+    const [selected] = entries
+      .filter(({ metadata }) => select(metadata.varyNames) === metadata.variant)
+      .toSorted((a, b) => rank(a) - rank(b));
+    const stored = selected?.metadata ?? null;
     const marker = this.#markers.get(key);
     return Promise.resolve({
       now,
       stored,
       softPurgedAt: stored === null ? null : this.#softPurgedAt(key, stored),
-      otherVariants: stored === null && entries.length > 0,
+      otherVariants: stored === null && entries.some((entry) => rank(entry) < 2),
       unshareable: marker !== undefined && marker.until > now ? marker.reason : null,
       revision: state?.revision ?? 0,
       generation: this.#last,
-      varyNames: entries.find(selects)?.metadata.varyNames ?? [],
+      varyNames: entries.find((entry) => rank(entry) === 0)?.metadata.varyNames ?? [],
     });
   }
 

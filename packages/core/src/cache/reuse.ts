@@ -12,6 +12,7 @@ import type { CachePolicy } from "../registry/service.ts";
 import { deltaSeconds, requestDirectives, type Directives } from "./cache-control.ts";
 import { hasCondition, hasOriginPrecondition, isNotModified, validationFields } from "./conditional.ts";
 import { currentAgeMs } from "./freshness.ts";
+import { partOf, rangeWithin, type Part } from "./part.ts";
 import { evaluateRange, type RangeAnswer } from "./range.ts";
 import type { StoredMetadata } from "./stored-metadata.ts";
 import { cookieValue } from "./variant.ts";
@@ -91,6 +92,12 @@ export function decide(
     return onlyIfCached && bypass !== "method" ? { action: "refuse" } : { action: "bypass", reason: bypass };
 
   const { stored } = known;
+  if (stored?.status === 206) {
+    // A part that cannot answer this request is as good as none.
+    return servesPart(request, directives, known, stored, now)
+      ? { action: "serve", stored, why: "fresh", refresh: false }
+      : decide(request, { ...known, stored: null }, policy, now);
+  }
   const collapse = mayCollapse(request, directives, known, policy);
   if (stored === null) {
     if (onlyIfCached) return { action: "refuse" };
@@ -108,7 +115,7 @@ export function decide(
   }
 
   const ttlMs = remainingMs(stored, known.softPurgedAt, now);
-  const authorized = headerValue(request.headers, "authorization") === null || stored.sharedWithAuthorization;
+  const authorized = mayShare(request, stored);
   const refused = demandsValidation(directives, stored, ttlMs, now);
   if (authorized && !refused) {
     const why = reusableBecause(directives, stored, ttlMs);
@@ -131,6 +138,23 @@ export function decide(
     collapse: collapse && !refused,
     fallback,
   };
+}
+
+/** RFC 9111 3.5. */
+function mayShare(request: RequestHead, stored: StoredMetadata): boolean {
+  return headerValue(request.headers, "authorization") === null || stored.sharedWithAuthorization;
+}
+
+function servesPart(
+  request: RequestHead,
+  directives: Directives,
+  { softPurgedAt }: CacheKnown,
+  part: StoredMetadata,
+  now: number,
+): boolean {
+  const ttlMs = remainingMs(part, softPurgedAt, now);
+  if (ttlMs <= 0 || part.noCache || !mayShare(request, part)) return false;
+  return !demandsValidation(directives, part, ttlMs, now) && rangeWithin(request, part, now) !== null;
 }
 
 function bypassReason(
@@ -241,7 +265,11 @@ export function isErrorStatus(status: number): boolean {
 }
 
 /** How a stored response answers this very request (RFC 9110 13.2.2: conditions first, then the range). */
-export type CacheAnswer = RangeAnswer | { readonly as: "not-modified" };
+export type CacheAnswer =
+  | RangeAnswer
+  | { readonly as: "not-modified" }
+  /** From a stored part: `range` of the whole, whose first byte is `skip` bytes behind the part's own. */
+  | { readonly as: "part"; readonly range: Part; readonly skip: number };
 
 export function answerFrom(
   request: RequestHead,
@@ -250,5 +278,10 @@ export function answerFrom(
 ): CacheAnswer {
   if (isNotModified(request.headers, stored, now)) return { as: "not-modified" };
   if (request.method !== "GET") return { as: "full" };
+  if (stored.status === 206) {
+    const range = rangeWithin(request, stored, now);
+    const skip = (range?.first ?? 0) - (partOf(stored.headers)?.first ?? 0);
+    return range === null ? { as: "full" } : { as: "part", range, skip };
+  }
   return evaluateRange(request.headers, stored, stored.bodyBytes, now);
 }

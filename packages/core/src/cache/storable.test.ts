@@ -170,6 +170,19 @@ describe("what may be stored (RFC 9111 3)", () => {
     it(`${expected}: ${what}`, () => expect(reason(status, headers, request)).to.equal(expected));
   }
 
+  it("a part is stored by conformance, when it says where it belongs and how long it is (3.3)", () => {
+    const part = (length: string): HeaderList => [
+      fresh,
+      ["Content-Range", "bytes 2-4/9"],
+      ["Content-Length", length],
+    ];
+    const ranged = get([["Range", "bytes=2-4"]]);
+    expect(reason(206, part("3"), ranged)).to.equal("stored");
+    expect(reason(206, part("4"), ranged)).to.equal("status");
+    expect(reason(206, part("3"), get())).to.equal("status");
+    expect(reason(206, part("3"), ranged, safe)).to.equal("status");
+    expect(reason(416, [fresh], ranged)).to.equal("status");
+  });
   it("safe never stores Set-Cookie, conformance does", () => {
     const headers: HeaderList = [fresh, ["Set-Cookie", "a=b"]];
     expect(reason(200, headers, get(), safe)).to.equal("set-cookie");

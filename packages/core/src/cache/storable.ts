@@ -26,9 +26,10 @@ import {
   type Lifetime,
 } from "./freshness.ts";
 import { localUri } from "./invalidation.ts";
+import { partOf } from "./part.ts";
 import { selectorsOf } from "./selectors.ts";
 import { endToEnd, type StoredMetadata } from "./stored-metadata.ts";
-import { selectingNames, variantOf } from "./variant.ts";
+import { partName, selectingNames, variantOf } from "./variant.ts";
 
 export type NotStorable =
   | "method"
@@ -65,10 +66,10 @@ export const maxRetainMs = 30 * 86_400_000;
 const hourMs = 3_600_000;
 const dayMs = 24 * hourMs;
 
-/** Final statuses whose meaning this cache knows; 206 and 304 it does not store (RFC 9111 3.3, 4.3.4). */
+/** Final statuses whose meaning this cache knows; a 304 it does not store (RFC 9111 4.3.4). */
 const understood: ReadonlySet<number> = new Set(
   [
-    [200, 201, 202, 203, 204, 205, 300, 301, 302, 303, 307, 308],
+    [200, 201, 202, 203, 204, 205, 206, 300, 301, 302, 303, 307, 308],
     [400, 401, 402, 403, 404, 405, 406, 407, 408, 409, 410, 411, 412, 413, 414, 415, 416, 417, 421, 422],
     [423, 424, 425, 426, 428, 429, 431, 451, 500, 501, 502, 503, 504, 505, 506, 507, 508, 511],
   ].flat(),
@@ -85,8 +86,9 @@ export function judge(
   const control = responseDirectives(response.headers);
   const refusal = refuse(request, response, control, policy, from.origins ?? []);
   if (refusal !== null) return { storable: false, reason: refusal };
-  const varyNames = selectingNames(response.headers, policy);
-  if (varyNames === null) return { storable: false, reason: "vary-star" };
+  const names = selectingNames(response.headers, policy);
+  if (names === null) return { storable: false, reason: "vary-star" };
+  const varyNames = response.status === 206 ? [...names, partName].toSorted() : names;
   const selected = selectorsOf(from.service, request.path, response.headers, policy.tags);
   if (!selected.ok) return { storable: false, reason: selected.reason };
 
@@ -148,7 +150,8 @@ function refuse(
     return "method";
   if (requestDirectives(request.headers).has("no-store")) return "request-no-store";
   const { status } = response;
-  if (status < 200 || status > 599 || status === 206 || status === 304) return "status";
+  if (status < 200 || status > 599 || status === 304) return "status";
+  if (status === 206 && (policy.profile === "safe" || !isStorablePart(request, response))) return "status";
   if (status === 416 && headerValue(request.headers, "range") !== null) return "status";
   const mustUnderstand = directives.has("must-understand");
   if (mustUnderstand && !understood.has(status)) return "status";
@@ -164,6 +167,14 @@ function refuse(
     policy.negativeTtlMs.has(status) ||
     isExplicit(response.headers, directives, targeted);
   return storableByDefault ? null : "no-freshness";
+}
+
+/** 3.3. Only a part that says how long it is: by that it is told from one that broke off. */
+function isStorablePart(request: RequestHead, { status, headers }: ResponseHead): boolean {
+  const part = partOf(headers);
+  if (status !== 206 || request.method !== "GET" || headerValue(request.headers, "range") === null)
+    return false;
+  return part !== null && announcedLength(headers) === part.last - part.first + 1;
 }
 
 function isExplicit(headers: HeaderList, directives: Directives, targeted: boolean): boolean {

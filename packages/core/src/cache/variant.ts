@@ -39,6 +39,15 @@ export function selectingNames(
   return [...new Set([...names, ...picks])].toSorted();
 }
 
+/** Selects a stored part: by it every request of a range is alike, so a key has one part for each of its variants. */
+export const partName = "range.part";
+
+/** Of several stored responses that a request selects: those with Vary first (4.1), a part last. */
+export function preference(varyNames: readonly string[]): 0 | 1 | 2 {
+  if (varyNames.includes(partName)) return 2;
+  return varyNames.length > 0 ? 0 : 1;
+}
+
 /** An id for (names, the request's normalised values for them); "" is the variant that selects by nothing. */
 export function variantOf(request: HeaderList, names: readonly string[]): string {
   if (names.length === 0) return "";
@@ -53,6 +62,7 @@ export function variantOf(request: HeaderList, names: readonly string[]): string
 /** The request's value for a selecting name, normalised as far as its meaning stays the same; null: absent. */
 export function selectingValue(request: HeaderList, name: string): string | null {
   if (name.startsWith("cookie.")) return cookieValue(request, name.slice("cookie.".length));
+  if (name === partName) return headerLines(request, "range").length > 0 ? "" : null;
   const lines = headerLines(request, name);
   if (lines.length === 0) return null;
   const members = splitList(lines.join(","));

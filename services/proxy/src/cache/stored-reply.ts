@@ -63,6 +63,12 @@ function headOf(answer: CacheAnswer, stored: StoredMetadata, now: number): Pick<
         headers: [...headers, ["Content-Range", range], ["Content-Length", length], age],
       };
     }
+    case "part": {
+      const { first, last, length } = answer.range;
+      const whole = headers.filter(([name]) => name.toLowerCase() !== "content-range");
+      const range: HeaderLine = ["Content-Range", `bytes ${first}-${last}/${length}`];
+      return { status, headers: [...whole, range, ["Content-Length", String(last - first + 1)], age] };
+    }
     case "unsatisfiable": {
       const kept = notModifiedHeaders(headers);
       return {
@@ -81,5 +87,9 @@ function headOf(answer: CacheAnswer, stored: StoredMetadata, now: number): Pick<
 
 function rangeOf(answer: CacheAnswer, { bodyBytes }: StoredMetadata): { first: number; last: number } | null {
   if (answer.as === "range") return answer;
+  if (answer.as === "part") {
+    const { range, skip } = answer;
+    return { first: skip, last: skip + range.last - range.first };
+  }
   return answer.as === "full" && bodyBytes > 0 ? { first: 0, last: bodyBytes - 1 } : null;
 }
