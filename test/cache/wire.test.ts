@@ -254,6 +254,17 @@ describeWithRedis("RFC 9111 on the wire", () => {
       ],
     ],
     [
+      "a 304 made from what the service just sent comes when that is stored",
+      [
+        {
+          ask: { "If-None-Match": '"1"' },
+          service: { fields: { ...fresh, ETag: '"1"' }, body: "x".repeat(300_000) },
+          gets: { status: 304 },
+        },
+        { gets: { status: 200, body: "x".repeat(300_000) } },
+      ],
+    ],
+    [
       "the whole is preferred to a part, whichever is newer",
       [
         { service: { fields: fresh, body: "0123456789" } },

@@ -195,6 +195,8 @@ export async function serveCached(
         const told: Told = { result: "MISS", source, fwd: decision.cause, stored: true, collapsed };
         const { status } = head.outcome;
         const reply = sharedReply(request.head, head, isLeader);
+        // A 304 has no body whose end waits for the commit; who asks again behind it must find the response all the same.
+        if (reply.body === null) await head.committed;
         await tell(
           reply,
           reply.status === status ? told : { ...told, fwdStatus: status },
