@@ -55,6 +55,25 @@ const maxSelectors = 20_000;
 /** What lies behind these pieces of a body is not kept in the process. */
 const nearBodyPieces = 16;
 
+/** Which line a request selects, newest first, and how the key's responses select. */
+function choose(index: readonly IndexLine[], now: number, select: SelectVariant) {
+  let selected: IndexLine | undefined;
+  let rank = Infinity;
+  let varyNames: readonly string[] = [];
+  let isEmpty = true;
+  let hasWhole = false;
+  for (const line of index) {
+    if (line.u <= now) continue;
+    isEmpty = false;
+    const names = namesOf(line);
+    const own = preference(names);
+    if (own < 2) hasWhole = true;
+    if (own === 0 && varyNames.length === 0) varyNames = names;
+    if (own < rank && select(names) === line.i) [selected, rank] = [line, own];
+  }
+  return { selected, varyNames, isEmpty, hasWhole };
+}
+
 export function createRedisCacheStore(connections: RedisConnections, options: RedisCacheOptions): CacheStore {
   const { reads, writes, subscriber } = connections;
   const keys = createCacheKeys(options.keyPrefix, options.partitions);
@@ -108,23 +127,15 @@ export function createRedisCacheStore(connections: RedisConnections, options: Re
   async function lookup(key: string, select: SelectVariant): Promise<Lookup> {
     const guess = select(guesses.get(key) ?? []);
     let found = await read(key, guess);
-    const alive = (line: IndexLine): boolean => line.u > found.now;
-    const lines = found.index.filter(alive);
-    const [newest] = lines;
-    const rank = (line: IndexLine): number => preference(namesOf(line));
-    const varying = lines.find((line) => rank(line) === 0);
-    const varyNames = varying === undefined ? [] : namesOf(varying);
-    if (newest !== undefined) guesses.set(key, varyNames);
-    const [selected] = lines
-      .filter((line) => select(namesOf(line)) === line.i)
-      .toSorted((a, b) => rank(a) - rank(b));
+    const { selected, varyNames, isEmpty, hasWhole } = choose(found.index, found.now, select);
+    if (!isEmpty) guesses.set(key, varyNames);
     if (selected !== undefined && selected.i !== guess) found = await read(key, selected.i);
     const stored = selected === undefined ? null : found.metadata;
     return {
       now: found.now,
       stored,
       softPurgedAt: stored === null ? null : found.softPurgedAt,
-      otherVariants: selected === undefined && lines.some((line) => rank(line) < 2),
+      otherVariants: selected === undefined && hasWhole,
       unshareable: found.unshareable,
       revision: found.revision,
       generation: found.generation,
