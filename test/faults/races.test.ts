@@ -209,10 +209,8 @@ describeWithRedis("races between replicas over one Redis", () => {
       expect(await a.store.readRequest(record)).to.equal(null);
     });
 
-    it("a sweeper that holds an old waiting record sends nothing once it was moved aside", async () => {
-      const [a, s] = (await replicas(["a", "s"], {}, 3)) as [Replica, Replica];
-      const record = await a.start({ scope: newScope(), body: "old" });
-      const failed = await a.worker.processes.apply(record, {
+    async function backsOff(replica: Replica, record: ProcessRecord): Promise<ProcessRecord> {
+      const failed = await replica.worker.processes.apply(record, {
         type: "failed",
         attempt: 1,
         executed: "no",
@@ -221,7 +219,37 @@ describeWithRedis("races between replicas over one Redis", () => {
         reason: "refused",
         retryAfterMs: 0,
       });
-      expect(failed.kind === "applied" && failed.record.phase).to.equal("backing-off");
+      if (failed.kind !== "applied") throw new Error(`it is ${failed.kind}`);
+      expect(failed.record).to.include({ phase: "backing-off", owner: replica.name });
+      return failed.record;
+    }
+
+    it("a run that wants to wait longer sends nothing when another run of its node has sent the attempt", async () => {
+      const [a] = (await replicas(["a"], {}, 3)) as [Replica];
+      const waiting = await backsOff(a, await a.start({ scope: newScope() }));
+      const { promise: seen, resolve: answer } = Promise.withResolvers<void>();
+      upstream.respond(async (_request, response) => {
+        await seen;
+        response.end("ok");
+      });
+      a.pause(100);
+      const held = a.store.hold("commit", "before");
+      const late = a.run(waiting);
+      await held.reached;
+      a.pause(0);
+      const sending = a.run(waiting);
+      await upstream.arrived();
+      held.open();
+      expect(await late).to.deep.include({ result: null, live: null });
+      answer();
+      expect((await sending).record).to.include({ status: "completed", attempt: 2 });
+      expect(upstream.requests).to.have.length(1);
+    });
+
+    it("a sweeper that holds an old waiting record sends nothing once it was moved aside", async () => {
+      const [a, s] = (await replicas(["a", "s"], {}, 3)) as [Replica, Replica];
+      const record = await a.start({ scope: newScope(), body: "old" });
+      await backsOff(a, record);
       await ring(a, record);
       const held = s.store.hold("readRequest", "after");
       const sweeping = sweeperOn(s).tick();

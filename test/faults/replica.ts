@@ -45,6 +45,8 @@ export interface Replica {
   }[];
   /** The node stands still for that long by its own monotonic clock. */
   standStill(ms: number): void;
+  /** Its service is paused for so long; 0: not any more. */
+  pause(ms: number): void;
   begin(submitted: Submitted): Promise<Begun>;
   /** Runs what `begin` started; the answer is what the client would get. */
   run(record: ProcessRecord, body?: string): Promise<Run>;
@@ -95,6 +97,7 @@ export async function startReplica(options: ReplicaOptions): Promise<Replica> {
   const lost: Lease[] = [];
   const transitions: Replica["transitions"][number][] = [];
   let stoodStillMs = 0;
+  let pausedMs = 0;
   const monotonic = (): number => performance.now() + stoodStillMs;
   const worker = createWorker({
     store,
@@ -107,8 +110,8 @@ export async function startReplica(options: ReplicaOptions): Promise<Replica> {
     intents: null,
     guard: null,
     pacing: {
-      pausedMs: () => 0,
-      isPaused: () => false,
+      pausedMs: () => pausedMs,
+      isPaused: () => pausedMs > 0,
       pause: () => undefined,
       reserve: () => () => undefined,
     },
@@ -160,6 +163,9 @@ export async function startReplica(options: ReplicaOptions): Promise<Replica> {
     begin,
     standStill(ms) {
       stoodStillMs += ms;
+    },
+    pause(ms) {
+      pausedMs = ms;
     },
     run: (record, body = "") =>
       worker.executor.run({

@@ -93,22 +93,18 @@ export function createExecutor(deps: ExecutorDeps): Executor {
           const waitMs = (record.nextAttemptAt ?? 0) - processes.now();
           if (waitMs > 0) await sleep(waitMs, abort.signal);
           if (abort.signal.aborted) return { record: await current(record), result: null, live: null };
-          if (pacing.isPaused(record.service)) {
-            tracked.release();
-            const later = await processes.apply(record, {
-              type: "postponed",
-              ms: pacing.pausedMs(record.service),
-              owner: node,
-            });
-            if (later.kind === "gone") throw lost(record, false);
-            record = later.record;
-            continue;
-          }
-          const sent = await processes.apply(record, { type: "dispatched", owner: node });
-          if (sent.kind === "gone") throw lost(record, false);
+          const isPaused = pacing.isPaused(record.service);
+          if (isPaused) tracked.release(); // this commit may end ownership too
+          const moved = await processes.apply(
+            record,
+            isPaused
+              ? { type: "postponed", ms: pacing.pausedMs(record.service), owner: node }
+              : { type: "dispatched", owner: node },
+          );
+          if (moved.kind === "gone") throw lost(record, false);
           // Not ours to send: it ended, or somebody else sends it, be it another run on this node.
-          if (sent.kind !== "applied") return { record: sent.record, result: null, live: null };
-          record = sent.record;
+          if (moved.kind !== "applied") return { record: moved.record, result: null, live: null };
+          record = moved.record;
           continue;
         }
         if (record.mirror !== null && intents !== null) {
