@@ -6,14 +6,15 @@
  *    whatever follows begins after it (RFC 9112 9.3.2).
  * L2 After one whose answer closes the connection none begins (RFC 9112 9.6): `shouldKeepAlive` is false as soon as
  *    that is known.
- * L3 A client that sends many requests without reading responses is not read from until some are answered.
+ * L3 A client that sends many requests without reading responses has only so many of them begun, and is not read from
+ *    until some are answered. Whether it is still there shows when something is written.
  */
 import type { ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 
 import { isUnsafe } from "@sticky-proxy/core";
 
-/** Unanswered requests of one connection, besides those that came in the same packet. */
+/** Requests of one connection that are begun and unanswered; more wait only where they came in the same packet. */
 const mostUnanswered = 64;
 
 interface Line {
@@ -82,10 +83,10 @@ export function createPipelines(): Pipelines {
   };
 }
 
-/** L1, L2. */
 function advance({ responses, waiting }: Line): void {
   while (waiting.length > 0) {
     const begun = responses.length - waiting.length;
+    if (begun >= mostUnanswered) return;
     const isNextAlone = runsAlone(responses[begun]!);
     for (const before of responses.slice(0, begun)) {
       if (!before.shouldKeepAlive || (isDue(before) && (isNextAlone || runsAlone(before)))) return;
