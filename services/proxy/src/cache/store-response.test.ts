@@ -18,10 +18,15 @@ async function begin({
   const policy = { ...defaultCachePolicy(), maxObjectBytes };
   const store = new MemoryCacheStore(() => 1000);
   const waiting = Promise.withResolvers<void>();
-  const patience = Promise.withResolvers<void>();
+  let patience = Promise.withResolvers<void>();
   const sleep = () => {
     waiting.resolve();
     return patience.promise;
+  };
+  const losePatience = (): void => {
+    const lost = patience;
+    patience = Promise.withResolvers<void>();
+    lost.resolve();
   };
   const observe = { storeError: () => undefined };
   const deps = { store, monotonic: () => 0, observe, sleep } as unknown as CacheDeps;
@@ -50,7 +55,7 @@ async function begin({
     committed,
     ended: () => ended,
     waiting: waiting.promise,
-    losePatience: patience.resolve,
+    losePatience,
   };
 }
 
@@ -101,6 +106,22 @@ describe("a response that could not be stored in the end", () => {
     let message = "";
     await read(slow).catch((error: Error) => (message = error.message));
     expect(message).to.match(/held the others up/);
+    await ended();
+  });
+
+  it("too large: patience with the next one that stands still ends too", async () => {
+    const { body, readers, ended, waiting, losePatience } = await begin({ maxObjectBytes: 5 * pieceBytes });
+    const late = body.reader();
+    await waiting;
+    losePatience(); // all stand still: one of them is cut off
+    let taken = 0;
+    late.on("data", (part: Buffer) => (taken += part.length));
+    while (taken < body.length) await new Promise((resolve) => setImmediate(resolve));
+    losePatience();
+    await new Promise((resolve) => late.once("end", resolve));
+    expect(taken).to.equal(whole.length);
+    const cut = await Promise.allSettled(readers.map(read));
+    expect(cut.map(({ status }) => status)).to.deep.equal(["rejected", "rejected"]);
     await ended();
   });
 });

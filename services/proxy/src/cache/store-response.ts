@@ -126,11 +126,17 @@ export async function storeResponse(
 /** Waits for the slowest reader, but not for ever: a client must not be able to hold up all the others. */
 async function roomFor(deps: CacheDeps, body: SharedBody): Promise<void> {
   const room = new AbortController();
-  void deps.sleep(patienceMs, room.signal).then(() => {
-    if (!room.signal.aborted) body.cutSlowest();
-  });
+  void cutUntil(room.signal, deps, body);
   await body.room();
   room.abort();
+}
+
+async function cutUntil(room: AbortSignal, { sleep }: Pick<CacheDeps, "sleep">, body: SharedBody): Promise<void> {
+  for (;;) {
+    await sleep(patienceMs, room);
+    if (room.aborted) return;
+    body.cutSlowest();
+  }
 }
 
 export async function commit(deps: CacheDeps, options: CommitOptions): Promise<Committed | "failed"> {
