@@ -47,6 +47,7 @@ describeWithRedis("connections and the cluster's own settings", () => {
   it("where Redis is can be told in one line", () => {
     for (const [target, place] of [
       [{ url: "redis://user:pw@h" }, "h:6379"],
+      [{ url: "redis://user:pw@h:123456" }, "h:123456"],
       [{ url: "rediss://h:6380/2" }, "h:6380"],
       [{ url: "unix:///run/redis.sock" }, "/run/redis.sock"],
       [{ url: "/run/redis.sock" }, "/run/redis.sock"],

@@ -37,7 +37,8 @@ export interface RedisTarget {
 export function placeOf({ url, sentinels, cluster }: RedisTarget): string {
   if (sentinels !== undefined) return `${sentinels.name} of ${sentinels.nodes.join(", ")}`;
   if (cluster !== undefined) return cluster.nodes.join(", ");
-  if (url === undefined || !URL.canParse(url)) return url ?? "nowhere";
+  if (url === undefined) return "nowhere";
+  if (!URL.canParse(url)) return url.slice(url.lastIndexOf("@") + 1);
   const { host, pathname } = new URL(url);
   return host === "" ? pathname : `${host}${/:\d+$/.test(host) ? "" : ":6379"}`;
 }
