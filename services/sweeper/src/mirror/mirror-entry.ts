@@ -85,7 +85,7 @@ export interface Turn {
 
 export type TurnResult =
   | { readonly kind: "done" }
-  /** Nothing happened: the primary is at it, the secondary has no room, or we are stopping. */
+  /** Nothing happened: the primary is at it, what it comes after is not done, the secondary has no room, or we stop. */
   | { readonly kind: "blocked"; readonly on: "primary" | "secondary" | "earlier writes" | "stop" }
   | {
       readonly kind: "failed";
@@ -161,8 +161,8 @@ async function send(
   const { entry, parked } = turn;
   const { secondary, service, route, policy } = found;
   const pacer = deps.pacerOf(secondary.name);
-  const request = await deps.store.readRequest(record, { mayLackCredentials: true });
   if (await isBehindOthers(deps.outbox, entry)) return { kind: "blocked", on: "earlier writes" };
+  const request = await deps.store.readRequest(record, { mayLackCredentials: true });
   if (request === null) {
     const difference = unansweredDifference(entry, found, record, null, 0, "request-not-kept");
     return settle(deps, turn, found, record, { outcome: "failed", difference, diverged: true });
