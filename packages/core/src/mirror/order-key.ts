@@ -55,14 +55,6 @@ function pathsAbove(path: string): string[] {
   return above;
 }
 
-export function orderKeyHash(
-  source: OrderKeySource,
-  rule: MirrorPolicy["orderKey"],
-  secret: OrderSecret,
-): string {
-  return digest(source, chosenPart(source, rule), secret);
-}
-
 /**
  * 22 characters of base64url (132 bits). The chosen source enters the digest, so a header value never collides with a
  * path.

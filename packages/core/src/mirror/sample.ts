@@ -3,7 +3,7 @@
  * in order. The same key gives the same answer on every replica and after every restart.
  */
 
-/** Where a key stands on [0, 1). `keyHash` is the base64url digest of {@link orderKeyHash}. */
+/** Where a key stands on [0, 1). `keyHash` is the digest that {@link orderKeys} makes. */
 export function samplePoint(keyHash: string): number {
   const bytes = Buffer.from(keyHash, "base64url");
   return bytes.length < 6 ? 0 : bytes.readUIntBE(bytes.length - 6, 6) / 2 ** 48;

@@ -21,11 +21,11 @@ export function identify({ rules, endpoints }: IdentifyDeps): Middleware {
     const found = service === null || route === null ? null : rules.rulesFor(service, route);
     if (found === null) refuseWithoutProcess(head.headers);
     else {
-      const wishes = route!.process === null ? null : readWishes(head.headers, found, endpoints);
+      let wishes = route!.process === null ? null : readWishes(head.headers, found, endpoints);
       // A durable copy rests on a process record: a request without an identity gets one that is its own.
-      const needsRecord = wishes === null && isMirrored(route!);
-      const unkeyed = { ...found, policy: unkeyedPolicy };
-      ctx.state.wishes = needsRecord ? plainWishes(head.headers, unkeyed) : wishes;
+      if (wishes === null && isMirrored(route!))
+        wishes = plainWishes(head.headers, { ...found, policy: unkeyedPolicy });
+      ctx.state.wishes = wishes;
     }
     return next();
   };

@@ -82,7 +82,7 @@ type Offer = (primary: ShadowJob["primary"]) => void;
 /** null: its key is not sampled, or the secondary is not configured. */
 function copyOf(
   deps: MirrorDeps,
-  { serviceHead: head, body: given, wishes, ...state }: ProxyState,
+  { head: received, serviceHead: head, body: given, wishes }: ProxyState,
   service: Service,
   route: Route,
   policy: MirrorPolicy,
@@ -98,7 +98,7 @@ function copyOf(
   );
   if (!isSampled(orderKey, policy.rate)) return null;
   const at = deps.now();
-  const idempotencyKey = wishes?.key ?? keyOf(state.head);
+  const idempotencyKey = wishes?.key ?? keyOf(received);
   return (primary) => {
     // Nothing to compare a read with: it is only counted.
     if (typeof primary === "string" && policy.mode === "dual-read") {

@@ -9,8 +9,8 @@ import type { Gate } from "../begin.ts";
 const empty = new Uint8Array(0);
 
 /**
- * Joins a request to its process or starts one. Reads state.wishes, state.service, state.route, state.body; writes state.verdict and
- * the response. Without wishes the request goes on to be proxied plainly.
+ * Joins a request to its process or starts one. Reads state.wishes, state.service, state.route, state.body; writes
+ * state.verdict and the response. Without wishes the request goes on to be proxied plainly.
  */
 export function stickyProcess(deps: SubmitDeps, gate: Gate): Middleware {
   return async function stickyProcess(ctx, next) {
