@@ -80,7 +80,13 @@ services:
     const self = nodes.url() + submitted.headers.get("location")!;
     await upstream.arrived(1);
     const { headers } = upstream.last;
-    const polled = fetch(self, { headers: { Prefer: "wait=60", "If-None-Match": '"v2"' } });
+    const accepted = await until<Response>(async () => {
+      const answer = await fetch(self);
+      const { phase } = (await answer.json()) as { phase: string };
+      return phase === "awaiting-callback" ? answer : null;
+    });
+    const known = { "If-None-Match": accepted.headers.get("etag")! };
+    const polled = fetch(self, { headers: { Prefer: "wait=60", ...known } });
     const awaited = fetch(`${self}/result`, { headers: { Prefer: "wait=60" } });
     for (let looks = 0; looks < 4; looks += 1) await once(reads, "read"); // each has read twice: it waits
     isAway = true;
