@@ -27,7 +27,7 @@ services:
       - match: { methods: [POST], path: /sync }
         process: { identity: request }
       - match: { methods: [POST], path: /short }
-        process: { identity: request, completion: callback, resultTtlMs: 300, tombstoneMs: 300 }
+        process: { identity: request, completion: callback, resultTtlMs: 1500, tombstoneMs: 300 }
       - match: { methods: [POST], path: /held }
         process: { identity: request, completion: callback, waitMs: 20000, deadlineMs: 60000 }
       - match: { methods: [POST], path: /silent }
