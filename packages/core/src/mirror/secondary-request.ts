@@ -11,11 +11,12 @@ export function secondaryHeaders(
   credential: readonly string[],
 ): HeaderList {
   if (credentials === "forward") return headers;
-  const named = new Set(credential.map((name) => (name.startsWith("cookie.") ? "cookie" : name)));
-  return headers.filter(([name]) => {
-    const field = name.toLowerCase();
-    return !named.has(field) && !isSecretName(field);
-  });
+  return headers.filter(([name]) => !isCredential(name.toLowerCase(), credential));
+}
+
+/** By the service's word, or by its own: a cookie is one whatever it is called. */
+export function isCredential(field: string, credential: readonly string[]): boolean {
+  return credential.includes(field) || isSecretName(field);
 }
 
 /**

@@ -548,6 +548,11 @@ describe("configuration: what is refused", () => {
       /orderKey.header: is a credential/,
     ],
     [
+      "an order by what looks like one",
+      route("{mirror: {to: b, mode: dual-write, orderKey: {header: X-Api-Key}}}"),
+      /orderKey.header: is a credential/,
+    ],
+    [
       "a cached dual-write",
       route("{cache: {}, mirror: {to: b, mode: dual-write}}"),
       /may not be on a cached route/,

@@ -3,6 +3,7 @@
  * so that one run lists every error; hence each value is looked at before it is believed.
  */
 import { isIP } from "node:net";
+import { isCredential } from "@sticky-proxy/core";
 
 export interface ConfigError {
   /** Dotted, e.g. "services.payments.routes.0.cache"; "" is the whole configuration. */
@@ -189,7 +190,8 @@ function checkProcess(at: string, process: Fields, route: Fields, service: Field
 function checkMirror(at: string, mirror: Fields, route: Fields, service: Fields, report: Report): void {
   if (mirror.mode === "dual-write") {
     const { header } = fields(mirror.orderKey);
-    if (typeof header === "string" && isCredential(header.toLowerCase(), service))
+    const credential = items(service.credential).map((name) => String(name).toLowerCase());
+    if (typeof header === "string" && isCredential(header.toLowerCase(), credential))
       report(`${at}.orderKey.header`, "is a credential, which is not kept for a copy");
     if (mirror.rate !== undefined)
       report(`${at}.rate`, "dual-write mirrors everything; sample compare.sampleRate instead");
@@ -201,13 +203,6 @@ function checkMirror(at: string, mirror: Fields, route: Fields, service: Fields,
   const readsOnly = methods.length > 0 && methods.every((method) => method === "GET" || method === "HEAD");
   if (mirror.mode === "dual-read" && !readsOnly)
     report(at, "dual-read needs match.methods of GET and HEAD only");
-}
-
-function isCredential(field: string, service: Fields): boolean {
-  const named = items(service.credential).map((name) =>
-    String(name).startsWith("cookie.") ? "cookie" : String(name).toLowerCase(),
-  );
-  return [...named, "authorization", "proxy-authorization", "cookie"].includes(field);
 }
 
 /** The secondary exists, is another service, and no chain of mirrors comes back to where it began. */
