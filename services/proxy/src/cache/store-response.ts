@@ -131,7 +131,11 @@ async function roomFor(deps: CacheDeps, body: SharedBody): Promise<void> {
   room.abort();
 }
 
-async function cutUntil(room: AbortSignal, { sleep }: Pick<CacheDeps, "sleep">, body: SharedBody): Promise<void> {
+async function cutUntil(
+  room: AbortSignal,
+  { sleep }: Pick<CacheDeps, "sleep">,
+  body: SharedBody,
+): Promise<void> {
   for (;;) {
     await sleep(patienceMs, room);
     if (room.aborted) return;
