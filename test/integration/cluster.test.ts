@@ -73,8 +73,8 @@ describe("three proxy processes behind HAProxy, one Redis, one sweeper", functio
             routes: [
               {
                 match: { path: "/again" },
-                retries: { attempts: 2, minMs: 300, maxMs: 300 }, // over half a lease: by the sweeper
-                process: { identity: "key", leaseMs: 500 },
+                retries: { attempts: 2, minMs: 1600, maxMs: 1600 }, // over half a lease: by the sweeper
+                process: { identity: "key", leaseMs: 3000 },
               },
             ],
           },

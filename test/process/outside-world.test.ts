@@ -75,7 +75,7 @@ services:
         process: { identity: key, waitMs: 20000 }
       - match: { path: /by-alarm }
         retries: { attempts: 2, minMs: 1, maxMs: 1 }
-        process: { identity: key, waitMs: 20000, leaseMs: 500 }
+        process: { identity: key, waitMs: 20000, leaseMs: 3000 }
 `,
       });
     });
@@ -278,12 +278,16 @@ services:
       expect([isPaused, upstream.requests.length]).to.deep.equal([true, 0]);
     });
 
-    for (const path of ["by-owner", "by-alarm"])
+    // Who owns it waits itself for up to half a lease.
+    for (const [path, pauseMs] of [
+      ["by-owner", 700],
+      ["by-alarm", 2000],
+    ] as const)
       it(`no attempt is sent while the service is paused, nor a re-run: they wait for the pause's end (${path})`, async () => {
         const wasPaused: boolean[] = [];
         upstream.respond((_request, response) => {
           wasPaused.push(pacing.isPaused("patient"));
-          if (wasPaused.length === 1) pacing.pause("patient", 700);
+          if (wasPaused.length === 1) pacing.pause("patient", pauseMs);
           response.writeHead(wasPaused.length === 1 ? 500 : 200).end();
         });
         let answer: Response | null = null;
@@ -291,7 +295,7 @@ services:
         const { status, headers } = await until<Response>(() => answer, tick);
         expect([status, wasPaused]).to.deep.equal([200, [false, false]]);
 
-        pacing.pause("patient", 700);
+        pacing.pause("patient", pauseMs);
         const id = headers.get("sticky-process-id")!;
         const rerun = await fetch(`${cluster.url(1)}/_sticky/v1/processes/${id}/rerun`, { method: "POST" });
         expect(await rerun.json()).to.include({ status: "pending" });

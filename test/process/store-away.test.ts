@@ -27,7 +27,7 @@ services:
       - { match: { path: /held }, process: { identity: request, completion: callback, waitMs: 60000 } }
       - match: { path: /retried }
         retries: { attempts: 2, minMs: 200, maxMs: 200 }
-        process: { identity: request, waitMs: 60000, leaseMs: 500 }
+        process: { identity: request, waitMs: 60000, leaseMs: 2000 }
       - process: { identity: request, completion: callback }`,
       store: {
         ...memory,
