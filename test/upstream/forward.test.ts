@@ -121,6 +121,21 @@ describe("the forwarder", () => {
     for (const { requests } of upstreams) expect(requests.length).to.be.greaterThan(5);
   });
 
+  it("an instance that was slow once is asked less for a while, not for ever", async () => {
+    let now = 1_000;
+    const slow = await fake((_request, response) => {
+      now += 500;
+      response.end("slow");
+    });
+    const fast = await fake((_request, response) => response.end("fast"));
+    const made = forwarder({ now: () => now, random: () => 0 });
+    const to = service([slow.origin, fast.origin]);
+    const ask = async (): Promise<string> => read(await made.forward(request(to)));
+    expect([await ask(), await ask(), await ask()]).to.deep.equal(["slow", "fast", "fast"]);
+    now += 60_000;
+    expect(await ask()).to.equal("slow");
+  });
+
   /** Answers the first request of each connection; closes when a second one arrives on it. */
   async function closesOnReuse(): Promise<RawUpstream> {
     let seen = new Map<number, number>();

@@ -1,6 +1,7 @@
 /** What this node knows of each service from its own requests: connections, load, latency, ejection, breaker, bulkhead. */
 import {
   chooseInstance,
+  fadedLatency,
   observed,
   slowStart,
   smoothLatency,
@@ -50,6 +51,7 @@ export class InstanceTraffic {
   readonly pool: Pool;
   inFlight = 0;
   latencyMs = 0;
+  measuredAt = 0;
   passive: PassiveHealth = unseen;
 
   constructor(origin: string, connectMs: number, { keepAliveMs, maxHeaderBytes }: ConnectionLimits) {
@@ -119,7 +121,7 @@ export class ServiceTraffic {
         probe: health.get(service.name, instance.name),
         passive: traffic.passive,
         inFlight: traffic.inFlight,
-        latencyMs: traffic.latencyMs,
+        latencyMs: fadedLatency(traffic.latencyMs, now - traffic.measuredAt),
         weight: instance.weight * slowStart(traffic.passive, now),
       };
     });
@@ -141,7 +143,10 @@ export class ServiceTraffic {
   report(traffic: InstanceTraffic, failure: boolean, ttfbMs: number | null, now: number): boolean {
     const before = traffic.passive.ejectedUntil;
     traffic.passive = observed(traffic.passive, failure, now, this.#random());
-    if (ttfbMs !== null) traffic.latencyMs = smoothLatency(traffic.latencyMs, ttfbMs);
+    if (ttfbMs !== null) {
+      traffic.latencyMs = smoothLatency(fadedLatency(traffic.latencyMs, now - traffic.measuredAt), ttfbMs);
+      traffic.measuredAt = now;
+    }
     return traffic.passive.ejectedUntil > before;
   }
 

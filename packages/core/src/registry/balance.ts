@@ -37,6 +37,16 @@ export function chooseInstance<T extends Candidate>(
   return loadOf(other) < loadOf(one) ? other : one;
 }
 
+const halfLifeMs = 2_000;
+
+/**
+ * What a latency measured so long ago still says. An instance that was slow once is hardly asked any more, so only time
+ * can bring it back: with two instances and few requests it would stay out until the other one was as slow.
+ */
+export function fadedLatency(latencyMs: number, ageMs: number): number {
+  return latencyMs * 2 ** (-ageMs / halfLifeMs);
+}
+
 /** Exponentially weighted mean; a slower answer counts at once in full (peak EWMA), a faster one by a share. */
 export function smoothLatency(previousMs: number, sampleMs: number): number {
   if (previousMs === 0 || sampleMs >= previousMs) return sampleMs;

@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import fc from "fast-check";
 
-import { chooseInstance, loadOf, smoothLatency } from "./balance.ts";
+import { chooseInstance, fadedLatency, loadOf, smoothLatency } from "./balance.ts";
 import type { Candidate } from "./balance.ts";
 import { defaultEjection, observed, probed, slowStart, unprobed, unseen, usableInstances } from "./health.ts";
 import type { InstanceHealth, PassiveHealth } from "./health.ts";
@@ -86,6 +86,12 @@ describe("the choice of an instance", () => {
     expect(smoothLatency(0, 50)).to.equal(50);
     expect(smoothLatency(50, 500)).to.equal(500);
     expect(smoothLatency(500, 0)).to.equal(400);
+  });
+
+  it("what was measured long ago says little", () => {
+    expect(fadedLatency(500, 0)).to.equal(500);
+    expect(fadedLatency(500, 2_000)).to.equal(250);
+    expect(fadedLatency(500, 60_000)).to.be.below(0.001);
   });
 });
 
