@@ -28,7 +28,16 @@ services:
       - match: { path: /retried }
         retries: { attempts: 2, minMs: 200, maxMs: 200 }
         process: { identity: request, waitMs: 60000, leaseMs: 2000 }
-      - process: { identity: request, completion: callback }`,
+      - process: { identity: request, completion: callback }
+  copied:
+    instances: [${upstream.origin}]
+    timeouts: { firstByteMs: 500 }
+    routes:
+      - retries: { attempts: 2, minMs: 50, maxMs: 50 }
+        mirror: { to: second, mode: dual-write }
+  second:
+    instances: [http://127.0.0.1:9]
+    match: none`,
       store: {
         ...memory,
         read: (...args) => {
@@ -123,6 +132,19 @@ services:
       () => nodes.sweeper.tick(),
     );
     expect([status, upstream.requests.length]).to.deep.equal([200, 2]);
+    upstream.respond((_request, response) => response.writeHead(202).end());
+  });
+
+  it("a request that only its copy makes a process of waits for it no longer than for its service", async () => {
+    upstream.respond((_request, response) => response.writeHead(503, { "Retry-After": "0" }).end());
+    const answered = fetch(`${nodes.url()}/copied/x`, { method: "POST", body: "1" });
+    await once(commits, "commit"); // backs off
+    await new Promise((resolve) => setImmediate(resolve));
+    isAway = true;
+    const answer = await answered;
+    isAway = false;
+    expect(answer.status).to.equal(503);
+    expect(await answer.json()).to.include({ executed: "unknown" });
     upstream.respond((_request, response) => response.writeHead(202).end());
   });
 

@@ -283,7 +283,10 @@ async function held(
     }
   }
 
-  const left = wishes.holdMs - (waiting.monotonic() - startedAt);
+  // Nobody here is at it any more: who has a plain proxy's patience waits as long again as for the service.
+  const left = wishes.isPlain
+    ? service.timeouts.firstByteMs
+    : wishes.holdMs - (waiting.monotonic() - startedAt);
   const mustRead = left > 0 && !stop.aborted;
   if (mustRead || isTerminal(latest.status)) {
     const snapshot = await waitFor(
