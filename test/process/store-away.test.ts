@@ -44,9 +44,9 @@ services:
           reads.emit("read");
           return isAway ? Promise.reject(new StoreUnavailable("away")) : memory.read(...args);
         },
-        commit: (...args) => {
-          commits.emit("commit");
-          return isAway ? Promise.reject(new StoreUnavailable("away")) : memory.commit(...args);
+        commit: (base, change, options) => {
+          commits.emit(change.entry.event);
+          return isAway ? Promise.reject(new StoreUnavailable("away")) : memory.commit(base, change, options);
         },
       },
     });
@@ -118,8 +118,8 @@ services:
       else response.end("second");
     });
     const answered = fetch(`${nodes.url()}/s/retried`, { method: "POST", body: "1" });
-    await once(commits, "commit"); // backs off
-    const due = once(commits, "commit");
+    await once(commits, "backing-off");
+    const due = once(commits, "dispatched");
     await new Promise((resolve) => setImmediate(resolve));
     isAway = true;
     await due;
@@ -138,7 +138,7 @@ services:
   it("a request that only its copy makes a process of waits for it no longer than for its service", async () => {
     upstream.respond((_request, response) => response.writeHead(503, { "Retry-After": "0" }).end());
     const answered = fetch(`${nodes.url()}/copied/x`, { method: "POST", body: "1" });
-    await once(commits, "commit"); // backs off
+    await once(commits, "backing-off");
     await new Promise((resolve) => setImmediate(resolve));
     isAway = true;
     const answer = await answered;
