@@ -4,6 +4,7 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import path from "node:path";
 import { expect } from "chai";
+import { freePorts } from "../support/ports.ts";
 import { until } from "./runner.ts";
 
 const file = path.join(import.meta.dirname, "../../infra/haproxy/haproxy.cfg");
@@ -39,9 +40,10 @@ describe("the HAProxy configuration", () => {
   /** Three replicas behind a balancer that has seen all of them ready. Returns its base URL. */
   async function cluster(): Promise<string> {
     replicas = await Promise.all(["proxy-1", "proxy-2", "proxy-3"].map((name) => replica(name)));
+    const [port, opsPort] = await freePorts(2);
     const env: Record<string, string> = {
-      BALANCER_BIND: `127.0.0.1:${await freePort()}`,
-      BALANCER_OPS_BIND: `127.0.0.1:${await freePort()}`,
+      BALANCER_BIND: `127.0.0.1:${port}`,
+      BALANCER_OPS_BIND: `127.0.0.1:${opsPort}`,
     };
     replicas.forEach(({ data, ops }, i) => {
       env[`PROXY_${i + 1}`] = `127.0.0.1:${portOf(data)}`;
@@ -131,12 +133,4 @@ async function answer(base: string, target: string): Promise<string | null> {
 
 function portOf(server: Server): number {
   return (server.address() as AddressInfo).port;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const port = portOf(server);
-  await once(server.close(), "close");
-  return port;
 }
