@@ -19,7 +19,7 @@ describeWithRedis("locks", () => {
     const locks = createLocks({
       targets: servers.slice(0, count).map(({ url }) => ({ url })),
       keyOf: (name) => `t:${name}`,
-      commandTimeoutMs: 60,
+      commandTimeoutMs: 200, // a tenth of a lock's life; a busy machine answers within it
       monotonic,
       sleep,
       onError: () => {},
@@ -46,10 +46,10 @@ describeWithRedis("locks", () => {
 
   it("renews by itself beyond its ttl", async () => {
     const [a, b] = [locksOn(3), locksOn(3)];
-    const held = (await a.acquire("long", 1500))!;
-    await sleep(2000);
+    const held = (await a.acquire("long", 2000))!;
+    await sleep(2600);
     expect(held.signal.aborted).to.equal(false);
-    expect(await b.acquire("long", 1500)).to.equal(null);
+    expect(await b.acquire("long", 2000)).to.equal(null);
     await held.release();
   });
 
@@ -69,7 +69,7 @@ describeWithRedis("locks", () => {
 
   it("aborts its holder when most nodes are gone, before the lock could be another's", async () => {
     const locks = locksOn(3);
-    const held = (await locks.acquire("lost", 900))!;
+    const held = (await locks.acquire("lost", 2000))!;
     servers[0]!.pause();
     servers[1]!.pause();
     try {
@@ -89,11 +89,11 @@ describeWithRedis("locks", () => {
     const locks = locksOn(3);
     servers[2]!.pause();
     try {
-      const held = await locks.acquire("quorum", 900);
+      const held = await locks.acquire("quorum", 2000);
       expect(held).to.not.equal(null);
       await held!.release();
       servers[1]!.pause();
-      const error = await locks.acquire("quorum", 900).catch((cause: unknown) => cause);
+      const error = await locks.acquire("quorum", 2000).catch((cause: unknown) => cause);
       expect(error).to.be.instanceOf(LocksUnavailable);
     } finally {
       servers[1]!.resume();
@@ -138,9 +138,9 @@ describeWithRedis("locks", () => {
       if (leading.length === 2) changed.resolve();
       await sleep(60_000, signal);
     };
-    const first = a.lead("leader", 600, stop.a.signal, work("a"));
+    const first = a.lead("leader", 2000, stop.a.signal, work("a"));
     while (leading.length === 0) await sleep(10);
-    const second = b.lead("leader", 600, stop.b.signal, work("b"));
+    const second = b.lead("leader", 2000, stop.b.signal, work("b"));
     await sleep(300);
     expect(leading).to.deep.equal(["a"]);
     stop.a.abort();
