@@ -52,7 +52,7 @@ export interface MirrorIntents {
   beforeDispatch(record: ProcessRecord, request: StoredRequest): Promise<DispatchIntent>;
   /**
    * A finished process that still waits for its copy, and no intent of its key is in the outbox: it ended before its
-   * first dispatch, or its node died with the gap in memory. Its intent is written now, as a gap.
+   * first dispatch, or its node died before the intent stood or with the gap in memory. Its intent is written now, as a gap.
    * @throws StoreUnavailable
    */
   recover(record: ProcessRecord, request: StoredRequest): Promise<void>;
