@@ -1,4 +1,4 @@
-// npm run -s sticky-proxy -- …: the command line of services/proxy, with the same set-up as npm start.
+// npm run -s sticky-proxy -- …: the command line of services/cli, with the same set-up as npm start.
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import process from "node:process";

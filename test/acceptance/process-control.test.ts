@@ -5,8 +5,9 @@ import { createServer, type RequestListener, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { createClient, isProblem, type ProcessView } from "@sticky-proxy/client";
-import { listProcesses } from "@sticky-proxy/core";
+import { createClient, isProblem } from "@sticky-proxy/client";
+import type { ProcessView } from "@sticky-proxy/protocol";
+import { listProcesses } from "@sticky-proxy/engine";
 import { openStore } from "@sticky-proxy/store";
 import { FakeUpstream } from "@sticky-proxy/testkit";
 import { expect } from "chai";
@@ -137,7 +138,7 @@ describe("control of a process, by real proxies and sweepers", function () {
   }
   const idOf = (answer: Response): string => answer.headers.get("sticky-process-id")!;
   async function cli<T>(...args: string[]): Promise<T> {
-    const file = join(root, "services/proxy/src/cli.ts");
+    const file = join(root, "services/cli/src/cli.ts");
     const env = { ...process.env, REDIS_URL: cluster.redis.url };
     const { stdout } = await promisify(execFile)(process.execPath, [file, ...args, "--json"], { env });
     return JSON.parse(stdout) as T;

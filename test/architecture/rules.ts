@@ -10,12 +10,32 @@ const arrows = new Map<string, readonly string[]>([
   ["store", ["core", "protocol"]],
   ["upstream", ["core", "protocol"]],
   ["runtime", ["core", "protocol"]],
+  ["engine", ["core", "protocol", "upstream"]],
+  ["mirror", ["core", "engine", "protocol", "runtime", "upstream"]],
+  ["node", ["core", "engine", "protocol", "runtime", "store", "upstream"]],
+  ["operations", ["core", "engine", "protocol"]],
   ["client", ["protocol"]],
   ["testkit", ["core", "protocol"]],
+  ["proxy", ["core", "engine", "mirror", "node", "protocol", "runtime", "store", "upstream"]],
+  ["sweeper", ["core", "engine", "mirror", "node", "protocol", "runtime", "store", "upstream"]],
+  ["admin", ["core", "node", "operations", "protocol", "runtime", "store"]],
   // `serve` runs proxy, sweeper and admin in one process for one-machine use.
-  ["proxy", ["core", "protocol", "runtime", "store", "upstream", "sweeper", "admin"]],
-  ["sweeper", ["core", "protocol", "runtime", "store", "upstream"]],
-  ["admin", ["core", "protocol", "runtime", "store"]],
+  [
+    "cli",
+    [
+      "core",
+      "engine",
+      "node",
+      "operations",
+      "protocol",
+      "runtime",
+      "store",
+      "upstream",
+      "proxy",
+      "sweeper",
+      "admin",
+    ],
+  ],
   ["demo", ["protocol"]],
 ]);
 
@@ -25,14 +45,17 @@ const testOnly = ["testkit"];
 /** Files with a timer of their own. Everything periodic is runtime/loop.ts's; these end one request's wait. */
 const timerExceptions = new Map([
   ["packages/runtime/src/loop.ts", "the only timers of the services"],
-  ["packages/upstream/src/attempt.ts", "the deadline of one request"],
-  ["services/proxy/src/client-error.ts", "how long one refused client may take to read why"],
-  ["services/proxy/src/half-closed.ts", "asks a client that has closed its side whether it still reads"],
-  ["services/proxy/src/upload-rate.ts", "the least rate of one request's body"],
-  ["services/proxy/src/server.ts", "how long the last requests may take when the server closes"],
-  ["services/proxy/src/tunnel.ts", "how long one upgraded connection may live"],
-  ["services/proxy/src/write-reply.ts", "how long one slow client may take to read its answer"],
-  ["packages/store/src/cache-guard.ts", "how long one look-up in the cache's Redis may take"],
+  ["packages/engine/src/execution/attempt.ts", "the deadline of one request"],
+  ["services/proxy/src/listener/client-error.ts", "how long one refused client may take to read why"],
+  [
+    "services/proxy/src/listener/half-closed.ts",
+    "asks a client that has closed its side whether it still reads",
+  ],
+  ["services/proxy/src/listener/upload-rate.ts", "the least rate of one request's body"],
+  ["services/proxy/src/listener/server.ts", "how long the last requests may take when the server closes"],
+  ["services/proxy/src/listener/tunnel.ts", "how long one upgraded connection may live"],
+  ["services/proxy/src/listener/write-reply.ts", "how long one slow client may take to read its answer"],
+  ["packages/store/src/cache/cache-guard.ts", "how long one look-up in the cache's Redis may take"],
   ["packages/upstream/src/bulkhead.ts", "one request's longest wait in its instance's queue"],
 ]);
 
@@ -57,15 +80,17 @@ export interface Rule {
 
 export const rules: readonly Rule[] = [
   { name: "packages and services import along the arrows only", broken: againstTheArrows },
-  { name: "a package is entered by its one door", broken: deepImports },
-  { name: "a package's one door is src/index.ts", broken: otherDoors },
+  { name: "a package is entered by the doors that its package.json names", broken: deepImports },
+  { name: "a door opens into a file of its own package", broken: brokenDoors },
+  { name: "no service imports another, the command line excepted", broken: servicesOfServices },
+  { name: "core awaits nothing", broken: awaitingCore },
   { name: "what is imported stands in the importer's own manifest", broken: undeclared },
   { name: "no circle of imports", broken: circles },
   {
     name: "in services only main.ts and the command line know store and upstream",
     broken: concreteOutsideMain,
   },
-  { name: "only store/locks.ts knows redlock", broken: redlockOutsideLocks },
+  { name: "only store/cluster/locks.ts knows redlock", broken: redlockOutsideLocks },
   { name: "only store knows ioredis", broken: ioredisOutsideStore },
   { name: "only upstream knows undici and got", broken: httpClientsOutsideUpstream },
   { name: "timers live in runtime/loop.ts, but for listed waits of one request", broken: timers },
@@ -103,8 +128,7 @@ function againstTheArrows({ sources }: World): string[] {
 function deepImports({ sources, manifests }: World): string[] {
   const isDoor = (specifier: string): boolean => {
     const [, name = "", ...below] = specifier.split("/");
-    const { exports } = manifests.get(name) ?? {};
-    return below.length === 0 || Object.hasOwn(Object(exports) as object, `./${below.join("/")}`);
+    return doorsOf(manifests.get(name)).has(below.length === 0 ? "." : `./${below.join("/")}`);
   };
   return sources.flatMap((source) =>
     source.imports
@@ -119,12 +143,44 @@ function deepImports({ sources, manifests }: World): string[] {
   );
 }
 
-/** The client is published: it has a door for each of its audiences. */
-function otherDoors({ manifests }: World): string[] {
-  return [...manifests]
-    .filter(([name]) => name !== "client")
-    .filter(([, { exports }]) => exports !== "./src/index.ts")
-    .map(([name, { exports }]) => `${name} exports ${JSON.stringify(exports)}`);
+/** Door -> file, as `exports` of a package.json says. */
+function doorsOf(manifest: Manifest | undefined): ReadonlyMap<string, string> {
+  const exports: unknown = manifest?.exports ?? {};
+  return new Map(typeof exports === "string" ? [[".", exports]] : Object.entries(exports as object));
+}
+
+function brokenDoors({ sources, manifests }: World): string[] {
+  const files = new Set(sources.map(({ file }) => file));
+  return [...manifests].flatMap(([name, manifest]) =>
+    [...doorsOf(manifest)]
+      .filter(([, target]) => {
+        const below = target.replace(/^\.\//, "");
+        return (
+          !target.startsWith("./src/") ||
+          !["packages", "services"].some((parent) => files.has(`${parent}/${name}/${below}`))
+        );
+      })
+      .map(([door, target]) => `${name}: door ${door} leads to ${target}`),
+  );
+}
+
+/** Only the command line starts services; what two of them share is a package. */
+function servicesOfServices({ sources }: World): string[] {
+  const services = new Set(sources.filter(({ kind }) => kind === "service").map(({ member }) => member));
+  return sources
+    .filter(({ kind, member }) => kind === "service" && member !== "cli")
+    .flatMap((source) =>
+      workspaceImports(source)
+        .filter((name) => name !== source.member && services.has(name))
+        .map((name) => `${source.file} imports the service ${name}`),
+    );
+}
+
+/** What waits is the engine's: a decision is made from values in hand. */
+function awaitingCore(world: World): string[] {
+  return production(world)
+    .filter(({ member, code }) => member === "core" && /\bawait\b/.test(code))
+    .map(({ file }) => `${file} awaits`);
 }
 
 /**
@@ -181,7 +237,7 @@ function circles({ sources }: World): string[] {
 
 /** main.ts and the command line: where everything is wired. */
 function isEntry(file: string): boolean {
-  return /^services\/[^/]+\/src\/(main\.ts|main\/.*|cli\.ts|cli\/.*)$/.test(file);
+  return /^services\/[^/]+\/src\/(main\.ts|open-mirror\.ts)$|^services\/cli\/src\//.test(file);
 }
 
 /** A type may be named anywhere: it is how a file says which collaborators it wants to be handed. */
@@ -205,7 +261,7 @@ function importersOf(sources: readonly Source[], names: readonly string[]): stri
 
 function redlockOutsideLocks(world: World): string[] {
   const others = world.sources.filter(
-    ({ file }) => !/^packages\/store\/src\/(locks|redlock\.d)\.ts$/.test(file),
+    ({ file }) => !/^packages\/store\/src\/cluster\/(locks|redlock\.d)\.ts$/.test(file),
   );
   return importersOf(others, ["redlock"]);
 }

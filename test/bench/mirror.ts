@@ -6,8 +6,8 @@
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { setTimeout as delay } from "node:timers/promises";
 import { Agent, request as httpRequest } from "node:http";
-import type { ComparePolicy } from "@sticky-proxy/core";
-import { createComparer } from "@sticky-proxy/sweeper";
+import type { ComparePolicy } from "@sticky-proxy/core/registry";
+import { createComparer } from "@sticky-proxy/mirror";
 import { startMirrored, type Mirrored } from "../mirror/mirrored.ts";
 import { echo, hang, startRecording } from "../mirror/recording-backend.ts";
 

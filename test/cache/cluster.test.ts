@@ -5,7 +5,7 @@ import { expect } from "chai";
 import { startCluster, type Cluster } from "../support/cluster.ts";
 import { startOrigin, type Origin } from "./origin.ts";
 
-const cli = join(import.meta.dirname, "../../services/proxy/src/cli.ts");
+const cli = join(import.meta.dirname, "../../services/cli/src/cli.ts");
 
 describeWithRedis("the shared cache of three real replicas behind the balancer", function () {
   this.timeout(60_000);

@@ -1,4 +1,4 @@
-import { pieceBytes, type CacheStore, type StoredMetadata } from "@sticky-proxy/core";
+import { pieceBytes, type CacheStore, type StoredMetadata } from "@sticky-proxy/core/cache";
 import {
   connectRedis,
   createCacheKeys,

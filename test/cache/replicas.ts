@@ -4,13 +4,10 @@ import { request as httpRequest } from "node:http";
 import {
   createCacheAdministration,
   createInvalidation,
-  defaultCachePolicy,
   type CacheAdministration,
-  type CachePolicy,
-  type CacheStore,
-  type Route,
-  type Service,
-} from "@sticky-proxy/core";
+} from "@sticky-proxy/engine";
+import { defaultCachePolicy, type CacheStore } from "@sticky-proxy/core/cache";
+import type { CachePolicy, Route, Service } from "@sticky-proxy/core/registry";
 import { createServer, type CacheParts, type ProxyServer } from "@sticky-proxy/proxy";
 import { monotonic, sleep } from "@sticky-proxy/runtime";
 import { connectRedis, createRedisCacheStore } from "@sticky-proxy/store";

@@ -1,4 +1,4 @@
-import { MemoryCacheStore } from "@sticky-proxy/core";
+import { MemoryCacheStore } from "@sticky-proxy/core/testing";
 import { connectRedis, createRedisCacheStore } from "@sticky-proxy/store";
 import { cacheStoreContract, describeWithRedis, sharedRedisUrl, uniquePrefix } from "@sticky-proxy/testkit";
 

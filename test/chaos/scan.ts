@@ -1,6 +1,6 @@
 /** The store after the run: every process, and whether records, alarms, lists and bodies agree. */
 import { setTimeout as delay } from "node:timers/promises";
-import { isTerminal, processId, type ProcessRecord } from "@sticky-proxy/core";
+import { isTerminal, processId, type ProcessRecord } from "@sticky-proxy/core/process";
 import { openStore, type OpenStore } from "@sticky-proxy/store";
 import type { Redis } from "ioredis";
 import type { History, StoredProcess } from "./history.ts";

@@ -9,8 +9,8 @@ import {
   WaitTimeoutError,
   type Client,
   type ClientOptions,
-  type ProcessView,
 } from "@sticky-proxy/client";
+import type { ProcessView } from "@sticky-proxy/protocol";
 import {
   acceptedHeaders,
   createReceiver,

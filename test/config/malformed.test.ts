@@ -2,13 +2,12 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
-import type { AddressInfo } from "node:net";
+import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
 
-const cli = join(import.meta.dirname, "../../services/proxy/src/cli.ts");
+const cli = join(import.meta.dirname, "../../services/cli/src/cli.ts");
 
 interface Ended {
   readonly code: number | null;

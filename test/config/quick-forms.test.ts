@@ -6,7 +6,7 @@ import { startDemo, type Demo } from "@sticky-proxy/demo";
 import { startRedis, type TestRedis } from "@sticky-proxy/testkit";
 import { expect } from "chai";
 
-const cli = join(import.meta.dirname, "../../services/proxy/src/cli.ts");
+const cli = join(import.meta.dirname, "../../services/cli/src/cli.ts");
 
 interface Gateway {
   readonly url: string;

@@ -8,7 +8,7 @@ import { startDemo, type Demo } from "@sticky-proxy/demo";
 import { startRedis, type TestRedis } from "@sticky-proxy/testkit";
 import { expect } from "chai";
 
-const cli = join(import.meta.dirname, "../../services/proxy/src/cli.ts");
+const cli = join(import.meta.dirname, "../../services/cli/src/cli.ts");
 
 describe("reload by SIGHUP", function () {
   this.timeout(20_000);

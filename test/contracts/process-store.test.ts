@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { createMemoryStore } from "@sticky-proxy/core";
+import { createMemoryStore } from "@sticky-proxy/core/testing";
 import { connectRedis, createChanges, createKeys, createProcessStore } from "@sticky-proxy/store";
 import { describeWithRedis, processStoreContract, sharedRedisUrl, uniquePrefix } from "@sticky-proxy/testkit";
 import { startRedisCluster } from "../support/redis-cluster.ts";

@@ -1,7 +1,7 @@
 /** The parts of the documents that come from the code: what should stand between their marks, and how to put it there. */
 import { join } from "node:path";
 import { problemTypes } from "@sticky-proxy/protocol";
-import { commands } from "@sticky-proxy/proxy";
+import { commands } from "@sticky-proxy/cli";
 import { configReference, configTable, describeConfig, options } from "@sticky-proxy/runtime";
 
 export const root = join(import.meta.dirname, "../..");

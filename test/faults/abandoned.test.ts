@@ -2,7 +2,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import type { ProcessPolicy } from "@sticky-proxy/core";
+import type { ProcessPolicy } from "@sticky-proxy/core/registry";
 import { describeWithRedis, FakeUpstream, startRedis, type TestRedis } from "@sticky-proxy/testkit";
 import { expect } from "chai";
 import { Redis } from "ioredis";

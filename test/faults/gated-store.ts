@@ -2,7 +2,7 @@
  * A process store whose calls can be stopped on their way to the real one, or on their way back: the points between
  * which two replicas' steps interleave. What is not held passes through.
  */
-import type { ProcessStore } from "@sticky-proxy/core";
+import type { ProcessStore } from "@sticky-proxy/core/process";
 
 type Call = Exclude<keyof ProcessStore, "partitions">;
 

@@ -2,14 +2,9 @@
  * The races that the design forbids, each interleaved by hand over a real Redis: one replica's call is held on its way
  * to the store or back, another replica acts, the call goes on.
  */
-import {
-  isTerminal,
-  resultId,
-  waitFor,
-  type ProcessPolicy,
-  type ProcessRecord,
-  type Snapshot,
-} from "@sticky-proxy/core";
+import { isTerminal, resultId, type ProcessRecord, type Snapshot } from "@sticky-proxy/core/process";
+import { waitFor } from "@sticky-proxy/engine";
+import type { ProcessPolicy } from "@sticky-proxy/core/registry";
 import { describeWithRedis, FakeUpstream, sharedRedisUrl, uniquePrefix } from "@sticky-proxy/testkit";
 import { expect } from "chai";
 import { newScope, readNow, ring, startReplica, sweeperOn, type Replica } from "./replica.ts";

@@ -3,23 +3,22 @@
  * every store call under the test's control. Several of them share one key prefix, as replicas do.
  */
 import { randomBytes } from "node:crypto";
+import { partitionOf } from "@sticky-proxy/core/idempotency";
 import {
-  partitionOf,
   processId,
-  type Begun,
   type BeginRequest,
   type Lease,
-  type OnDuplicate,
-  type ProcessPolicy,
   type ProcessRecord,
   type ProcessRef,
   type Rules,
   type StoredRequest,
-} from "@sticky-proxy/core";
+} from "@sticky-proxy/core/process";
+import { type Begun, createWorker, type Run, type Worker } from "@sticky-proxy/engine";
+import type { OnDuplicate, ProcessPolicy } from "@sticky-proxy/core/registry";
 import { loadConfig, sleep } from "@sticky-proxy/runtime";
 import { openStore, type OpenStore } from "@sticky-proxy/store";
 import { createSweeper, type Sweeper } from "@sticky-proxy/sweeper";
-import { createForwarder, createWorker, type Run, type Worker } from "@sticky-proxy/upstream";
+import { createForwarder } from "@sticky-proxy/upstream";
 import { gatedStore, type GatedStore } from "./gated-store.ts";
 
 export interface Submitted {

@@ -1,5 +1,6 @@
 /** Sweepers side by side, sweepers that die, and what a look costs when much is stored. */
-import { processId, type ProcessPolicy, type ProcessRecord } from "@sticky-proxy/core";
+import { processId, type ProcessRecord } from "@sticky-proxy/core/process";
+import type { ProcessPolicy } from "@sticky-proxy/core/registry";
 import {
   describeWithRedis,
   FakeUpstream,

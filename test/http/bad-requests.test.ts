@@ -1,10 +1,8 @@
 /** Requests that Node's parser refuses or lets through, and the answer that each must get (RFC 9110, RFC 9112). */
-import { FakeUpstream, RawClient } from "@sticky-proxy/testkit";
-import type { RawResponse } from "@sticky-proxy/testkit";
+import { FakeUpstream, RawClient, type RawResponse } from "@sticky-proxy/testkit";
 import { expect } from "chai";
 
-import { service, startGateway } from "./gateway.ts";
-import type { Gateway } from "./gateway.ts";
+import { service, startGateway, type Gateway } from "./gateway.ts";
 
 interface BadRequest {
   readonly what: string;

@@ -2,8 +2,7 @@
 import { FakeUpstream, RawClient, RawUpstream } from "@sticky-proxy/testkit";
 import { expect } from "chai";
 
-import { service, startGateway } from "./gateway.ts";
-import type { Gateway } from "./gateway.ts";
+import { service, startGateway, type Gateway } from "./gateway.ts";
 
 const get = (target: string): string => `GET ${target} HTTP/1.1\r\nHost: a\r\n\r\n`;
 const post = (target: string): string => `POST ${target} HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi`;

@@ -2,16 +2,14 @@
  * Requests that are damaged at random, in front of a service that reads by the letter. Whatever a client sends, the
  * service gets nothing but requests that a strict reader finds in those bytes too, one for each that was accepted.
  */
-import { normalisePath } from "@sticky-proxy/core";
+import { normalisePath } from "@sticky-proxy/core/http";
 import { RawClient } from "@sticky-proxy/testkit";
 import { expect } from "chai";
 import fc from "fast-check";
 
-import { service, startGateway } from "./gateway.ts";
-import type { Gateway } from "./gateway.ts";
+import { service, startGateway, type Gateway } from "./gateway.ts";
 import { StrictService } from "./strict-service.ts";
-import { parseRequests } from "./strict-parser.ts";
-import type { ParsedRequest } from "./strict-parser.ts";
+import { parseRequests, type ParsedRequest } from "./strict-parser.ts";
 
 const targets = ["/a", "/a", "/b/c?d=e", "/b/c?d=e", "/%7euser/", "/x;y=z", "http://a/abs?q", "/a/../b"];
 const lines = [

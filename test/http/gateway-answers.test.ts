@@ -2,8 +2,7 @@
 import { FakeUpstream, RawClient } from "@sticky-proxy/testkit";
 import { expect } from "chai";
 
-import { service, startGateway } from "./gateway.ts";
-import type { Gateway } from "./gateway.ts";
+import { service, startGateway, type Gateway } from "./gateway.ts";
 
 const get = "GET /secret-path?token=1 HTTP/1.1\r\nHost: a\r\n\r\n";
 

@@ -1,10 +1,14 @@
 /** For the wire tests: the running data plane on a loopback port, in front of a service, without Redis. */
-import { createForwarder } from "@sticky-proxy/upstream";
-import type { Route, Service } from "@sticky-proxy/core";
-import type { ForwarderOptions } from "@sticky-proxy/upstream";
+import { createForwarder, type ForwarderOptions } from "@sticky-proxy/upstream";
+import type { Route, Service } from "@sticky-proxy/core/registry";
 
-import { createServer } from "@sticky-proxy/proxy";
-import type { ProxyDeps, ProxyServer, ProxySettings, RequestObserved } from "@sticky-proxy/proxy";
+import {
+  createServer,
+  type ProxyDeps,
+  type ProxyServer,
+  type ProxySettings,
+  type RequestObserved,
+} from "@sticky-proxy/proxy";
 
 export interface Gateway {
   readonly port: number;

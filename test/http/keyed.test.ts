@@ -1,10 +1,8 @@
 /** Requests with an idempotency key, byte for byte: what is refused, who leaves, and what the service answers wrongly. */
-import { FakeUpstream, RawClient, RawUpstream } from "@sticky-proxy/testkit";
-import type { RawResponse } from "@sticky-proxy/testkit";
+import { FakeUpstream, RawClient, RawUpstream, type RawResponse } from "@sticky-proxy/testkit";
 import { expect } from "chai";
 
-import { startNodes } from "../support/nodes.ts";
-import type { Nodes } from "../support/nodes.ts";
+import { startNodes, type Nodes } from "../support/nodes.ts";
 import { until } from "../support/until.ts";
 
 describe("a request with an idempotency key", () => {

@@ -1,10 +1,9 @@
 /** What becomes of a request on its way to the service (RFC 9110 7, RFC 9112 3, 6, 7). */
-import { defaultCachePolicy } from "@sticky-proxy/core";
+import { defaultCachePolicy } from "@sticky-proxy/core/cache";
 import { FakeUpstream, RawClient } from "@sticky-proxy/testkit";
 import { expect } from "chai";
 
-import { route, service, startGateway } from "./gateway.ts";
-import type { Gateway } from "./gateway.ts";
+import { route, service, startGateway, type Gateway } from "./gateway.ts";
 
 describe("a request on its way to the service", () => {
   let upstream: FakeUpstream;

@@ -1,10 +1,8 @@
 /** What becomes of a service's response on its way to the client (RFC 9110 6, 7, 15; RFC 9112 6, 8, 9). */
-import { FakeUpstream, RawClient, RawUpstream } from "@sticky-proxy/testkit";
-import type { RawResponse } from "@sticky-proxy/testkit";
+import { FakeUpstream, RawClient, RawUpstream, type RawResponse } from "@sticky-proxy/testkit";
 import { expect } from "chai";
 
-import { route, service, startGateway } from "./gateway.ts";
-import type { Gateway } from "./gateway.ts";
+import { route, service, startGateway, type Gateway } from "./gateway.ts";
 
 const get = "GET /x HTTP/1.1\r\nHost: a\r\n\r\n";
 

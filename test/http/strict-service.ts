@@ -2,8 +2,7 @@
 import net from "node:net";
 import type { AddressInfo, Socket } from "node:net";
 
-import { parseRequests } from "./strict-parser.ts";
-import type { ParsedRequest } from "./strict-parser.ts";
+import { parseRequests, type ParsedRequest } from "./strict-parser.ts";
 
 export class StrictService {
   readonly requests: ParsedRequest[] = [];

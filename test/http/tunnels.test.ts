@@ -2,8 +2,7 @@
 import { FakeUpstream, RawClient, RawUpstream } from "@sticky-proxy/testkit";
 import { expect } from "chai";
 
-import { route, service, startGateway } from "./gateway.ts";
-import type { Gateway } from "./gateway.ts";
+import { route, service, startGateway, type Gateway } from "./gateway.ts";
 
 const key = "dGhlIHNhbXBsZSBub25jZQ==";
 const accept = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";

@@ -10,7 +10,7 @@ import { describeWithRedis, startRedis, type TestRedis } from "@sticky-proxy/tes
 import { expect } from "chai";
 import { stringify } from "yaml";
 
-const cli = join(import.meta.dirname, "../../services/proxy/src/cli.ts");
+const cli = join(import.meta.dirname, "../../services/cli/src/cli.ts");
 
 describeWithRedis("mirroring from the command line", function () {
   this.timeout(60_000);

@@ -1,7 +1,7 @@
 /** What a hostile service can do to the comparison: seconds of work in a naive one. */
-import type { ComparePolicy } from "@sticky-proxy/core";
+import type { ComparePolicy } from "@sticky-proxy/core/registry";
 import { expect } from "chai";
-import { createComparer, type Comparer } from "@sticky-proxy/sweeper";
+import { createComparer, type Comparer } from "@sticky-proxy/mirror";
 
 const policy: ComparePolicy = {
   sampleRate: 1,

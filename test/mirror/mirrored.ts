@@ -1,6 +1,13 @@
 /** A cluster in front of two backends, and a look at what its outbox and differences say. */
 import { setTimeout as delay } from "node:timers/promises";
-import { pending, settled, type Coverage, type Differences, type Lag, type Outbox } from "@sticky-proxy/core";
+import {
+  pending,
+  settled,
+  type Coverage,
+  type Differences,
+  type Lag,
+  type Outbox,
+} from "@sticky-proxy/core/mirror";
 import { createDifferences, createMirrorOutbox, openStore } from "@sticky-proxy/store";
 import { expect } from "chai";
 import { startCluster, type Cluster } from "../support/cluster.ts";

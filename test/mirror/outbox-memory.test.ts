@@ -1,6 +1,9 @@
-import { createMemoryMirror } from "@sticky-proxy/core";
-import type { MirrorUnderTest } from "@sticky-proxy/testkit";
-import { describeDifferencesContract, describeOutboxContract } from "@sticky-proxy/testkit";
+import { createMemoryMirror } from "@sticky-proxy/core/testing";
+import {
+  type MirrorUnderTest,
+  describeDifferencesContract,
+  describeOutboxContract,
+} from "@sticky-proxy/testkit";
 
 async function open(): Promise<MirrorUnderTest> {
   const mirror = createMemoryMirror({ now: () => Date.now() });

@@ -5,8 +5,8 @@ import {
   connectRedis,
   mirrorScripts,
 } from "@sticky-proxy/store";
-import type { MirrorUnderTest } from "@sticky-proxy/testkit";
 import {
+  type MirrorUnderTest,
   describeDifferencesContract,
   describeOutboxContract,
   describeWithRedis,

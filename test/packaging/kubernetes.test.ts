@@ -108,7 +108,7 @@ describe("the Kubernetes manifests", () => {
     const dir = mkdtempSync(path.join(os.tmpdir(), "sticky-kubernetes-"));
     const file = path.join(dir, "sticky.yaml");
     writeFileSync(file, ofKind("ConfigMap")[0]?.data?.["sticky.yaml"] ?? "");
-    const cli = path.join(root, "services/proxy/src/cli.ts");
+    const cli = path.join(root, "services/cli/src/cli.ts");
     const check = spawnSync(process.execPath, [cli, "check-config", "--config", file], { encoding: "utf8" });
     rmSync(dir, { recursive: true });
     expect(check.status, check.stdout + check.stderr).to.equal(0);

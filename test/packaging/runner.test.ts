@@ -85,7 +85,7 @@ describe("the runner", function () {
     const { withRedis, withoutRedis } = (await import(
       pathToFileURL(path.join(root, "infra/run/cli.mjs")).href
     )) as { withRedis: string[]; withoutRedis: string[] };
-    const table = readFileSync(path.join(root, "services/proxy/src/cli.ts"), "utf8");
+    const table = readFileSync(path.join(root, "services/cli/src/cli.ts"), "utf8");
     const commands = [...table.matchAll(/^ {2}"?([\w-]+)"?: \(\) => import\(/gm)].map((match) => match[1]);
     expect(commands).to.include("serve");
     expect([...withRedis, ...withoutRedis]).to.include.members(commands);

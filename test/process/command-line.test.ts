@@ -6,7 +6,7 @@ import { expect } from "chai";
 import { startCluster, type Cluster } from "../support/cluster.ts";
 import { until } from "../support/until.ts";
 
-const cli = join(import.meta.dirname, "../../services/proxy/src/cli.ts");
+const cli = join(import.meta.dirname, "../../services/cli/src/cli.ts");
 
 describe("the command line, beside running proxies and a sweeper", function () {
   this.timeout(60_000);

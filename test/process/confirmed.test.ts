@@ -1,4 +1,4 @@
-import { StoreUnavailable } from "@sticky-proxy/core";
+import { StoreUnavailable } from "@sticky-proxy/core/process";
 import { FakeUpstream } from "@sticky-proxy/testkit";
 import { expect } from "chai";
 import { startNodes, type Nodes } from "../support/nodes.ts";

@@ -1,12 +1,8 @@
-import { redrive, type ProcessRecord } from "@sticky-proxy/core";
+import { redrive, createCancelHook, createPacing, type ServicePacing } from "@sticky-proxy/engine";
+import type { ProcessRecord } from "@sticky-proxy/core/process";
 import { parseProcessId } from "@sticky-proxy/protocol";
 import { FakeUpstream, type RecordedRequest } from "@sticky-proxy/testkit";
-import {
-  createCancelHook,
-  createOutboundCallers,
-  createPacing,
-  type ServicePacing,
-} from "@sticky-proxy/upstream";
+import { createOutboundCallers } from "@sticky-proxy/upstream";
 import { expect } from "chai";
 import { Webhook } from "standardwebhooks";
 import { startNodes, type Nodes } from "../support/nodes.ts";

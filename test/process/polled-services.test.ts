@@ -1,4 +1,4 @@
-import type { StoredResponse } from "@sticky-proxy/core";
+import type { StoredResponse } from "@sticky-proxy/core/http";
 import { parseProcessId } from "@sticky-proxy/protocol";
 import { FakeUpstream } from "@sticky-proxy/testkit";
 import { expect } from "chai";

@@ -1,4 +1,4 @@
-import { StoreUnavailable } from "@sticky-proxy/core";
+import { StoreUnavailable } from "@sticky-proxy/core/process";
 import { monotonic, sleep } from "@sticky-proxy/runtime";
 import { createLocks, createQuorumLocks, type Locks } from "@sticky-proxy/store";
 import { FakeUpstream, startRedis, type TestRedis } from "@sticky-proxy/testkit";

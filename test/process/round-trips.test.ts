@@ -1,5 +1,5 @@
 /** What each operation asks of Redis, counted by Redis itself: MONITOR shows every command that came over the wire. */
-import { createWatchdog } from "@sticky-proxy/core";
+import { createWatchdog } from "@sticky-proxy/engine";
 import { parseProcessId } from "@sticky-proxy/protocol";
 import { openStore } from "@sticky-proxy/store";
 import { describeWithRedis, FakeUpstream, startRedis, type TestRedis } from "@sticky-proxy/testkit";

@@ -1,5 +1,6 @@
 import { EventEmitter, once } from "node:events";
-import { createMemoryStore, StoreUnavailable } from "@sticky-proxy/core";
+import { createMemoryStore } from "@sticky-proxy/core/testing";
+import { StoreUnavailable } from "@sticky-proxy/core/process";
 import { parseProcessId } from "@sticky-proxy/protocol";
 import { FakeUpstream } from "@sticky-proxy/testkit";
 import { expect } from "chai";

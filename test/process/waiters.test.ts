@@ -1,6 +1,6 @@
 /** limits.maxWaiters: who is over it is not held, but told what is known at once. */
 import type { ServerResponse } from "node:http";
-import { createMemoryStore } from "@sticky-proxy/core";
+import { createMemoryStore } from "@sticky-proxy/core/testing";
 import { FakeUpstream } from "@sticky-proxy/testkit";
 import { expect } from "chai";
 import { startNodes, type Nodes } from "../support/nodes.ts";

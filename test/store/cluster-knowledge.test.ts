@@ -3,7 +3,7 @@ import { expect } from "chai";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { Redis } from "ioredis";
-import { StoreUnavailable } from "@sticky-proxy/core";
+import { StoreUnavailable } from "@sticky-proxy/core/process";
 import { monotonic, sleep } from "@sticky-proxy/runtime";
 import {
   connectRedis,

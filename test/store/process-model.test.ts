@@ -2,14 +2,8 @@
 import { expect } from "chai";
 import fc from "fast-check";
 import type { Redis } from "ioredis";
-import {
-  type Change,
-  createMemoryStore,
-  type Draft,
-  type MemoryStore,
-  type ProcessRecord,
-  type ProcessStore,
-} from "@sticky-proxy/core";
+import type { Change, Draft, ProcessRecord, ProcessStore } from "@sticky-proxy/core/process";
+import { createMemoryStore, type MemoryStore } from "@sticky-proxy/core/testing";
 import { connectRedis, createKeys, createProcessStore, type RedisConnections } from "@sticky-proxy/store";
 import { describeWithRedis, sharedRedisUrl, uniquePrefix } from "@sticky-proxy/testkit";
 

@@ -3,7 +3,7 @@ import { expect } from "chai";
 import { randomBytes } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import { Redis } from "ioredis";
-import { type Change, type Draft, type ProcessRecord, StoreUnavailable } from "@sticky-proxy/core";
+import { type Change, type Draft, type ProcessRecord, StoreUnavailable } from "@sticky-proxy/core/process";
 import {
   connectRedis,
   createChanges,

@@ -12,7 +12,7 @@ import { stringify } from "yaml";
 import { startBalancer, type Balancer } from "./balancer.ts";
 import { freePorts } from "./ports.ts";
 
-const cli = join(import.meta.dirname, "../../services/proxy/src/cli.ts");
+const cli = join(import.meta.dirname, "../../services/cli/src/cli.ts");
 
 export interface Place {
   readonly port: number;

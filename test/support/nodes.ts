@@ -2,7 +2,7 @@
  * Replicas and a sweeper inside the test's own process, over one store: quick to start, every wire real.
  * The configuration comes from YAML text through the product's own loader.
  */
-import { createMemoryStore } from "@sticky-proxy/core";
+import { createMemoryStore } from "@sticky-proxy/core/testing";
 import { createGateway, type Gateway, type Log } from "@sticky-proxy/proxy";
 import {
   createMetrics,
@@ -15,15 +15,14 @@ import {
 import { createSweeper, type Sweeper, type SweepDeps } from "@sticky-proxy/sweeper";
 import {
   createDeliverer,
-  createForwarder,
-  createOutboundCallers,
   createPoller,
   createWorker,
   type Pacing,
   type QuorumGuard,
   type Worker,
-} from "@sticky-proxy/upstream";
-import type { Changes, ProcessRecord, ProcessStore } from "@sticky-proxy/core";
+} from "@sticky-proxy/engine";
+import { createForwarder, createOutboundCallers } from "@sticky-proxy/upstream";
+import type { Changes, ProcessRecord, ProcessStore } from "@sticky-proxy/core/process";
 
 export interface TestNode {
   readonly url: string;

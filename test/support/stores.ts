@@ -1,6 +1,6 @@
 /** The stores that a suite over the wire runs on: memory, and a real Redis under a key prefix of its own. */
-import type { Changes, ProcessStore } from "@sticky-proxy/core";
-import { createMemoryStore } from "@sticky-proxy/core";
+import type { Changes, ProcessStore } from "@sticky-proxy/core/process";
+import { createMemoryStore } from "@sticky-proxy/core/testing";
 import { openStore } from "@sticky-proxy/store";
 import { sharedRedisUrl, uniquePrefix } from "@sticky-proxy/testkit";
 

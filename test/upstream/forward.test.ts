@@ -1,8 +1,15 @@
 /** The forwarder: admission, choice, repeats, outcomes. Real connections on loopback. */
-import type { RequestHead, Service } from "@sticky-proxy/core";
+import type { RequestHead } from "@sticky-proxy/core/http";
+import type { Service } from "@sticky-proxy/core/registry";
 import { FakeUpstream, RawUpstream } from "@sticky-proxy/testkit";
-import { collectBody, createForwarder } from "@sticky-proxy/upstream";
-import type { Attempt, ForwarderOptions, ForwardRequest, UpstreamOutcome } from "@sticky-proxy/upstream";
+import {
+  collectBody,
+  createForwarder,
+  type Attempt,
+  type ForwarderOptions,
+  type ForwardRequest,
+  type UpstreamOutcome,
+} from "@sticky-proxy/upstream";
 import { expect } from "chai";
 import { Readable } from "node:stream";
 

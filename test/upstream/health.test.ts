@@ -1,11 +1,15 @@
-import type { Service } from "@sticky-proxy/core";
+import type { Service } from "@sticky-proxy/core/registry";
 import { FakeUpstream, ManualClock } from "@sticky-proxy/testkit";
 import { expect } from "chai";
 
 import { service } from "../http/gateway.ts";
 
-import { createAddressGuard, createOutboundCaller, createProber } from "@sticky-proxy/upstream";
-import type { ProbeResult } from "@sticky-proxy/upstream";
+import {
+  createAddressGuard,
+  createOutboundCaller,
+  createProber,
+  type ProbeResult,
+} from "@sticky-proxy/upstream";
 
 describe("the prober", () => {
   let upstream: FakeUpstream;

@@ -1,6 +1,5 @@
 import { expect } from "chai";
-import { createClient } from "./client.ts";
-import type { Client, ClientOptions } from "./client.ts";
+import { createClient, type Client, type ClientOptions } from "./client.ts";
 import {
   ConnectionError,
   isKnownProblem,

@@ -1,14 +1,19 @@
 /** The client: submit a request, follow its process from anywhere, read the result. */
 
-import { fields, formatIdempotencyKey, processApiPath } from "@sticky-proxy/protocol";
-import type { ProcessView } from "@sticky-proxy/protocol";
+import { fields, formatIdempotencyKey, processApiPath, type ProcessView } from "@sticky-proxy/protocol";
 import { isProblem, UnexpectedResponseError, WaitTimeoutError } from "./errors.ts";
-import { checkedKey, submission, wholeSeconds } from "./submission.ts";
-import type { SubmitInit } from "./submission.ts";
-import { backoff, defaultRetry, pause, send } from "./transport.ts";
-import type { Call, Fetch, RequestFields, RetryOptions } from "./transport.ts";
-import { waitForEnd } from "./wait.ts";
-import type { WaitOptions } from "./wait.ts";
+import { checkedKey, submission, wholeSeconds, type SubmitInit } from "./submission.ts";
+import {
+  backoff,
+  defaultRetry,
+  pause,
+  send,
+  type Call,
+  type Fetch,
+  type RequestFields,
+  type RetryOptions,
+} from "./transport.ts";
+import { waitForEnd, type WaitOptions } from "./wait.ts";
 
 export interface ClientOptions {
   /** The gateway: an origin, with a path if it is published under one. */

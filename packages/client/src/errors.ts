@@ -1,7 +1,6 @@
 /** Everything that the client throws, each saying what is known about the execution. */
 
-import { isProblemSlug } from "@sticky-proxy/protocol";
-import type { Executed, ProblemSlug, ProcessView } from "@sticky-proxy/protocol";
+import { isProblemSlug, type Executed, type ProblemSlug, type ProcessView } from "@sticky-proxy/protocol";
 
 export interface ErrorContext {
   readonly cause?: unknown;

@@ -2,8 +2,7 @@
 
 import { randomUUID } from "node:crypto";
 import { EventEmitter, once } from "node:events";
-import { createServer } from "node:http";
-import type { IncomingMessage, ServerResponse } from "node:http";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import {
   executionToken,
@@ -15,8 +14,11 @@ import {
   readIdempotencyKey,
   readPrefer,
   verifyExecutionToken,
+  type ProblemOptions,
+  type ProblemSlug,
+  type ProcessStatus,
+  type ProcessView,
 } from "@sticky-proxy/protocol";
-import type { ProblemOptions, ProblemSlug, ProcessStatus, ProcessView } from "@sticky-proxy/protocol";
 
 export interface Seen {
   readonly method: string;

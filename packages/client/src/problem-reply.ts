@@ -1,7 +1,12 @@
 /** Tells the gateway's own problems from everything else that a response may be. */
 
-import { fields, parseRetryAfter, problemMediaType, problemTypePath } from "@sticky-proxy/protocol";
-import type { Executed } from "@sticky-proxy/protocol";
+import {
+  fields,
+  parseRetryAfter,
+  problemMediaType,
+  problemTypePath,
+  type Executed,
+} from "@sticky-proxy/protocol";
 import type { ProblemDetails } from "./errors.ts";
 
 /** True when the body is, or may be, the gateway's problem; the service's own error bodies say `Sticky-Source: service` or `store`. */

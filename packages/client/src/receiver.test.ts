@@ -3,8 +3,14 @@ import { expect } from "chai";
 import { Webhook } from "standardwebhooks";
 import { isProblem, UnexpectedResponseError } from "./errors.ts";
 import { FakeGateway } from "./fake-gateway.ts";
-import { acceptedHeaders, createReceiver, readExecution } from "./receiver.ts";
-import type { Execution, Receiver, ReceiverOptions } from "./receiver.ts";
+import {
+  acceptedHeaders,
+  createReceiver,
+  readExecution,
+  type Execution,
+  type Receiver,
+  type ReceiverOptions,
+} from "./receiver.ts";
 
 const secret = `whsec_${randomBytes(32).toString("base64")}`;
 

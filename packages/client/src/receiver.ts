@@ -10,12 +10,13 @@ import {
   resultMediaType,
   signWebhook,
   verifyWebhook,
+  type Executed,
+  type Progress,
+  type SigningKey,
 } from "@sticky-proxy/protocol";
-import type { Executed, Progress, SigningKey } from "@sticky-proxy/protocol";
 import { UnexpectedResponseError } from "./errors.ts";
 import { jsonObject } from "./problem-reply.ts";
-import { defaultRetry, send } from "./transport.ts";
-import type { Fetch, RetryOptions } from "./transport.ts";
+import { defaultRetry, send, type Fetch, type RetryOptions } from "./transport.ts";
 
 export {
   ConnectionError,

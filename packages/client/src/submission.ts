@@ -1,7 +1,11 @@
 /** A submit as a request: which fields say what the caller wants, and whether the request may be repeated. */
 
-import { fields, formatIdempotencyKey, readIdempotencyKey } from "@sticky-proxy/protocol";
-import type { OnDuplicateWish } from "@sticky-proxy/protocol";
+import {
+  fields,
+  formatIdempotencyKey,
+  readIdempotencyKey,
+  type OnDuplicateWish,
+} from "@sticky-proxy/protocol";
 import type { RequestBody, RequestFields } from "./transport.ts";
 
 export interface SubmitInit {

@@ -9,8 +9,7 @@
  */
 
 import { fields } from "@sticky-proxy/protocol";
-import { ConnectionError, ProblemError } from "./errors.ts";
-import type { ProblemDetails } from "./errors.ts";
+import { ConnectionError, ProblemError, type ProblemDetails } from "./errors.ts";
 import { mayBeProblem, problemDetails, retryAfterOf } from "./problem-reply.ts";
 
 export interface RetryOptions {

@@ -3,8 +3,7 @@
  * until there is news; when a gateway or something before it does not hold, the pauses between polls grow.
  */
 
-import { fields } from "@sticky-proxy/protocol";
-import type { ProcessView } from "@sticky-proxy/protocol";
+import { fields, type ProcessView } from "@sticky-proxy/protocol";
 import { ConnectionError, ProblemError, WaitTimeoutError } from "./errors.ts";
 import { retryAfterOf } from "./problem-reply.ts";
 import { backoff, pause } from "./transport.ts";

@@ -1,6 +1,12 @@
 import { expect } from "chai";
-import { parseCompletion, parseFailure, parseHeartbeat, resultMediaType } from "./callback.ts";
-import type { CallbackRequest, FieldLine } from "./callback.ts";
+import {
+  parseCompletion,
+  parseFailure,
+  parseHeartbeat,
+  resultMediaType,
+  type CallbackRequest,
+  type FieldLine,
+} from "./callback.ts";
 import { Problem } from "./problems.ts";
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);

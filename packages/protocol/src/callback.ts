@@ -1,10 +1,8 @@
 /** What a service may say about an execution: the bodies of complete, fail and heartbeat (API.md, "Execution API"). */
 
-import { parseJsonObject } from "./json.ts";
-import type { Json, JsonObject } from "./json.ts";
+import { parseJsonObject, type Json, type JsonObject } from "./json.ts";
 import { fields, lowerFields, readResultStatus } from "./headers.ts";
-import { Problem } from "./problems.ts";
-import type { Executed } from "./problems.ts";
+import { Problem, type Executed } from "./problems.ts";
 import type { Progress } from "./process-view.ts";
 
 export type FieldLine = readonly [name: string, value: string];

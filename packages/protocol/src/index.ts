@@ -1,9 +1,72 @@
-export * from "./problems.ts";
-export * from "./headers.ts";
-export * from "./prefer.ts";
-export * from "./response-fields.ts";
-export * from "./process-view.ts";
-export * from "./json.ts";
-export * from "./callback.ts";
-export * from "./signature.ts";
-export * from "./mirror-marker.ts";
+export {
+  parseCompletion,
+  parseFailure,
+  parseHeartbeat,
+  parseJsonRequest,
+  problemMediaType,
+  resultMediaType,
+} from "./callback.ts";
+export {
+  fields,
+  formatIdempotencyKey,
+  lowerFields,
+  readDeadline,
+  readForce,
+  readIdempotencyKey,
+  readOnDuplicate,
+  type OnDuplicateWish,
+  type Source,
+} from "./headers.ts";
+export { parseJsonObject, parseJsonStrict, type Json } from "./json.ts";
+export {
+  dualWriteField,
+  formatMirrorMarker,
+  maxMirrorHops,
+  mirrorMarkerField,
+  readMirrorMarker,
+} from "./mirror-marker.ts";
+export { formatPreferenceApplied, readPrefer, type Preferences } from "./prefer.ts";
+export {
+  Problem,
+  isProblemSlug,
+  problemBody,
+  problemTypePath,
+  problemTypes,
+  type Executed,
+  type ProblemOptions,
+  type ProblemSlug,
+} from "./problems.ts";
+export {
+  executionApiPath,
+  executionUrl,
+  formatProcessId,
+  parseProcessId,
+  processApiPath,
+  processLinks,
+  processStatuses,
+  type ProcessPhase,
+  type ProcessStatus,
+  type ProcessView,
+  type Progress,
+} from "./process-view.ts";
+export {
+  formatHttpDate,
+  formatLinks,
+  formatProxyStatus,
+  formatRetryAfter,
+  formatVersionTag,
+  isProxyErrorType,
+  matchesVersionTag,
+  parseRetryAfter,
+  proxyErrorTypes,
+  type ProxyErrorType,
+} from "./response-fields.ts";
+export {
+  equalSecrets,
+  executionToken,
+  readSigningKey,
+  signWebhook,
+  verifyExecutionToken,
+  verifyWebhook,
+  type SigningKey,
+} from "./signature.ts";

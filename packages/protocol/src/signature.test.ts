@@ -9,8 +9,10 @@ import {
   signWebhook,
   verifyExecutionToken,
   verifyWebhook,
+  type ReceivedSignature,
+  type SigningKey,
+  type WebhookHeaders,
 } from "./signature.ts";
-import type { ReceivedSignature, SigningKey, WebhookHeaders } from "./signature.ts";
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 const secretOf = (length: number): string => `whsec_${randomBytes(length).toString("base64")}`;

@@ -3,8 +3,7 @@
  * Everything secret is compared in constant time; what failed is for our log only, never for the sender.
  */
 
-import { createHmac, timingSafeEqual } from "node:crypto";
-import type { KeyObject } from "node:crypto";
+import { createHmac, timingSafeEqual, type KeyObject } from "node:crypto";
 
 const secretPrefix = "whsec_";
 const minSecretBytes = 24;

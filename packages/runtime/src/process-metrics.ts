@@ -1,5 +1,5 @@
 /** What becomes of processes, as metrics: told by every service process that owns some. */
-import { isTerminal, type ProcessRecord } from "@sticky-proxy/core";
+import { isTerminal, type ProcessRecord } from "@sticky-proxy/core/process";
 import type { Metrics } from "./metrics.ts";
 
 type Counted = Pick<Metrics, "processTransitions" | "processDuration" | "executionsUnknown">;

@@ -1,13 +1,13 @@
 /** Opens the state Redis for one node: connections, shared settings, processes, notices. */
 import { createHmac } from "node:crypto";
-import { createChanges, type RedisChanges } from "./changes.ts";
-import { createDurabilityGate, type DurabilityGate } from "./durability.ts";
-import { createIncarnation, type Incarnation, type IncarnationOptions } from "./incarnation.ts";
+import { createChanges, type RedisChanges } from "./process/changes.ts";
+import { createDurabilityGate, type DurabilityGate } from "./cluster/durability.ts";
+import { createIncarnation, type Incarnation, type IncarnationOptions } from "./cluster/incarnation.ts";
 import { createKeys, type Keys } from "./keys.ts";
-import { openMeta, type Meta } from "./meta.ts";
-import { createProcessStore, type RedisProcessStore } from "./process-store.ts";
-import { parseInfo, type Profile } from "./profile.ts";
-import { observeScripts, type ScriptObserver } from "./scripts.ts";
+import { openMeta, type Meta } from "./cluster/meta.ts";
+import { createProcessStore, type RedisProcessStore } from "./process/process-store.ts";
+import { parseInfo, type Profile } from "./cluster/profile.ts";
+import { observeScripts, type ScriptObserver } from "./redis/scripts.ts";
 import {
   connectRedis,
   placeOf,
@@ -15,7 +15,7 @@ import {
   type ConnectionName,
   type RedisConnections,
   type RedisTarget,
-} from "./redis.ts";
+} from "./redis/redis.ts";
 
 export interface OpenStore {
   readonly redis: RedisConnections;

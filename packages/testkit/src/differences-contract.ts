@@ -1,9 +1,20 @@
 /** What every implementation of the differences port must do; one text for memory and Redis. */
-import type { CoverageOutcome, Intent, NewDifference } from "@sticky-proxy/core";
-import { coverageWindow, orderKeyPartition, pending } from "@sticky-proxy/core";
+import {
+  type CoverageOutcome,
+  type Intent,
+  type NewDifference,
+  coverageWindow,
+  orderKeyPartition,
+  pending,
+} from "@sticky-proxy/core/mirror";
 import { expect } from "chai";
-import type { MirrorUnderTest } from "./outbox-contract.ts";
-import { asSettlement, mirrorLimits as limits, testDifference, testIntent } from "./outbox-contract.ts";
+import {
+  type MirrorUnderTest,
+  asSettlement,
+  mirrorLimits as limits,
+  testDifference,
+  testIntent,
+} from "./outbox-contract.ts";
 
 export function describeDifferencesContract(name: string, open: () => Promise<MirrorUnderTest>): void {
   describe(`differences contract: ${name}`, () => {

@@ -1,14 +1,17 @@
 /** What every implementation of the outbox and differences ports must do; one text for memory and Redis. */
-import type {
-  CoverageOutcome,
-  Differences,
-  Intent,
-  NewDifference,
-  Outbox,
-  OutboxEntry,
-  Settlement,
-} from "@sticky-proxy/core";
-import { coverageWindow, orderKeyPartition, pending, settled } from "@sticky-proxy/core";
+import {
+  type CoverageOutcome,
+  type Differences,
+  type Intent,
+  type NewDifference,
+  type Outbox,
+  type OutboxEntry,
+  type Settlement,
+  coverageWindow,
+  orderKeyPartition,
+  pending,
+  settled,
+} from "@sticky-proxy/core/mirror";
 import { expect } from "chai";
 
 export interface MirrorUnderTest {

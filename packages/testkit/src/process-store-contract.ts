@@ -12,8 +12,8 @@ import type {
   ProcessRecord,
   ProcessStore,
   StoredRequest,
-  StoredResponse,
-} from "@sticky-proxy/core";
+} from "@sticky-proxy/core/process";
+import type { StoredResponse } from "@sticky-proxy/core/http";
 
 export interface ContractStore {
   readonly store: ProcessStore;

@@ -2,7 +2,7 @@
  * Circuit breaker of one service on this node: `failures` gateway failures in a row open it for `openMs`,
  * then one trial request decides. Decided locally, so it works with the store away.
  */
-import type { BreakerPolicy } from "@sticky-proxy/core";
+import type { BreakerPolicy } from "@sticky-proxy/core/registry";
 
 export type Passage = { readonly pass: true } | { readonly pass: false; readonly openMs: number };
 

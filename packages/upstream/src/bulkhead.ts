@@ -1,5 +1,5 @@
 /** Requests in flight to one service, with a bounded queue in order of arrival and a deadline for each waiter. */
-import type { ServiceLimits } from "@sticky-proxy/core";
+import type { ServiceLimits } from "@sticky-proxy/core/registry";
 
 export type Admission = "admitted" | "full" | "timeout" | "aborted";
 

@@ -1,10 +1,9 @@
 /** Reads a response body that must be whole before anybody sees it. */
 import type { Readable } from "node:stream";
 
-import type { Instance } from "@sticky-proxy/core";
+import type { Instance } from "@sticky-proxy/core/registry";
 
-import { failedBy, UpstreamBodyError } from "./outcome.ts";
-import type { Failed } from "./outcome.ts";
+import { failedBy, UpstreamBodyError, type Failed } from "./outcome.ts";
 
 export type CollectedBody =
   | { readonly kind: "complete"; readonly body: Uint8Array }

@@ -7,8 +7,7 @@
  */
 import type { Socket } from "node:net";
 
-import { Client } from "undici";
-import type { Dispatcher, buildConnector } from "undici";
+import { Client, type Dispatcher, type buildConnector } from "undici";
 
 /** State of one connection, read by the exchange that runs on it. */
 export interface ConnectionWatch {

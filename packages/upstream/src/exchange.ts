@@ -3,16 +3,13 @@
  * Settles exactly once, with the response's head or with the failure; later trouble breaks the body.
  */
 import type { ProxyErrorType } from "@sticky-proxy/protocol";
-import { Readable } from "node:stream";
-import type { Duplex } from "node:stream";
+import { Readable, type Duplex } from "node:stream";
 
-import { headerJoined, responseFault } from "@sticky-proxy/core";
-import type { HeaderLine, HeaderList } from "@sticky-proxy/core";
+import { headerJoined, responseFault, type HeaderLine, type HeaderList } from "@sticky-proxy/core/http";
 import type { Dispatcher } from "undici";
 
 import type { ConnectionWatch, WatchesConnection } from "./connection.ts";
-import { failedBy, failedWith, UpstreamBodyError } from "./outcome.ts";
-import type { Failed } from "./outcome.ts";
+import { failedBy, failedWith, UpstreamBodyError, type Failed } from "./outcome.ts";
 
 /** More header lines than any honest response has. */
 const maxResponseLines = 256;

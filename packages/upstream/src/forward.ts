@@ -8,17 +8,14 @@
  */
 import type { Duplex, Readable } from "node:stream";
 
-import type { HeaderList, Instance, RequestHead, Route, Service, UpstreamTimeouts } from "@sticky-proxy/core";
+import type { HeaderList, RequestHead } from "@sticky-proxy/core/http";
+import type { Instance, Route, Service, UpstreamTimeouts } from "@sticky-proxy/core/registry";
 
-import { Exchange } from "./exchange.ts";
-import type { ResponseStart } from "./exchange.ts";
-import { failedWith, isInstanceFault } from "./outcome.ts";
-import type { Failed, UpstreamOutcome } from "./outcome.ts";
-import { incomingHeaders, outgoingHeaders } from "./outgoing.ts";
-import type { Names } from "./outgoing.ts";
+import { Exchange, type ResponseStart } from "./exchange.ts";
+import { failedWith, isInstanceFault, type Failed, type UpstreamOutcome } from "./outcome.ts";
+import { incomingHeaders, outgoingHeaders, type Names } from "./outgoing.ts";
 import { requestBody } from "./request-body.ts";
-import { allUnknown, ServiceTraffic } from "./traffic.ts";
-import type { Choice, HealthView, TrafficView } from "./traffic.ts";
+import { allUnknown, ServiceTraffic, type Choice, type HealthView, type TrafficView } from "./traffic.ts";
 
 export interface ForwardClient {
   /** Whose request it is: the right-most hop that is not one of our proxies. */

@@ -3,8 +3,7 @@
  * Literals are judged before connecting (no look-up ever happens for them), names while connecting, on the very address
  * that is then connected to, so that a name cannot change its meaning in between.
  */
-import { lookup as systemLookup } from "node:dns";
-import type { LookupAddress } from "node:dns";
+import { lookup as systemLookup, type LookupAddress } from "node:dns";
 import type { LookupFunction } from "node:net";
 
 import ipaddr from "ipaddr.js";

@@ -1,4 +1,4 @@
-import type { ProbeState, Service } from "@sticky-proxy/core";
+import type { ProbeState, Service } from "@sticky-proxy/core/registry";
 import { expect } from "chai";
 import { createHealthView } from "./health-view.ts";
 

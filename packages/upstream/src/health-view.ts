@@ -2,7 +2,7 @@
  * What the one prober has published, as a node sees it: read now and then, asked at every dispatch. Results end by
  * themselves in the store, and here when they cannot be read any more: unknown is usable.
  */
-import type { ProbeState, Service } from "@sticky-proxy/core";
+import type { ProbeState, Service } from "@sticky-proxy/core/registry";
 import type { HealthView } from "./traffic.ts";
 
 /** Where the prober publishes; by instance name. */

@@ -2,8 +2,15 @@
  * The active checks of all instances. One elected node calls `tick` and publishes what it finds; every node reads the
  * published results, and a result that is not renewed runs out: unknown is usable.
  */
-import { probed, unprobed } from "@sticky-proxy/core";
-import type { HealthPolicy, Instance, ProbeHealth, ProbeState, Service } from "@sticky-proxy/core";
+import {
+  probed,
+  unprobed,
+  type HealthPolicy,
+  type Instance,
+  type ProbeHealth,
+  type ProbeState,
+  type Service,
+} from "@sticky-proxy/core/registry";
 
 import type { OutboundCaller } from "./outbound-call.ts";
 import type { HealthView } from "./traffic.ts";

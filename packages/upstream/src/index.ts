@@ -1,17 +1,22 @@
-export * from "./outcome.ts";
-export * from "./forward.ts";
-export * from "./collect-body.ts";
-export { allUnknown } from "./traffic.ts";
+export { collectBody } from "./collect-body.ts";
+export {
+  createForwarder,
+  type Attempt,
+  type ForwardClient,
+  type ForwardRequest,
+  type Forwarder,
+  type ForwarderOptions,
+  type Tunneller,
+} from "./forward.ts";
+export { createAddressGuard } from "./guard.ts";
+export { createHealthView } from "./health-view.ts";
+export { createProber, type ProbeResult } from "./health.ts";
+export {
+  createOutboundCaller,
+  createOutboundCallers,
+  type OutboundAnswer,
+  type OutboundCaller,
+  type OutboundCallers,
+} from "./outbound-call.ts";
+export { failedWith, type Failed, type Responded, type UpstreamOutcome } from "./outcome.ts";
 export type { HealthView, TrafficSnapshot, TrafficView } from "./traffic.ts";
-export * from "./execute.ts";
-export * from "./execution.ts";
-export * from "./worker.ts";
-export * from "./guard.ts";
-export * from "./outbound-call.ts";
-export * from "./poll.ts";
-export * from "./deliver-webhook.ts";
-export * from "./cancel-hook.ts";
-export * from "./health.ts";
-export * from "./health-view.ts";
-export * from "./secondary.ts";
-export * from "./pacing.ts";

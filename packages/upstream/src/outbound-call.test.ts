@@ -1,7 +1,6 @@
 import { FakeUpstream, RawUpstream } from "@sticky-proxy/testkit";
 import { expect } from "chai";
-import { createAddressGuard } from "./guard.ts";
-import type { GuardOptions } from "./guard.ts";
+import { createAddressGuard, type GuardOptions } from "./guard.ts";
 import { createOutboundCaller, type OutboundCaller } from "./outbound-call.ts";
 
 describe("an outbound call", () => {

@@ -6,7 +6,7 @@ import http from "node:http";
 import https from "node:https";
 import type { LookupFunction } from "node:net";
 
-import { headerList, type HeaderList } from "@sticky-proxy/core";
+import { headerList, type HeaderList } from "@sticky-proxy/core/http";
 import got from "got";
 
 import { createAddressGuard } from "./guard.ts";

@@ -5,7 +5,8 @@
  */
 import type { Readable } from "node:stream";
 
-import type { HeaderList, Instance } from "@sticky-proxy/core";
+import type { HeaderList } from "@sticky-proxy/core/http";
+import type { Instance } from "@sticky-proxy/core/registry";
 import type { ProblemSlug, ProxyErrorType } from "@sticky-proxy/protocol";
 
 export interface Responded {

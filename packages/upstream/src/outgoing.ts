@@ -1,6 +1,12 @@
 /** The two heads of a forwarded request as they are written: the rules of core applied, the caller's lines set. */
-import { parseAuthority, requestHeaders, responseHeaders } from "@sticky-proxy/core";
-import type { HeaderLine, HeaderList, Route } from "@sticky-proxy/core";
+import {
+  parseAuthority,
+  requestHeaders,
+  responseHeaders,
+  type HeaderLine,
+  type HeaderList,
+} from "@sticky-proxy/core/http";
+import type { Route } from "@sticky-proxy/core/registry";
 
 import type { ForwardRequest } from "./forward.ts";
 

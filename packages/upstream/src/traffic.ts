@@ -7,8 +7,11 @@ import {
   smoothLatency,
   unseen,
   usableInstances,
-} from "@sticky-proxy/core";
-import type { Instance, PassiveHealth, ProbeState, Service } from "@sticky-proxy/core";
+  type Instance,
+  type PassiveHealth,
+  type ProbeState,
+  type Service,
+} from "@sticky-proxy/core/registry";
 import { Pool } from "undici";
 
 import { Breaker } from "./breaker.ts";

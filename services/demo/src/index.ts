@@ -1,2 +1,1 @@
-export { createApp, startDemo, type Demo } from "./app.ts";
-export { defaultOptions, type DemoOptions } from "./instance.ts";
+export { startDemo, type Demo } from "./app.ts";

@@ -4,8 +4,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import Koa from "koa";
 
 import type { ProxyDeps } from "./deps.ts";
-import { begin } from "./begin.ts";
-import type { Gate } from "./begin.ts";
+import { begin, type Gate } from "./listener/begin.ts";
 import { accessLog } from "./middleware/access-log.ts";
 import { cache } from "./middleware/cache.ts";
 import { forward } from "./middleware/forward.ts";
@@ -17,7 +16,7 @@ import { problems } from "./middleware/problems.ts";
 import { readBody } from "./middleware/read-body.ts";
 import { reserved } from "./middleware/reserved.ts";
 import { traceContext } from "./middleware/trace-context.ts";
-import type { FindService } from "./service-finder.ts";
+import type { FindService } from "./middleware/service-finder.ts";
 import { validateBody } from "./middleware/validate-body.ts";
 import type { Middleware, ProxyState, Received } from "./state.ts";
 

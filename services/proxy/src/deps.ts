@@ -1,13 +1,14 @@
 /** What the proxy is handed. Only main.ts knows the concrete parts. */
 import type Router from "@koa/router";
-import type { CacheInvalidation, Service } from "@sticky-proxy/core";
+import type { CacheInvalidation } from "@sticky-proxy/engine";
+import type { Service } from "@sticky-proxy/core/registry";
 import type { Limits } from "@sticky-proxy/runtime";
 import type { Forwarder, Tunneller } from "@sticky-proxy/upstream";
 
 import type { CacheDeps } from "./cache/cache-deps.ts";
 import type { IdentifyDeps } from "./middleware/identify.ts";
 import type { MirrorDeps } from "./middleware/mirror.ts";
-import type { SubmitDeps } from "./process/submit.ts";
+import type { SubmitDeps } from "./submit/submit.ts";
 
 export interface Log {
   debug(event: string, fields?: Readonly<Record<string, unknown>>): void;

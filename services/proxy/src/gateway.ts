@@ -1,10 +1,17 @@
 /** A proxy node put together from its ports: steps, routes, listener. main.ts gives the concrete parts. */
 import { createSecretKey } from "node:crypto";
-import type { Changes, Lease, ProcessRecord, ProcessStore, Service } from "@sticky-proxy/core";
-import { processId } from "@sticky-proxy/core";
-import { fields } from "@sticky-proxy/protocol";
-import type { Config, Metrics } from "@sticky-proxy/runtime";
 import {
+  type Changes,
+  type Lease,
+  type ProcessRecord,
+  type ProcessStore,
+  processId,
+} from "@sticky-proxy/core/process";
+import type { Service } from "@sticky-proxy/core/registry";
+import { fields } from "@sticky-proxy/protocol";
+import {
+  type Config,
+  type Metrics,
   knownMethod,
   monotonic,
   observeTransitions,
@@ -12,21 +19,22 @@ import {
   statusClass,
   unknownName,
 } from "@sticky-proxy/runtime";
-import type { Execution, Forwarder, Pacing, Tunneller, Worker } from "@sticky-proxy/upstream";
+import type { Execution, Pacing, Worker } from "@sticky-proxy/engine";
+import type { Forwarder, Tunneller } from "@sticky-proxy/upstream";
 import type { Context } from "koa";
 
 import type { CacheParts, Log, ProxySettings } from "./deps.ts";
 import type { MirrorDeps } from "./middleware/mirror.ts";
 import { readBytes } from "./middleware/read-body.ts";
-import { createCallbackVerifier } from "./process/verify-callback.ts";
-import type { SubmitDeps } from "./process/submit.ts";
-import { createWaiters } from "./process/waiters.ts";
-import type { Reply } from "./process/reply.ts";
+import { createCallbackVerifier } from "./routes/verify-callback.ts";
+import type { SubmitDeps } from "./submit/submit.ts";
+import { createWaiters } from "./submit/waiters.ts";
+import type { Reply } from "./reply.ts";
 import { documentRoutes } from "./routes/documents.ts";
 import { executionRoutes } from "./routes/executions.ts";
 import { openApiRoute } from "./routes/openapi.ts";
 import { processRoutes, type ProcessRouteDeps } from "./routes/processes.ts";
-import { createServer, type ProxyServer } from "./server.ts";
+import { createServer, type ProxyServer } from "./listener/server.ts";
 import type { ProxyContext, ProxyState } from "./state.ts";
 
 export interface GatewayDeps {

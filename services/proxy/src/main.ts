@@ -1,6 +1,7 @@
 /** Wiring of the proxy: the only file of this service that knows the concrete store and upstream. */
 import { randomUUID } from "node:crypto";
-import { createRuleBook, invalidatingStore, processId } from "@sticky-proxy/core";
+import { createRuleBook, processId } from "@sticky-proxy/core/process";
+import { invalidatingStore, createCancelHook, createPacing, createWorker } from "@sticky-proxy/engine";
 import {
   after,
   every,
@@ -16,19 +17,11 @@ import {
   type ServiceParts,
 } from "@sticky-proxy/runtime";
 import { openNodeLocks, createRegistry, openCache, openStore } from "@sticky-proxy/store";
-import {
-  createCancelHook,
-  createForwarder,
-  createOutboundCallers,
-  createPacing,
-  createWorker,
-} from "@sticky-proxy/upstream";
+import { createForwarder, createOutboundCallers } from "@sticky-proxy/upstream";
 import { createCacheParts } from "./cache/cache-parts.ts";
 import { createGateway, workerObservers } from "./gateway.ts";
-import { createHealthRounds } from "./main/health.ts";
-import { openProxyMirror } from "./main/mirror.ts";
-import { startStoreChecks } from "./main/store-checks.ts";
-import { exportTraffic } from "./main/traffic-gauges.ts";
+import { createHealthRounds, startStoreChecks, exportTraffic } from "@sticky-proxy/node";
+import { openProxyMirror } from "./open-mirror.ts";
 
 /** Renewals are asked for this often; the watchdog decides which are due. */
 const watchdogTickMs = 100;

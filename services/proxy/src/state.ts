@@ -1,11 +1,13 @@
 /** What the steps of the chain hand on to each other on `ctx.state`. */
 import type { Readable } from "node:stream";
 
-import type { Begun, HeaderLine, HeaderList, RequestHead, Route, Service } from "@sticky-proxy/core";
+import type { Begun } from "@sticky-proxy/engine";
+import type { HeaderLine, HeaderList, RequestHead } from "@sticky-proxy/core/http";
+import type { Route, Service } from "@sticky-proxy/core/registry";
 import type { Problem } from "@sticky-proxy/protocol";
 import type { ForwardClient } from "@sticky-proxy/upstream";
-import type { Wishes } from "./process/wishes.ts";
-import type { Reply } from "./process/reply.ts";
+import type { Wishes } from "./submit/wishes.ts";
+import type { Reply } from "./reply.ts";
 import type { DefaultContext, ParameterizedContext } from "koa";
 
 /** What the bare server made of a request before any step ran. */

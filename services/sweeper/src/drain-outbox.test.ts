@@ -1,4 +1,5 @@
-import { createMemoryMirror, StoreUnavailable, type MemoryMirror } from "@sticky-proxy/core";
+import { createMemoryMirror, type MemoryMirror } from "@sticky-proxy/core/testing";
+import { StoreUnavailable } from "@sticky-proxy/core/process";
 import { expect } from "chai";
 import { startOutboxDrain, type OutboxDrain, type OutboxDrainDeps } from "./drain-outbox.ts";
 

@@ -2,11 +2,9 @@
  * Drains the mirror's outbox: leads groups of partitions (redlock), claims each partition (its fence makes a late
  * owner's writes fail), and turns the drains. Two leaders at once are safe, only wasteful.
  */
-import { StoreUnavailable } from "@sticky-proxy/core";
+import { StoreUnavailable } from "@sticky-proxy/core/process";
 import type { Locks } from "@sticky-proxy/store";
-import type { MirrorEntryDeps } from "./mirror/mirror-entry.ts";
-import type { PartitionDrain } from "./mirror/partition-drain.ts";
-import { createPartitionDrain } from "./mirror/partition-drain.ts";
+import { type MirrorEntryDeps, type PartitionDrain, createPartitionDrain } from "@sticky-proxy/mirror";
 
 export interface OutboxDrainDeps extends MirrorEntryDeps {
   readonly locks: Pick<Locks, "lead">;

@@ -2,10 +2,13 @@
 import {
   createInvalidation,
   invalidatingStore,
-  processId,
-  type ProcessRecord,
-  type Service,
-} from "@sticky-proxy/core";
+  createDeliverer,
+  createPacing,
+  createPoller,
+  createWorker,
+} from "@sticky-proxy/engine";
+import { processId, type ProcessRecord } from "@sticky-proxy/core/process";
+import type { Service } from "@sticky-proxy/core/registry";
 import {
   every,
   monotonic,
@@ -22,17 +25,9 @@ import {
   type ServiceParts,
 } from "@sticky-proxy/runtime";
 import { openNodeLocks, createRegistry, openCache, openStore } from "@sticky-proxy/store";
-import {
-  createDeliverer,
-  createForwarder,
-  createHealthView,
-  createOutboundCallers,
-  createPacing,
-  createPoller,
-  createWorker,
-} from "@sticky-proxy/upstream";
-import { startGauges } from "./main/gauges.ts";
-import { openSweeperMirror } from "./main/mirror.ts";
+import { createForwarder, createHealthView, createOutboundCallers } from "@sticky-proxy/upstream";
+import { startGauges } from "./gauges.ts";
+import { openSweeperMirror } from "./open-mirror.ts";
 import { createSweeper } from "./sweep.ts";
 
 /** Renewals are asked for this often; the watchdog decides which are due. */

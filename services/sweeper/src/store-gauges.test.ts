@@ -1,4 +1,5 @@
-import { createMemoryStore, type Draft } from "@sticky-proxy/core";
+import { createMemoryStore } from "@sticky-proxy/core/testing";
+import type { Draft } from "@sticky-proxy/core/process";
 import { createMetrics } from "@sticky-proxy/runtime";
 import { expect } from "chai";
 import { exportStore, forgetStore, type StoreGauges } from "./store-gauges.ts";

@@ -2,7 +2,7 @@
  * What the whole store holds, as gauges. Only the elected leader exports them: from every replica they would be N-fold
  * when summed. What one look costs is bounded: counts per service, and so many dead letters.
  */
-import type { ProcessStore } from "@sticky-proxy/core";
+import type { ProcessStore } from "@sticky-proxy/core/process";
 import { unknownName, type Metrics } from "@sticky-proxy/runtime";
 
 export interface StoreGauges {

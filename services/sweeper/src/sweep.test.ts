@@ -1,16 +1,19 @@
+import { createMemoryStore, type MemoryStore } from "@sticky-proxy/core/testing";
 import {
-  createMemoryStore,
   createProcesses,
+  type Processes,
+  type Delivery,
+  type Executor,
+  type PollAnswer,
+} from "@sticky-proxy/engine";
+import {
   unkeyedPolicy,
   type FoundRoute,
-  type MemoryStore,
   type ProcessEvent,
-  type ProcessPolicy,
-  type Processes,
   type ProcessRecord,
   type Rules,
-} from "@sticky-proxy/core";
-import type { Delivery, Executor, PollAnswer } from "@sticky-proxy/upstream";
+} from "@sticky-proxy/core/process";
+import type { ProcessPolicy } from "@sticky-proxy/core/registry";
 import { expect } from "chai";
 import { createSweeper, type Sweeper } from "./sweep.ts";
 

@@ -8,14 +8,19 @@ import {
   isTerminal,
   processId,
   type Duty,
-  type MirrorIntents,
   type ProcessRecord,
-  type Processes,
   type Rules,
-  type Service,
-  type Route,
-} from "@sticky-proxy/core";
-import type { Deliverer, Execution, Executor, Pacing, Poller } from "@sticky-proxy/upstream";
+} from "@sticky-proxy/core/process";
+import type {
+  MirrorIntents,
+  Processes,
+  Deliverer,
+  Execution,
+  Executor,
+  Pacing,
+  Poller,
+} from "@sticky-proxy/engine";
+import type { Service, Route } from "@sticky-proxy/core/registry";
 
 export interface SweepDeps {
   readonly processes: Processes;

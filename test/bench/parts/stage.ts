@@ -46,7 +46,7 @@ const restMicros = 5_000;
 const restLookMs = 50;
 
 const part = (name: string): string => fileURLToPath(new URL(`${name}.ts`, import.meta.url));
-const cli = fileURLToPath(new URL("../../../services/proxy/src/cli.ts", import.meta.url));
+const cli = fileURLToPath(new URL("../../../services/cli/src/cli.ts", import.meta.url));
 
 /** `STICKY_BENCH_NODE_FLAGS` are given to the gateway, such as --cpu-prof. */
 export async function setStage(): Promise<Stage> {

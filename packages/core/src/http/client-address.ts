@@ -1,6 +1,5 @@
 /** Whose request is it: the right-most hop that we do not trust (GATEWAY "Forwarded"). */
-import { headerJoined } from "./message.ts";
-import type { HeaderList } from "./message.ts";
+import { headerJoined, type HeaderList } from "./message.ts";
 
 export type ClientAddress =
   | {

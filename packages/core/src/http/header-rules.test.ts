@@ -9,8 +9,8 @@ import {
   responseFault,
   responseHeaders,
   responseTrailers,
+  type RequestRules,
 } from "./header-rules.ts";
-import type { RequestRules } from "./header-rules.ts";
 import type { HeaderLine } from "./message.ts";
 
 const rules: RequestRules = {

@@ -1,8 +1,7 @@
 import { expect } from "chai";
 import fc from "fast-check";
 
-import { belowPrefix, coversPath, normalisePath } from "./path.ts";
-import type { PathRules } from "./path.ts";
+import { belowPrefix, coversPath, normalisePath, type PathRules } from "./path.ts";
 
 function normalised(raw: string, rules?: PathRules): string | null {
   const result = normalisePath(raw, rules);

@@ -1,8 +1,6 @@
 /** The four forms of a request target (RFC 9112 3.2), taken apart without ever resolving one URL against another. */
-import { parseAuthority } from "./host.ts";
-import type { Authority } from "./host.ts";
-import { normalisePath } from "./path.ts";
-import type { PathRules } from "./path.ts";
+import { parseAuthority, type Authority } from "./host.ts";
+import { normalisePath, type PathRules } from "./path.ts";
 
 export type RequestTarget =
   | {

@@ -1,7 +1,12 @@
 import { expect } from "chai";
 import fc from "fast-check";
-import { credentialDigest, fingerprint, namedHeaders, sortedQuery } from "./fingerprint.ts";
-import type { FingerprintInput } from "./fingerprint.ts";
+import {
+  credentialDigest,
+  fingerprint,
+  namedHeaders,
+  sortedQuery,
+  type FingerprintInput,
+} from "./fingerprint.ts";
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 

@@ -3,8 +3,7 @@
  * SHA-256 over length-prefixed parts, so that no two lists of parts give the same input.
  */
 
-import { createHash, createHmac } from "node:crypto";
-import type { BinaryLike, KeyObject } from "node:crypto";
+import { createHash, createHmac, type BinaryLike, type KeyObject } from "node:crypto";
 import type { HeaderLine, HeaderList } from "../http/message.ts";
 import { canonicalJson } from "./canonical-json.ts";
 

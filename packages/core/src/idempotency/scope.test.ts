@@ -1,7 +1,6 @@
 import { expect } from "chai";
 import fc from "fast-check";
-import { crc16, partitionOf, scopeOf } from "./scope.ts";
-import type { ScopeIdentity } from "./scope.ts";
+import { crc16, partitionOf, scopeOf, type ScopeIdentity } from "./scope.ts";
 
 const scope = (tenant: string, service: string, identity: ScopeIdentity): string =>
   scopeOf("secret", { tenant, service, identity });

@@ -1,7 +1,6 @@
 /** The scope: the unit of mutual exclusion, and the place of its keys in the store. */
 
-import { createHmac } from "node:crypto";
-import type { BinaryLike, KeyObject } from "node:crypto";
+import { createHmac, type BinaryLike, type KeyObject } from "node:crypto";
 
 export type ScopeIdentity =
   | { readonly kind: "key"; readonly key: string }

@@ -2,10 +2,8 @@ import { isDeepStrictEqual } from "node:util";
 import { expect } from "chai";
 import fc from "fast-check";
 import type { ComparePolicy } from "../registry/service.ts";
-import type { WalkResult } from "./compare-json.ts";
-import { compareJson, walkBounds } from "./compare-json.ts";
-import { parseJson } from "./json-walk.ts";
-import type { JsonValue } from "./json-walk.ts";
+import { type WalkResult, compareJson, walkBounds } from "./compare-json.ts";
+import { parseJson, type JsonValue } from "./json-walk.ts";
 import { compileMasks } from "./mask-trie.ts";
 import { redactor } from "./redact.ts";
 

@@ -3,13 +3,18 @@
  * `too-large`, never "equal". What a mask excuses is counted as masked, never as a match.
  */
 import type { Pointer } from "../registry/service.ts";
-import { alignLists, matchMultisets } from "./compare-list.ts";
-import type { ItemPair } from "./compare-list.ts";
-import { JsonArray, JsonNumber, JsonObject, memberHash, mix, valueHash } from "./json-walk.ts";
-import type { JsonValue } from "./json-walk.ts";
+import { alignLists, matchMultisets, type ItemPair } from "./compare-list.ts";
+import {
+  JsonArray,
+  JsonNumber,
+  JsonObject,
+  memberHash,
+  mix,
+  valueHash,
+  type JsonValue,
+} from "./json-walk.ts";
 import { isExcused, jsonType } from "./mask-value.ts";
-import type { Mask, MaskStates } from "./mask-trie.ts";
-import { masksHere, stepMasks } from "./mask-trie.ts";
+import { type Mask, type MaskStates, masksHere, stepMasks } from "./mask-trie.ts";
 import { valueAt } from "./order-key.ts";
 import type { Shower } from "./redact.ts";
 

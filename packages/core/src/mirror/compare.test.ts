@@ -1,8 +1,7 @@
 import { expect } from "chai";
 import type { HeaderList } from "../http/message.ts";
 import type { ComparePolicy } from "../registry/service.ts";
-import type { Answer, Comparison } from "./compare.ts";
-import { compareAnswers } from "./compare.ts";
+import { type Answer, type Comparison, compareAnswers } from "./compare.ts";
 import { walkBounds } from "./compare-json.ts";
 import { compileMasks } from "./mask-trie.ts";
 import { redactor } from "./redact.ts";

@@ -3,17 +3,13 @@
  * Pure: bodies come decoded, the budget's clock and the redactor are handed in.
  */
 import { createHash } from "node:crypto";
-import type { HeaderList } from "../http/message.ts";
-import { headerJoined, headerLines, headerValue } from "../http/message.ts";
+import { type HeaderList, headerJoined, headerLines, headerValue } from "../http/message.ts";
 import type { ComparePolicy } from "../registry/service.ts";
-import type { Edit, WalkBudget } from "./compare-json.ts";
-import { compareJson, pointerText } from "./compare-json.ts";
+import { type Edit, type WalkBudget, compareJson, pointerText } from "./compare-json.ts";
 import type { DifferenceClass } from "./difference.ts";
-import { JsonArray, JsonObject, parseJson } from "./json-walk.ts";
-import type { JsonValue, ParsedJson } from "./json-walk.ts";
+import { JsonArray, JsonObject, parseJson, type JsonValue, type ParsedJson } from "./json-walk.ts";
 import type { MaskStates } from "./mask-trie.ts";
-import { redactText } from "./redact.ts";
-import type { Shower } from "./redact.ts";
+import { redactText, type Shower } from "./redact.ts";
 
 /** One side's answer. */
 export interface Answer {

@@ -1,8 +1,7 @@
 import { expect } from "chai";
 import fc from "fast-check";
 import { blankRecord, type ProcessRecord } from "../process/record.ts";
-import type { Intent, IntentDecision } from "./intent.ts";
-import { decideIntent, overlaps } from "./intent.ts";
+import { type Intent, type IntentDecision, decideIntent, overlaps } from "./intent.ts";
 
 const intent: Intent = {
   partition: 1,

@@ -1,8 +1,15 @@
 import { isDeepStrictEqual } from "node:util";
 import { expect } from "chai";
 import fc from "fast-check";
-import type { JsonValue } from "./json-walk.ts";
-import { decimalKey, JsonArray, JsonNumber, JsonObject, parseJson, valueHash } from "./json-walk.ts";
+import {
+  type JsonValue,
+  decimalKey,
+  JsonArray,
+  JsonNumber,
+  JsonObject,
+  parseJson,
+  valueHash,
+} from "./json-walk.ts";
 
 function parse(text: string): ReturnType<typeof parseJson> {
   return parseJson(Buffer.from(text));

@@ -1,6 +1,5 @@
 /** Whether a mask excuses two unequal scalar values. */
-import type { JsonValue } from "./json-walk.ts";
-import { JsonArray, JsonNumber, JsonObject } from "./json-walk.ts";
+import { type JsonValue, JsonArray, JsonNumber, JsonObject } from "./json-walk.ts";
 import type { Mask } from "./mask-trie.ts";
 
 export type JsonType = "null" | "boolean" | "string" | "number" | "array" | "object";

@@ -6,12 +6,10 @@
  * creates what `PUT /users/2` changes, and the two have different keys.
  */
 import { createHmac, type KeyObject } from "node:crypto";
-import type { RequestHead } from "../http/message.ts";
-import { headerJoined } from "../http/message.ts";
+import { type RequestHead, headerJoined } from "../http/message.ts";
 import { pointerValue } from "../process/answer.ts";
 import type { MirrorPolicy, Pointer } from "../registry/service.ts";
-import type { JsonValue } from "./json-walk.ts";
-import { decimalKey, JsonArray, JsonObject } from "./json-walk.ts";
+import { type JsonValue, decimalKey, JsonArray, JsonObject } from "./json-walk.ts";
 
 /** What the key is made of; a request that lacks it falls back to tenant + path, which is always there. */
 export interface OrderKeySource {

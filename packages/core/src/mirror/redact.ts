@@ -4,8 +4,7 @@
  * the value cannot be read back.
  */
 import { createHmac } from "node:crypto";
-import type { JsonValue } from "./json-walk.ts";
-import { JsonArray, JsonNumber, JsonObject } from "./json-walk.ts";
+import { type JsonValue, JsonArray, JsonNumber, JsonObject } from "./json-walk.ts";
 
 export const maxShownBytes = 256;
 

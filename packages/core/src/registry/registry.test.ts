@@ -1,10 +1,18 @@
 import { expect } from "chai";
 import fc from "fast-check";
 
-import { chooseInstance, fadedLatency, loadOf, smoothLatency } from "./balance.ts";
-import type { Candidate } from "./balance.ts";
-import { defaultEjection, observed, probed, slowStart, unprobed, unseen, usableInstances } from "./health.ts";
-import type { InstanceHealth, PassiveHealth } from "./health.ts";
+import { chooseInstance, fadedLatency, loadOf, smoothLatency, type Candidate } from "./balance.ts";
+import {
+  defaultEjection,
+  observed,
+  probed,
+  slowStart,
+  unprobed,
+  unseen,
+  usableInstances,
+  type InstanceHealth,
+  type PassiveHealth,
+} from "./health.ts";
 import { inMatchOrder, matchRoute, matchService } from "./match.ts";
 import type { Route, Service } from "./service.ts";
 

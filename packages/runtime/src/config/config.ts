@@ -3,7 +3,7 @@
  * `loadConfig` makes it; everybody else only reads it. Nobody else reads the environment.
  * Spans are milliseconds, sizes are bytes.
  */
-import type { Service } from "@sticky-proxy/core";
+import type { Service } from "@sticky-proxy/core/registry";
 
 export interface Config {
   /** Name of this node in logs, metrics and leases: unique among the replicas and over restarts. */

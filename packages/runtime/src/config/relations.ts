@@ -3,7 +3,7 @@
  * so that one run lists every error; hence each value is looked at before it is believed.
  */
 import { isIP } from "node:net";
-import { isCredential } from "@sticky-proxy/core";
+import { isCredential } from "@sticky-proxy/core/mirror";
 
 export interface ConfigError {
   /** Dotted, e.g. "services.payments.routes.0.cache"; "" is the whole configuration. */

@@ -3,7 +3,7 @@
  * Everything else was used when the node started (ports, Redis, limits, callback secrets, compiled schemas);
  * a change there is refused as a whole, named, and waits for a restart.
  */
-import type { Service } from "@sticky-proxy/core";
+import type { Service } from "@sticky-proxy/core/registry";
 import type { Config } from "./config.ts";
 
 /** Entries whose change needs a restart; empty: `next.services` may be used at once. */

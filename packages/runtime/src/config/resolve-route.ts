@@ -9,7 +9,7 @@ import type {
   ProcessPolicy,
   RetryPolicy,
   Route,
-} from "@sticky-proxy/core";
+} from "@sticky-proxy/core/registry";
 import { defaults } from "./schema-route.ts";
 
 export interface ValidRoute extends Omit<

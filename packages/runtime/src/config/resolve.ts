@@ -1,5 +1,5 @@
 /** Validated configuration → {@link Config}: defaults that depend on other entries, pointers, maps, order. */
-import type { CallbackAuth, Instance, Service, ServiceMatch } from "@sticky-proxy/core";
+import type { CallbackAuth, Instance, Service, ServiceMatch } from "@sticky-proxy/core/registry";
 import type { Config, RedisNode } from "./config.ts";
 import { resolveRoute, type ValidRoute } from "./resolve-route.ts";
 

@@ -2,7 +2,7 @@
  * The configuration in the words of sticky.yaml, every default written out: what {@link resolveConfig} made of a file,
  * turned back. The node's name is left out: it is one node's own, and a file is for all.
  */
-import type { MirrorPolicy, Pointer, ProcessPolicy, Route, Service } from "@sticky-proxy/core";
+import type { MirrorPolicy, Pointer, ProcessPolicy, Route, Service } from "@sticky-proxy/core/registry";
 import type { Config, RedisNode } from "./config.ts";
 
 type Fields = Readonly<Record<string, unknown>>;

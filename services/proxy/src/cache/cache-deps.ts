@@ -1,5 +1,5 @@
 /** What the cache's part of the data plane is handed. */
-import type { CacheResult, CacheStore } from "@sticky-proxy/core";
+import type { CacheResult, CacheStore } from "@sticky-proxy/core/cache";
 import type { Forwarder } from "@sticky-proxy/upstream";
 import type { Log } from "../deps.ts";
 

@@ -1,6 +1,7 @@
 /** The cache's part of a proxy node, from its store and the node's own parts. */
 import { randomBytes } from "node:crypto";
-import { createInvalidation, type CacheStore } from "@sticky-proxy/core";
+import { createInvalidation } from "@sticky-proxy/engine";
+import type { CacheStore } from "@sticky-proxy/core/cache";
 import { monotonic, sleep, type Config, type Metrics } from "@sticky-proxy/runtime";
 import type { Forwarder } from "@sticky-proxy/upstream";
 import type { CacheParts, Log } from "../deps.ts";

@@ -1,15 +1,7 @@
 /** One GET or HEAD on a cached route, as the cache sees it: nothing in it can poison what others get. */
-import {
-  keyOf,
-  shownHost,
-  withoutUnkeyed,
-  type CachePolicy,
-  type EntryPoint,
-  type HeaderList,
-  type RequestHead,
-  type Route,
-  type Service,
-} from "@sticky-proxy/core";
+import { keyOf, shownHost, withoutUnkeyed, type EntryPoint } from "@sticky-proxy/core/cache";
+import type { CachePolicy, Route, Service } from "@sticky-proxy/core/registry";
+import type { HeaderList, RequestHead } from "@sticky-proxy/core/http";
 import type { ForwardClient } from "@sticky-proxy/upstream";
 import type { ProxyState } from "../state.ts";
 

@@ -5,13 +5,10 @@ import {
   judge,
   withoutConditions,
   type Fallback,
-  type HeaderLine,
-  type HeaderList,
   type Judgement,
-  type RequestHead,
-  type ResponseHead,
   type StoredMetadata,
-} from "@sticky-proxy/core";
+} from "@sticky-proxy/core/cache";
+import type { HeaderLine, HeaderList, RequestHead, ResponseHead } from "@sticky-proxy/core/http";
 import type { Failed, Responded } from "@sticky-proxy/upstream";
 import type { CacheDeps } from "./cache-deps.ts";
 import { asGet, type CachedRequest } from "./cached-request.ts";

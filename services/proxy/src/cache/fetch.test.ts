@@ -1,4 +1,5 @@
-import { defaultCachePolicy, MemoryCacheStore } from "@sticky-proxy/core";
+import { defaultCachePolicy } from "@sticky-proxy/core/cache";
+import { MemoryCacheStore } from "@sticky-proxy/core/testing";
 import { failedWith, type UpstreamOutcome } from "@sticky-proxy/upstream";
 import { expect } from "chai";
 import type { CacheDeps } from "./cache-deps.ts";

@@ -4,17 +4,16 @@
  * The head tells, as soon as the response's header section is there, whether others may have the response too.
  * A response that is stored shows its end only after the commit, so whoever saw the end finds it stored.
  */
+import { headerValue, type HeaderList } from "@sticky-proxy/core/http";
 import {
-  headerValue,
   maxFetchMs,
   type Committed,
   type FetchLease,
   type FlightNotice,
-  type HeaderList,
   type Judgement,
   type NotStorable,
   type StoredMetadata,
-} from "@sticky-proxy/core";
+} from "@sticky-proxy/core/cache";
 import type { Failed, Responded } from "@sticky-proxy/upstream";
 import type { CacheDeps } from "./cache-deps.ts";
 import type { CachedRequest } from "./cached-request.ts";

@@ -6,7 +6,7 @@
  * then each of them fetches once.
  * What turns out not to be shareable releases everybody at its head.
  */
-import { CacheUnavailable, type FetchBegun, type FetchLease, type Lookup } from "@sticky-proxy/core";
+import { CacheUnavailable, type FetchBegun, type FetchLease, type Lookup } from "@sticky-proxy/core/cache";
 import type { Failed } from "@sticky-proxy/upstream";
 import type { CacheDeps } from "./cache-deps.ts";
 import type { CachedRequest } from "./cached-request.ts";

@@ -8,10 +8,10 @@ import {
   withoutConditions,
   type CacheDecision,
   type StoredMetadata,
-  type ResponseHead,
-} from "@sticky-proxy/core";
+} from "@sticky-proxy/core/cache";
+import type { ResponseHead } from "@sticky-proxy/core/http";
 import type { Failed } from "@sticky-proxy/upstream";
-import type { Reply } from "../process/reply.ts";
+import type { Reply } from "../reply.ts";
 import type { CacheDeps } from "./cache-deps.ts";
 import { asGet, type CachedRequest } from "./cached-request.ts";
 

@@ -1,13 +1,8 @@
 /** PURGE on the data plane: one URL with all its variants, or the tags it names. Off without a configured token. */
 import { createHash, timingSafeEqual } from "node:crypto";
-import {
-  headerLines,
-  headerValue,
-  keysOfUri,
-  selectorOf,
-  type EntryPoint,
-  type Service,
-} from "@sticky-proxy/core";
+import { headerLines, headerValue } from "@sticky-proxy/core/http";
+import { keysOfUri, selectorOf, type EntryPoint } from "@sticky-proxy/core/cache";
+import type { Service } from "@sticky-proxy/core/registry";
 import { Problem } from "@sticky-proxy/protocol";
 import type { ProxyContext } from "../state.ts";
 import type { CacheDeps } from "./cache-deps.ts";

@@ -1,7 +1,8 @@
 /** The fields that tell the client what the cache did (RFC 9211, and the short forms of API.md). */
-import { formatCacheStatus, type CacheResult, type CacheStatus, type HeaderLine } from "@sticky-proxy/core";
+import { formatCacheStatus, type CacheResult, type CacheStatus } from "@sticky-proxy/core/cache";
+import type { HeaderLine } from "@sticky-proxy/core/http";
 import { fields, type Source } from "@sticky-proxy/protocol";
-import type { Reply } from "../process/reply.ts";
+import type { Reply } from "../reply.ts";
 
 export interface Told extends Partial<CacheStatus> {
   readonly result: CacheResult;

@@ -2,27 +2,26 @@
  * A GET or HEAD on a cached route: look up, let core decide, do it. When the store does not answer, the request goes
  * to the service as if there were no cache (fail open).
  */
+import { BodyGone } from "@sticky-proxy/engine";
 import {
-  BodyGone,
   bypassCause,
   CacheUnavailable,
   currentAgeMs,
   decide,
-  headerValue,
   remainingMs,
   validationFields,
   variantOf,
   type CacheDecision,
-  type HeaderList,
   type Lookup,
   type StoredMetadata,
-} from "@sticky-proxy/core";
+} from "@sticky-proxy/core/cache";
+import { headerValue, type HeaderList } from "@sticky-proxy/core/http";
 import { fields, Problem } from "@sticky-proxy/protocol";
 import type { Failed } from "@sticky-proxy/upstream";
 import type { Next } from "koa";
-import { informational } from "../informational.ts";
+import { informational } from "../listener/informational.ts";
 import { asksForTrailers, problemOf } from "../middleware/forward.ts";
-import type { Reply } from "../process/reply.ts";
+import type { Reply } from "../reply.ts";
 import type { ProxyContext } from "../state.ts";
 import type { CacheDeps } from "./cache-deps.ts";
 import { asGet, type CachedRequest } from "./cached-request.ts";

@@ -1,4 +1,5 @@
-import { MemoryCacheStore, pieceBytes, type BodyWriter } from "@sticky-proxy/core";
+import { MemoryCacheStore } from "@sticky-proxy/core/testing";
+import { pieceBytes, type BodyWriter } from "@sticky-proxy/core/cache";
 import { expect } from "chai";
 import type { Readable } from "node:stream";
 import { SharedBody } from "./shared-body.ts";

@@ -6,7 +6,8 @@
  * readers: the slowest of them sets the pace, and who holds the others up for too long is cut off.
  */
 import { Readable } from "node:stream";
-import { BodyGone, pieceBytes, type BodyWriter, type CacheStore } from "@sticky-proxy/core";
+import { BodyGone } from "@sticky-proxy/engine";
+import { pieceBytes, type BodyWriter, type CacheStore } from "@sticky-proxy/core/cache";
 
 /** In memory for readers once nothing goes to the store any more. */
 const maxTailBytes = 1024 * 1024;

@@ -1,6 +1,7 @@
 /** Replies made from a response that is on its way into the store. */
-import { isNotModified, notModifiedHeaders, type HeaderList, type RequestHead } from "@sticky-proxy/core";
-import type { Reply } from "../process/reply.ts";
+import { isNotModified, notModifiedHeaders } from "@sticky-proxy/core/cache";
+import type { HeaderList, RequestHead } from "@sticky-proxy/core/http";
+import type { Reply } from "../reply.ts";
 import type { FetchHead } from "./fetch.ts";
 import { ageField } from "./stored-reply.ts";
 

@@ -2,8 +2,8 @@
  * A POST's response that says it is what a GET of the same URI would give (RFC 9110 9.3.3): explicit freshness, and
  * Content-Location equal to the URI. It is stored for later GETs; a POST itself is never answered from the store.
  */
-import { judge, maxFetchMs, originsOf, type EntryPoint } from "@sticky-proxy/core";
-import type { Reply } from "../process/reply.ts";
+import { judge, maxFetchMs, originsOf, type EntryPoint } from "@sticky-proxy/core/cache";
+import type { Reply } from "../reply.ts";
 import type { CacheDeps } from "./cache-deps.ts";
 import type { CachedRequest } from "./cached-request.ts";
 import { storeResponse } from "./store-response.ts";

@@ -1,4 +1,6 @@
-import { judge, defaultCachePolicy, MemoryCacheStore, pieceBytes, type HeaderList } from "@sticky-proxy/core";
+import { judge, defaultCachePolicy, pieceBytes } from "@sticky-proxy/core/cache";
+import { MemoryCacheStore } from "@sticky-proxy/core/testing";
+import type { HeaderList } from "@sticky-proxy/core/http";
 import { expect } from "chai";
 import { Readable } from "node:stream";
 import type { CacheDeps } from "./cache-deps.ts";

@@ -1,15 +1,14 @@
 /** A response on its way: into the store, and to those who read along. Nobody sees its end before the commit. */
 import type { Readable } from "node:stream";
-import {
-  BodyGone,
-  headerValue,
-  type CommitOptions,
-  type Committed,
-  type FetchLease,
-  type FlightNotice,
-  type ResponseHead,
-  type StoredMetadata,
-} from "@sticky-proxy/core";
+import { BodyGone } from "@sticky-proxy/engine";
+import { headerValue, type ResponseHead } from "@sticky-proxy/core/http";
+import type {
+  CommitOptions,
+  Committed,
+  FetchLease,
+  FlightNotice,
+  StoredMetadata,
+} from "@sticky-proxy/core/cache";
 import type { CacheDeps } from "./cache-deps.ts";
 import type { CachedRequest } from "./cached-request.ts";
 import { SharedBody } from "./shared-body.ts";

@@ -2,18 +2,16 @@
 import { Readable } from "node:stream";
 import {
   answerFrom,
-  BodyGone,
   currentAgeMs,
   notModifiedHeaders,
   pieceBytes,
-  readBody,
   type CacheAnswer,
   type CacheStore,
-  type HeaderLine,
-  type RequestHead,
   type StoredMetadata,
-} from "@sticky-proxy/core";
-import type { Reply } from "../process/reply.ts";
+} from "@sticky-proxy/core/cache";
+import { BodyGone, readBody } from "@sticky-proxy/engine";
+import type { HeaderLine, RequestHead } from "@sticky-proxy/core/http";
+import type { Reply } from "../reply.ts";
 
 /** @throws BodyGone or CacheUnavailable while nothing has been sent: then the request is fetched instead. */
 export async function storedReply(

@@ -1,4 +1,5 @@
-import { hasCache, isUnsafe, tellsOfChange } from "@sticky-proxy/core";
+import { hasCache, isUnsafe } from "@sticky-proxy/core/cache";
+import { tellsOfChange } from "@sticky-proxy/engine";
 import { cachedRequest, entryPointOf } from "../cache/cached-request.ts";
 import { createFlights } from "../cache/flights.ts";
 import { createHitCounter } from "../cache/hit-counter.ts";

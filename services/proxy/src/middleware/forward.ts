@@ -1,12 +1,11 @@
 import type { IncomingMessage } from "node:http";
 
-import { headerJoined } from "@sticky-proxy/core";
-import type { HeaderList } from "@sticky-proxy/core";
+import { headerJoined, type HeaderList } from "@sticky-proxy/core/http";
 import { fields, Problem } from "@sticky-proxy/protocol";
 import type { Failed } from "@sticky-proxy/upstream";
 
 import type { ProxyDeps } from "../deps.ts";
-import { informational } from "../informational.ts";
+import { informational } from "../listener/informational.ts";
 import type { Middleware, ProxyState } from "../state.ts";
 
 /** RFC 9110 9.2.1. */

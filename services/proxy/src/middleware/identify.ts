@@ -1,8 +1,7 @@
-import { unkeyedPolicy } from "@sticky-proxy/core";
-import type { RuleBook } from "@sticky-proxy/core";
+import { unkeyedPolicy, type RuleBook } from "@sticky-proxy/core/process";
 
-import { plainWishes, readWishes, refuseWithoutProcess } from "../process/wishes.ts";
-import { isMirrored } from "../process/submit.ts";
+import { plainWishes, readWishes, refuseWithoutProcess } from "../submit/wishes.ts";
+import { isMirrored } from "../submit/submit.ts";
 import type { Middleware } from "../state.ts";
 
 export interface IdentifyDeps {

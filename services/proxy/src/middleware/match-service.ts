@@ -1,6 +1,6 @@
 import { Problem } from "@sticky-proxy/protocol";
 
-import type { FindService } from "../service-finder.ts";
+import type { FindService } from "./service-finder.ts";
 import type { Middleware } from "../state.ts";
 
 /** Finds the service and the route. Reads state.head, state.host; writes state.service, state.route, state.serviceHead. */

@@ -1,11 +1,12 @@
-import { headerValue, isSampled, orderKeys } from "@sticky-proxy/core";
-import type { MirrorPolicy, OrderSecret, RequestHead, Route, Service } from "@sticky-proxy/core";
+import { headerValue, type RequestHead } from "@sticky-proxy/core/http";
+import { isSampled, orderKeys, type OrderSecret } from "@sticky-proxy/core/mirror";
+import type { MirrorPolicy, Route, Service } from "@sticky-proxy/core/registry";
 import { fields, Problem, readIdempotencyKey } from "@sticky-proxy/protocol";
 
-import type { LoopGuard } from "../mirror/loop-guard.ts";
-import type { ShadowJob, ShadowQueue } from "../mirror/shadow-queue.ts";
-import { tapBody } from "../mirror/tap-body.ts";
-import type { Reply } from "../process/reply.ts";
+import type { LoopGuard } from "./loop-guard.ts";
+import type { ShadowJob, ShadowQueue } from "@sticky-proxy/mirror";
+import { tapBody } from "./tap-body.ts";
+import type { Reply } from "../reply.ts";
 import type { Middleware, ProxyState } from "../state.ts";
 
 export interface MirrorDeps {

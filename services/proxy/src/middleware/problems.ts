@@ -1,7 +1,7 @@
 import { Problem } from "@sticky-proxy/protocol";
 
 import type { ProxyDeps } from "../deps.ts";
-import { problemReply } from "../problem-reply.ts";
+import { problemReply } from "../listener/problem-reply.ts";
 import type { Middleware } from "../state.ts";
 
 /** The only place that writes a problem. Reads state.requestId, state.service; writes the response. */

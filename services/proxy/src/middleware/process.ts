@@ -1,10 +1,10 @@
-import { processId } from "@sticky-proxy/core";
+import { processId } from "@sticky-proxy/core/process";
 import { Problem } from "@sticky-proxy/protocol";
 
-import { informational } from "../informational.ts";
-import { submit, type SubmitDeps } from "../process/submit.ts";
+import { informational } from "../listener/informational.ts";
+import { submit, type SubmitDeps } from "../submit/submit.ts";
 import type { Middleware } from "../state.ts";
-import type { Gate } from "../begin.ts";
+import type { Gate } from "../listener/begin.ts";
 
 const empty = new Uint8Array(0);
 

@@ -4,7 +4,7 @@ import { Problem } from "@sticky-proxy/protocol";
 
 import type { ProxyDeps } from "../deps.ts";
 import type { Middleware, ProxyContext, ProxyState } from "../state.ts";
-import { watchUploadRate } from "../upload-rate.ts";
+import { watchUploadRate } from "../listener/upload-rate.ts";
 
 /**
  * Decides about the body before a byte of it is asked for. Reads state.route, state.wishes, state.declaredLength; writes state.body,

@@ -1,5 +1,5 @@
 import type Router from "@koa/router";
-import { StoreUnavailable } from "@sticky-proxy/core";
+import { StoreUnavailable } from "@sticky-proxy/core/process";
 import { Problem } from "@sticky-proxy/protocol";
 
 import type { Middleware } from "../state.ts";

@@ -1,7 +1,13 @@
 import { randomFillSync } from "node:crypto";
 
-import { headerJoined, headerLines, isTraceparent, isTracestate } from "@sticky-proxy/core";
-import type { HeaderLine, RequestHead } from "@sticky-proxy/core";
+import {
+  headerJoined,
+  headerLines,
+  isTraceparent,
+  isTracestate,
+  type HeaderLine,
+  type RequestHead,
+} from "@sticky-proxy/core/http";
 import { fields } from "@sticky-proxy/protocol";
 
 import type { Middleware } from "../state.ts";

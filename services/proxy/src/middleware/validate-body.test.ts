@@ -1,8 +1,8 @@
-import type { Route, Service } from "@sticky-proxy/core";
+import type { Route, Service } from "@sticky-proxy/core/registry";
 import { Problem } from "@sticky-proxy/protocol";
 import { expect } from "chai";
 import type { ProxyContext, ProxyState } from "../state.ts";
-import type { Wishes } from "../process/wishes.ts";
+import type { Wishes } from "../submit/wishes.ts";
 import { validateBody } from "./validate-body.ts";
 
 const schema = { type: "object", required: ["account"], properties: { account: { type: "string" } } };

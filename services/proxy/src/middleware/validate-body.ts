@@ -1,7 +1,9 @@
-import { headerLines, inTheWay, type Route, type Service } from "@sticky-proxy/core";
+import { headerLines } from "@sticky-proxy/core/http";
+import { inTheWay } from "@sticky-proxy/core/process";
+import type { Route, Service } from "@sticky-proxy/core/registry";
 import { parseJsonStrict, Problem, type Json } from "@sticky-proxy/protocol";
 
-import { compileBodySchema, type BodyCheck } from "../body-schema.ts";
+import { compileBodySchema, type BodyCheck } from "./body-schema.ts";
 import type { Middleware, ProxyState } from "../state.ts";
 
 /** Up to here all faults are told; in a larger body the first one. */

@@ -2,7 +2,7 @@
 import Router from "@koa/router";
 import { isProblemSlug, Problem, problemTypePath, problemTypes } from "@sticky-proxy/protocol";
 import type { Context } from "koa";
-import { jsonBody, type Reply } from "../process/reply.ts";
+import { jsonBody, type Reply } from "../reply.ts";
 
 export function documentRoutes(write: (ctx: Context, reply: Reply) => Promise<void>): Router {
   const router = new Router();

@@ -1,6 +1,7 @@
 /** A process as server-sent events: one event a version, id = version, closed at the end of the process. */
 import { Readable } from "node:stream";
-import { isTerminal, viewOf, waitFor, type ProcessRecord, type WaitDeps } from "@sticky-proxy/core";
+import { isTerminal, viewOf, type ProcessRecord } from "@sticky-proxy/core/process";
+import { waitFor, type WaitDeps } from "@sticky-proxy/engine";
 
 /** An open stream ends after this; clients reconnect with Last-Event-ID. */
 const longestStreamMs = 15 * 60_000;

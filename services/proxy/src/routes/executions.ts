@@ -5,22 +5,19 @@
  */
 import Router from "@koa/router";
 import { createHash } from "node:crypto";
+import { headerLines, headerList, type HeaderList, type StoredResponse } from "@sticky-proxy/core/http";
 import {
-  headerLines,
-  headerList,
   idText,
   isTerminal,
   processId,
   resultId,
   pointerValue,
-  type HeaderList,
   type ProcessEvent,
   type ProcessRecord,
-  type Processes,
   type Rules,
-  type Service,
-  type StoredResponse,
-} from "@sticky-proxy/core";
+} from "@sticky-proxy/core/process";
+import type { Processes } from "@sticky-proxy/engine";
+import type { Service } from "@sticky-proxy/core/registry";
 import {
   executionApiPath,
   lowerFields,
@@ -33,10 +30,10 @@ import {
   resultMediaType,
 } from "@sticky-proxy/protocol";
 import type { Context } from "koa";
-import { jsonBody, problemFields, processFields, type Reply } from "../process/reply.ts";
-import type { CallbackVerifier, Proof } from "../process/verify-callback.ts";
-import { readAccepted, saysState } from "../process/accept-payload.ts";
-import { createUnknownJobs } from "../process/unknown-jobs.ts";
+import { jsonBody, problemFields, processFields, type Reply } from "../reply.ts";
+import type { CallbackVerifier, Proof } from "./verify-callback.ts";
+import { readAccepted, saysState } from "./accept-payload.ts";
+import { createUnknownJobs } from "./unknown-jobs.ts";
 
 export type CallbackOutcome = "accepted" | "duplicate" | "stale" | "unauthorized" | "too_large";
 

@@ -2,7 +2,7 @@ import type Router from "@koa/router";
 import { isProblemSlug, problemTypePath } from "@sticky-proxy/protocol";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { expect } from "chai";
-import { openApiDocument } from "../openapi/document.ts";
+import { openApiDocument } from "./openapi-document.ts";
 import { documentRoutes } from "./documents.ts";
 import { executionRoutes } from "./executions.ts";
 import { openApiRoute } from "./openapi.ts";

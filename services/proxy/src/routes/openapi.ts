@@ -1,8 +1,8 @@
 /** The gateway's own description, for programs. */
 import Router from "@koa/router";
 import type { Context } from "koa";
-import { openApiDocument } from "../openapi/document.ts";
-import { jsonBody, type Reply } from "../process/reply.ts";
+import { openApiDocument } from "./openapi-document.ts";
+import { jsonBody, type Reply } from "../reply.ts";
 
 export function openApiRoute(write: (ctx: Context, reply: Reply) => Promise<void>): Router {
   const router = new Router();

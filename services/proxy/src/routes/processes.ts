@@ -4,22 +4,17 @@
  */
 import Router from "@koa/router";
 import { createHash, type KeyObject } from "node:crypto";
+import { headerLines, headerList, type HeaderList } from "@sticky-proxy/core/http";
 import {
-  headerLines,
-  headerList,
   isTerminal,
-  partitionOf,
   processId,
-  scopeOf,
   viewOf,
-  waitFor,
-  type HeaderList,
   type ProcessRecord,
-  type Processes,
   type ProcessRef,
   type Snapshot,
-  type WaitDeps,
-} from "@sticky-proxy/core";
+} from "@sticky-proxy/core/process";
+import { partitionOf, scopeOf } from "@sticky-proxy/core/idempotency";
+import { waitFor, type Processes, type WaitDeps, type Pacing } from "@sticky-proxy/engine";
 import {
   fields,
   formatRetryAfter,
@@ -35,7 +30,6 @@ import {
   readPrefer,
   type Json,
 } from "@sticky-proxy/protocol";
-import type { Pacing } from "@sticky-proxy/upstream";
 import type { Context } from "koa";
 import {
   acceptedReply,
@@ -48,9 +42,9 @@ import {
   retryIn,
   storedResult,
   type Reply,
-} from "../process/reply.ts";
-import { selectRange } from "../process/select-range.ts";
-import type { Waiters } from "../process/waiters.ts";
+} from "../reply.ts";
+import { selectRange } from "./select-range.ts";
+import type { Waiters } from "../submit/waiters.ts";
 import { eventStream } from "./event-stream.ts";
 
 export interface ProcessRouteDeps {

@@ -1,0 +1,27 @@
+export { clientAddress } from "./client-address.ts";
+export {
+  loopCount,
+  repeatedSingleField,
+  requestHeaders,
+  responseFault,
+  responseHeaders,
+  responseTrailers,
+} from "./header-rules.ts";
+export { parseAuthority, type Authority } from "./host.ts";
+export {
+  givesKey,
+  headerJoined,
+  headerLines,
+  headerList,
+  headerValue,
+  rawHeaders,
+  withoutHeaders,
+  type HeaderLine,
+  type HeaderList,
+  type RequestHead,
+  type ResponseHead,
+  type StoredResponse,
+} from "./message.ts";
+export { normalisePath } from "./path.ts";
+export { parseRequestTarget, type RequestTarget } from "./request-target.ts";
+export { isTraceparent, isTracestate } from "./trace-context.ts";

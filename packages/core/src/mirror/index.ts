@@ -1,0 +1,48 @@
+export { walkBounds } from "./compare-json.ts";
+export { compareAnswers, sha256, type Comparison } from "./compare.ts";
+export {
+  coverageOf,
+  coverageWindow,
+  pending,
+  settled,
+  type Coverage,
+  type CoverageOutcome,
+} from "./coverage.ts";
+export {
+  bounded,
+  differenceClasses,
+  groupPaths,
+  type Acknowledgement,
+  type Difference,
+  type DifferenceClass,
+  type DifferenceSide,
+  type NewDifference,
+} from "./difference.ts";
+export {
+  answersQuery,
+  type CoverageRow,
+  type DifferenceGroup,
+  type DifferenceQuery,
+  type Differences,
+  type Observation,
+} from "./differences.ts";
+export { decideIntent, overlaps, type Intent } from "./intent.ts";
+export { compileMasks } from "./mask-trie.ts";
+export { orderKeyPartition, orderKeys, type OrderSecret } from "./order-key.ts";
+export type {
+  Gap,
+  KeyState,
+  Lag,
+  Outbox,
+  OutboxEntry,
+  ParkReason,
+  ParkedKey,
+  Parking,
+  Settlement,
+} from "./outbox.ts";
+export { createPacer, type Pacer } from "./pacing.ts";
+export { redactor } from "./redact.ts";
+export { asksForRetry, decideRetry, type SendFailure } from "./retry.ts";
+export { isSampled } from "./sample.ts";
+export { isCredential, requestToCopy, secondaryHeaders } from "./secondary-request.ts";
+export { coverageView, differenceView, gapView, parkedKeyName, parkedView, parseParkedKey } from "./view.ts";

@@ -1,0 +1,34 @@
+export { idText, inTheWay, meaningOf, pointerValue, resultId, storedHeaders } from "./answer.ts";
+export { byAlarm, draftOf, type BeginRequest } from "./draft.ts";
+export { dutyOf, type Duty } from "./duty.ts";
+export { readOutcome } from "./outcome.ts";
+export { readPolled } from "./polled.ts";
+export {
+  blankRecord,
+  isTerminal,
+  listOf,
+  recordFields,
+  type DeadLetterClass,
+  type ProcessRecord,
+  type ProcessRef,
+  type RecordField,
+  type Status,
+} from "./record.ts";
+export { createRuleBook, unkeyedPolicy, type FoundRoute, type RuleBook, type Rules } from "./rules.ts";
+export { transition, type Circumstances, type ProcessEvent, type Transition } from "./state-machine.ts";
+export {
+  StoreUnavailable,
+  type Change,
+  type Changes,
+  type CommitAnswer,
+  type CreateAnswer,
+  type Draft,
+  type Lease,
+  type Page,
+  type ProcessStore,
+  type Snapshot,
+  type Spans,
+  type StoredRequest,
+  type TimelineEntry,
+} from "./store.ts";
+export { problemOf, processId, retryableOf, viewOf } from "./view.ts";

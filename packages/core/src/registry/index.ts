@@ -1,0 +1,35 @@
+export { chooseInstance, fadedLatency, smoothLatency } from "./balance.ts";
+export {
+  observed,
+  probed,
+  slowStart,
+  unprobed,
+  unseen,
+  usableInstances,
+  type PassiveHealth,
+  type ProbeHealth,
+  type ProbeState,
+} from "./health.ts";
+export { inMatchOrder, matchRoute, matchService } from "./match.ts";
+export type {
+  BreakerPolicy,
+  CachePolicy,
+  CallbackAuth,
+  CallbackPolicy,
+  ComparePolicy,
+  HealthPolicy,
+  Instance,
+  MaskRule,
+  MirrorPolicy,
+  OnDuplicate,
+  OnUnknown,
+  Pointer,
+  PollPolicy,
+  ProcessPolicy,
+  RetryPolicy,
+  Route,
+  Service,
+  ServiceLimits,
+  ServiceMatch,
+  UpstreamTimeouts,
+} from "./service.ts";

@@ -1,0 +1,114 @@
+/**
+ * What unsafe requests take out of the cache (RFC 9111 4.4), before their answer goes out: a client that has the
+ * answer finds nothing older. A drop that the store did not take is repeated, and its key not trusted meanwhile.
+ */
+import { headerValue, type RequestHead, type ResponseHead } from "@sticky-proxy/core/http";
+import type { Service } from "@sticky-proxy/core/registry";
+import {
+  invalidates,
+  keysOfUri,
+  originsOf,
+  type EntryPoint,
+  selectorOf,
+  type CacheStore,
+} from "@sticky-proxy/core/cache";
+
+export interface InvalidationDeps {
+  readonly store: CacheStore;
+  /** scheme://authority, lower-case, under which clients reach the gateway. */
+  readonly publicOrigins: readonly string[];
+  /** A drop or purge that the store did not take. */
+  readonly onError: (operation: "drop" | "purge", error: unknown) => void;
+}
+
+export interface CacheInvalidation {
+  /**
+   * For every answer of the service itself to an unsafe request; never for a replay or a secondary's answer.
+   * A process drops at its 202, and again before and after its result is committed. Never rejects.
+   */
+  afterUnsafe(service: Service, request: RequestHead, response: ResponseHead, at: EntryPoint): Promise<void>;
+  /** Everything at and below a path, where the URI itself is not known any more. Never rejects. */
+  dropBelow(service: Service, path: string): Promise<void>;
+  /** false: a drop of this key is still owed, so what is stored may be older than it should be. */
+  isTrusted(key: string): Promise<boolean>;
+  /** Tries again what is owed: other nodes may be asked for those keys and this one never. Never rejects. */
+  payOwed(): Promise<void>;
+}
+
+/** Keys whose drop is owed; past this the whole cache is. */
+const maxOwed = 10_000;
+
+export function createInvalidation({ store, publicOrigins, onError }: InvalidationDeps): CacheInvalidation {
+  const owed = new Set<string>();
+  let owesAll = false;
+
+  async function drop(key: string): Promise<void> {
+    try {
+      await store.drop(key, false);
+      owed.delete(key);
+    } catch (error) {
+      onError("drop", error);
+      if (owed.size < maxOwed) owed.add(key);
+      else owesAll = true;
+    }
+  }
+
+  async function purge(selector: string | null, soft: boolean): Promise<boolean> {
+    if (selector === null) return true;
+    const { missing } = await store.purge(selector, soft);
+    if (missing.length === 0) return true;
+    onError("purge", new Error(`${missing.length} partitions did not acknowledge`));
+    return false;
+  }
+
+  async function payAll(): Promise<void> {
+    if (await purge(selectorOf({ kind: "all" }), false)) {
+      owesAll = false;
+      owed.clear();
+    }
+  }
+
+  return {
+    async afterUnsafe(service, request, response, at) {
+      const origins = originsOf(service, publicOrigins, at);
+      const { uris, groups } = invalidates(request, response, origins);
+      const keys = new Set(uris.flatMap((uri) => keysOfUri(service, uri, at)));
+      await Promise.all([
+        ...[...keys].map(drop),
+        ...groups.map(async (group) => {
+          // RFC 9875 3: soft. One that failed is owed as a whole: its members are not known here.
+          if (!(await purge(selectorOf({ kind: "group", service: service.name, group }), true)))
+            owesAll = true;
+        }),
+      ]);
+    },
+    async dropBelow(service, path) {
+      if (!(await purge(selectorOf({ kind: "prefix", service: service.name, path }), false))) owesAll = true;
+    },
+    async payOwed() {
+      if (owesAll) await payAll();
+      for (const key of owesAll ? [] : owed) {
+        await drop(key);
+        if (owed.has(key)) return; // the store is still away
+      }
+    },
+    async isTrusted(key) {
+      if (owesAll) await payAll();
+      if (owesAll) return false;
+      if (owed.has(key)) await drop(key);
+      return !owed.has(key);
+    },
+  };
+}
+
+/**
+ * Does this reply to an unsafe request tell of a change? The service's own answer does, and the 202 that begins a
+ * process; a replay, something stored and a problem of the gateway's do not (their fields say so).
+ */
+export function tellsOfChange({ status, headers }: ResponseHead): boolean {
+  const has = (wanted: string, value: string): boolean =>
+    headers.some(([name, given]) => name.toLowerCase() === wanted && given === value);
+  if (has("idempotent-replayed", "true") || has("sticky-source", "store")) return false;
+  if (!has("sticky-source", "gateway")) return true;
+  return status === 202 && headerValue(headers, "sticky-process-id") !== null;
+}

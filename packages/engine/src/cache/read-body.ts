@@ -1,0 +1,24 @@
+/** A stored body's bytes from first to last, both inclusive, one piece in memory at a time. */
+import { pieceBytes, type CacheStore } from "@sticky-proxy/core/cache";
+
+/** A piece vanished while the body was read: the response must be cut off, never ended. */
+export class BodyGone extends Error {
+  override readonly name = "BodyGone";
+}
+
+/** @throws BodyGone, CacheUnavailable */
+export async function* readBody(
+  store: Pick<CacheStore, "readPiece">,
+  key: string,
+  bodyId: string,
+  first: number,
+  last: number,
+): AsyncGenerator<Buffer> {
+  for (let n = Math.floor(first / pieceBytes); n * pieceBytes <= last; n++) {
+    const piece = await store.readPiece(key, bodyId, n);
+    const from = Math.max(0, first - n * pieceBytes);
+    const to = Math.min(pieceBytes, last - n * pieceBytes + 1);
+    if (piece === null || piece.length < to) throw new BodyGone("a part of the stored body is gone");
+    yield piece.subarray(from, to);
+  }
+}

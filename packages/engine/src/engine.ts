@@ -1,0 +1,97 @@
+/** What proxy and sweeper alike need to own processes: begin and apply, a watchdog, an executor. Wiring, no decisions. */
+import { createSecretKey, randomBytes } from "node:crypto";
+import { createProcesses, type Processes } from "./process/processes.ts";
+import {
+  createRuleBook,
+  type Changes,
+  type Lease,
+  type ProcessRecord,
+  type ProcessStore,
+  type RuleBook,
+} from "@sticky-proxy/core/process";
+import { createWatchdog, type Watchdog } from "./process/watchdog.ts";
+import type { Service } from "@sticky-proxy/core/registry";
+import { executionToken } from "@sticky-proxy/protocol";
+import {
+  createExecutor,
+  type DispatchIntents,
+  type QuorumGuard,
+  type Executor,
+} from "./execution/execute.ts";
+import type { Pacing } from "./execution/pacing.ts";
+import type { Forwarder } from "@sticky-proxy/upstream";
+
+export interface WorkerDeps {
+  readonly store: ProcessStore;
+  readonly changes: Changes;
+  readonly forwarder: Forwarder;
+  readonly node: string;
+  readonly services: () => readonly Service[];
+  readonly publicUrl: () => string;
+  readonly secret: Buffer;
+  readonly intents: DispatchIntents | null;
+  readonly guard: QuorumGuard | null;
+  readonly pacing: Pacing;
+  readonly confirm: (() => Promise<void>) | null;
+  /** How long dead letters stay to be redriven. */
+  readonly deadLetterMs?: number;
+  readonly monotonic: () => number;
+  readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
+  readonly onTransition: (from: ProcessRecord | null, to: ProcessRecord, event: string) => void;
+  readonly onRefused?: (record: ProcessRecord, event: string) => void;
+  readonly onLeaseLost: (lease: Lease) => void;
+  readonly onFailure: (what: string, error: unknown) => void;
+}
+
+export interface Worker {
+  readonly processes: Processes;
+  readonly watchdog: Watchdog;
+  readonly executor: Executor;
+  readonly rules: RuleBook;
+  readonly newId: () => string;
+}
+
+export function createWorker(deps: WorkerDeps): Worker {
+  const { store, changes, forwarder, node, monotonic, sleep, onFailure } = deps;
+  // Unique, not secret: drawing every id anew would cost more than the rest of the write.
+  const prefix = randomBytes(9).toString("base64url");
+  let ids = 0;
+  const newId = (): string => `${prefix}${(ids += 1).toString(36)}`;
+  // A Buffer is turned into a key at every use: 15 instead of 2 microseconds.
+  const key = createSecretKey(deps.secret);
+  const rules = createRuleBook(deps.services);
+  const processes = createProcesses({
+    store,
+    node,
+    rulesOf: (record) => rules.rulesOf(record),
+    chance: Math.random,
+    newId,
+    monotonic,
+    onTransition: deps.onTransition,
+    ...(deps.onRefused === undefined ? {} : { onRefused: deps.onRefused }),
+    ...(deps.deadLetterMs === undefined ? {} : { deadLetterMs: deps.deadLetterMs }),
+    confirm: deps.confirm,
+  });
+  const watchdog = createWatchdog({
+    store,
+    monotonic,
+    onLost: deps.onLeaseLost,
+    onFailure: (error) => onFailure("renew", error),
+  });
+  const executor = createExecutor({
+    processes,
+    changes,
+    forwarder,
+    watchdog,
+    node,
+    publicUrl: deps.publicUrl,
+    tokenOf: (id, attempt) => executionToken(key, id, attempt),
+    intents: deps.intents,
+    guard: deps.guard,
+    pacing: deps.pacing,
+    monotonic,
+    sleep,
+    onFailure,
+  });
+  return { processes, watchdog, executor, rules, newId };
+}

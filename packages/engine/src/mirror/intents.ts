@@ -1,0 +1,246 @@
+/**
+ * Writes an intent for each dispatch of a dual-write process, wherever that happens: before it where the route requires
+ * the intent, else while the primary is at it, so that nobody waits for the write. Either way it stands before the
+ * answer is committed, so what anybody writes who has seen the answer comes behind it. An execution whose intent could
+ * not be written by then (store away, lag beyond its bound) is a coverage gap: remembered here, and put into the outbox
+ * as such when that is possible again, so that its record is released and the sum still adds up. A node that dies
+ * before its intent stands leaves a record that says "pending": whoever takes it over writes it (`recover`).
+ */
+import { Problem } from "@sticky-proxy/protocol";
+import type { HeaderList, RequestHead } from "@sticky-proxy/core/http";
+import type { ProcessRecord, StoredRequest } from "@sticky-proxy/core/process";
+import type { MirrorPolicy } from "@sticky-proxy/core/registry";
+import {
+  coverageWindow,
+  type Intent,
+  orderKeyPartition,
+  orderKeys,
+  type OrderSecret,
+  type Gap,
+  type Lag,
+  type Outbox,
+} from "@sticky-proxy/core/mirror";
+
+export interface MirrorIntentsDeps {
+  readonly outbox: Outbox;
+  /** The policy of a route; null: not mirrored (any more). */
+  readonly policyOf: (service: string, route: string) => MirrorPolicy | null;
+  readonly secret: OrderSecret;
+  readonly configVersion: () => string;
+  /** The store's clock as far as this node knows it, epoch ms. */
+  readonly now: () => number;
+  /** How long an append may take before it refuses itself. */
+  readonly validForMs: number;
+  /** Lines that tell gateways behind the service that the copy is made here. */
+  readonly marks: (head: RequestHead) => HeaderList;
+  readonly onGap: (gap: "gap" | "lag", intent: Intent) => void;
+}
+
+/** What stands in the outbox for one dispatch. */
+export interface DispatchIntent {
+  /** Lines that the service gets with this dispatch: a copy is made here, so nobody behind makes another. */
+  readonly marks: HeaderList;
+  /**
+   * The answer is there and about to be committed: an intent that is missing is written now, so that whatever anybody
+   * writes who has seen the answer comes behind it. Never rejects; does nothing where the intent stands.
+   */
+  ensure(): Promise<void>;
+  /** The dispatch is over: an intent that is still missing is tried a last time, or becomes a gap. Never rejects. */
+  close(): Promise<void>;
+}
+
+export interface MirrorIntents {
+  /**
+   * Before the request goes to the primary. Nothing for a process that is not to be mirrored.
+   * @throws Problem store-unavailable where the route requires the intent and it cannot be written; nothing was sent.
+   */
+  beforeDispatch(record: ProcessRecord, request: StoredRequest): Promise<DispatchIntent>;
+  /**
+   * A finished process that still waits for its copy, and no intent of its key is in the outbox: it ended before its
+   * first dispatch, or its node died before the intent stood or with the gap in memory. Its intent is written now, as a gap.
+   * @throws StoreUnavailable
+   */
+  recover(record: ProcessRecord, request: StoredRequest): Promise<void>;
+  /** Refreshes the lag and writes the gaps that are due. Call it every second or so. @throws StoreUnavailable */
+  tick(): Promise<void>;
+  /** As of the last tick, for metrics. */
+  readonly lag: ReadonlyMap<string, Lag>;
+  /** Gaps that wait to be written. */
+  readonly unwritten: number;
+}
+
+type RememberedGap = Intent & { readonly gap: "gap" | "lag"; readonly noticedAt: number };
+
+const unmirrored: DispatchIntent = { marks: [], ensure: async () => undefined, close: async () => undefined };
+
+/** Gaps remembered one by one; beyond, they are counted only. */
+const maxRemembered = 10_000;
+const fewGaps = 5000;
+
+export function createMirrorIntents(deps: MirrorIntentsDeps): MirrorIntents {
+  const { outbox, policyOf, secret, configVersion, now, validForMs, onGap } = deps;
+  let lag: ReadonlyMap<string, Lag> = new Map();
+  let gaps: RememberedGap[] = [];
+  /** By service, route and reason: gaps that found no room above. */
+  const overflow = new Map<string, Gap>();
+
+  function isBehind(service: string, policy: MirrorPolicy): boolean {
+    const of = lag.get(service);
+    return of !== undefined && (of.entries >= policy.maxLag.entries || of.bytes >= policy.maxLag.bytes);
+  }
+
+  function remember(intent: Intent, gap: "gap" | "lag"): void {
+    onGap(gap, intent);
+    const at = now();
+    if (gaps.length < maxRemembered) {
+      gaps.push({ ...intent, gap, bodyBytes: 0, noticedAt: at });
+      return;
+    }
+    const { service, route } = intent;
+    const name = JSON.stringify([service, route, gap]);
+    const known = overflow.get(name);
+    overflow.set(name, {
+      service,
+      route,
+      reason: gap,
+      count: (known?.count ?? 0) + 1,
+      from: known?.from ?? at,
+      to: at,
+    });
+  }
+
+  function intentOf(record: ProcessRecord, request: StoredRequest, policy: MirrorPolicy | null): Intent {
+    const { partition, scope, epoch, fence, service, route, tenant } = record;
+    const source = { tenant, service, head: request.head, body: request.body };
+    return {
+      partition,
+      scope,
+      epoch,
+      fence,
+      service,
+      route,
+      ...orderKeys(source, policy?.orderKey ?? null, secret),
+      configVersion: configVersion(),
+      bodyBytes: request.body.length,
+      window: coverageWindow(now()),
+      gap: null,
+      dispatchedAt: record.updatedAt,
+    };
+  }
+
+  /** Never rejects. */
+  async function isAppended(intent: Intent): Promise<boolean> {
+    const written = await outbox.append(intent, { validUntil: now() + validForMs }).catch(() => "failed");
+    return written === "appended";
+  }
+
+  return {
+    get lag() {
+      return lag;
+    },
+    get unwritten() {
+      let count = gaps.length;
+      for (const gap of overflow.values()) count += gap.count;
+      return count;
+    },
+
+    async recover(record, request) {
+      if (record.mirror !== "pending") return;
+      const intent = intentOf(record, request, policyOf(record.service, record.route));
+      const place = orderKeyPartition(intent.orderKey, outbox.partitions);
+      const { pending } = await outbox.keyState(place, intent.orderKey);
+      if (pending === 0) await outbox.append({ ...intent, gap: "gap" }, { validUntil: null });
+    },
+
+    async beforeDispatch(record, request) {
+      if (record.mirror !== "pending") return unmirrored;
+      const policy = policyOf(record.service, record.route);
+      const intent = intentOf(record, request, policy);
+      const { service } = record;
+      const behind = policy !== null && isBehind(service, policy);
+      let standing = behind ? Promise.resolve(false) : isAppended(intent);
+      if (policy?.outbox === "required" && !(await standing)) {
+        throw new Problem("store-unavailable", {
+          service,
+          executed: "no",
+          detail: "The request could not be noted for the second service, which this route requires.",
+          headers: { "Retry-After": "1" },
+        });
+      }
+      // If a try without an answer took effect after all, the drain finds the next one already mirrored.
+      async function ensure(): Promise<void> {
+        if (behind || (await standing)) return;
+        standing = isAppended(intent);
+        await standing;
+      }
+      return {
+        marks: deps.marks(request.head),
+        ensure,
+        async close() {
+          await ensure();
+          if (!(await standing)) remember(intent, behind ? "lag" : "gap");
+        },
+      };
+    },
+
+    async tick() {
+      lag = await outbox.lag();
+      const due: RememberedGap[] = [];
+      const later: RememberedGap[] = [];
+      const taken = new Map<string, number>();
+      for (const gap of gaps) {
+        const policy = policyOf(gap.service, gap.route);
+        const count = taken.get(gap.service) ?? 0;
+        // They are told at once, and as entries have a bound of their own: a full outbox must not become ever fuller.
+        const hasRoom =
+          gap.gap !== "lag" || policy === null || count < roomForGaps(policy, lag.get(gap.service));
+        if (hasRoom) taken.set(gap.service, count + 1);
+        (hasRoom ? due : later).push(gap);
+      }
+      gaps = later;
+      const written: RememberedGap[] = [];
+      try {
+        for (let gap = due.shift(); gap !== undefined; gap = due.shift()) {
+          const { noticedAt: _, ...intent } = gap;
+          try {
+            await outbox.append(intent, { validUntil: null });
+            written.push(gap);
+          } catch (error) {
+            due.unshift(gap);
+            throw error;
+          }
+        }
+        for (const [name, gap] of overflow) {
+          await outbox.noteGap(gap, gap.count);
+          overflow.delete(name);
+        }
+      } finally {
+        gaps = [...due, ...gaps];
+        for (const gap of spans(written)) await outbox.noteGap(gap, 0);
+      }
+    },
+  };
+}
+
+/** Gaps take up to as many entries again as what is to be sent, a few thousand at least; they hold no bytes. */
+function roomForGaps({ maxLag }: MirrorPolicy, lag: Lag | undefined): number {
+  return maxLag.entries + Math.max(maxLag.entries, fewGaps) - (lag?.entries ?? 0);
+}
+
+/** One line in the list of gaps per route and reason. */
+function spans(gaps: readonly RememberedGap[]): Iterable<Gap> {
+  const found = new Map<string, Gap>();
+  for (const { service, route, gap, noticedAt } of gaps) {
+    const name = JSON.stringify([service, route, gap]);
+    const known = found.get(name);
+    found.set(name, {
+      service,
+      route,
+      reason: gap,
+      count: (known?.count ?? 0) + 1,
+      from: Math.min(known?.from ?? noticedAt, noticedAt),
+      to: Math.max(known?.to ?? noticedAt, noticedAt),
+    });
+  }
+  return found.values();
+}

@@ -1,0 +1,7 @@
+export { createComparer, type Comparer } from "./comparer.ts";
+export type { MirrorEntryDeps, MirrorRoute } from "./mirror-entry.ts";
+export { exportLag, observeLatencies, observeMirror } from "./observe-mirror.ts";
+export { createPartitionDrain, type PartitionDrain } from "./partition-drain.ts";
+export { createSecondary, markLines, markerKeys, type MarkerKeys } from "./secondary.ts";
+export { createShadowQueue, type ShadowJob, type ShadowQueue } from "./shadow-queue.ts";
+export { isAnyMirrored, mirrorRoutes } from "./mirrored-routes.ts";

@@ -1,0 +1,290 @@
+/**
+ * One intent from the outbox, brought as far as it goes: read its record, decide, send, compare, keep the outcome,
+ * mark the record, ack. Each step is safe to repeat, so whoever dies in between leaves work that the next owner ends:
+ * before the outcome is kept it is sent again under the same key and fence, afterwards it is not.
+ */
+import {
+  type CoverageOutcome,
+  type KeyState,
+  type NewDifference,
+  type Outbox,
+  type OutboxEntry,
+  type Pacer,
+  type ParkedKey,
+  type ParkReason,
+  decideIntent,
+  decideRetry,
+  isSampled,
+  orderKeyPartition,
+  overlaps,
+} from "@sticky-proxy/core/mirror";
+import type { MirrorPolicy, Route, Service } from "@sticky-proxy/core/registry";
+import { type ProcessRecord, type ProcessStore, processId } from "@sticky-proxy/core/process";
+import { type StoredResponse, givesKey } from "@sticky-proxy/core/http";
+import type { Secondary, SecondaryOutcome } from "./secondary.ts";
+import type { Comparer } from "./comparer.ts";
+import {
+  describeDifference,
+  primaryMs,
+  unansweredDifference,
+  unknownPrimary,
+} from "./describe-difference.ts";
+import type { Latencies } from "./observe-mirror.ts";
+
+/** Where an intent's route leads. */
+export interface MirrorRoute {
+  readonly service: Service;
+  readonly route: Route;
+  readonly policy: MirrorPolicy;
+  readonly secondary: Service;
+}
+
+export interface MirrorEntryDeps {
+  readonly outbox: Outbox;
+  readonly store: Pick<ProcessStore, "read" | "readRequest">;
+  /** Releases a record: it may expire. Repeating it does nothing. @throws StoreUnavailable */
+  readonly markMirrored: (record: ProcessRecord) => Promise<void>;
+  /** null: the route or its secondary is not configured (any more). */
+  readonly find: (service: string, route: string) => MirrorRoute | null;
+  readonly secondary: Secondary;
+  readonly comparer: Comparer;
+  readonly pacerOf: (secondary: string) => Pacer;
+  readonly chance: () => number;
+  /** Monotonic ms. */
+  readonly monotonic: () => number;
+  /** Both sides have answered. */
+  readonly onAnswered: (service: string, latencies: Latencies) => void;
+  readonly onSettled: (
+    entry: OutboxEntry,
+    outcome: CoverageOutcome,
+    difference: NewDifference | null,
+  ) => void;
+}
+
+export interface Turn {
+  readonly partition: number;
+  readonly owner: number;
+  readonly entry: OutboxEntry;
+  /** The key's next intent; null: none, or not known. */
+  readonly next: OutboxEntry | null;
+  readonly state: KeyState;
+  /** The key's own list, when it is parked. */
+  readonly parked: ParkedKey | null;
+  /** The entry may have been dealt with by an earlier owner. */
+  readonly mayBeSettled: boolean;
+  /** Ends a send under way; the entry stays. */
+  readonly signal: AbortSignal;
+}
+
+export type TurnResult =
+  | { readonly kind: "done" }
+  /** Nothing happened: the primary is at it, what it comes after is not done, the secondary has no room, or we stop. */
+  | { readonly kind: "blocked"; readonly on: "primary" | "secondary" | "earlier writes" | "stop" }
+  | {
+      readonly kind: "failed";
+      readonly reason: ParkReason;
+      readonly inMs: number | null;
+      readonly error: string;
+      readonly attempts: number;
+    }
+  /** Another owner has the partition. */
+  | { readonly kind: "lost" };
+
+/** Records kept per partition; the oldest give way. */
+export const recordsPerPartition = 500;
+/** Pairs that wait for the comparer; meanwhile nothing is sent. */
+const maxComparing = 64;
+const defaultAnswerBytes = 1024 * 1024;
+const defaultTtlMs = 7 * 86_400_000;
+
+interface Outcome {
+  readonly outcome: CoverageOutcome;
+  readonly difference: NewDifference | null;
+  readonly diverged: boolean;
+}
+
+/** @throws StoreUnavailable */
+export async function mirrorEntry(deps: MirrorEntryDeps, turn: Turn): Promise<TurnResult> {
+  const { outbox, store } = deps;
+  const { partition, entry } = turn;
+  const found = deps.find(entry.service, entry.route);
+  const { record, result, now } = await store.read(entry, { withResult: true });
+
+  if (turn.mayBeSettled && (await outbox.settledAs(partition, entry.entryId)) !== null) {
+    return finish(deps, turn, record);
+  }
+  const policy = found?.policy ?? { mirror4xx: false };
+  const decision = decideIntent(entry, record, policy);
+  switch (decision.kind) {
+    case "wait":
+      return { kind: "blocked", on: "primary" };
+    case "skip":
+      // A gap leaves the secondary without a write that the primary has.
+      return settle(deps, turn, found, record, {
+        outcome: `skipped:${decision.reason}`,
+        difference: null,
+        diverged: decision.reason === "gap" || decision.reason === "lag",
+      });
+    case "primary-unknown":
+      return settle(deps, turn, found, record, {
+        outcome: "skipped:primary-unknown",
+        difference: unknownPrimary(entry, found, decision.record),
+        diverged: true,
+      });
+    case "send":
+      if (found === null) {
+        return settle(deps, turn, null, record, {
+          outcome: "skipped:unconfigured",
+          difference: null,
+          diverged: true,
+        });
+      }
+      return send(deps, turn, found, decision.record, result, now);
+  }
+}
+
+async function send(
+  deps: MirrorEntryDeps,
+  turn: Turn,
+  found: MirrorRoute,
+  record: ProcessRecord,
+  result: StoredResponse | null,
+  now: number,
+): Promise<TurnResult> {
+  const { entry, parked } = turn;
+  const { secondary, service, route, policy } = found;
+  const pacer = deps.pacerOf(secondary.name);
+  if (await isBehindOthers(deps.outbox, entry)) return { kind: "blocked", on: "earlier writes" };
+  const request = await deps.store.readRequest(record, { mayLackCredentials: true });
+  if (request === null) {
+    const difference = unansweredDifference(entry, found, record, null, 0, "request-not-kept");
+    return settle(deps, turn, found, record, { outcome: "failed", difference, diverged: true });
+  }
+  // What is sent holds two bodies until it is compared.
+  const hasRoom = deps.comparer.waiting < maxComparing && pacer.tryEnter(deps.monotonic());
+  if (!hasRoom) return { kind: "blocked", on: "secondary" };
+  const id = processId(record);
+  let answer: SecondaryOutcome;
+  try {
+    answer = await deps.secondary.send({
+      secondary,
+      primary: service,
+      policy,
+      head: request.head,
+      body: request.body,
+      idempotencyKey: request.key ?? (givesKey(request.head.headers) ? null : id),
+      extra: [
+        ["Sticky-Process-Id", id],
+        ["Sticky-Fence", String(entry.fence)],
+      ],
+      maxAnswerBytes: route.process?.maxResultBytes ?? defaultAnswerBytes,
+      timeoutMs: secondary.timeouts.connectMs + secondary.timeouts.firstByteMs + secondary.timeouts.idleMs,
+      signal: turn.signal,
+    });
+  } catch (error) {
+    pacer.leave(false, deps.monotonic());
+    throw error;
+  }
+  pacer.leave(answer.kind === "answered", deps.monotonic());
+  if (answer.kind === "failed" && answer.aborted) return { kind: "blocked", on: "stop" };
+  const attempts = (parked?.attempts ?? 0) + 1;
+  if (answer.kind === "failed") {
+    const age = now - (parked?.ageFrom ?? entry.at);
+    const decided = decideRetry(answer.failure, attempts, age, policy, deps.chance());
+    const { failure } = answer;
+    const error = failure.kind === "no-answer" ? failure.error : `status ${failure.status}`;
+    if (decided.kind === "retry") {
+      return { kind: "failed", reason: failure.kind, inMs: decided.inMs, error, attempts };
+    }
+    if (policy.onDeadKey === "stop-key")
+      return { kind: "failed", reason: "stopped", inMs: null, error, attempts };
+    const difference = unansweredDifference(entry, found, record, answer, attempts, error);
+    return settle(deps, turn, found, record, { outcome: "failed", difference, diverged: true });
+  }
+
+  deps.onAnswered(entry.service, { primary: primaryMs(record), secondary: answer.latencyMs });
+  const isAsynchronous = route.process?.completion === "callback" && answer.status === 202;
+  if (isAsynchronous || !isSampled(entry.orderKey, policy.compare.sampleRate)) {
+    const outcome = isAsynchronous ? "skipped:asynchronous" : "skipped:not-sampled";
+    return settle(deps, turn, found, record, { outcome, difference: null, diverged: false });
+  }
+  const primary = {
+    status: result?.status ?? record.httpStatus ?? 200,
+    headers: result?.headers ?? [],
+    body: result?.body ?? null,
+  };
+  const compared = await deps.comparer.compare(primary, answer, policy.compare);
+  const isDifferent = compared.comparison.result === "different";
+  const concurrent = isDifferent && (await isConcurrent(deps.outbox, turn, record));
+  return settle(deps, turn, found, record, {
+    outcome: isDifferent && concurrent ? "race" : compared.comparison.result,
+    difference: isDifferent
+      ? describeDifference({ entry, found, record, answer, compared, attempts, concurrent })
+      : null,
+    diverged: false,
+  });
+}
+
+/** Earlier intents of the paths above are not done: what they create may be what this one changes. */
+async function isBehindOthers(outbox: Outbox, { after, at }: OutboxEntry): Promise<boolean> {
+  const ahead = after.map(async (orderKey) => {
+    const place = orderKeyPartition(orderKey, outbox.partitions);
+    const { pendingFrom, parked } = await outbox.keyState(place, orderKey);
+    if (pendingFrom === null || pendingFrom >= at) return false;
+    // A parked list may stand long, and be younger than the key's last intent that is done.
+    const head = parked ? ((await outbox.parkedHead(place, orderKey))?.head ?? null) : null;
+    return head === null || head.at < at;
+  });
+  return (await Promise.all(ahead)).some((isAhead) => isAhead);
+}
+
+/**
+ * Rule 7: where calls of a key overlapped at the primary, their order there is not known. A neighbour that must be
+ * there and cannot be found counts as overlapping.
+ */
+async function isConcurrent(outbox: Outbox, turn: Turn, record: ProcessRecord): Promise<boolean> {
+  const { partition, entry, state } = turn;
+  if (state.lastEndedAt !== null && state.lastEndedAt >= entry.dispatchedAt) return true;
+  const isOther = (one: OutboxEntry): boolean =>
+    one.orderKey === entry.orderKey && !(one.scope === entry.scope && one.epoch === entry.epoch);
+  let next = turn.next !== null && isOther(turn.next) ? turn.next : null;
+  if (next === null) {
+    const { pending } = await outbox.keyState(partition, entry.orderKey);
+    if (pending <= 1) return false;
+    const { entries } = await outbox.peek(partition, { after: entry.entryId, limit: 1000 });
+    next = entries.find(isOther) ?? null;
+  }
+  const call = { at: entry.dispatchedAt, endedAt: record.endedAt };
+  return next === null || overlaps(call, { at: next.dispatchedAt, endedAt: null });
+}
+
+async function settle(
+  deps: MirrorEntryDeps,
+  turn: Turn,
+  found: MirrorRoute | null,
+  record: ProcessRecord | null,
+  { outcome, difference, diverged }: Outcome,
+): Promise<TurnResult> {
+  const { partition, owner, entry } = turn;
+  const settled = await deps.outbox.settle(partition, owner, entry, {
+    outcome,
+    difference,
+    diverged,
+    endedAt: record?.endedAt ?? null,
+    limits: { ttlMs: found?.policy.compare.ttlMs ?? defaultTtlMs, maxDifferences: recordsPerPartition },
+  });
+  if (settled === "lost") return { kind: "lost" };
+  if (settled === "settled") deps.onSettled(entry, outcome, difference);
+  return finish(deps, turn, record);
+}
+
+/** The record is released before the ack: whoever dies in between finds the intent settled and comes here again. */
+async function finish(deps: MirrorEntryDeps, turn: Turn, record: ProcessRecord | null): Promise<TurnResult> {
+  const { partition, owner, entry } = turn;
+  // An older dispatch's intent does not speak for the process: its last one is still to come.
+  if (record !== null && record.mirror === "pending" && record.fence <= entry.fence) {
+    await deps.markMirrored(record);
+  }
+  const acked = await deps.outbox.ack(partition, owner, entry);
+  return acked === "lost" ? { kind: "lost" } : { kind: "done" };
+}

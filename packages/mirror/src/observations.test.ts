@@ -1,0 +1,41 @@
+import { createMemoryMirror } from "@sticky-proxy/core/testing";
+import { pending, type Observation } from "@sticky-proxy/core/mirror";
+import { StoreUnavailable } from "@sticky-proxy/core/process";
+import { expect } from "chai";
+import { createObservations } from "./observations.ts";
+
+describe("observations on their way to the store", () => {
+  const mirror = createMemoryMirror({ now: () => 1000 });
+  const row: Observation = {
+    service: "users",
+    route: "r",
+    orderKey: "AAAAAAAAAAAAAAAAAAAAAA",
+    outcome: "matched",
+    count: 1,
+    window: 0,
+    difference: null,
+    limits: { ttlMs: 1000, maxDifferences: 10 },
+  };
+
+  it("keep their counts while the store is away, each once, also those beyond what is kept one by one", async () => {
+    let isAway = true;
+    let left = 0;
+    const observations = createObservations({
+      observe: (observation) => {
+        if (isAway && left-- <= 0) return Promise.reject(new StoreUnavailable("away"));
+        return mirror.observe(observation);
+      },
+    });
+    for (let i = 0; i < 250; i++) await observations.note(row);
+    observations.sum({ ...row, outcome: "skipped:shed" });
+    left = 120; // goes away again in the middle
+    await observations.flush().catch(() => undefined);
+    isAway = false;
+    await observations.flush();
+    await observations.flush();
+    const { coverage } = (await mirror.coverage({ since: null, service: null }))[0]!;
+    expect(coverage).to.include({ eligible: 251, matched: 250 });
+    expect(coverage.skipped.get("shed")).to.equal(1);
+    expect(pending(coverage)).to.equal(0);
+  });
+});

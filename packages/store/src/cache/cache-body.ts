@@ -1,0 +1,88 @@
+/** Body bytes in Redis: raw chunks of 256 KiB, filled and read piece by piece, under an id that is never used again. */
+import { randomBytes } from "node:crypto";
+import { type BodyWriter, CacheUnavailable, maxFetchMs, pieceBytes } from "@sticky-proxy/core/cache";
+import type { CacheGuard } from "./cache-guard.ts";
+import type { CacheKeys } from "./cache-keys.ts";
+import type { Connection } from "../redis/redis.ts";
+
+export const chunkBytes = 256 * 1024;
+const piecesPerChunk = chunkBytes / pieceBytes;
+
+/** How long the chunks of a body that nothing names any more serve readers under way. */
+export const graceMs = 60_000;
+
+export interface BodyWriterDeps {
+  readonly connection: Connection;
+  readonly keys: CacheKeys;
+  readonly guard: CacheGuard;
+  /** false: there is no place for so many bytes more. */
+  readonly reserve: (bytes: number) => boolean;
+}
+
+export function openBody({ connection, keys, guard, reserve }: BodyWriterDeps, key: string): BodyWriter {
+  const bodyId = randomBytes(12).toString("base64url");
+  let pending: Uint8Array[] = [];
+  let pendingBytes = 0;
+  let pieces = 0;
+
+  async function write(piece: Buffer): Promise<void> {
+    const name = keys.chunk(key, bodyId, Math.floor(pieces / piecesPerChunk));
+    // Bodies under way count too: beside process state they must never take its last memory.
+    if (!reserve(piece.length)) throw new CacheUnavailable("the cache's part of the memory is full");
+    await guard.run(async () => {
+      const results = await connection.pipeline().append(name, piece).pexpire(name, maxFetchMs).exec();
+      // An append that may or may not have run leaves a body that must never be committed: this throws.
+      for (const [error] of results ?? [[new Error("no answer")]]) if (error !== null) throw error;
+    });
+    pieces++;
+  }
+
+  return {
+    bodyId,
+    get writtenPieces() {
+      return pieces;
+    },
+    async append(bytes) {
+      pending.push(bytes);
+      pendingBytes += bytes.length;
+      while (pendingBytes >= pieceBytes) {
+        const all = Buffer.concat(pending);
+        const rest = all.subarray(pieceBytes);
+        pending = rest.length === 0 ? [] : [rest];
+        pendingBytes = rest.length;
+        await write(all.subarray(0, pieceBytes));
+      }
+    },
+    async end() {
+      if (pendingBytes === 0) return;
+      const rest = Buffer.concat(pending);
+      pending = [];
+      pendingBytes = 0;
+      await write(rest);
+    },
+    async abandon() {
+      const names = chunkKeys(keys, key, bodyId, pieces * pieceBytes);
+      if (names.length > 0) await guard.run(() => connection.unlink(...names)).catch(() => 0); // each has a TTL
+    },
+  };
+}
+
+/** The nth piece of a body, or null when it is gone. */
+export async function readPiece(
+  connection: Connection,
+  keys: CacheKeys,
+  key: string,
+  bodyId: string,
+  n: number,
+): Promise<Buffer | null> {
+  const from = (n % piecesPerChunk) * pieceBytes;
+  const name = keys.chunk(key, bodyId, Math.floor(n / piecesPerChunk));
+  const piece = await connection.getrangeBuffer(name, from, from + pieceBytes - 1);
+  return piece.length === 0 ? null : piece;
+}
+
+/** The keys of a body of so many bytes. */
+export function chunkKeys(keys: CacheKeys, key: string, bodyId: string | null, bytes: number): string[] {
+  if (bodyId === null) return [];
+  return Array.from({ length: Math.ceil(bytes / chunkBytes) }, (_, n) => keys.chunk(key, bodyId, n));
+}

@@ -1,0 +1,96 @@
+/**
+ * Keeps a slow or absent Redis from slowing the requests that only wanted a cached response (fail open).
+ *
+ * A call fails when Redis has been silent for `silenceMs`: silence, because under load a reply may be late while
+ * others arrive. The first silent call waits longer (a server that flushes its log to disk pauses for hundreds of
+ * milliseconds, and giving up then would only add load), the next ones not; after `failures` of them in a row nobody
+ * asks for `openMs`, then one call tries. A timer that is late because this process was busy proves nothing, so
+ * the event loop gets one turn to read what has already arrived.
+ */
+import { CacheUnavailable } from "@sticky-proxy/core/cache";
+
+export interface GuardOptions {
+  readonly silenceMs: number;
+  readonly firstSilenceMs: number;
+  readonly failures: number;
+  readonly openMs: number;
+  /** Monotonic ms. */
+  readonly monotonic: () => number;
+}
+
+export interface CacheGuard {
+  /** @throws CacheUnavailable for whatever went wrong, with its cause */
+  run<T>(work: () => Promise<T>): Promise<T>;
+  readonly isOpen: boolean;
+}
+
+export const guardDefaults = { silenceMs: 50, firstSilenceMs: 1000, failures: 5, openMs: 1000 } as const;
+
+export function createCacheGuard(options: GuardOptions): CacheGuard {
+  const { silenceMs, firstSilenceMs, failures, openMs, monotonic } = options;
+  let failedInRow = 0;
+  let openUntil = -Infinity;
+  let trying = false;
+  let lastReplyAt = -Infinity;
+
+  function settle(succeeded: boolean): void {
+    trying = false;
+    if (succeeded) {
+      failedInRow = 0;
+      lastReplyAt = monotonic();
+    } else if (++failedInRow >= failures) openUntil = monotonic() + openMs;
+  }
+
+  async function run<T>(work: () => Promise<T>): Promise<T> {
+    if (failedInRow >= failures) {
+      if (trying || monotonic() < openUntil) throw new CacheUnavailable("the cache's store is given a pause");
+      trying = true;
+    }
+    const silence = silenceOf(failedInRow === 0 ? firstSilenceMs : silenceMs);
+    try {
+      const result = await Promise.race([work(), silence.promise]);
+      settle(true);
+      return result;
+    } catch (error) {
+      settle(false);
+      if (error instanceof CacheUnavailable) throw error;
+      throw new CacheUnavailable("the cache's store failed", { cause: error });
+    } finally {
+      silence.stop();
+    }
+  }
+
+  /** Rejects once nothing was heard for `ms`. */
+  function silenceOf(ms: number): { promise: Promise<never>; stop(): void } {
+    let timer: NodeJS.Timeout | null = null;
+    let stopped = false;
+    const promise = new Promise<never>((_, reject) => {
+      const startedAt = monotonic();
+      const arm = (after: number): void => {
+        timer = setTimeout(() => setImmediate(() => setImmediate(check)), after);
+      };
+      const check = (): void => {
+        if (stopped) return;
+        const quietMs = monotonic() - Math.max(startedAt, lastReplyAt);
+        if (quietMs < ms) arm(ms - quietMs);
+        else reject(new CacheUnavailable("the cache's store did not answer in time"));
+      };
+      arm(ms);
+    });
+    promise.catch(() => {}); // it may lose the race after the work has settled
+    return {
+      promise,
+      stop() {
+        stopped = true;
+        if (timer !== null) clearTimeout(timer);
+      },
+    };
+  }
+
+  return {
+    run,
+    get isOpen() {
+      return failedInRow >= failures;
+    },
+  };
+}

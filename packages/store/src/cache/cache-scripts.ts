@@ -1,0 +1,105 @@
+/** The cache's scripts by name, and how their replies are read. */
+import type { StoredMetadata } from "@sticky-proxy/core/cache";
+import { defineScript, type Reply, replyText } from "../redis/scripts.ts";
+
+const file = (name: string): URL => new URL(`./${name}.lua`, import.meta.url);
+
+export const cacheScripts = {
+  lookup: defineScript({
+    file: file("cache-lookup"),
+    keys: ["entry", "generations", "marker"],
+    args: ["key", "call", "variant"],
+  }),
+  begin: defineScript({
+    file: file("cache-begin"),
+    keys: ["lease", "generations", "entry"],
+    args: ["key", "token", "leaseMs", "keepMs"],
+  }),
+  renew: defineScript({
+    file: file("cache-renew"),
+    keys: ["lease"],
+    args: ["key", "token", "leaseMs"],
+  }),
+  finish: defineScript({
+    file: file("cache-finish"),
+    keys: ["lease", "notices"],
+    args: ["key", "token", "message"],
+  }),
+  commit: defineScript({
+    file: file("cache-commit"),
+    keys: ["entry", "generations", "lease", "marker", "uses", "sizes", "hits", "notices"],
+    moreKeys: "chunks",
+    args: [
+      "key",
+      "call",
+      "token",
+      "generation",
+      "variant",
+      "metadata",
+      "selectors",
+      "names",
+      "bodyId",
+      "bytes",
+      "retainMs",
+      "maxVariants",
+      "replacedVariant",
+      "replacedBody",
+      "url",
+      "chunkBytes",
+      "message",
+      "responseAt",
+      "outdatedVariant",
+    ],
+  }),
+  drop: defineScript({
+    file: file("cache-drop"),
+    keys: ["entry", "generations", "uses", "sizes", "hits"],
+    args: ["key", "call", "mode", "rememberMs", "keepMs"],
+  }),
+  purge: defineScript({
+    file: file("cache-purge"),
+    keys: ["generations"],
+    args: ["call", "field", "maxSelectors", "keepMs"],
+  }),
+  forget: defineScript({
+    file: file("cache-forget"),
+    keys: ["entry", "uses", "sizes", "hits"],
+    args: ["key", "call"],
+  }),
+} as const;
+
+/** One line of an entry's index, newest first: i variant, n names, b body, z bytes, u until and t receipt (epoch ms). */
+export interface IndexLine {
+  readonly i: string;
+  readonly n: string;
+  readonly b: string;
+  readonly z: number;
+  readonly u: number;
+  readonly t: number;
+}
+
+export function readIndex(reply: Reply | undefined): readonly IndexLine[] {
+  const text = replyText(reply);
+  const parsed: unknown = text === null || text === "" ? [] : JSON.parse(text);
+  return Array.isArray(parsed) ? (parsed as IndexLine[]) : []; // Lua writes an empty list as {}
+}
+
+export function namesOf(line: IndexLine): readonly string[] {
+  return line.n === "" ? [] : line.n.split(",");
+}
+
+export function packMetadata(metadata: StoredMetadata): string {
+  return JSON.stringify(metadata);
+}
+
+export function unpackMetadata(packed: string): StoredMetadata {
+  return JSON.parse(packed) as StoredMetadata;
+}
+
+/** A dropped body as the scripts name it. */
+export function readDropped(replies: readonly Reply[]): { bodyId: string; bytes: number }[] {
+  return replies.map((reply) => {
+    const [bodyId = "", bytes = "0"] = (replyText(reply) ?? "").split(" ");
+    return { bodyId, bytes: Number(bytes) };
+  });
+}

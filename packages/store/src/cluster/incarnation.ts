@@ -1,0 +1,80 @@
+/**
+ * Whether Redis may have forgotten claims. A lower fence than one we have seen proves it; another run or replication id
+ * makes it possible. For a while after that, scopes without a record are not claimed: a forgotten process may still run.
+ * What has a record goes on: replays, polls, callbacks, renewals.
+ */
+import type { Keys } from "../keys.ts";
+import { parseInfo, type Profile } from "./profile.ts";
+import type { RedisConnections } from "../redis/redis.ts";
+
+export interface Incarnation {
+  /** Takes note of a fence that the store answered with. */
+  sawFence(partition: number, fence: number): void;
+  /** false: do not claim scopes without a record. Looks first when the connection has been away. */
+  mayClaim(): Promise<boolean>;
+  /** Looks now. Run every 10 s. */
+  check(): Promise<void>;
+  /** ms until claiming goes on; 0: it does. */
+  pausedMs(): number;
+}
+
+export interface IncarnationOptions {
+  readonly redis: RedisConnections;
+  readonly keys: Keys;
+  readonly profile: Profile;
+  /** The longest lease in use; the pause is min(leaseMs, 30 s). */
+  readonly leaseMs: number;
+  readonly monotonic: () => number;
+  readonly onPause: (why: "data-lost" | "another-server", ms: number) => void;
+}
+
+const longestPauseMs = 30_000;
+
+export function createIncarnation(options: IncarnationOptions): Incarnation {
+  const { redis, keys, profile, leaseMs, monotonic, onPause } = options;
+  const highest = new Map<number, number>();
+  let server: string | null = null;
+  let pausedUntil = -Infinity;
+  let looking: Promise<void> | null = null;
+  let hasLooked = true;
+  redis.writes.on("ready", () => (hasLooked = false));
+
+  function pause(why: "data-lost" | "another-server"): void {
+    const ms = Math.min(leaseMs, longestPauseMs);
+    pausedUntil = monotonic() + ms;
+    onPause(why, ms);
+  }
+  async function look(): Promise<void> {
+    const seen = [...highest];
+    const [info, ...stored] = await Promise.all([
+      redis.isCluster ? "" : redis.reads.info("everything"),
+      ...seen.map(([partition]) => redis.reads.get(keys.fence(partition))),
+    ]);
+    const fields = parseInfo(info);
+    const found = `${fields.get("run_id") ?? ""} ${fields.get("master_replid") ?? ""}`;
+    const isLost = seen.some(([, fence], i) => Number(stored[i] ?? 0) < fence);
+    const isOther = server !== null && server !== found;
+    server = found;
+    hasLooked = true;
+    if (profile === "ha+quorum") return; // redlock answers instead
+    if (isLost) {
+      for (const [partition] of seen) highest.delete(partition); // said once
+      pause("data-lost");
+    } else if (isOther && profile === "ha") pause("another-server");
+  }
+  async function check(): Promise<void> {
+    looking ??= look().finally(() => (looking = null));
+    await looking;
+  }
+  return {
+    sawFence(partition, fence) {
+      if (fence > (highest.get(partition) ?? 0)) highest.set(partition, fence);
+    },
+    async mayClaim() {
+      if (!hasLooked) await check();
+      return monotonic() >= pausedUntil;
+    },
+    check,
+    pausedMs: () => Math.max(0, pausedUntil - monotonic()),
+  };
+}

@@ -1,0 +1,63 @@
+/**
+ * What the whole cluster must agree on, written once by whoever starts first: the partition count (a scope's place),
+ * the secret behind scopes and tokens, and the schema of the keys.
+ */
+import { randomBytes } from "node:crypto";
+import type { Keys } from "../keys.ts";
+import type { Connection } from "../redis/redis.ts";
+
+/** Raised when keys or scripts change in a way that older nodes would misread. */
+export const schemaVersion = 1;
+
+export interface Meta {
+  readonly partitions: number;
+  /** 32 bytes for HMACs. Never logged. */
+  readonly secret: Buffer;
+}
+
+/** This node and the stored settings disagree; starting would split the scopes. */
+export class MetaMismatch extends Error {
+  override readonly name = "MetaMismatch";
+}
+
+/**
+ * Reads the settings, writing those that are missing. `partitions` null: take what is stored, else 64.
+ * @throws MetaMismatch, or the client's error when Redis does not answer
+ */
+export async function openMeta(
+  connection: Connection,
+  keys: Keys,
+  wanted: { readonly partitions: number | null; readonly secret?: Buffer },
+): Promise<Meta> {
+  const key = keys.meta("settings");
+  const offered = {
+    schema: String(schemaVersion),
+    partitions: String(wanted.partitions ?? 64),
+    secret: (wanted.secret ?? randomBytes(32)).toString("base64url"),
+  };
+  for (const [field, value] of Object.entries(offered)) await connection.hsetnx(key, field, value);
+  const [schema, partitions, secret] = await connection.hmget(key, "schema", "partitions", "secret");
+  if (schema !== offered.schema) {
+    throw new MetaMismatch(`the stored schema is ${schema}, this version writes ${offered.schema}`);
+  }
+  if (wanted.partitions !== null && partitions !== offered.partitions) {
+    throw new MetaMismatch(
+      `${partitions} partitions are stored, ${wanted.partitions} are configured: use ${partitions}, or an empty Redis`,
+    );
+  }
+  if (wanted.secret !== undefined && secret !== offered.secret) {
+    throw new MetaMismatch(
+      "the stored secret is not this node's: its scopes and tokens would differ; restart it",
+    );
+  }
+  const count = Number(partitions);
+  if (!Number.isInteger(count) || count < 1 || count > 1024 || secret == null || secret.length < 43) {
+    throw new MetaMismatch(`the stored settings are damaged (partitions: ${partitions})`);
+  }
+  return { partitions: count, secret: Buffer.from(secret, "base64url") };
+}
+
+/** Compares again, and puts this node's settings back after a loss of data, so that scopes stay where they were. */
+export async function verifyMeta(connection: Connection, keys: Keys, meta: Meta): Promise<void> {
+  await openMeta(connection, keys, meta);
+}

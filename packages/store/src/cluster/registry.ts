@@ -1,0 +1,138 @@
+/**
+ * What replicas tell each other about services and themselves. Each entry has a TTL, so what nobody repeats is forgotten;
+ * losing any of it costs accuracy, never correctness.
+ */
+import type { ProbeState } from "@sticky-proxy/core/registry";
+import type { Keys } from "../keys.ts";
+import { type RedisConnections, serverTime } from "../redis/redis.ts";
+import { unavailable } from "../redis/unavailable.ts";
+
+/** The health prober's word on one instance. */
+export interface HealthReport {
+  readonly state: ProbeState;
+  /** Short word for people: "200", "timeout", "refused". */
+  readonly reason: string;
+  /** Epoch ms of the check, by the prober's clock, for people. */
+  readonly at: number;
+}
+
+export interface Replica {
+  readonly id: string;
+  readonly role: "proxy" | "sweeper" | "admin";
+  readonly version: string;
+  /** Base URL of its ops server, for people. */
+  readonly opsUrl: string;
+  readonly startedAt: number;
+}
+
+export interface Registry {
+  /** Replaces the service's reports; they are forgotten after ttlMs. */
+  publishHealth(service: string, reports: ReadonlyMap<string, HealthReport>, ttlMs: number): Promise<void>;
+  /** By instance name; empty when nobody has published within the TTL. */
+  health(service: string): Promise<ReadonlyMap<string, HealthReport>>;
+  /** This replica lives for another ttlMs. */
+  heartbeat(replica: Replica, ttlMs: number): Promise<void>;
+  /** The replicas whose heartbeat has not run out. */
+  replicas(): Promise<readonly Replica[]>;
+  /** Takes this replica off the list at once (a clean stop). */
+  leave(id: string): Promise<void>;
+  /** Nobody sends to the service for `ms`; a longer pause that stands is kept. */
+  pause(service: string, ms: number): Promise<void>;
+  /** ms that each of the services is still paused; services that are not are left out. */
+  pauses(services: readonly string[]): Promise<ReadonlyMap<string, number>>;
+  /** This node's breaker opened for the instance: others may be careful for `ms`. */
+  adviseOpen(service: string, instance: string, ms: number): Promise<void>;
+  /** Instances of the service that some node holds open. */
+  openBreakers(service: string): Promise<ReadonlySet<string>>;
+  /** Services that have had processes. */
+  services(): Promise<readonly string[]>;
+}
+
+export function createRegistry({
+  redis,
+  keys,
+}: {
+  readonly redis: RedisConnections;
+  readonly keys: Keys;
+}): Registry {
+  const { reads, writes } = redis;
+  const replicasKey = keys.meta("replicas");
+
+  async function guarded<T>(what: string, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (cause) {
+      throw unavailable(what, cause);
+    }
+  }
+  return {
+    publishHealth: (service, reports, ttlMs) =>
+      guarded("publish-health", async () => {
+        const key = keys.meta(`health:${service}`);
+        const text = JSON.stringify([...reports]);
+        await writes.set(key, text, "PX", Math.ceil(ttlMs));
+      }),
+    health: (service) =>
+      guarded("health", async () => {
+        const text = await reads.get(keys.meta(`health:${service}`));
+        return new Map(text === null ? [] : (JSON.parse(text) as [string, HealthReport][]));
+      }),
+
+    heartbeat: (replica, ttlMs) =>
+      guarded("heartbeat", async () => {
+        const { id } = replica;
+        const now = await serverTime(reads);
+        await Promise.all([
+          writes.set(keys.meta(`replica:${id}`), JSON.stringify(replica), "PX", Math.ceil(ttlMs)),
+          writes.zadd(replicasKey, now + ttlMs, id),
+          writes.zremrangebyscore(replicasKey, "-inf", now - ttlMs),
+        ]);
+      }),
+    replicas: () =>
+      guarded("replicas", async () => {
+        const ids = await reads.zrange(replicasKey, 0, -1);
+        const texts = await Promise.all(ids.map((id) => reads.get(keys.meta(`replica:${id}`))));
+        return texts.filter((text) => text !== null).map((text) => JSON.parse(text) as Replica);
+      }),
+    leave: (id) =>
+      guarded("leave", async () => {
+        await Promise.all([writes.del(keys.meta(`replica:${id}`)), writes.zrem(replicasKey, id)]);
+      }),
+
+    pause: (service, ms) =>
+      guarded("pause", async () => {
+        const key = keys.meta(`pause:${service}`);
+        const span = Math.max(1, Math.ceil(ms));
+        await Promise.all([
+          writes.set(key, "1", "PX", span, "NX"),
+          writes.pexpire(key, span, "GT"), // one connection keeps the order
+        ]);
+      }),
+    pauses: (services) =>
+      guarded("pauses", async () => {
+        const spans = await Promise.all(services.map((service) => reads.pttl(keys.meta(`pause:${service}`))));
+        return new Map(
+          services.map((service, i) => [service, spans[i]!] as const).filter(([, ms]) => ms > 0),
+        );
+      }),
+
+    adviseOpen: (service, instance, ms) =>
+      guarded("advise-open", async () => {
+        const key = keys.meta(`breaker:${service}`);
+        const now = await serverTime(reads);
+        await Promise.all([
+          writes.zadd(key, "GT", now + ms, instance),
+          writes.zremrangebyscore(key, "-inf", now),
+          writes.pexpire(key, Math.ceil(ms), "NX"),
+          writes.pexpire(key, Math.ceil(ms), "GT"),
+        ]);
+      }),
+    openBreakers: (service) =>
+      guarded("open-breakers", async () => {
+        const now = await serverTime(reads);
+        return new Set(await reads.zrange(keys.meta(`breaker:${service}`), `(${now}`, "+inf", "BYSCORE"));
+      }),
+
+    services: () => guarded("services", async () => (await reads.smembers(keys.meta("services"))).sort()),
+  };
+}

@@ -1,0 +1,107 @@
+import { expect } from "chai";
+import { blankRecord, type Change, type ProcessRecord, type Snapshot } from "@sticky-proxy/core/process";
+import { createUnanswered } from "./unanswered.ts";
+
+describe("creates without an answer", () => {
+  const create = { partition: 1, scope: "s", writeId: "w", validUntil: 1000 };
+  const ours: ProcessRecord = {
+    ...blankRecord,
+    scope: "s",
+    version: 1,
+    lastWrite: "w",
+    status: "in-progress",
+  };
+
+  function setUp(answers: (Snapshot | Error)[]) {
+    const committed: { base: ProcessRecord; change: Change }[] = [];
+    let monotonic = 0;
+    const unanswered = createUnanswered({
+      async read() {
+        const answer = answers.shift();
+        if (answer === undefined || answer instanceof Error) throw answer ?? new Error("read too often");
+        return answer;
+      },
+      async commit(base, change) {
+        committed.push({ base, change });
+      },
+      monotonic: () => (monotonic += 1000),
+    });
+    unanswered.remember(create);
+    return {
+      unanswered,
+      committed,
+      round: () => unanswered.settle(),
+    };
+  }
+  const snapshot = (now: number, record: ProcessRecord | null): Snapshot => ({ now, record, result: null });
+
+  it("one that took effect is released as never sent", async () => {
+    const { unanswered, committed, round } = setUp([snapshot(500, ours)]);
+    await round();
+    expect(unanswered.size).to.equal(0);
+    expect(committed).to.have.length(1);
+    expect(committed[0]!.change.set).to.deep.include({
+      status: "failed",
+      executed: "no",
+      released: true,
+      owner: null,
+    });
+  });
+
+  it("one that may still come is watched until its time limit", async () => {
+    const { unanswered, committed, round } = setUp([
+      snapshot(900, null),
+      snapshot(1000, null),
+      snapshot(1001, null),
+    ]);
+    await round();
+    await round();
+    expect(unanswered.size).to.equal(1);
+    await round();
+    expect(unanswered.size).to.equal(0);
+    expect(committed).to.have.length(0);
+  });
+
+  it("somebody else's process, or one that went on, is left alone", async () => {
+    for (const record of [
+      { ...ours, lastWrite: "x" },
+      { ...ours, version: 2 },
+    ]) {
+      const { unanswered, committed, round } = setUp([snapshot(1001, record)]);
+      await round();
+      expect(unanswered.size).to.equal(0);
+      expect(committed).to.have.length(0);
+    }
+  });
+
+  it("a round without anything to look after does not stand in the way of the next", async () => {
+    const { unanswered, round } = setUp([snapshot(500, ours), snapshot(1001, null)]);
+    await round();
+    expect(unanswered.size).to.equal(0);
+    await round();
+    unanswered.remember({ ...create, writeId: "w2" });
+    await round();
+    expect(unanswered.size).to.equal(0);
+  });
+
+  it("a round with nothing to look after does not stop the later ones", async () => {
+    const unanswered = createUnanswered({
+      read: async () => snapshot(500, ours),
+      commit: async () => undefined,
+      monotonic: () => 0,
+    });
+    await unanswered.settle();
+    unanswered.remember(create);
+    await unanswered.settle();
+    expect(unanswered.size).to.equal(0);
+  });
+
+  it("stays remembered while Redis does not answer", async () => {
+    const { unanswered, committed, round } = setUp([new Error("away"), snapshot(500, ours)]);
+    await round();
+    expect(unanswered.size).to.equal(1);
+    await round();
+    expect(unanswered.size).to.equal(0);
+    expect(committed).to.have.length(1);
+  });
+});

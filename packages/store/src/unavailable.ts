@@ -1,9 +1,0 @@
-import { StoreUnavailable } from "@sticky-proxy/core";
-
-/** What Redis's refusal or silence means to the ports; the client's error stays as cause. */
-export function unavailable(what: string, cause: unknown): StoreUnavailable {
-  if (cause instanceof StoreUnavailable) return cause;
-  return new StoreUnavailable(`${what}: ${cause instanceof Error ? cause.message : String(cause)}`, {
-    cause,
-  });
-}

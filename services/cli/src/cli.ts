@@ -1,0 +1,78 @@
+/**
+ * `sticky-proxy <command> [options]`. Commands are loaded when they are called, so that `check-config` does not
+ * wait for the data plane's modules.
+ */
+import { exitCodes, UsageError, type Command, type Io } from "./command.ts";
+
+/** One line per command; its file is cli/<name>.ts. */
+export const commands: Readonly<Record<string, () => Promise<{ command: Command }>>> = {
+  serve: () => import("./commands/serve.ts"),
+  "check-config": () => import("./commands/check-config.ts"),
+  "print-config": () => import("./commands/print-config.ts"),
+  ps: () => import("./commands/ps.ts"),
+  show: () => import("./commands/show.ts"),
+  wait: () => import("./commands/wait.ts"),
+  cancel: () => import("./commands/cancel.ts"),
+  force: () => import("./commands/force.ts"),
+  dlq: () => import("./commands/dlq.ts"),
+  cache: () => import("./commands/cache.ts"),
+  mirror: () => import("./commands/mirror.ts"),
+  "clear-cache": () => import("./commands/clear-cache.ts"),
+  help: () => import("./commands/help.ts"),
+  version: () => import("./commands/version.ts"),
+};
+
+/** The command that `argv` means: a word first, or the flag forms of other proxies' command lines. */
+export function selectCommand(argv: readonly string[]): {
+  readonly name: string;
+  readonly args: readonly string[];
+} {
+  const [first, ...rest] = argv;
+  if (first === undefined || first === "--help" || first === "-h") return { name: "help", args: rest };
+  if (first === "--version" || first === "-v") return { name: "version", args: rest };
+  if (!first.startsWith("-")) {
+    const isAsking = rest.includes("--help") || rest.includes("-h");
+    return isAsking ? { name: "help", args: [first] } : { name: first, args: rest };
+  }
+  const others = argv.filter((arg) => arg !== "--clear-cache");
+  if (others.length < argv.length) return { name: "clear-cache", args: others };
+  return { name: "serve", args: argv };
+}
+
+/** Resolves to the exit code. */
+export async function runCli(argv: readonly string[], io: Io): Promise<number> {
+  const { name, args } = selectCommand(argv);
+  const load = Object.hasOwn(commands, name) ? commands[name] : undefined;
+  if (load === undefined) {
+    io.err(`sticky-proxy: there is no command "${name}"; try: sticky-proxy help`);
+    return exitCodes.usage;
+  }
+  try {
+    const { command } = await load();
+    return await command.run(args, io);
+  } catch (error) {
+    if (error instanceof UsageError) {
+      io.err(`sticky-proxy ${name}: ${error.message}; try: sticky-proxy help ${name}`);
+      return exitCodes.usage;
+    }
+    io.err(
+      `sticky-proxy ${name}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
+    );
+    return exitCodes.internal;
+  }
+}
+
+// `mirror export | head`: whoever has read enough closes the pipe. That is no failure.
+if (import.meta.main)
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") throw error;
+    process.exit(exitCodes.ok);
+  });
+
+// No top-level await: `help` imports this file, and would wait for its end.
+if (import.meta.main)
+  void runCli(process.argv.slice(2), {
+    out: (line) => void process.stdout.write(`${line}\n`),
+    err: (line) => void process.stderr.write(`${line}\n`),
+    env: process.env,
+  }).then((code) => process.exit(code));

@@ -1,0 +1,136 @@
+import { createMemoryMirror, type MemoryMirror } from "@sticky-proxy/core/testing";
+import { coverageWindow, type NewDifference } from "@sticky-proxy/core/mirror";
+import { testDifference, testIntent } from "@sticky-proxy/testkit";
+import { expect } from "chai";
+import { parseFlags, UsageError } from "../command.ts";
+import { command, runMirror } from "./mirror.ts";
+
+describe("sticky-proxy mirror", () => {
+  let mirror: MemoryMirror;
+  let out: string[];
+  let err: string[];
+
+  const io = { out: (line: string) => out.push(line), err: (line: string) => err.push(line), env: {} };
+  const own = Object.fromEntries(
+    ["service", "route", "class", "path", "since", "limit", "cursor", "by", "note"].map((name) => [
+      name,
+      { type: "string" as const },
+    ]),
+  );
+
+  async function run(...args: string[]): Promise<number> {
+    out = [];
+    err = [];
+    const parsed = parseFlags(
+      args,
+      { ...own, all: { type: "boolean" }, json: { type: "boolean" } },
+      { maxWords: 2 },
+    );
+    return runMirror({ outbox: mirror, differences: mirror, now: Date.now }, parsed, io as never);
+  }
+  async function observe(more: Partial<NewDifference> = {}): Promise<void> {
+    await mirror.observe({
+      service: "users",
+      route: "POST /",
+      orderKey: testIntent("k").orderKey,
+      outcome: "different",
+      count: 1,
+      window: coverageWindow(Date.now()),
+      difference: testDifference(more),
+      limits: { ttlMs: 60_000, maxDifferences: 9 },
+    });
+  }
+
+  beforeEach(() => {
+    mirror = createMemoryMirror({ now: () => Date.now() });
+  });
+
+  it("lists differences as lines with the coverage beside them, and as JSON", async () => {
+    await observe();
+    expect(await run("differences")).to.equal(0);
+    expect(out[1]).to.match(/body .*\/0\/name "a" \/ "b"/);
+    expect(err).to.deep.equal(["users POST /: 1 of 1 compared, 0 pending"]);
+    await run("differences", "--json", "--class", "status");
+    expect(JSON.parse(out[0]!)).to.deep.equal({ differences: [], next: null });
+  });
+
+  it("shows one, and acknowledges it with name and note; acknowledged ones are listed with --all only", async () => {
+    await observe();
+    await run("differences", "--json");
+    const { id } = (JSON.parse(out[0]!) as { differences: [{ id: string }] }).differences[0];
+    expect(await run("show", id, "--json")).to.equal(0);
+    expect(JSON.parse(out[0]!)).to.deep.include({ id, class: "body" });
+    expect(await run("ack", id, "--by", "ann", "--note", "known", "--json")).to.equal(0);
+    expect(JSON.parse(out[0]!)).to.have.nested.property("acknowledged.by", "ann");
+    await run("differences", "--json");
+    expect(JSON.parse(out[0]!)).to.deep.include({ differences: [] });
+    await run("differences", "--json", "--all");
+    expect((JSON.parse(out[0]!) as { differences: unknown[] }).differences).to.have.length(1);
+    expect(await run("show", "1.2")).to.equal(1);
+  });
+
+  it("exports one JSON object per line", async () => {
+    for (let i = 0; i < 3; i++) await observe({ processId: `p${i}` });
+    await run("export");
+    expect(out.map((line) => (JSON.parse(line) as { processId: string }).processId)).to.deep.equal([
+      "p2",
+      "p1",
+      "p0",
+    ]);
+  });
+
+  it("prints groups and a coverage whose sum adds up", async () => {
+    await observe();
+    await mirror.append(testIntent("x"), { validUntil: null });
+    await run("groups", "--json");
+    expect(JSON.parse(out[0]!)).to.have.nested.property("groups[0].path", "/*/name");
+    await run("coverage", "--json");
+    const [row] = (JSON.parse(out[0]!) as { coverage: [Record<string, number>] }).coverage;
+    expect(row).to.include({ eligible: 2, different: 1, pending: 1 });
+    await run("coverage");
+    expect(out).to.have.length(2);
+  });
+
+  it("lists parked keys by a name that unpark takes, and gaps", async () => {
+    const intent = testIntent("x");
+    await mirror.append(intent, { validUntil: null });
+    const all = await Promise.all(
+      Array.from({ length: 64 }, (_, p) => mirror.peek(p, { after: null, limit: 1 })),
+    );
+    const partition = all.findIndex(({ entries }) => entries.length > 0);
+    const owner = await mirror.claim(partition);
+    const parking = {
+      service: "users",
+      reason: "stopped",
+      inMs: null,
+      error: "too old",
+      attempts: 3,
+    } as const;
+    await mirror.park(partition, owner, intent.orderKey, all[partition]!.entries, parking);
+    await run("parked", "--json");
+    const { key } = (JSON.parse(out[0]!) as { parked: [{ key: string }] }).parked[0];
+    await run("parked");
+    expect(out[1]).to.contain("stopped").and.contain("never");
+    expect(await run("unpark", key)).to.equal(0);
+    expect((await mirror.parkedKeys({ limit: 1 }))[0]!.nextAt).to.be.a("number");
+    expect(await run("unpark", `0.${"x".repeat(22)}`)).to.equal(1);
+    await mirror.noteGap({ service: "users", route: "POST /", reason: "gap", count: 2, from: 1, to: 2 }, 2);
+    await run("gaps", "--json");
+    expect(JSON.parse(out[0]!)).to.have.nested.property("gaps[0].count", 2);
+  });
+
+  it("says what it does not understand", async () => {
+    for (const args of [
+      [],
+      ["nonsense"],
+      ["show"],
+      ["differences", "x"],
+      ["unpark", "x"],
+      ["differences", "--class", "x"],
+    ]) {
+      const failure = await run(...args).catch((error: unknown) => error);
+      expect(failure, args.join(" ")).to.be.instanceOf(UsageError);
+    }
+    expect(command.usage).to.contain("mirror coverage");
+  });
+});

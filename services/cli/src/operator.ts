@@ -1,0 +1,165 @@
+/**
+ * What the operating commands work with: the processes in Redis, without a node of their own. Nothing is dispatched
+ * from here; what has to be sent is left to a sweeper, so a command may end at once.
+ */
+import { randomBytes } from "node:crypto";
+import { createProcesses, type Processes, type WaitDeps, createCancelHook } from "@sticky-proxy/engine";
+import {
+  createRuleBook,
+  StoreUnavailable,
+  type ProcessRecord,
+  type ProcessRef,
+} from "@sticky-proxy/core/process";
+import { partitionOf } from "@sticky-proxy/core/idempotency";
+import { parseProcessId } from "@sticky-proxy/protocol";
+import { monotonic, storeSettings, sleep, type Config } from "@sticky-proxy/runtime";
+import { createRegistry, MetaMismatch, openStore, StoreUnreachable } from "@sticky-proxy/store";
+import { createOutboundCallers } from "@sticky-proxy/upstream";
+import { exitCodes, loadOrExplain, parseFlags, UsageError, type Io, type Parsed } from "./command.ts";
+
+export interface Operator {
+  readonly processes: Processes;
+  readonly waiting: WaitDeps;
+  /** Names of the configured services and of those that have had processes. */
+  services(): Promise<readonly string[]>;
+  /** The store's clock, epoch ms. */
+  now(): Promise<number>;
+  /** Tells the service that its work is not wanted any more; bounded by `close`. */
+  tellCancelled(record: ProcessRecord): void;
+  close(): Promise<void>;
+}
+
+const waitForRedisMs = 3000;
+
+/** @throws StoreUnreachable, MetaMismatch */
+export async function connectOperator(config: Config, io: Pick<Io, "err">): Promise<Operator> {
+  const store = await openStore({
+    ...storeSettings(config),
+    waitMs: waitForRedisMs,
+    onError: () => undefined, // said once, when the command gives up
+  });
+  const rules = createRuleBook(() => config.services);
+  const registry = createRegistry(store);
+  const callers = createOutboundCallers();
+  const cancelHook = createCancelHook({
+    callers,
+    find: (record) => rules.find(record),
+    chance: Math.random,
+    onOutcome: (_record, outcome, detail) => {
+      if (outcome !== "told") io.err(`the service was not told of the cancel: ${detail}`);
+    },
+  });
+  return {
+    ...operatorOn({
+      store: store.processes,
+      rulesOf: (record) => rules.rulesOf(record),
+      deadLetterMs: config.retention.deadLetterMs,
+    }),
+    waiting: {
+      store: store.processes,
+      changes: store.changes,
+      sleep,
+      chance: Math.random,
+      monotonic,
+    },
+    async services() {
+      const names = new Set(config.services.map(({ name }) => name));
+      for (const name of await registry.services()) names.add(name);
+      return [...names].sort();
+    },
+    tellCancelled(record) {
+      if (record.attempt > 0 && rules.find(record) === null)
+        io.err("the service was not told of the cancel: its route is not configured here, --config names it");
+      cancelHook.tell(record);
+    },
+    async close() {
+      await cancelHook.idle();
+      callers.close();
+      await store.close();
+    },
+  };
+}
+
+/** The part that needs only the port. */
+export function operatorOn(deps: {
+  readonly store: Processes["store"];
+  readonly rulesOf: Parameters<typeof createProcesses>[0]["rulesOf"];
+  readonly deadLetterMs?: number;
+}): Pick<Operator, "processes" | "now"> {
+  const processes = createProcesses({
+    ...deps,
+    node: `cli-${randomBytes(6).toString("hex")}`,
+    chance: Math.random,
+    newId: () => randomBytes(12).toString("base64url"),
+    monotonic,
+    onTransition: () => undefined,
+    confirm: null,
+  });
+  return {
+    processes,
+    async now() {
+      const none = { partition: 0, scope: "none", epoch: null };
+      return (await processes.read(none, { withResult: false })).now;
+    },
+  };
+}
+
+type OwnFlags = NonNullable<Parameters<typeof parseFlags>[1]>;
+
+/** Parses, connects, runs, closes; trouble with Redis is one line and 69. */
+export async function withOperator(
+  args: readonly string[],
+  io: Io,
+  own: { readonly flags: OwnFlags; readonly maxWords: number },
+  run: (operator: Operator, parsed: Parsed) => Promise<number>,
+): Promise<number> {
+  const parsed = parseFlags(args, own.flags, { maxWords: own.maxWords });
+  const loaded = loadOrExplain(parsed.flags, io, "tool");
+  if (loaded === null) return exitCodes.config;
+  let operator: Operator | null = null;
+  try {
+    operator = await connectOperator(loaded.config, io);
+    return await run(operator, parsed);
+  } catch (error) {
+    if (
+      error instanceof StoreUnreachable ||
+      error instanceof MetaMismatch ||
+      error instanceof StoreUnavailable
+    ) {
+      io.err(`the store is not available: ${error.message}`);
+      return exitCodes.unavailable;
+    }
+    throw error;
+  } finally {
+    await operator?.close();
+  }
+}
+
+/** The process that the first word names. @throws UsageError when it is no process id */
+export function refOf(operator: Pick<Operator, "processes">, words: readonly string[], at = 0): ProcessRef {
+  const word = words[at];
+  if (word === undefined) throw new UsageError("which process? give its id");
+  const id = parseProcessId(word);
+  if (id === null || partitionOf(id.scope, operator.processes.store.partitions) !== id.partition) {
+    throw new UsageError(`"${word}" is not a process id`);
+  }
+  return id;
+}
+
+/** null, after saying so, when there is no such process. @throws UsageError, StoreUnavailable */
+export async function findProcess(
+  operator: Pick<Operator, "processes">,
+  ref: ProcessRef,
+  word: string,
+  io: Pick<Io, "err">,
+): Promise<ProcessRecord | null> {
+  const { record } = await operator.processes.read(ref, { withResult: false });
+  if (record === null) io.err(`there is no process ${word}`);
+  return record;
+}
+
+/** Says what would be done and how to have it done; the exit code of a command that was not confirmed. */
+export function unconfirmed(io: Pick<Io, "err">, what: string): number {
+  io.err(`would ${what}; repeat with --yes to do it`);
+  return exitCodes.failed;
+}

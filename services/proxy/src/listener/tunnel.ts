@@ -1,0 +1,164 @@
+/**
+ * WebSocket through the gateway (RFC 9110 7.8, RFC 6455), on routes that opt in. Any other upgrade is ignored: the
+ * request goes on without the field. The tunnel opens only after the service has proved that it understood.
+ */
+import { createHash } from "node:crypto";
+import http from "node:http";
+import type { IncomingMessage } from "node:http";
+import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
+
+import { headerJoined, headerValue, withoutHeaders, type HeaderList } from "@sticky-proxy/core/http";
+import { fields, Problem } from "@sticky-proxy/protocol";
+import type { Tunneller } from "@sticky-proxy/upstream";
+
+import type { ProxyDeps } from "../deps.ts";
+import { problemOf } from "../middleware/forward.ts";
+import { traceOf } from "../middleware/trace-context.ts";
+import { problemReply } from "./problem-reply.ts";
+import type { Reply } from "../reply.ts";
+import type { Found } from "../middleware/service-finder.ts";
+import type { Received } from "../state.ts";
+import { writeReply } from "./write-reply.ts";
+
+export interface Tunnels {
+  /** Whether this request is answered by a tunnel instead of the chain. */
+  takes(request: IncomingMessage, received: Received, found: Found): boolean;
+  open(request: IncomingMessage, socket: Duplex, head: Buffer): void;
+  /** Cuts what is open. */
+  close(): void;
+}
+
+/** Nothing in either direction for so long, or open for so long, whatever happens. */
+const idleMs = 600_000;
+const lifeMs = 86_400_000;
+
+/** RFC 6455 4.2.1. */
+const nonce = /^[A-Za-z0-9+/]{21}[AQgw]==$/;
+
+/** RFC 6455 1.3. */
+const acceptSuffix = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+
+export function createTunnels(tunneller: Tunneller, { log, settings }: ProxyDeps): Tunnels {
+  const waiting = new WeakMap<IncomingMessage, { received: Received; found: Found }>();
+  const open = new Set<Duplex>();
+
+  async function run(request: IncomingMessage, client: Socket, first: Buffer): Promise<void> {
+    const { received, found } = waiting.get(request)!;
+    const gone = new AbortController();
+    client.once("close", () => gone.abort());
+    client.on("error", () => client.destroy());
+    const key = headerValue(received.head.headers, "sec-websocket-key") ?? "";
+    if (!nonce.test(key)) {
+      const detail = "The request is malformed: Sec-WebSocket-Key is not 16 bytes in base64.";
+      const problem = new Problem("malformed-request", { detail, service: found.service.name });
+      await answer(request, client, problemReply(problem, received.requestId, settings.pseudonym));
+      return;
+    }
+    const outcome = await tunneller.tunnel({
+      service: found.service,
+      route: found.route,
+      head: found.serviceHead,
+      set: traceOf(received.head, received.requestId).lines,
+      client: received.client,
+      signal: gone.signal,
+      protocol: "websocket",
+    });
+    if (outcome.kind === "failed") {
+      const problem = problemOf(outcome, { gone: gone.signal, service: found.service });
+      await answer(request, client, problemReply(problem, received.requestId, settings.pseudonym));
+      return;
+    }
+    if (outcome.kind === "responded") {
+      const headers: HeaderList = [...outcome.headers, [fields.stickySource, "service"]];
+      await answer(request, client, { status: outcome.status, headers, body: outcome.body });
+      return;
+    }
+    if (headerValue(outcome.headers, "sec-websocket-accept") !== acceptFor(key)) {
+      outcome.socket.destroy();
+      const problem = new Problem("upstream-invalid-response", {
+        detail: "The service's Sec-WebSocket-Accept does not answer the key.",
+        proxyStatus: "http_upgrade_failed",
+        service: found.service.name,
+      });
+      await answer(request, client, problemReply(problem, received.requestId, settings.pseudonym));
+      return;
+    }
+    join(client, outcome.socket, first, outcome.headers);
+    log.info("tunnel.opened", { requestId: received.requestId, service: found.service.name });
+  }
+
+  function join(client: Socket, service: Duplex, first: Buffer, headers: HeaderList): void {
+    if (client.destroyed) {
+      service.destroy();
+      return;
+    }
+    const end = (): void => {
+      clearTimeout(life);
+      open.delete(client);
+      client.destroy();
+      service.destroy();
+    };
+    const life = setTimeout(end, lifeMs);
+    life.unref();
+    open.add(client);
+    for (const socket of [client, service]) {
+      socket.on("error", end);
+      socket.once("close", end);
+    }
+    client.setTimeout(idleMs, end);
+    let lines = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n";
+    for (const [name, value] of withoutHeaders(headers, unframed)) lines += `${name}: ${value}\r\n`;
+    client.write(`${lines}\r\n`, "latin1");
+    if (first.length > 0) service.write(first);
+    client.pipe(service);
+    service.pipe(client);
+  }
+
+  async function answer(request: IncomingMessage, socket: Socket, reply: Reply): Promise<void> {
+    const response = new http.ServerResponse(request);
+    response.shouldKeepAlive = false;
+    response.assignSocket(socket);
+    response.once("finish", () => socket.destroySoon());
+    const { writeIdleMs } = settings.limits;
+    const { requestId } = waiting.get(request)!.received;
+    const headers: HeaderList = [...reply.headers, [fields.xRequestId, requestId]];
+    await writeReply(
+      request,
+      response,
+      { ...reply, headers },
+      { close: true, unread: false, writeIdleMs, trailers: null },
+    );
+  }
+
+  return {
+    takes(request, received, found) {
+      if (found.route?.allowUpgrade !== true || received.head.method !== "GET" || received.hasBody)
+        return false;
+      if (received.client.httpVersion !== "1.1") return false;
+      const asked = headerJoined(received.head.headers, "upgrade");
+      if (asked?.trim().toLowerCase() !== "websocket") return false;
+      waiting.set(request, { received, found });
+      return true;
+    },
+    open(request, socket, head) {
+      run(request, socket as Socket, head).catch((error: unknown) => {
+        log.error("tunnel.failed", { error });
+        socket.destroy();
+      });
+    },
+    close() {
+      for (const socket of open) socket.destroy();
+    },
+  };
+}
+
+/** A 101 has neither a body nor a length (RFC 9110 8.6). */
+const unframed: ReadonlySet<string> = new Set(["content-length", "transfer-encoding"]);
+
+/** RFC 6455 4.2.2: what a server that has read the key answers. */
+function acceptFor(key: string): string {
+  return createHash("sha1")
+    .update(key + acceptSuffix)
+    .digest("base64");
+}

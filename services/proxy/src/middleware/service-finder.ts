@@ -1,0 +1,40 @@
+/** The registry's snapshot in the order of look-up; sorted again only when the snapshot is another one. */
+import {
+  inMatchOrder,
+  matchRoute,
+  matchService,
+  type Route,
+  type Service,
+} from "@sticky-proxy/core/registry";
+import type { RequestHead } from "@sticky-proxy/core/http";
+
+import type { Received } from "../state.ts";
+
+export interface Found {
+  readonly service: Service;
+  readonly route: Route | null;
+  /** As the service sees it: path below the service's prefix. */
+  readonly serviceHead: RequestHead;
+}
+
+/** null: no service takes this host and path. */
+export type FindService = (received: Pick<Received, "head" | "host" | "receivedPath">) => Found | null;
+
+export function serviceFinder(services: () => readonly Service[]): FindService {
+  let snapshot: readonly Service[] | null = null;
+  let ordered: readonly Service[] = [];
+  return ({ head, host, receivedPath }) => {
+    const current = services();
+    if (current !== snapshot) {
+      snapshot = current;
+      ordered = inMatchOrder(current);
+    }
+    const found = matchService(ordered, host, head.path);
+    if (found === null) return null;
+    const { service, path } = found;
+    const route = matchRoute(service, head.method, path);
+    // A service that takes every path and has no policy for this one gets the path octet for octet (RFC 9110 7.7).
+    const untouched = route === null && service.match.path === "/";
+    return { service, route, serviceHead: { ...head, path: untouched ? receivedPath : path } };
+  };
+}

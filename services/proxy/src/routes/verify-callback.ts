@@ -1,0 +1,111 @@
+/**
+ * Is this callback from the service? By the execution token, by a Standard Webhooks signature over the raw bytes, or
+ * both, as the service is configured. Compares in constant time, and works as long on an unknown process.
+ */
+import { headerLines, type HeaderList } from "@sticky-proxy/core/http";
+import type { Service } from "@sticky-proxy/core/registry";
+import {
+  equalSecrets,
+  lowerFields,
+  readSigningKey,
+  verifyExecutionToken,
+  verifyWebhook,
+  type SigningKey,
+} from "@sticky-proxy/protocol";
+
+export interface Proof {
+  /** The attempt that the token belongs to; null: proven without a token, so the current attempt is meant. */
+  readonly attempt: number | null;
+  /** How it came: a payload of the service's own form is expected from those that cannot set header fields. */
+  readonly via: "header" | "query" | "signature" | "none";
+}
+
+export interface CallbackVerifier {
+  /** The most that a report may bring, over all services. */
+  readonly largestBody: number;
+  /** @param now the store's clock, epoch ms. null: not authentic */
+  verify(
+    service: Service,
+    processId: string,
+    lines: HeaderList,
+    queryToken: string | null,
+    body: Uint8Array,
+    now: number,
+  ): Proof | null;
+  /** For a fixed webhook address: a signature or the shared token, as `Authorization: Bearer` or in the signature. */
+  verifyFixed(service: Service, lines: HeaderList, body: Uint8Array, now: number): boolean;
+  /** Does the work of a refusal and refuses: an unknown process must not be told apart by time. */
+  refuse(lines: HeaderList, body: Uint8Array, now: number): null;
+}
+
+const decoyId = "0.AAAAAAAAAAAAAAAAAAAAAA.1";
+
+export function createCallbackVerifier(secret: Buffer, services: readonly Service[]): CallbackVerifier {
+  const keys = new Map<string, readonly SigningKey[]>(
+    services.map((service) => [
+      service.name,
+      service.callbackAuth.secrets.flatMap((text) => readSigningKey(text) ?? []),
+    ]),
+  );
+  const decoyKeys = [{ bytes: secret }];
+
+  function signed(lines: HeaderList, body: Uint8Array, using: readonly SigningKey[], now: number): boolean {
+    const received = {
+      id: headerLines(lines, lowerFields.webhookId),
+      timestamp: headerLines(lines, lowerFields.webhookTimestamp),
+      signature: headerLines(lines, lowerFields.webhookSignature),
+    };
+    return verifyWebhook(received, body, using, now).valid;
+  }
+  function tokenOf(
+    lines: HeaderList,
+    query: string | null,
+  ): { token: string; via: "header" | "query" } | null {
+    const [line, more] = headerLines(lines, lowerFields.stickyExecution);
+    if (more !== undefined) return null;
+    if (line !== undefined) return { token: line, via: "header" };
+    return query === null ? null : { token: query, via: "query" };
+  }
+
+  return {
+    largestBody: Math.max(
+      65_536,
+      ...services.flatMap((s) => s.routes.map((r) => r.process?.maxResultBytes ?? 0)),
+    ),
+    verify(service, processId, lines, queryToken, body, now) {
+      const { mode } = service.callbackAuth;
+      const given = tokenOf(lines, queryToken);
+      const attempt = given === null ? null : verifyExecutionToken(secret, processId, given.token);
+      const token: Proof | null = given === null || attempt === null ? null : { attempt, via: given.via };
+      const isSigned = mode === "token" ? false : signed(lines, body, keys.get(service.name) ?? [], now);
+      switch (mode) {
+        case "token":
+          return token;
+        case "signature":
+          return isSigned ? (token ?? { attempt: null, via: "signature" }) : null;
+        case "either":
+          // A token that is wrong is not outweighed by silence about signatures, nor the other way round.
+          return token ?? (isSigned && given === null ? { attempt: null, via: "signature" } : null);
+        case "both":
+          return isSigned ? token : null;
+        case "none":
+          return token ?? { attempt: null, via: "none" };
+      }
+    },
+    verifyFixed(service, lines, body, now) {
+      const { mode, sharedToken } = service.callbackAuth;
+      if (mode === "none") return true;
+      const [authorization] = headerLines(lines, "authorization");
+      const bearer = /^Bearer ([\x21-\x7e]+)$/i.exec(authorization ?? "")?.[1] ?? "";
+      const isShared = equalSecrets(bearer, sharedToken ?? "") && sharedToken !== null;
+      const isSigned = signed(lines, body, keys.get(service.name) ?? [], now);
+      return isShared || isSigned;
+    },
+    refuse(lines, body, now) {
+      const given = tokenOf(lines, null);
+      verifyExecutionToken(secret, decoyId, given?.token ?? `1.${"A".repeat(43)}`);
+      signed(lines, body, decoyKeys, now);
+      return null;
+    },
+  };
+}

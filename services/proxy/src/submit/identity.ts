@@ -1,0 +1,53 @@
+/** What makes a request the same as another one: its scope, and what is compared within it. Pure but for a random id. */
+import type { KeyObject } from "node:crypto";
+import {
+  credentialDigest,
+  credentialValues,
+  fingerprint,
+  namedHeaders,
+  scopeOf,
+} from "@sticky-proxy/core/idempotency";
+import { headerValue, type RequestHead } from "@sticky-proxy/core/http";
+import type { Service } from "@sticky-proxy/core/registry";
+import type { Wishes } from "./wishes.ts";
+
+export interface Identified {
+  readonly scope: string;
+  readonly fingerprint: string;
+  readonly credential: string;
+}
+
+export function identityOf(
+  deps: { readonly secret: KeyObject; readonly newId: () => string },
+  request: {
+    readonly service: Pick<Service, "name" | "credential">;
+    readonly tenant: string;
+    readonly wishes: Pick<Wishes, "key" | "rules">;
+    readonly head: RequestHead;
+    readonly body: Uint8Array;
+  },
+): Identified {
+  const { service, tenant, wishes, head, body } = request;
+  const { policy } = wishes.rules;
+  const credential = credentialDigest(deps.secret, credentialValues(head.headers, service.credential));
+  const identity = { tenant, service: service.name };
+  if (policy.identity === "none") {
+    const scope = scopeOf(deps.secret, { ...identity, identity: { kind: "random", value: deps.newId() } });
+    return { scope, fingerprint: "", credential: "" };
+  }
+  const value = fingerprint({
+    method: head.method,
+    path: head.path,
+    query: head.query,
+    contentType: headerValue(head.headers, "content-type"),
+    body,
+    headers: namedHeaders(head.headers, policy.fingerprintHeaders),
+    // Identity `request`: two users never share a result. Identity `key`: compared like the payload.
+    credentialDigest: policy.identity === "request" ? credential : null,
+  });
+  const scope = scopeOf(deps.secret, {
+    ...identity,
+    identity: wishes.key !== null ? { kind: "key", key: wishes.key } : { kind: "fingerprint", value },
+  });
+  return { scope, fingerprint: value, credential };
+}
