@@ -13,7 +13,7 @@ export async function cli({ node, env, args }) {
   if (redis?.isShared && isServe(args)) say(`Using the Redis that runs already: ${redis.url}`);
   try {
     checkInterrupted();
-    return await run(node, [inRoot("services", "proxy", "src", "cli.ts"), ...args], {
+    return await run(node, [inRoot("services", "cli", "src", "cli.ts"), ...args], {
       cwd: callersFolder("sticky-proxy"),
       env: { ...env, ...(redis && { REDIS_URL: redis.url }) },
     });

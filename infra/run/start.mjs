@@ -14,7 +14,7 @@ const demoPorts = [4001, 4002];
 const roles = [[], ["--users-version", "2", "--users-difference"]];
 const logs = path.join(dataFolder, "logs");
 
-const cli = inRoot("services", "proxy", "src", "cli.ts");
+const cli = inRoot("services", "cli", "src", "cli.ts");
 
 /** @returns {Promise<number>} 0 after a signal, 1 when a part ended by itself, 78 when a configuration of the user's own is wrong */
 export async function start({ node, env }) {

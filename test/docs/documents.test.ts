@@ -10,6 +10,7 @@ import { generated, root, sectionOf } from "./generated.ts";
 const read = (file: string): string => readFileSync(join(root, file), "utf8");
 const documents = [
   "README.md",
+  "USES.md",
   "API.md",
   "CONFIGURATION.md",
   "OPERATIONS.md",
@@ -93,6 +94,15 @@ describe("README.md", () => {
     ];
     expect(headings.filter((heading) => wanted.includes(heading ?? ""))).to.deep.equal(wanted);
   });
+
+  it("is read in one go: at most 200 lines, and each of the five uses leads to its walk-through", () => {
+    expect(readme.trimEnd().split("\n").length).to.be.at.most(200);
+    const uses = [...read("USES.md").matchAll(/^## (\d)\. (.+)$/gm)].map(
+      ([, number, name]) => `${number}. [${name}]`,
+    );
+    expect(uses).to.have.lengthOf(5);
+    for (const use of uses) expect(readme).to.contain(use);
+  });
 });
 
 describe("API.md, OPERATIONS.md", () => {
@@ -115,7 +125,7 @@ describe("API.md, OPERATIONS.md", () => {
 
   it("name only configuration entries, in backticks and with a dot, that the schema has", () => {
     const entries = describeConfig().map(({ path }) => `.${path}`);
-    for (const file of ["README.md", "API.md", "OPERATIONS.md", "CONFIGURATION.md"]) {
+    for (const file of ["README.md", "USES.md", "API.md", "OPERATIONS.md", "CONFIGURATION.md"]) {
       const prose = read(file).replaceAll(/<!-- .*: begin -->.*?<!-- .*: end -->/gs, "");
       const named = [
         ...prose.matchAll(/`((?:redis|limits|cache|shutdown|retention|callback|callbackAuth|match)\.\w+)`/g),
@@ -193,6 +203,21 @@ describe("DECISIONS.md", () => {
     const numbers = [...read("DECISIONS.md").matchAll(/^(\d+)\. /gm)].map(([, number]) => Number(number));
     expect(numbers).to.deep.equal(numbers.map((_, i) => i + 1));
     expect(numbers.length).to.be.greaterThan(40);
+  });
+
+  it("says of every entry when it was decided and whether it holds, and lists it under one topic", () => {
+    const text = read("DECISIONS.md");
+    const entries = [...text.matchAll(/^(\d+)\. (.*)$/gm)];
+    for (const [, number, line = ""] of entries)
+      expect(line, number).to.match(/^\*\d{4}-\d\d-\d\d, (?:holds|replaced (?:in part )?by \d+)\.\* /);
+    const rows = [...text.matchAll(/^\| [^|]+ \| (\d[\d, -]*) \|$/gm)];
+    const listed = rows.flatMap(([, numbers = ""]) =>
+      numbers.split(", ").flatMap((part) => {
+        const [from = 0, to = from] = part.split("-").map(Number);
+        return Array.from({ length: to - from + 1 }, (_, i) => from + i);
+      }),
+    );
+    expect(listed.sort((a, b) => a - b)).to.deep.equal(entries.map(([, number]) => Number(number)));
   });
 
   it("gives a reason for every dependency of packages and services", () => {

@@ -10,7 +10,7 @@ type Parts = Readonly<Record<string, () => string | Promise<string>>>;
 
 /** By file, then by the name in the marks `<!-- name: begin -->` and `<!-- name: end -->`. */
 export const generated: Readonly<Record<string, Parts>> = {
-  "README.md": { "configuration essentials": essentials },
+  "USES.md": { "configuration essentials": essentials },
   "API.md": { problems: problemTable },
   "CONFIGURATION.md": { settings: settingsTable, "configuration reference": configReference },
   "OPERATIONS.md": { commands: commandTable },
@@ -32,7 +32,7 @@ export function withSection(document: string, name: string, text: string): strin
   return `${document.slice(0, from)}\n${text}\n${document.slice(to)}`;
 }
 
-/** What most files need, for the reader of the README. */
+/** What most files need, for the reader of USES.md. */
 const needed = [
   "port",
   "opsPort",

@@ -13,7 +13,7 @@ import { freePorts } from "../support/ports.ts";
 import { blocksOf, missingLine, replaceAll } from "./blocks.ts";
 import { root } from "./generated.ts";
 
-const pages = ["README.md", "API.md", "CONFIGURATION.md", "OPERATIONS.md"].map((file) => {
+const pages = ["README.md", "USES.md", "API.md", "CONFIGURATION.md", "OPERATIONS.md"].map((file) => {
   const text = readFileSync(path.join(root, file), "utf8");
   return { file, text, blocks: blocksOf(text) };
 });
@@ -97,7 +97,7 @@ describe("the documents, followed by a new user", function () {
     ).to.equal(null);
   }
 
-  it("npm start prints what the page shows, and three requests that stand on the page", () => {
+  it("npm start prints what the page shows, and three requests that stand on the pages", () => {
     const said = replaceAll(started.stdout(), asOnThePage());
     const shown = blocks.find(({ text }) => text.startsWith("sticky-proxy is running."))?.text;
     expect(missingLine(shown ?? "not shown", said, new Map())).to.equal(null);

@@ -3,7 +3,8 @@
 import express from "express";
 import type { Express } from "express";
 import { acceptedHeaders, createReceiver, readExecution } from "@sticky-proxy/client/receiver";
-import { runReportJob, type ReportOrder } from "./report-job.ts";
+import { runReportJob } from "./report-job.ts";
+import type { ReportOrder } from "./report-job.ts";
 
 export function expressApp(
   secret: string,

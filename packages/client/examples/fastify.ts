@@ -3,7 +3,8 @@
 import fastify from "fastify";
 import type { FastifyInstance } from "fastify";
 import { acceptedHeaders, createReceiver, readExecution } from "@sticky-proxy/client/receiver";
-import { runReportJob, type ReportOrder } from "./report-job.ts";
+import { runReportJob } from "./report-job.ts";
+import type { ReportOrder } from "./report-job.ts";
 
 export function fastifyApp(
   secret: string,

@@ -3,7 +3,8 @@
 import { buffer } from "node:stream/consumers";
 import Koa from "koa";
 import { acceptedHeaders, createReceiver, readExecution } from "@sticky-proxy/client/receiver";
-import { runReportJob, type ReportOrder } from "./report-job.ts";
+import { runReportJob } from "./report-job.ts";
+import type { ReportOrder } from "./report-job.ts";
 
 export function koaApp(
   secret: string,

@@ -1,6 +1,5 @@
 // Type-checked inside a project that has nothing but the packed client and Node's types.
-import { createClient, isProblem } from "@sticky-proxy/client";
-import type { ProblemSlug, ProcessView } from "@sticky-proxy/protocol";
+import { createClient, isProblem, type ProblemSlug, type ProcessView } from "@sticky-proxy/client";
 import { createReceiver, readExecution, type Acknowledgement } from "@sticky-proxy/client/receiver";
 import type { IncomingMessage } from "node:http";
 
