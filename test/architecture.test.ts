@@ -99,7 +99,7 @@ const planted: Record<
     ],
     good: [["services/sweeper/src/b.ts", "/* no setInterval( here:\n the loop calls */\nclearTimeout(x);"]],
   },
-  "core decides without clock, chance, environment or I/O": {
+  "core decides without clock, randomness, environment or I/O": {
     bad: [
       ["packages/core/src/a.ts", "const now = Date.now();"],
       ["packages/core/src/b.ts", "const now = new Date();"],

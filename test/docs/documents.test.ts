@@ -149,16 +149,14 @@ describe("ARCHITECTURE.md", () => {
   });
 
   it("shows every invariant of the state machine", () => {
-    const source = read("packages/core/src/process/state-machine.ts");
+    const source = read("packages/core/src/process/life.ts");
     const names = [...source.matchAll(/^ \* (P\d+) /gm)].map(([, name]) => name);
     expect(names).to.have.lengthOf(10);
     for (const name of names) expect(text).to.contain(`| ${name} |`);
   });
 
   it("draws the states as the state machine does", () => {
-    const drawing = /^ \* {5}(create .*?)\n \*\n/ms.exec(
-      read("packages/core/src/process/state-machine.ts"),
-    )?.[1];
+    const drawing = /^ \* {5}(create .*?)\n \*\n/ms.exec(read("packages/core/src/process/life.ts"))?.[1];
     const bare = (lines: string): string[] =>
       lines.split("\n").map((line) => line.replace(/^ \*/, "").trim());
     expect(bare(text).join("\n")).to.contain(bare(drawing ?? "no drawing").join("\n"));

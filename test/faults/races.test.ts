@@ -293,7 +293,7 @@ describeWithRedis("races between replicas over one Redis", () => {
             if (signal.aborted) resolve();
             else signal.addEventListener("abort", () => resolve(), { once: true });
           }),
-        chance: () => 0,
+        random: () => 0,
         monotonic: () => performance.now(),
       },
       record,

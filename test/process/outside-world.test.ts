@@ -28,13 +28,13 @@ for (const [kind, openSuiteStore] of Object.entries(suiteStores))
         shared: null,
         services: () => ["paced", "patient"],
         monotonic: () => performance.now(),
-        chance: () => 0,
+        random: () => 0,
         onFailure: () => undefined,
       });
       const cancelHook = createCancelHook({
         callers,
         find: (record: ProcessRecord) => cluster.nodes[0]!.worker.rules.find(record),
-        chance: () => 0,
+        random: () => 0,
         onOutcome: () => undefined,
       });
       cluster = await startNodes({

@@ -100,7 +100,7 @@ export async function startNodes(options: NodesOptions): Promise<Nodes> {
       callers,
       readRequest: (record) => store.readRequest(record),
       now: () => worker.processes.now(),
-      chance: Math.random,
+      random: Math.random,
       pseudonym: "sticky-proxy",
     }),
     deliver: createDeliverer({
@@ -108,7 +108,7 @@ export async function startNodes(options: NodesOptions): Promise<Nodes> {
       endpoints: () => config.webhooks,
       publicUrl: base,
       now: () => worker.processes.now(),
-      chance: Math.random,
+      random: Math.random,
       onOutcome: () => undefined,
     }),
     extra: () => [],

@@ -64,7 +64,7 @@ export function createWorker(deps: WorkerDeps): Worker {
     store,
     node,
     rulesOf: (record) => rules.rulesOf(record),
-    chance: Math.random,
+    random: Math.random,
     newId,
     monotonic,
     onTransition: deps.onTransition,

@@ -49,7 +49,7 @@ export interface MirrorEntryDeps {
   readonly secondary: Secondary;
   readonly comparer: Comparer;
   readonly pacerOf: (secondary: string) => Pacer;
-  readonly chance: () => number;
+  readonly random: () => number;
   /** Monotonic ms. */
   readonly monotonic: () => number;
   /** Both sides have answered. */
@@ -190,7 +190,7 @@ async function send(
   const attempts = (parked?.attempts ?? 0) + 1;
   if (answer.kind === "failed") {
     const age = now - (parked?.ageFrom ?? entry.at);
-    const decided = decideRetry(answer.failure, attempts, age, policy, deps.chance());
+    const decided = decideRetry(answer.failure, attempts, age, policy, deps.random());
     const { failure } = answer;
     const error = failure.kind === "no-answer" ? failure.error : `status ${failure.status}`;
     if (decided.kind === "retry") {

@@ -44,7 +44,7 @@ export async function connectOperator(config: Config, io: Pick<Io, "err">): Prom
   const cancelHook = createCancelHook({
     callers,
     find: (record) => rules.find(record),
-    chance: Math.random,
+    random: Math.random,
     onOutcome: (_record, outcome, detail) => {
       if (outcome !== "told") io.err(`the service was not told of the cancel: ${detail}`);
     },
@@ -59,7 +59,7 @@ export async function connectOperator(config: Config, io: Pick<Io, "err">): Prom
       store: store.processes,
       changes: store.changes,
       sleep,
-      chance: Math.random,
+      random: Math.random,
       monotonic,
     },
     async services() {
@@ -89,7 +89,7 @@ export function operatorOn(deps: {
   const processes = createProcesses({
     ...deps,
     node: `cli-${randomBytes(6).toString("hex")}`,
-    chance: Math.random,
+    random: Math.random,
     newId: () => randomBytes(12).toString("base64url"),
     monotonic,
     onTransition: () => undefined,

@@ -70,7 +70,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
   const secret = createSecretKey(deps.secret);
   const letGo = new AbortController();
   const giveUp = new AbortController();
-  const waiting = { store: deps.store, changes: deps.changes, sleep, chance: Math.random, monotonic };
+  const waiting = { store: deps.store, changes: deps.changes, sleep, random: Math.random, monotonic };
 
   const waiters = createWaiters(config.limits.maxWaiters);
   metrics.waiters.onScrape(() => {

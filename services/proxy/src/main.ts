@@ -102,14 +102,14 @@ export async function startProxy(
     shared: registry,
     services: () => config.services.map(({ name }) => name),
     monotonic,
-    chance: Math.random,
+    random: Math.random,
     onFailure: (what, err) => logger.warn("pacing.failed", { what, err }),
   });
   const rules = createRuleBook(() => config.services);
   const cancelHook = createCancelHook({
     callers,
     find: (record) => rules.find(record),
-    chance: Math.random,
+    random: Math.random,
     onOutcome: (record, outcome, detail) =>
       logger[outcome === "told" ? "debug" : "warn"]("cancel-hook.sent", {
         processId: processId(record),

@@ -55,7 +55,7 @@ describe("leading the outbox", () => {
         }),
       tickMs: 1,
       graceMs: 1,
-      chance: () => 0.5,
+      random: () => 0.5,
       monotonic: () => 0,
       onTrouble: (error: unknown) => troubles.push(error),
     } as unknown as OutboxDrainDeps);

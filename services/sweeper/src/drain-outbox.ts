@@ -62,7 +62,7 @@ export function startOutboxDrain(deps: OutboxDrainDeps): OutboxDrain {
           tidiedAt = deps.monotonic();
           await Promise.all(mine.map((partition) => deps.outbox.tidy(partition)));
         }
-        await deps.sleep(deps.tickMs * (0.8 + 0.4 * deps.chance()), signal);
+        await deps.sleep(deps.tickMs * (0.8 + 0.4 * deps.random()), signal);
       }
     } catch (error) {
       if (!(error instanceof StoreUnavailable)) throw error;

@@ -80,7 +80,7 @@ export async function startSweeper(
     shared: registry,
     services: () => config.services.map(({ name }) => name),
     monotonic,
-    chance: Math.random,
+    random: Math.random,
     onFailure: (what, err) => logger.warn("pacing.failed", { what, err }),
   });
   const nodeLocks = openNodeLocks({
@@ -129,7 +129,7 @@ export async function startSweeper(
       callers,
       readRequest: (record) => store.processes.readRequest(record),
       now: () => worker.processes.now(),
-      chance: Math.random,
+      random: Math.random,
       pseudonym: "sticky-proxy",
       onNoAnswer: (record, reason) =>
         logger.info("poll.no-answer", { processId: processId(record), service: record.service, reason }),
@@ -139,7 +139,7 @@ export async function startSweeper(
       endpoints: () => config.webhooks,
       publicUrl: () => publicBase(config, config.port),
       now: () => worker.processes.now(),
-      chance: Math.random,
+      random: Math.random,
       onOutcome: (record, outcome, detail, ms) => {
         metrics.deliveries.inc({ outcome });
         metrics.deliveryDuration.observe({ outcome }, ms / 1000);

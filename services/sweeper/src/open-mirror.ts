@@ -90,7 +90,7 @@ export function openSweeperMirror(
             if (pacer === undefined) pacers.set(name, (pacer = createPacer()));
             return pacer;
           },
-          chance: Math.random,
+          random: Math.random,
           monotonic,
           sleep,
           tickMs: drainTickMs,

@@ -53,7 +53,7 @@ describe("the sweeper", () => {
       store,
       node: "n1",
       rulesOf: () => rules,
-      chance: () => 0,
+      random: () => 0,
       newId: () => `id${(id += 1)}`,
       monotonic: () => now,
       onTransition: () => undefined,

@@ -11,8 +11,8 @@ describe("decideRetry", () => {
       fc.property(
         fc.integer({ min: 1, max: 1000 }),
         fc.double({ min: 0, max: 0.999, noNaN: true }),
-        (attempt, chance) => {
-          const decided = decideRetry(cut, attempt, 0, { maxAgeMs: day }, chance);
+        (attempt, random) => {
+          const decided = decideRetry(cut, attempt, 0, { maxAgeMs: day }, random);
           expect(decided.kind).to.equal("retry");
           if (decided.kind === "retry") expect(decided.inMs).to.be.within(100, 60_000);
         },

@@ -29,17 +29,17 @@ export function asksForRetry(status: number, retryAfterMs: number | null): boole
 
 /**
  * `attempt`: sends so far, 1 after the first. `ageMs`: since the intent, or since an operator's last unpark.
- * `chance` in [0, 1) spreads keys that failed together: a secondary that comes back is not met by all at once.
+ * `random` in [0, 1) spreads keys that failed together: a secondary that comes back is not met by all at once.
  */
 export function decideRetry(
   failure: SendFailure,
   attempt: number,
   ageMs: number,
   policy: Pick<MirrorPolicy, "maxAgeMs">,
-  chance: number,
+  random: number,
 ): RetryDecision {
   const step = Math.min(maxMs, minMs * 2 ** Math.min(attempt - 1, 20));
-  const jittered = Math.round(step / 2 + (chance * step) / 2);
+  const jittered = Math.round(step / 2 + (random * step) / 2);
   const asked = failure.kind === "try-later" ? (failure.retryAfterMs ?? 0) : 0;
   const inMs = Math.max(jittered, Math.min(asked, policy.maxAgeMs));
   return ageMs + inMs > policy.maxAgeMs ? { kind: "dead" } : { kind: "retry", inMs };

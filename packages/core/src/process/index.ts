@@ -1,5 +1,5 @@
 export { idText, inTheWay, meaningOf, pointerValue, resultId, storedHeaders } from "./answer.ts";
-export { byAlarm, draftOf, type BeginRequest } from "./draft.ts";
+
 export { dutyOf, type Duty } from "./duty.ts";
 export { readOutcome } from "./outcome.ts";
 export { readPolled } from "./polled.ts";
@@ -15,7 +15,8 @@ export {
   type Status,
 } from "./record.ts";
 export { createRuleBook, unkeyedPolicy, type FoundRoute, type RuleBook, type Rules } from "./rules.ts";
-export { transition, type Circumstances, type ProcessEvent, type Transition } from "./state-machine.ts";
+export type { Circumstances, ProcessEvent, Transition } from "./events.ts";
+export { birth, byAlarm, supersede, transition, type BeginRequest } from "./life.ts";
 export {
   StoreUnavailable,
   type Change,

@@ -179,6 +179,11 @@ export function isTerminal(status: Status): boolean {
   return status === "completed" || status === "failed" || status === "cancelled";
 }
 
+/** An attempt is with the service. Before the first, and between two, it is known what has run. */
+export function isOut({ phase }: ProcessRecord): boolean {
+  return phase === "forwarding" || phase === "awaiting-callback";
+}
+
 /** The panel's list a record stands in, or null when it stands in none (a tombstone). */
 export function listOf(record: Pick<ProcessRecord, "service" | "status" | "expired">): string | null {
   return record.expired ? null : `${record.service}:${record.status}`;

@@ -1,4 +1,4 @@
-/** When a failed attempt is tried again. Pure: chance comes in, nothing is drawn here. */
+/** When a failed attempt is tried again. Pure: the random number comes in. */
 import type { RetryPolicy } from "../registry/service.ts";
 
 /**
@@ -6,17 +6,17 @@ import type { RetryPolicy } from "../registry/service.ts";
  * minMs and min(maxMs, minMs * 2^(attempt-1)), never sooner than the service asked.
  * @param attempt the attempt that failed, from 1
  * @param retryAfterMs what the service asked for; null: nothing
- * @param chance in [0, 1)
+ * @param random in [0, 1)
  * @returns ms to wait, or null when no attempt is left
  */
 export function retryDelay(
   policy: RetryPolicy,
   attempt: number,
   retryAfterMs: number | null,
-  chance: number,
+  random: number,
 ): number | null {
   if (attempt >= policy.attempts) return null;
   const ceiling = Math.min(policy.maxMs, policy.minMs * 2 ** Math.min(attempt - 1, 30));
-  const jittered = policy.minMs + chance * Math.max(0, ceiling - policy.minMs);
+  const jittered = policy.minMs + random * Math.max(0, ceiling - policy.minMs);
   return Math.round(Math.max(jittered, retryAfterMs ?? 0));
 }

@@ -1,7 +1,8 @@
 import { expect } from "chai";
 import { blankRecord, type ProcessRecord } from "./record.ts";
 import { createRuleBook } from "./rules.ts";
-import { transition, type ProcessEvent } from "./state-machine.ts";
+import type { ProcessEvent } from "./events.ts";
+import { transition } from "./life.ts";
 
 describe("the rules of a process whose route nobody knows", () => {
   const book = createRuleBook(() => []);
@@ -17,7 +18,7 @@ describe("the rules of a process whose route nobody knows", () => {
   };
   function ended(event: ProcessEvent) {
     const rules = book.rulesOf(running);
-    const decided = transition(running, event, { ...rules, now: 0, chance: 0, deadLetterMs: 0 });
+    const decided = transition(running, event, { ...rules, now: 0, random: 0, deadLetterMs: 0 });
     return decided.kind === "change" ? decided.change : expect.fail(decided.kind);
   }
 

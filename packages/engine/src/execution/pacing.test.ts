@@ -24,12 +24,12 @@ function sharedMemory(now: () => number): SharedPauses & { readonly writes: numb
 
 describe("the pacing of a service", () => {
   let now: number;
-  let chance: number;
+  let random: number;
   let failures: string[];
 
   beforeEach(() => {
     now = 5000;
-    chance = 0;
+    random = 0;
     failures = [];
   });
   function pacing(shared: SharedPauses | null = null, services = ["a", "b"]): ServicePacing {
@@ -37,7 +37,7 @@ describe("the pacing of a service", () => {
       shared,
       services: () => services,
       monotonic: () => now,
-      chance: () => chance,
+      random: () => random,
       onFailure: (what) => failures.push(what),
     });
   }
@@ -56,17 +56,17 @@ describe("the pacing of a service", () => {
   it("spreads what waited over the ramp, and lets a growing share through on it", () => {
     const paced = pacing();
     paced.pause("a", 4000);
-    chance = 0.5;
+    random = 0.5;
     expect(paced.pausedMs("a")).to.equal(6000);
     now += 4000;
     expect(paced.pausedMs("a"), "at the ramp's first moment").to.equal(2000);
     now += 1000; // a quarter of the ramp
-    chance = 0.2;
+    random = 0.2;
     expect(paced.pausedMs("a")).to.equal(0);
-    chance = 0.3;
+    random = 0.3;
     expect(paced.pausedMs("a")).to.equal(900);
     now += 3000;
-    chance = 0.999;
+    random = 0.999;
     expect(paced.pausedMs("a")).to.equal(0);
   });
 
@@ -134,14 +134,14 @@ describe("the pacing of a service", () => {
     const step = fc.record({
       wait: fc.nat(30_000),
       pause: fc.option(fc.nat(200_000)),
-      chance: fc.double({ min: 0, max: 0.999, noNaN: true }),
+      random: fc.double({ min: 0, max: 0.999, noNaN: true }),
     });
     fc.assert(
       fc.property(fc.array(step, { maxLength: 30 }), (steps) => {
         const paced = pacing();
         for (const s of steps) {
           now += s.wait;
-          chance = s.chance;
+          random = s.random;
           if (s.pause !== null) paced.pause("a", s.pause);
           expect(paced.pausedMs("a")).to.be.within(0, longestPauseMs + 30_000);
         }

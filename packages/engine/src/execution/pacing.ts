@@ -38,7 +38,7 @@ export interface PacingDeps {
   readonly services: () => readonly string[];
   readonly monotonic: () => number;
   /** In [0, 1). */
-  readonly chance: () => number;
+  readonly random: () => number;
   readonly onFailure: (what: string, error: unknown) => void;
 }
 
@@ -54,7 +54,7 @@ interface Pause {
   readonly rampMs: number;
 }
 
-export function createPacing({ shared, services, monotonic, chance, onFailure }: PacingDeps): ServicePacing {
+export function createPacing({ shared, services, monotonic, random, onFailure }: PacingDeps): ServicePacing {
   const pauses = new Map<string, Pause>();
   const waiting = new Map<string, Set<{ readonly until: number }>>();
 
@@ -76,12 +76,12 @@ export function createPacing({ shared, services, monotonic, chance, onFailure }:
       if (pause === undefined) return 0;
       const { endsAt, rampMs } = pause;
       const since = monotonic() - endsAt;
-      if (since < 0) return Math.ceil(-since + chance() * rampMs);
+      if (since < 0) return Math.ceil(-since + random() * rampMs);
       if (since >= rampMs) {
         pauses.delete(service);
         return 0;
       }
-      return chance() * rampMs < since ? 0 : Math.ceil(chance() * (rampMs - since));
+      return random() * rampMs < since ? 0 : Math.ceil(random() * (rampMs - since));
     },
     isPaused: (service) => monotonic() < (pauses.get(service)?.endsAt ?? -Infinity),
     pause(service, ms) {

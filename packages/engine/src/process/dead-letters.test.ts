@@ -55,7 +55,7 @@ function world() {
     store,
     node: "n1",
     rulesOf: () => rules,
-    chance: () => 0.5,
+    random: () => 0.5,
     newId: () => `id${(id += 1)}`,
     monotonic: () => now,
     onTransition: () => undefined,

@@ -60,7 +60,7 @@ function world(overrides: Partial<ProcessPolicy> = {}, rest: Partial<Omit<Rules,
     store,
     node: "n1",
     rulesOf: () => rules,
-    chance: () => 0.5,
+    random: () => 0.5,
     newId: () => `id${(id += 1)}`,
     monotonic: () => now,
     onTransition: (from, to) => seen.push([from?.status ?? null, to.status]),
@@ -266,7 +266,7 @@ describe("the state machine", () => {
     const orphaned = transition(
       short,
       { type: "postponed", ms: 400, owner: null }, // by a sweeper: its owner is gone
-      { ...w.rules, now: w.now(), chance: 0, deadLetterMs },
+      { ...w.rules, now: w.now(), random: 0, deadLetterMs },
     );
     expect(orphaned).to.have.nested.property("change.set.owner", null);
     expect(orphaned).to.have.nested.property("change.spans.wakeAt", 400);
@@ -284,7 +284,7 @@ describe("the state machine", () => {
       transition(
         running,
         { type: "postponed", ms: 1, owner: null },
-        { ...w.rules, now: 0, chance: 0, deadLetterMs },
+        { ...w.rules, now: 0, random: 0, deadLetterMs },
       ),
     ).to.include({ kind: "refuse", slug: "process-running" });
   });
@@ -314,7 +314,7 @@ describe("the state machine", () => {
     const waiting = await applied(w, await start(w), unreachable(1));
     expect(waiting).to.include({ phase: "backing-off", executed: "no" });
     const sent = await applied(w, waiting, { type: "dispatched", owner: "n" });
-    const c = { ...w.rules, now: w.now(), chance: 0.5, deadLetterMs };
+    const c = { ...w.rules, now: w.now(), random: 0.5, deadLetterMs };
     for (const [record, executed] of [
       [waiting, "no"],
       [sent, "unknown"],
@@ -686,7 +686,7 @@ describe("the state machine", () => {
       policy,
       retries: { attempts: 1, minMs: 1, maxMs: 1 },
       honoursKey: false,
-      chance: 0,
+      random: 0,
       deadLetterMs: 9,
     };
     const once = transition(record as ProcessRecord, done(1), c);

@@ -6,18 +6,18 @@ import { type Verdict, verdictOf } from "@sticky-proxy/core/idempotency";
 import type { StoredResponse } from "@sticky-proxy/core/http";
 import {
   byAlarm,
-  draftOf,
+  birth,
   type BeginRequest,
   isTerminal,
   type ProcessRecord,
   type ProcessRef,
   type Rules,
+  supersede,
   transition,
   type Circumstances,
   type ProcessEvent,
   type Transition,
   StoreUnavailable,
-  type Change,
   type CommitAnswer,
   type CreateAnswer,
   type Draft,
@@ -32,7 +32,7 @@ export interface ProcessesDeps {
   readonly node: string;
   readonly rulesOf: (record: Pick<ProcessRecord, "service" | "route" | "identity">) => Rules;
   /** In [0, 1). */
-  readonly chance: () => number;
+  readonly random: () => number;
   readonly newId: () => string;
   /** Monotonic ms. */
   readonly monotonic: () => number;
@@ -121,7 +121,7 @@ const maxRaces = 50;
 const usualDeadLetterMs = 30 * 24 * 3_600_000;
 
 export function createProcesses(deps: ProcessesDeps): Processes {
-  const { store, node, rulesOf, chance, newId, monotonic, onTransition, confirm } = deps;
+  const { store, node, rulesOf, random, newId, monotonic, onTransition, confirm } = deps;
   const deadLetterMs = deps.deadLetterMs ?? usualDeadLetterMs;
   let seenNow = 0;
   let seenAt = 0;
@@ -143,11 +143,11 @@ export function createProcesses(deps: ProcessesDeps): Processes {
     return seenNow + (monotonic() - seenAt);
   }
   function circumstances(record: ProcessRecord): Circumstances {
-    return { ...rulesOf(record), now: now(), chance: chance(), deadLetterMs };
+    return { ...rulesOf(record), now: now(), random: random(), deadLetterMs };
   }
 
   async function begin(request: BeginRequest): Promise<Begun> {
-    const draft = draftOf(request, node, newId(), confirm !== null, null);
+    const draft = birth(request, node, newId(), confirm !== null, null);
     let answer = await write(() => store.create(draft, { withResult: !request.claim.force }));
     for (let race = 0; race < maxRaces; race += 1) {
       if (answer.kind === "late") throw new StoreUnavailable("create arrived after its time limit");
@@ -155,7 +155,7 @@ export function createProcesses(deps: ProcessesDeps): Processes {
       const verdict = verdictOf(answer.record, request.claim, request.rules.policy, answer.now);
       if (verdict.verdict !== "start") return { ...verdict, result: answer.result };
       const base = answer.record;
-      const next = await replace(base, draftOf(request, node, newId(), confirm !== null, base));
+      const next = await replace(base, birth(request, node, newId(), confirm !== null, base));
       if (next !== null) return started(next, base);
       answer = await write(() =>
         store.create({ ...draft, writeId: newId() }, { withResult: !request.claim.force }),
@@ -166,7 +166,7 @@ export function createProcesses(deps: ProcessesDeps): Processes {
 
   /** Returns the new process, or null when somebody else changed the scope first. */
   async function replace(base: ProcessRecord, draft: Draft): Promise<ProcessRecord | null> {
-    const answer = await write(() => store.supersede(base, closing(base, circumstances(base)), draft));
+    const answer = await write(() => store.supersede(base, supersede(base, circumstances(base)), draft));
     if (answer.kind !== "committed") return null;
     if (!isTerminal(base.status)) onTransition(base, { ...base, status: "cancelled" }, "superseded");
     return answer.record;
@@ -262,7 +262,7 @@ export function createProcesses(deps: ProcessesDeps): Processes {
     { key, pausedMs }: { readonly key: string | null; readonly pausedMs: number },
   ): Draft {
     const rules = rulesOf(base);
-    const draft = draftOf(
+    const draft = birth(
       {
         scope: base.scope,
         partition: base.partition,
@@ -307,21 +307,4 @@ export function createProcesses(deps: ProcessesDeps): Processes {
       return see(await store.claimDue(options)).due;
     },
   };
-}
-
-/** What the record that has to move aside becomes: a running one is cancelled, a finished one keeps its end. */
-function closing(base: ProcessRecord, c: Circumstances): Change {
-  if (isTerminal(base.status)) {
-    return {
-      set: {},
-      spans: {},
-      mintFence: false,
-      result: null,
-      drop: [],
-      entry: { event: "superseded" },
-    };
-  }
-  const decided = transition(base, { type: "cancelled" }, c);
-  if (decided.kind !== "change") throw new Error("a running process can always be cancelled");
-  return { ...decided.change, entry: { event: "superseded" } };
 }

@@ -13,7 +13,7 @@ export interface WaitDeps {
   /** Resolves after ms, or at once when the signal aborts; never rejects. */
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
   /** In [0, 1). */
-  readonly chance: () => number;
+  readonly random: () => number;
   /** Monotonic ms. */
   readonly monotonic: () => number;
 }
@@ -31,7 +31,7 @@ export async function waitFor(
   isEnough: (snapshot: Snapshot) => boolean,
   options: { timeoutMs: number; signal: AbortSignal; withResult: boolean },
 ): Promise<Snapshot> {
-  const { store, changes, sleep, chance, monotonic } = deps;
+  const { store, changes, sleep, random, monotonic } = deps;
   const endsAt = monotonic() + options.timeoutMs;
   let woken = new AbortController();
   async function read(): Promise<Snapshot | StoreUnavailable> {
@@ -52,7 +52,7 @@ export async function waitFor(
       if (snapshot instanceof StoreUnavailable) {
         if (isOver) throw snapshot;
       } else if (isOver || isEnough(snapshot)) return snapshot;
-      await sleep(Math.min(left, 1000 + chance() * 1000), AbortSignal.any([woken.signal, options.signal]));
+      await sleep(Math.min(left, 1000 + random() * 1000), AbortSignal.any([woken.signal, options.signal]));
     }
   } finally {
     watch.close();

@@ -40,7 +40,7 @@ describe("the cancel hook", () => {
     return createCancelHook({
       find: () => found,
       callers,
-      chance: () => 0,
+      random: () => 0,
       onOutcome: (_record, outcome, detail) => outcomes.push(`${outcome}: ${detail}`),
       timeoutMs: 5000,
       ...more,

@@ -15,7 +15,7 @@ export interface CancelHookDeps {
   /** Instances may be private; any other address must be public. */
   readonly callers: OutboundCallers;
   /** In [0, 1). */
-  readonly chance: () => number;
+  readonly random: () => number;
   readonly onOutcome: (record: ProcessRecord, outcome: CancelHookOutcome, detail: string) => void;
   /** Hooks under way at once; more are skipped and said to be. Default 256. */
   readonly maxInFlight?: number;
@@ -35,7 +35,7 @@ export function createCancelHook(deps: CancelHookDeps): CancelHook {
 
   async function send(record: ProcessRecord, found: FoundRoute, hook: string): Promise<void> {
     const { service } = found;
-    const instance = service.instances[Math.floor(deps.chance() * service.instances.length)];
+    const instance = service.instances[Math.floor(deps.random() * service.instances.length)];
     if (instance === undefined || !URL.canParse(hook, instance.origin)) {
       onOutcome(record, "skipped", "bad-address");
       return;

@@ -67,7 +67,7 @@ describe("the deliverer of webhooks", () => {
       callers,
       publicUrl: () => "https://gw.example",
       now: () => now,
-      chance: () => 0.5,
+      random: () => 0.5,
       onOutcome: (_record, outcome, detail, ms) => {
         outcomes.push(`${outcome}: ${detail}`);
         spans.push(ms);
@@ -185,8 +185,8 @@ describe("the deliverer of webhooks", () => {
         fc.nat(20),
         fc.option(fc.nat(10 ** 9)),
         fc.double({ min: 0, max: 0.999, noNaN: true }),
-        (attempt, asked, chance) => {
-          const ms = nextDelivery(attempt, asked, chance);
+        (attempt, asked, random) => {
+          const ms = nextDelivery(attempt, asked, random);
           if (attempt >= deliverySchedule.length) expect(ms).to.equal(null);
           else expect(ms).to.be.within(0.8 * deliverySchedule[attempt]!, 86_400_000);
         },

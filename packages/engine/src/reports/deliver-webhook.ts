@@ -44,7 +44,7 @@ export interface DelivererDeps {
   /** The store's clock, epoch ms. */
   readonly now: () => number;
   /** In [0, 1). */
-  readonly chance: () => number;
+  readonly random: () => number;
   /** `ms`: what the try took. */
   readonly onOutcome: (record: ProcessRecord, outcome: DeliveryOutcome, detail: string, ms: number) => void;
   /** Monotonic milliseconds; default: the platform's. */
@@ -71,13 +71,13 @@ const longestWaitMs = 24 * hour;
 const maxAnswerBytes = 16_384;
 
 export function createDeliverer(deps: DelivererDeps): Deliverer {
-  const { now, chance, onOutcome } = deps;
+  const { now, random, onOutcome } = deps;
   const monotonic = deps.monotonic ?? (() => performance.now());
 
   return async function deliver(record) {
     const startedAt = monotonic();
     const again = (detail: string, retryAfterMs: number | null): Delivery => {
-      const retryInMs = nextDelivery(record.notifyAttempt, retryAfterMs, chance());
+      const retryInMs = nextDelivery(record.notifyAttempt, retryAfterMs, random());
       onOutcome(record, retryInMs === null ? "failed" : "retry", detail, monotonic() - startedAt);
       return { delivered: false, retryInMs };
     };
@@ -116,10 +116,10 @@ export function createDeliverer(deps: DelivererDeps): Deliverer {
  * never sooner than it asked, at most a day. null: no try is left.
  * @param attempt tries that failed before this one
  */
-export function nextDelivery(attempt: number, retryAfterMs: number | null, chance: number): number | null {
+export function nextDelivery(attempt: number, retryAfterMs: number | null, random: number): number | null {
   const wait = deliverySchedule[attempt];
   if (wait === undefined) return null;
-  const jittered = wait * (0.8 + 0.4 * chance);
+  const jittered = wait * (0.8 + 0.4 * random);
   return Math.round(Math.min(longestWaitMs, Math.max(jittered, retryAfterMs ?? 0)));
 }
 

@@ -71,7 +71,7 @@ describe("the poller", () => {
       callers: { allowingPrivate: callers[0]!, guarded: callers[1]!, close: () => undefined },
       readRequest: () => Promise.resolve(kept),
       now: () => now,
-      chance: () => 0,
+      random: () => 0,
       pseudonym: "gw",
       onNoAnswer: (_record, reason) => reasons.push(reason),
     });
@@ -223,9 +223,9 @@ describe("the poller", () => {
         fc.option(times),
         times,
         fc.double({ min: 0, max: 0.999, noNaN: true }),
-        (minMs, more, retryAfterMs, age, chance) => {
+        (minMs, more, retryAfterMs, age, random) => {
           const bounds = { minMs, maxMs: minMs + more };
-          const ms = nextPoll(bounds, { startedAt: 1000, createdAt: 0 }, retryAfterMs, 1000 + age, chance);
+          const ms = nextPoll(bounds, { startedAt: 1000, createdAt: 0 }, retryAfterMs, 1000 + age, random);
           expect(ms).to.be.within(minMs, bounds.maxMs);
           if (retryAfterMs !== null && retryAfterMs <= bounds.maxMs) expect(ms).to.be.at.least(retryAfterMs);
         },

@@ -38,7 +38,7 @@ export interface PollerDeps {
   /** The store's clock, epoch ms. */
   readonly now: () => number;
   /** In [0, 1). */
-  readonly chance: () => number;
+  readonly random: () => number;
   /** Our name in Via. */
   readonly pseudonym: string;
   /** Told why there was no usable answer: a status, an error code, or what is wrong with the address. */
@@ -52,7 +52,7 @@ const defaultBounds: PollPolicy = { minMs: 1000, maxMs: 30_000 };
 const longestProbeMs = 60_000;
 
 export function createPoller(deps: PollerDeps): Poller {
-  const { now, chance } = deps;
+  const { now, random } = deps;
 
   async function ask(
     target: Target,
@@ -77,12 +77,12 @@ export function createPoller(deps: PollerDeps): Poller {
       : (policy?.pollLocation ?? defaultBounds);
     const later = (reason: string, retryAfterMs: number | null = null): PollAnswer => {
       deps.onNoAnswer?.(record, reason);
-      return { kind: "no-answer", retryInMs: nextPoll(bounds, record, retryAfterMs, now(), chance()) };
+      return { kind: "no-answer", retryInMs: nextPoll(bounds, record, retryAfterMs, now(), random()) };
     };
     if (policy === null || record.pollUrl === null) return later("no-address");
 
     const request = await deps.readRequest(record);
-    const target = targetOf(record, record.pollUrl, service, request, chance());
+    const target = targetOf(record, record.pollUrl, service, request, random());
     if (target === null) return later("bad-address");
     const lines = ownLines(record, service, request);
     let answer = await ask(target, lines, policy);
@@ -112,7 +112,7 @@ export function createPoller(deps: PollerDeps): Poller {
       case "running":
         return {
           kind: "running",
-          retryInMs: nextPoll(bounds, record, retryAfterMs, now(), chance()),
+          retryInMs: nextPoll(bounds, record, retryAfterMs, now(), random()),
           percent: polled.percent,
         };
       case "result": {
@@ -137,11 +137,11 @@ export function nextPoll(
   record: Pick<ProcessRecord, "startedAt" | "createdAt">,
   retryAfterMs: number | null,
   now: number,
-  chance: number,
+  random: number,
 ): number {
   const age = Math.max(0, now - (record.startedAt ?? record.createdAt));
   const wanted = Math.max(minMs, retryAfterMs ?? age / 10);
-  return Math.round(Math.min(maxMs, wanted * (1 + chance / 10)));
+  return Math.round(Math.min(maxMs, wanted * (1 + random / 10)));
 }
 
 interface Target {
@@ -156,7 +156,7 @@ function targetOf(
   pollUrl: string,
   service: Service,
   request: StoredRequest | null,
-  chance: number,
+  random: number,
 ): Target | null {
   let reference = pollUrl;
   if (reference.includes("{key}")) {
@@ -164,7 +164,7 @@ function targetOf(
     reference = reference.replaceAll("{key}", encodeURIComponent(request.key));
   }
   reference = reference.replaceAll("{id}", encodeURIComponent(processId(record)));
-  const instance = service.instances[Math.floor(chance * service.instances.length)];
+  const instance = service.instances[Math.floor(random * service.instances.length)];
   if (instance === undefined) return null;
   return resolve(reference, new URL(`${instance.origin}${request?.head.path ?? "/"}`), service);
 }

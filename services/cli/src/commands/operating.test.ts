@@ -60,7 +60,7 @@ describe("operating processes from the command line", () => {
           now += 1000;
           return Promise.resolve();
         },
-        chance: () => 0,
+        random: () => 0,
         monotonic: () => now,
       },
       services: () => Promise.resolve(["payments", "reports"]),

@@ -1,0 +1,225 @@
+/** An attempt: its dispatch, and what comes of it: an answer, an acknowledgement, a failure, or silence. */
+import type { Executed } from "@sticky-proxy/protocol";
+import type { OnUnknown } from "../registry/service.ts";
+import { backOff, delayInTime } from "./back-off.ts";
+import { finish, isKept, mergeExecuted } from "./ending.ts";
+import { change, refuse, same, type Circumstances, type ProcessEvent, type Transition } from "./events.ts";
+import { isOut, type DeadLetterClass, type ProcessRecord } from "./record.ts";
+import { maxWaitMs, untilDeadline } from "./retention.ts";
+
+export function dispatched(record: ProcessRecord, owner: string, c: Circumstances): Transition {
+  if (record.status === "in-progress" && record.phase !== "backing-off") return refuse("process-running"); // P1
+  if (record.deadlineAt !== null && record.deadlineAt <= c.now) return overdue(record, c);
+  return change(
+    { event: "dispatched", attempt: String(record.attempt + 1), owner },
+    {
+      status: "in-progress",
+      phase: "forwarding",
+      owner,
+      attempt: record.attempt + 1,
+      ...(record.lastReport === null ? {} : { lastReport: null }),
+    },
+    {
+      ...(record.startedAt === null ? { startedAt: 0 } : {}),
+      ...(record.deadlineAt === null && c.policy.deadlineMs !== null
+        ? { deadlineAt: c.policy.deadlineMs }
+        : {}),
+      wakeAt: record.leaseMs,
+      nextAttemptAt: null,
+    },
+    { mintFence: true }, // P5
+  );
+}
+
+/** Waits longer for the same attempt; by the alarm where that is long and the request is kept. */
+export function postponed(
+  record: ProcessRecord,
+  { ms, owner }: Extract<ProcessEvent, { type: "postponed" }>,
+  c: Circumstances,
+): Transition {
+  if (isOut(record)) return refuse("process-running"); // P1
+  if (record.deadlineAt !== null && record.deadlineAt <= c.now) return overdue(record, c);
+  const delayMs = Math.min(ms, untilDeadline(record, c));
+  const isShort = delayMs <= record.leaseMs / 2 || record.requestPayload === null;
+  const keeps = owner !== null && isShort;
+  return change(
+    { event: "postponed", delayMs: String(delayMs) },
+    { owner: keeps ? owner : null }, // P4
+    { nextAttemptAt: delayMs, wakeAt: keeps ? record.leaseMs : delayMs },
+  );
+}
+
+export function responded(
+  record: ProcessRecord,
+  event: Extract<ProcessEvent, { type: "responded" }>,
+  c: Circumstances,
+): Transition {
+  const { status } = event;
+  const notExecuted =
+    c.policy.notExecutedStatuses.includes(status) && (status !== 503 || event.retryAfterMs !== null);
+  const mayRepeat = event.isClients !== true && (notExecuted || (status >= 500 && c.honoursKey));
+  if (mayRepeat) {
+    const delay = delayInTime(record, event.retryAfterMs, c);
+    if (delay !== null) {
+      return backOff(
+        record,
+        delay,
+        notExecuted ? mergeExecuted(record, "no") : "yes",
+        "upstream-invalid-response",
+        String(status),
+        status,
+      );
+    }
+  }
+  const exhausted = mayRepeat && c.retries.attempts > 1;
+  return finish(record, c, {
+    event: "responded",
+    status: status >= 500 || notExecuted ? "failed" : "completed",
+    executed: notExecuted ? mergeExecuted(record, "no") : "yes",
+    httpStatus: status,
+    result: event.result,
+    ...(event.result === null ? { problem: "result-too-large" as const } : {}),
+    released: notExecuted || !isKept(status, c.policy), // P8
+    deadLetter: exhausted ? "upstream" : null,
+  });
+}
+
+export function accepted(
+  record: ProcessRecord,
+  event: Extract<ProcessEvent, { type: "accepted" }>,
+  c: Circumstances,
+): Transition {
+  const deadlineSpan = record.deadlineAt === null ? maxWaitMs : untilDeadline(record, c);
+  const silence = event.pollInMs ?? c.policy.heartbeatTimeoutMs ?? deadlineSpan;
+  return change(
+    { event: "accepted", status: String(event.status) },
+    {
+      phase: "awaiting-callback",
+      owner: null, // P4
+      httpStatus: event.status,
+      jobId: event.jobId,
+      pollUrl: event.pollUrl,
+    },
+    {
+      ...(record.deadlineAt === null ? { deadlineAt: maxWaitMs } : {}),
+      wakeAt: Math.min(silence, deadlineSpan),
+    },
+  );
+}
+
+export function attemptFailed(
+  record: ProcessRecord,
+  event: Extract<ProcessEvent, { type: "failed" }>,
+  c: Circumstances,
+  dead: DeadLetterClass,
+): Transition {
+  const { slug, reason } = event;
+  const executed = mergeExecuted(record, event.executed);
+  // What a probe did not find is never sent again and never probed again: there the policy is `fail`.
+  const probed = record.phase === "awaiting-callback" && record.pollUrl === (c.policy.probe?.path ?? "");
+  const onUnknown: OnUnknown = probed ? "fail" : c.policy.onUnknown[event.unknown];
+  const mayRepeat = event.executed === "no" || onUnknown === "retry";
+  if (mayRepeat) {
+    const delay = delayInTime(record, event.retryAfterMs, c);
+    if (delay !== null) {
+      return backOff(
+        record,
+        delay,
+        executed,
+        slug,
+        reason,
+        null,
+        event.unknown !== "lost" && dead === "upstream",
+      );
+    }
+  }
+  if (event.executed === "unknown" && onUnknown === "probe" && c.policy.probe !== null) {
+    return change(
+      { event: "probing", reason },
+      {
+        status: "in-progress",
+        phase: "awaiting-callback",
+        owner: null, // P4
+        executed,
+        problem: slug,
+        reason,
+        pollUrl: c.policy.probe.path,
+      },
+      {
+        ...(record.deadlineAt === null ? { deadlineAt: maxWaitMs } : {}),
+        wakeAt: Math.min(c.policy.probe.intervalMs, untilDeadline(record, c)),
+      },
+    );
+  }
+  const released = executed === "no" || onUnknown === "release"; // P8
+  return finish(record, c, {
+    event: "failed",
+    status: "failed",
+    executed,
+    problem: slug,
+    reason,
+    released,
+    deadLetter: dead === "callback" || !released || (mayRepeat && c.retries.attempts > 1) ? dead : null,
+  });
+}
+
+/** The owner is gone. What it had not sent is free again; what it may have sent is unknown. */
+export function leaseEnded(record: ProcessRecord, c: Circumstances): Transition {
+  if (record.status === "pending" || record.phase === "backing-off") {
+    const executed = record.executed ?? "no";
+    return finish(record, c, {
+      event: "orphaned",
+      status: "failed",
+      executed,
+      problem: "execution-lost",
+      released: executed === "no" || c.policy.onUnknown.lost === "release",
+    });
+  }
+  if (record.phase !== "forwarding") return same;
+  return attemptFailed(
+    record,
+    {
+      type: "failed",
+      attempt: record.attempt,
+      executed: "unknown",
+      unknown: "lost",
+      slug: "execution-lost",
+      reason: "owner-gone",
+      retryAfterMs: null,
+    },
+    c,
+    "internal",
+  );
+}
+
+/** The deadline has passed, or a service that promised to report stayed silent too long. */
+export function overdue(record: ProcessRecord, c: Circumstances): Transition {
+  const deadlinePassed = record.deadlineAt !== null && record.deadlineAt <= c.now;
+  const sent = isOut(record);
+  const executed: Executed = sent ? "unknown" : (record.executed ?? "no");
+  if (sent && !deadlinePassed) {
+    return attemptFailed(
+      record,
+      {
+        type: "failed",
+        attempt: record.attempt,
+        executed: "unknown",
+        unknown: "timeout",
+        slug: "upstream-timeout",
+        reason: "callback-overdue",
+        retryAfterMs: null,
+      },
+      c,
+      "callback",
+    );
+  }
+  return finish(record, c, {
+    event: "overdue",
+    status: "failed",
+    executed,
+    problem: "deadline-exceeded",
+    reason: "deadline",
+    released: executed === "no" || c.policy.onUnknown.timeout === "release",
+    deadLetter: sent ? "callback" : c.retries.attempts > 1 ? "upstream" : null,
+  });
+}
