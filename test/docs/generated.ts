@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import { problemTypes } from "@sticky-proxy/protocol";
 import { commands } from "@sticky-proxy/cli";
+import { packageGraph, requestGraph } from "./graphs.ts";
 import { configReference, configTable, describeConfig, options } from "@sticky-proxy/runtime";
 
 export const root = join(import.meta.dirname, "../..");
@@ -13,6 +14,7 @@ export const generated: Readonly<Record<string, Parts>> = {
   "USES.md": { "configuration essentials": essentials },
   "API.md": { problems: problemTable },
   "CONFIGURATION.md": { settings: settingsTable, "configuration reference": configReference },
+  "ARCHITECTURE.md": { "life of a request": requestGraph, "package graph": packageGraph },
   "OPERATIONS.md": { commands: commandTable },
 };
 
