@@ -5,6 +5,7 @@ import { dirname, join } from "node:path";
 import { isProblemSlug, problemTypes } from "@sticky-proxy/protocol";
 import { createMetrics, describeConfig } from "@sticky-proxy/runtime";
 import { expect } from "chai";
+import { readSources } from "../architecture/sources.ts";
 import { generated, root, sectionOf } from "./generated.ts";
 
 const read = (file: string): string => readFileSync(join(root, file), "utf8");
@@ -154,6 +155,29 @@ describe("ARCHITECTURE.md", () => {
     expect(names).to.have.lengthOf(10);
     for (const name of names) expect(text).to.contain(`| ${name} |`);
   });
+
+  it("names every rule and invariant that a comment cites", () => {
+    const cited = new Set(
+      readSources(root)
+        .filter(({ file }) => !file.startsWith("test/docs/"))
+        .flatMap(({ file }) => [...commentsOf(read(file)).matchAll(/\b([PRCODLFI][1-9]\d?)\b(?![-./\w])/g)])
+        .map(([, name = ""]) => name),
+    );
+    expect(cited.size).to.be.greaterThan(20);
+    for (const name of cited) expect(stands(name), name).to.equal(true);
+  });
+
+  /** In a table's first cell, alone or in a range such as `C1-C4`. */
+  function stands(name: string): boolean {
+    const [letter, number] = [name[0], Number(name.slice(1))];
+    return [...text.matchAll(/^\| ([A-Z]\d+(?:(?:-|, )[A-Z]\d+)?) \|/gm)].some(([, cell = ""]) => {
+      const ends = cell.split(/-|, /).map((end) => Number(end.slice(1)));
+      return cell[0] === letter && number >= ends[0]! && number <= ends.at(-1)!;
+    });
+  }
+
+  const commentsOf = (source: string): string =>
+    [...source.matchAll(/\/\*\*?[^]*?\*\/|^\s*\/\/.*$/gm)].map(([comment]) => comment).join("\n");
 
   it("draws the states as the state machine does", () => {
     const drawing = /^ \* {5}(create .*?)\n \*\n/ms.exec(read("packages/core/src/process/life.ts"))?.[1];

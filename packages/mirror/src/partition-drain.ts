@@ -1,5 +1,5 @@
 /**
- * Drains one partition for one owner: keys side by side, one intent at a time within a key, in order (rule 6).
+ * Drains one partition for one owner: keys side by side, one intent at a time within a key, in order (R6).
  *
  * Stream entries are read behind a cursor into a queue per key. A key whose first intent fails, or is held up for
  * long, is parked with all that is queued for it, so the stream moves on; its list is taken up when it is due.

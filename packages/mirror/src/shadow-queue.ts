@@ -2,7 +2,7 @@
  * Copies behind the primary's answer for `shadow` and `dual-read`: a bounded queue in memory that sheds the newest and
  * counts what it sheds. Nothing here is on the client's path, and nothing waits for it.
  *
- * Reads are compared with an eye on the lag (rule 12): where the two sides differ, both are read again once the key
+ * Reads are compared with an eye on the lag (R12): where the two sides differ, both are read again once the key
  * has no write on its way; only what differs then is a difference.
  */
 import {

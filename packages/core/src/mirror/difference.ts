@@ -54,7 +54,7 @@ export interface Difference {
   readonly masked: number;
   /** Sends to the secondary until this answer. */
   readonly attempts: number;
-  /** Call times at the primary overlapped another write of the key (rule 7). */
+  /** Call times at the primary overlapped another write of the key (R7). */
   readonly concurrent: boolean;
   readonly acknowledged: Acknowledgement | null;
 }

@@ -1,5 +1,5 @@
 /**
- * What an intent in the outbox means in the light of its process record (rules 2 and 3). The record is the truth:
+ * What an intent in the outbox means in the light of its process record (R2, R3). The record is the truth:
  * an intent says only that a dispatch was about to be made.
  */
 import type { ProcessRecord, ProcessRef } from "../process/record.ts";
@@ -71,7 +71,7 @@ function answered(
   return intent.gap === null ? { kind: "send", record } : { kind: "skip", reason: intent.gap };
 }
 
-/** Whether two calls of one key may have been at the primary at once (rule 7). Times are the store's. */
+/** Whether two calls of one key may have been at the primary at once (R7). Times are the store's. */
 export function overlaps(
   call: { readonly at: number; readonly endedAt: number | null },
   other: { readonly at: number; readonly endedAt: number | null },

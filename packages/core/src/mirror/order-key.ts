@@ -1,5 +1,5 @@
 /**
- * The order key (rule 6): executions with the same key reach the secondary one at a time, in the order of the
+ * The order key (R6): executions with the same key reach the secondary one at a time, in the order of the
  * dispatches that counted. Keys are kept as keyed digests only: a path or a header value may name a person.
  *
  * Where the path makes the key, an execution also comes after earlier ones of the paths above its own: `POST /users`

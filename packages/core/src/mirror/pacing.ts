@@ -1,5 +1,5 @@
 /**
- * How much the secondary is given at once (rule 9): additive increase while it answers, halved when it does not, and
+ * How much the secondary is given at once (R9): additive increase while it answers, halved when it does not, and
  * after several failures in a row a pause that grows, ended by one trial. Pure: `now` is handed in (monotonic ms).
  */
 export interface Pacer {

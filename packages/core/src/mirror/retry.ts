@@ -1,4 +1,4 @@
-/** When a send to the secondary is tried again, and when its key is given up (rule 8). */
+/** When a send to the secondary is tried again, and when its key is given up (R8). */
 import type { MirrorPolicy } from "../registry/service.ts";
 
 /** What one send came to. */

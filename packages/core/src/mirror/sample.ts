@@ -1,5 +1,5 @@
 /**
- * Sampling by order key (rule 16): a key is in or out as a whole, so a sampled key's writes are all there,
+ * Sampling by order key (R16): a key is in or out as a whole, so a sampled key's writes are all there,
  * in order. The same key gives the same answer on every replica and after every restart.
  */
 

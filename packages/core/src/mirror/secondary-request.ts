@@ -1,4 +1,4 @@
-/** Which lines of a request the secondary gets (rule 17): credentials are dropped unless the route forwards them. */
+/** Which lines of a request the secondary gets (R17): credentials are dropped unless the route forwards them. */
 import type { HeaderList } from "../http/message.ts";
 import type { StoredRequest } from "../process/store.ts";
 import type { MirrorPolicy } from "../registry/service.ts";

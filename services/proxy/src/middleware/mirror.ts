@@ -63,7 +63,7 @@ export function mirror(deps: MirrorDeps): Middleware {
       await next();
     } catch (error) {
       state.send = send;
-      // The service may have run it for a client that left or had no answer in time (rule 4).
+      // The service may have run it for a client that left or had no answer in time (R4).
       if (!isAnswered && error instanceof Problem && mayHaveRun(error, state)) {
         copyOf(deps, state, service, route, policy)?.("primary-unknown");
       }
@@ -124,7 +124,7 @@ function copyOf(
 
 /** The reply to be sent; its copy goes to the queue when it is complete. */
 function copied(offer: Offer, { verdict }: ProxyState, reply: Reply, latencyMs: number): Reply {
-  // A stored answer, a replay, a join or our own problem is no execution (rules 2, 23).
+  // A stored answer, a replay, a join or our own problem is no execution (R2, R23).
   if (!isFirstHand(reply)) {
     if (reply.status === 202 && verdict === "start") offer("asynchronous");
     return reply;
