@@ -13,7 +13,7 @@ export function packageImports(sources: readonly Source[]): Map<string, Set<stri
     const targets = graph.get(member) ?? new Set<string>();
     graph.set(member, targets);
     for (const { specifier } of imports) {
-      const target = specifier.startsWith(workspace)
+      const target: string = specifier.startsWith(workspace)
         ? specifier.slice(workspace.length).split("/")[0]!
         : member;
       if (target !== member) targets.add(target);
@@ -64,7 +64,7 @@ export function requestGraph(): string {
     .map((file) => ({ file, name: path.posix.basename(file, ".ts"), at: placeIn(chain, app.code, file) }))
     .filter(({ at }) => at >= 0)
     .sort((a, b) => a.at - b.at);
-  const rooms = steps.map(({ name }) => `${name}`);
+  const rooms = steps.map(({ name }) => name);
   return mermaid("flowchart LR", [
     "client([client]) --> " + rooms.join(" --> "),
     ...steps.flatMap(({ name, file }) =>
