@@ -116,6 +116,13 @@ const planted: Record<
   "protocol does no I/O": {
     bad: [["packages/protocol/src/a.ts", 'import { connect } from "node:net";']],
   },
+  "an exported error class has a code": {
+    bad: [["packages/core/src/a.ts", "export class Gone extends Error {}"]],
+    good: [
+      ["packages/core/src/a.ts", "export class Gone extends CodedError {}"],
+      ["packages/core/src/b.ts", "class Stop extends Error {}"],
+    ],
+  },
   "the environment is read by runtime/config only": {
     bad: [
       ["services/proxy/src/main.ts", "const port = process.env.PORT;"],

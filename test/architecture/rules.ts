@@ -92,6 +92,7 @@ export const rules: readonly Rule[] = [
   { name: "timers live in runtime/loop.ts, but for listed waits of one request", broken: timers },
   { name: "core decides without clock, randomness, environment or I/O", broken: impureCore },
   { name: "protocol does no I/O", broken: impureProtocol },
+  { name: "an exported error class has a code", broken: errorsWithoutCode },
   { name: "the environment is read by runtime/config only", broken: environment },
   { name: "no file is named after a drawer", broken: drawers },
   { name: `a source stays below ${maxLines} lines`, broken: tooLong },
@@ -298,6 +299,18 @@ function impureCore(world: World): string[] {
     "core",
     /\bDate\.now\(|\bnew Date\(\)|\bMath\.random\b|\bperformance\.now\b|\bprocess\.|\bfetch\(/,
   );
+}
+
+/** The client's errors are a published interface of their own. */
+function errorsWithoutCode(world: World): string[] {
+  return production(world)
+    .filter(({ member, file }) => member !== "client" && !file.endsWith(".d.ts"))
+    .filter(({ file }) => file !== "packages/protocol/src/coded-error.ts")
+    .flatMap(({ file, code }) =>
+      [...code.matchAll(/^export class (\w+) extends Error\b/gm)].map(
+        ([, name]) => `${file}: ${name} extends Error and not CodedError`,
+      ),
+    );
 }
 
 function impureProtocol(world: World): string[] {

@@ -1,4 +1,5 @@
 /** What the state Redis must be for the promise to hold: its settings, asked at start and every 10 s. */
+import { CodedError } from "@sticky-proxy/protocol";
 import {
   every,
   type Config,
@@ -12,8 +13,9 @@ import { profileCheck, type Health, type OpenStore } from "@sticky-proxy/store";
 const checkMs = 10_000;
 
 /** A Redis that this version cannot use at all. */
-export class StoreUnfit extends Error {
+export class StoreUnfit extends CodedError {
   override readonly name = "StoreUnfit";
+  override readonly code = "STORE_UNFIT";
 }
 
 export interface StoreCheckParts {

@@ -6,6 +6,7 @@ export {
   problemMediaType,
   resultMediaType,
 } from "./callback.ts";
+export { CodedError } from "./coded-error.ts";
 export {
   fields,
   formatIdempotencyKey,

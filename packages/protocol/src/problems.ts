@@ -3,6 +3,7 @@
  * `executed` is the answer to the only question a caller of a failed request has: did the work run?
  * A step of the pipeline throws {@link Problem}; one place writes it.
  */
+import { CodedError } from "./coded-error.ts";
 
 /** Whether the service ran the work. `unknown` is said when we cannot know; we never guess. */
 export type Executed = "no" | "yes" | "unknown";
@@ -330,7 +331,7 @@ export interface ProblemOptions {
 }
 
 /** An error whose answer is known. `slug` indexes {@link problemTypes}. */
-export class Problem extends Error {
+export class Problem extends CodedError {
   override readonly name = "Problem";
   readonly slug: ProblemSlug;
   readonly options: ProblemOptions;
@@ -342,6 +343,10 @@ export class Problem extends Error {
     );
     this.slug = slug;
     this.options = options;
+  }
+
+  override get code(): ProblemSlug {
+    return this.slug;
   }
 
   get status(): number {

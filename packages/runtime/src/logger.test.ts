@@ -1,6 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { Writable } from "node:stream";
 import { expect } from "chai";
+import { Problem } from "@sticky-proxy/protocol";
 import { createLogger, type Logger, type LoggerOptions } from "./logger.ts";
 
 type Line = Record<string, unknown>;
@@ -109,6 +110,12 @@ describe("log", () => {
     });
     expect(JSON.stringify(lines())).to.not.match(/abcdefghijk|pw1234/);
     expect(lines()[0]).to.have.nested.property("err.type", "Error");
+  });
+
+  it("prints the code of an error beside its type", () => {
+    const { log, lines } = recording();
+    log.warn("process.refused", { err: new Problem("store-unavailable") });
+    expect(lines()[0]).to.have.nested.include({ "err.type": "Problem", "err.code": "store-unavailable" });
   });
 
   it("a child adds fields, a line's own fields win", () => {

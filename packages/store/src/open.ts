@@ -1,4 +1,5 @@
 /** Opens the state Redis for one node: connections, shared settings, processes, notices. */
+import { CodedError } from "@sticky-proxy/protocol";
 import { createHmac } from "node:crypto";
 import { createChanges, type RedisChanges } from "./process/changes.ts";
 import { createDurabilityGate, type DurabilityGate } from "./cluster/durability.ts";
@@ -35,8 +36,9 @@ export interface OpenStore {
 }
 
 /** Redis did not answer within the time to start. */
-export class StoreUnreachable extends Error {
+export class StoreUnreachable extends CodedError {
   override readonly name = "StoreUnreachable";
+  override readonly code = "STORE_UNREACHABLE";
 }
 
 export interface OpenStoreOptions {

@@ -3,6 +3,7 @@
  * Literals are judged before connecting (no look-up ever happens for them), names while connecting, on the very address
  * that is then connected to, so that a name cannot change its meaning in between.
  */
+import { CodedError } from "@sticky-proxy/protocol";
 import { lookup as systemLookup, type LookupAddress } from "node:dns";
 import type { LookupFunction } from "node:net";
 
@@ -50,9 +51,9 @@ function embedded(address: ipaddr.IPv4 | ipaddr.IPv6): ipaddr.IPv4 | ipaddr.IPv6
   return v6;
 }
 
-export class AddressRefused extends Error {
+export class AddressRefused extends CodedError {
   override readonly name = "AddressRefused";
-  readonly code = "ERR_ADDRESS_REFUSED";
+  override readonly code = "ERR_ADDRESS_REFUSED";
 }
 
 export function createAddressGuard({ allowPrivate, resolve = resolveAll }: GuardOptions): AddressGuard {

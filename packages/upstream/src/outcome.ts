@@ -7,7 +7,7 @@ import type { Readable } from "node:stream";
 
 import type { HeaderList } from "@sticky-proxy/core/http";
 import type { Instance } from "@sticky-proxy/core/registry";
-import type { ProblemSlug, ProxyErrorType } from "@sticky-proxy/protocol";
+import { CodedError, type ProblemSlug, type ProxyErrorType } from "@sticky-proxy/protocol";
 
 export interface Responded {
   readonly kind: "responded";
@@ -222,8 +222,9 @@ export function failedWith(
 }
 
 /** How a response body breaks off; carries the outcome that the request has now. */
-export class UpstreamBodyError extends Error {
+export class UpstreamBodyError extends CodedError {
   override readonly name = "UpstreamBodyError";
+  override readonly code = "UPSTREAM_BODY";
   readonly outcome: Failed;
 
   constructor(outcome: Failed) {

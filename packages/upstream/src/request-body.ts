@@ -2,6 +2,7 @@
  * A request body as undici gets it. Bytes can be sent again. A stream is handed over behind a wrapper: undici destroys
  * the body of a failed request, and destroying Node's incoming message would cut the client off before it got an answer.
  */
+import { CodedError } from "@sticky-proxy/protocol";
 import { Readable } from "node:stream";
 
 export interface OutgoingBody {
@@ -25,9 +26,9 @@ export function requestBody(body: Uint8Array | Readable | null, maxBytes: number
 }
 
 /** The streamed request is longer than allowed; part of it has reached the service. */
-export class BodyTooLarge extends Error {
+export class BodyTooLarge extends CodedError {
   override readonly name = "BodyTooLarge";
-  readonly code = "BODY_TOO_LARGE";
+  override readonly code = "BODY_TOO_LARGE";
 
   constructor() {
     super("the request body is larger than allowed");
@@ -35,9 +36,9 @@ export class BodyTooLarge extends Error {
 }
 
 /** The client left before its request was complete. */
-export class RequestCut extends Error {
+export class RequestCut extends CodedError {
   override readonly name = "RequestCut";
-  readonly code = "REQUEST_CUT";
+  override readonly code = "REQUEST_CUT";
 
   constructor() {
     super("the client left before its request was complete");

@@ -2,6 +2,7 @@
  * What a command of the CLI is. A command lives in cli/<name>.ts, exports `command`, and has one line in cli.ts.
  * It writes through `io` only, and its exit code is what `run` resolves to.
  */
+import { CodedError } from "@sticky-proxy/protocol";
 import { parseArgs, type ParseArgsConfig } from "node:util";
 import {
   loadConfig,
@@ -33,8 +34,9 @@ export interface Command {
 }
 
 /** The arguments make no sense; the message says which. */
-export class UsageError extends Error {
+export class UsageError extends CodedError {
   override readonly name = "UsageError";
+  override readonly code = "USAGE";
 }
 
 export interface Parsed {

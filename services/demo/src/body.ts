@@ -1,12 +1,13 @@
 /** Request bodies and their members; what is wrong becomes an error that the client sees. */
-import { parseJsonObject, Problem, type Json } from "@sticky-proxy/protocol";
+import { CodedError, parseJsonObject, Problem, type Json } from "@sticky-proxy/protocol";
 import type { Context } from "koa";
 
 const maxBodyBytes = 1024 * 1024;
 
 /** An error whose answer is known: `{"error": message, …members}`. */
-export class DemoError extends Error {
+export class DemoError extends CodedError {
   override readonly name = "DemoError";
+  override readonly code = "DEMO";
   readonly status: number;
   readonly members: Readonly<Record<string, unknown>>;
 

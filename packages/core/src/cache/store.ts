@@ -9,6 +9,7 @@
  *
  * Every method may reject with {@link CacheUnavailable}; the caller goes on without the cache.
  */
+import { CodedError } from "@sticky-proxy/protocol";
 import type { StoredMetadata } from "./stored-metadata.ts";
 
 /** Bodies are written and read in pieces of this size; only the last may be shorter. No more of one is in memory. */
@@ -18,8 +19,9 @@ export const pieceBytes = 64 * 1024;
 export const maxFetchMs = 600_000;
 
 /** The store did not answer in time, or is given a pause. */
-export class CacheUnavailable extends Error {
+export class CacheUnavailable extends CodedError {
   override readonly name = "CacheUnavailable";
+  override readonly code = "CACHE_UNAVAILABLE";
 }
 
 export interface Lookup {

@@ -8,12 +8,14 @@
  * Payloads stand beside the record under one name per scope, each carrying the random id that the record names:
  * a reader holding an older record sees another id and reads again; it never gets a newer body.
  */
+import { CodedError } from "@sticky-proxy/protocol";
 import type { RequestHead, StoredResponse } from "../http/message.ts";
 import type { AssignedField, ProcessRecord, ProcessRef, RecordField, SpanField } from "./record.ts";
 
 /** The store gave no answer, or refused for its own reasons (read-only, memory full). Nothing may be dispatched. */
-export class StoreUnavailable extends Error {
+export class StoreUnavailable extends CodedError {
   override readonly name = "StoreUnavailable";
+  override readonly code = "STORE_UNAVAILABLE";
   /** A process that the write was to start may stand, or come to stand, until it is released or its lease ends. */
   mayHaveStarted = false;
 }

@@ -1,9 +1,11 @@
 /** A stored body's bytes from first to last, both inclusive, one piece in memory at a time. */
+import { CodedError } from "@sticky-proxy/protocol";
 import { pieceBytes, type CacheStore } from "@sticky-proxy/core/cache";
 
 /** A piece vanished while the body was read: the response must be cut off, never ended. */
-export class BodyGone extends Error {
+export class BodyGone extends CodedError {
   override readonly name = "BodyGone";
+  override readonly code = "BODY_GONE";
 }
 
 /** @throws BodyGone, CacheUnavailable */

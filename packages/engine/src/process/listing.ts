@@ -6,6 +6,7 @@
  * while is never missed: it can only move to a list that is still to come. It may be seen twice, once in each status
  * that it had; within one list it is seen once.
  */
+import { CodedError } from "@sticky-proxy/protocol";
 import type { ProcessRecord, Status, Page, ProcessStore } from "@sticky-proxy/core/process";
 
 /** In the order in which a process goes through them. */
@@ -29,8 +30,9 @@ export interface ListingQuery {
 }
 
 /** A cursor that was not made by this query. */
-export class CursorInvalid extends Error {
+export class CursorInvalid extends CodedError {
   override readonly name = "CursorInvalid";
+  override readonly code = "CURSOR_INVALID";
 }
 
 /**

@@ -5,6 +5,7 @@
  * The library hangs on an even split or a silent node, and may hand out a lock past its end. So every call has a time
  * limit, every span is monotonic, a lock that took half its time to get is given back, and we renew it ourselves.
  */
+import { CodedError } from "@sticky-proxy/protocol";
 import Redlock, { ExecutionError, type Lock, ResourceLockedError } from "redlock";
 import {
   type Connection,
@@ -15,8 +16,9 @@ import {
 } from "../redis/redis.ts";
 
 /** Too few lock nodes answered in time: nobody knows who holds the lock. */
-export class LocksUnavailable extends Error {
+export class LocksUnavailable extends CodedError {
   override readonly name = "LocksUnavailable";
+  override readonly code = "LOCKS_UNAVAILABLE";
 }
 
 export interface HeldLock {

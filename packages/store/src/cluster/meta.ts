@@ -2,6 +2,7 @@
  * What the whole cluster must agree on, written once by whoever starts first: the partition count (a scope's place),
  * the secret behind scopes and tokens, and the schema of the keys.
  */
+import { CodedError } from "@sticky-proxy/protocol";
 import { randomBytes } from "node:crypto";
 import type { Keys } from "../keys.ts";
 import type { Connection } from "../redis/redis.ts";
@@ -16,8 +17,9 @@ export interface Meta {
 }
 
 /** This node and the stored settings disagree; starting would split the scopes. */
-export class MetaMismatch extends Error {
+export class MetaMismatch extends CodedError {
   override readonly name = "MetaMismatch";
+  override readonly code = "META_MISMATCH";
 }
 
 /**

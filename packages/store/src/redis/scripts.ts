@@ -9,6 +9,7 @@
  * Every reply begins with the script's first two arguments. RESP has no correlation ids, and a connection out of step
  * once served another request's reply; so an echo that differs destroys the connection before anything is believed.
  */
+import { CodedError } from "@sticky-proxy/protocol";
 import { createHash, randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { basename } from "node:path";
@@ -20,13 +21,15 @@ export type ScriptArg = string | number | Uint8Array;
 export type Reply = Buffer | number | null | readonly Reply[];
 
 /** The reply belonged to another request; the connection has been destroyed. Whether the script ran is unknown. */
-export class RedisDesync extends Error {
+export class RedisDesync extends CodedError {
   override readonly name = "RedisDesync";
+  override readonly code = "REDIS_DESYNC";
 }
 
 /** A script's text breaks its own header, or the header breaks the definition. */
-export class ScriptInvalid extends Error {
+export class ScriptInvalid extends CodedError {
   override readonly name = "ScriptInvalid";
+  override readonly code = "SCRIPT_INVALID";
 }
 
 export interface Definition<K extends string, A extends string> {
