@@ -1,5 +1,11 @@
-import { type MemoryMirror, createMemoryMirror, createMemoryStore } from "@sticky-proxy/core/testing";
-import type { MirrorPolicy, Route, Service } from "@sticky-proxy/core/registry";
+import {
+  type MemoryMirror,
+  createMemoryMirror,
+  createTestWorld,
+  testRoute,
+  testService,
+} from "@sticky-proxy/core/testing";
+import type { MirrorPolicy } from "@sticky-proxy/core/registry";
 import {
   type OutboxEntry,
   type Pacer,
@@ -15,7 +21,8 @@ import {
   unkeyedPolicy,
 } from "@sticky-proxy/core/process";
 import type { StoredResponse } from "@sticky-proxy/core/http";
-import { createMirrorIntents, createProcesses } from "@sticky-proxy/engine";
+import { createMirrorIntents } from "@sticky-proxy/engine";
+import { createTestProcesses } from "@sticky-proxy/engine/testing";
 import type { SecondaryOutcome, SecondaryRequest } from "./secondary.ts";
 import { expect } from "chai";
 import fc from "fast-check";
@@ -69,31 +76,25 @@ const down: Script = () => ({
 
 /** One partition with everything around it in memory, on a clock that tests turn. */
 class World {
-  now = 1_000_000;
+  readonly base = createTestWorld({ partitions: 1 });
   sent: { path: string; key: string | null; fence: string }[] = [];
   answer: Script = ok();
   changes: Partial<MirrorPolicy> = {};
   /** Asked before and after every call of the drain to the outbox. */
   fault: (when: "before" | "after") => boolean = () => false;
-  readonly store = createMemoryStore({ now: () => this.now, partitions: 1 });
-  readonly mirror: MemoryMirror = createMemoryMirror({ now: () => this.now, partitions: 1 });
+  readonly store = this.base.store;
+  readonly mirror: MemoryMirror = createMemoryMirror({ now: this.base.clock.now, partitions: 1 });
   readonly troubles: unknown[] = [];
-  readonly processes = createProcesses({
-    store: this.store,
-    node: "n1",
+  readonly engine = createTestProcesses(this.base, {
     rulesOf: (record) => createRuleBook(() => []).rulesOf({ ...record, identity: "none" }),
-    random: () => 0.5,
-    newId: () => Math.random().toString(36).slice(2),
-    monotonic: () => this.now,
-    onTransition: () => undefined,
-    confirm: null,
   });
+  readonly processes = this.engine.processes;
   readonly intents = createMirrorIntents({
     outbox: this.mirror,
     policyOf: () => this.policy,
     secret: "s",
     configVersion: () => "1",
-    now: () => this.now,
+    now: this.base.clock.now,
     validForMs: 1000,
     marks: () => [],
     onGap: () => undefined,
@@ -103,6 +104,14 @@ class World {
   comparing = 0;
   drain: PartitionDrain | null = null;
   private count = 0;
+
+  get now(): number {
+    return this.base.clock.now();
+  }
+
+  pass(ms: number): void {
+    this.base.clock.advance(ms);
+  }
 
   get policy(): MirrorPolicy {
     return { ...policy, ...this.changes };
@@ -114,25 +123,18 @@ class World {
       key: null,
       body: Buffer.from(body),
     };
-    const begun = await this.processes.begin({
+    const record = await this.engine.begin({
       scope: `scope${this.count++}`,
-      partition: 0,
-      tenant: "",
       service: "users",
       route: "PUT /users",
       operation: `PUT ${path}`,
       rules: { policy: unkeyedPolicy, retries: { attempts: 1, minMs: 1, maxMs: 1 }, honoursKey: false },
       claim: { fingerprint: "", credential: "", force: false, onDuplicate: "join" },
-      deadlineMs: null,
-      notify: null,
-      traceparent: null,
       mirror: true,
-      pausedMs: 0,
       request,
     });
-    if (begun.verdict !== "start") throw new Error(begun.verdict);
-    await this.intents.beforeDispatch(begun.record, request);
-    return begun.record;
+    await this.intents.beforeDispatch(record, request);
+    return record;
   }
 
   async end(record: ProcessRecord, status = 200, body = '{"a":1}'): Promise<void> {
@@ -153,9 +155,9 @@ class World {
 
   async call(path: string, status = 200, body = '{"a":1}'): Promise<void> {
     const record = await this.begin(path);
-    this.now++;
+    this.pass(1);
     await this.end(record, status, body);
-    this.now++;
+    this.pass(1);
   }
 
   private outbox(): MemoryMirror {
@@ -178,9 +180,9 @@ class World {
   }
 
   async own(signal = new AbortController().signal): Promise<PartitionDrain> {
-    const service = { name: "users", credential: [], routes: [] } as unknown as Service;
+    const service = testService({ name: "users" });
     const secondary = { ...service, name: "users-v2", timeouts };
-    const route = { name: "PUT /users", process: null } as unknown as Route;
+    const route = testRoute({ name: "PUT /users" });
     const deps: PartitionDrainDeps = {
       outbox: this.outbox(),
       store: this.store,
@@ -203,7 +205,7 @@ class World {
       },
       pacerOf: () => this.pacer,
       random: () => 0.5,
-      monotonic: () => this.now,
+      monotonic: this.base.clock.monotonic,
       onAnswered: () => undefined,
       onSettled: () => undefined,
       onTrouble: (error) => this.troubles.push(error),
@@ -273,12 +275,12 @@ describe("the outbox drain", () => {
     await w.call("/users/1");
     await w.own();
     await w.turn();
-    w.now += 6000;
+    w.pass(6000);
     await w.turn();
     expect((await w.mirror.parkedKeys({ limit: 9 }))[0]).to.include({ reason: "waiting", entries: 2 });
     await w.call("/users/1");
     await w.end(running);
-    w.now += 2000;
+    w.pass(2000);
     await w.turn();
     await w.turn();
     expect(w.paths).to.have.length(3);
@@ -338,7 +340,7 @@ describe("the outbox drain", () => {
     const [parked] = await w.mirror.parkedKeys({ limit: 9 });
     expect(parked).to.include({ reason: "no-answer", error: "connection_refused", attempts: 1 });
     w.answer = ok();
-    w.now += 1000;
+    w.pass(1000);
     await w.turn();
     const fences = w.sent.filter(({ path }) => path === "/users/1").map(({ fence }) => Number(fence));
     expect(fences).to.have.length(4);
@@ -352,11 +354,11 @@ describe("the outbox drain", () => {
     await w.own();
     await w.turn();
     await w.call("/users/1");
-    w.now += 3000;
+    w.pass(3000);
     await w.turn();
     w.answer = ok();
     for (let i = 0; i < 3; i++) {
-      w.now += 60_000;
+      w.pass(60_000);
       await w.turn();
     }
     expect(await w.coverage()).to.include({ eligible: 2, matched: 2 });
@@ -368,7 +370,7 @@ describe("the outbox drain", () => {
     await w.own();
     for (let i = 0; i < 40; i++) {
       await w.turn();
-      w.now += 1000;
+      w.pass(1000);
     }
     const [stopped] = await w.mirror.parkedKeys({ limit: 9 });
     expect(stopped).to.include({ reason: "stopped", nextAt: null, entries: 1 });
@@ -377,7 +379,7 @@ describe("the outbox drain", () => {
     expect(w.sent).to.have.length(tries);
     expect(pending(await w.coverage())).to.equal(1);
     w.answer = ok();
-    w.now += 60_000;
+    w.pass(60_000);
     await w.mirror.unpark(0, stopped!.orderKey);
     await w.turn();
     expect(await w.coverage()).to.include({ eligible: 1, matched: 1 });
@@ -385,13 +387,14 @@ describe("the outbox drain", () => {
 
   it("where the route says continue, too old an intent is failed with a record and the next one goes on", async () => {
     w.changes = { onDeadKey: "continue", maxAgeMs: 2000 };
+    const downUntil = w.now + 3000;
     w.answer = () =>
-      (w.sent.at(-1)!.path === "/users/1" && w.now < 1_003_000 ? down : ok())({} as SecondaryRequest);
+      (w.sent.at(-1)!.path === "/users/1" && w.now < downUntil ? down : ok())({} as SecondaryRequest);
     await w.call("/users/1");
     await w.own();
     for (let i = 0; i < 20; i++) {
       await w.turn();
-      w.now += 150;
+      w.pass(150);
     }
     await w.call("/users/1");
     await w.turn();
@@ -405,9 +408,9 @@ describe("the outbox drain", () => {
     await w.own();
     await w.turn();
     const first = await w.begin("/users/2");
-    w.now += 5;
+    w.pass(5);
     const second = await w.begin("/users/2");
-    w.now += 5;
+    w.pass(5);
     await w.end(first);
     await w.end(second);
     await w.turn();
@@ -502,14 +505,14 @@ describe("the outbox drain", () => {
               if (status === 200) completed.set(path, (completed.get(path) ?? 0) + 1);
             } else if (name === "turn") await world.turn().catch(() => undefined);
             else if (name === "die") await world.own();
-            else if (name === "wait") world.now += 3000;
+            else if (name === "wait") world.pass(3000);
             else world.answer = name === "down" ? down : ok();
             await check();
           }
           world.fault = () => false;
           world.answer = ok();
           for (let i = 0; i < 30; i++) {
-            world.now += 40_000;
+            world.pass(40_000);
             for (const { orderKey } of await world.mirror.parkedKeys({ limit: 99 })) {
               await world.mirror.unpark(orderKeyPartition(orderKey, 1), orderKey);
             }
@@ -549,7 +552,7 @@ describe("the outbox drain", () => {
   it("an intent waits for earlier ones of the paths above it, also in another order of answers", async () => {
     w.changes = { orderKey: null };
     const creating = await w.begin("/users");
-    w.now++;
+    w.pass(1);
     await w.call("/users/2");
     await w.call("/users/2");
     await w.call("/orders/2");
@@ -567,7 +570,7 @@ describe("the outbox drain", () => {
     w.changes = { orderKey: null };
     w.answer = (request) => (request.head.path === "/users" ? down(request) : ok()(request));
     await w.call("/users");
-    w.now++;
+    w.pass(1);
     await w.call("/users/2");
     await w.own();
     await w.turn();
@@ -577,14 +580,14 @@ describe("the outbox drain", () => {
     expect(parked).to.include({ reason: "no-answer", entries: 1 });
     // Nothing above is older than this one: the same collection, an earlier change.
     w.answer = ok();
-    w.now = parked!.nextAt!;
+    w.pass(parked!.nextAt! - w.now);
     await w.turn();
     await w.turn();
     expect(w.paths).to.deep.equal(["/users", "/users", "/users/2"]);
 
     w.answer = (request) => (request.head.path === "/users" ? down(request) : ok()(request));
     const changing = await w.begin("/users/2");
-    w.now++;
+    w.pass(1);
     await w.call("/users");
     await w.turn();
     await w.end(changing);

@@ -1,48 +1,30 @@
-import { createMemoryStore } from "@sticky-proxy/core/testing";
+import { createTestWorld } from "@sticky-proxy/core/testing";
 import type { Draft } from "@sticky-proxy/core/process";
 import { createMetrics } from "@sticky-proxy/runtime";
 import { expect } from "chai";
 import { exportStore, forgetStore, type StoreGauges } from "./store-gauges.ts";
 
-const start = 1_700_000_000_000;
-
 describe("gauges of the whole store", () => {
-  let now = start;
-  let ids = 0;
-
-  function draft(service: string, more: Draft["fields"] = {}): Draft {
-    const id = `id${(ids += 1)}`;
-    return {
-      partition: 0,
-      scope: id,
-      fields: { service, status: "in-progress", ...more },
-      spans: {},
-      request: null,
-      writeId: id,
-      entry: { event: "created" },
-    };
-  }
-
   function world() {
-    const memory = createMemoryStore({ now: () => now });
+    const { clock, store: memory, draft } = createTestWorld();
     const metrics = createMetrics({ version: "1", node: "n", configHash: "", services: [], routes: [] });
     const gauges: StoreGauges = {
       store: memory,
       cacheBytes: async () => 12_345,
       services: () => ["pay", "idle"],
-      now: () => now,
+      now: clock.now,
       metrics,
     };
-    const add = (...args: Parameters<typeof draft>) => memory.create(draft(...args), { withResult: false });
+    const add = (service: string, fields: Draft["fields"] = {}) =>
+      memory.create(draft({ service, ...fields }), { withResult: false });
     const scrape = async () => (await metrics.registry.metrics()).split("\n");
-    return { memory, metrics, gauges, add, scrape };
+    return { clock, memory, metrics, gauges, add, scrape };
   }
 
   it("say how many processes there are, how old the oldest is, what is dead and what the cache holds", async () => {
-    const { gauges, add, scrape } = world();
-    now = start;
+    const { clock, gauges, add, scrape } = world();
     await add("pay");
-    now += 30_000;
+    clock.advance(30_000);
     await add("pay");
     await add("pay", { status: "failed", deadLetter: "callback" });
     await add("gone-from-the-configuration", { status: "failed", deadLetter: "upstream" });

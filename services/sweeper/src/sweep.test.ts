@@ -1,37 +1,21 @@
-import { createMemoryStore, type MemoryStore } from "@sticky-proxy/core/testing";
-import {
-  createProcesses,
-  type Processes,
-  type Delivery,
-  type Executor,
-  type PollAnswer,
-} from "@sticky-proxy/engine";
-import {
-  unkeyedPolicy,
-  type FoundRoute,
-  type ProcessEvent,
-  type ProcessRecord,
-  type Rules,
-} from "@sticky-proxy/core/process";
+import { createTestWorld, testRequest, type TestWorld } from "@sticky-proxy/core/testing";
+import type { Processes, Delivery, Executor, PollAnswer } from "@sticky-proxy/engine";
+import { createTestProcesses, lostAnswer, type TestProcesses } from "@sticky-proxy/engine/testing";
+import type { ProcessRecord } from "@sticky-proxy/core/process";
 import type { ProcessPolicy } from "@sticky-proxy/core/registry";
 import { expect } from "chai";
 import { createSweeper, type Sweeper } from "./sweep.ts";
 
-const policy: ProcessPolicy = {
-  ...unkeyedPolicy,
-  identity: "key",
-  resultTtlMs: 100_000,
+const policy: Partial<ProcessPolicy> = {
   deadlineMs: 600_000,
   keepServerErrors: true,
   onUnknown: { cut: "probe", timeout: "fail", lost: "fail" },
   probe: { path: "/probe", intervalMs: 500 },
-  keepRequest: true,
 };
-const rules: Rules = { policy, retries: { attempts: 1, minMs: 1, maxMs: 1 }, honoursKey: false };
 
 describe("the sweeper", () => {
-  let now: number;
-  let store: MemoryStore;
+  let world: TestWorld;
+  let engine: TestProcesses;
   let processes: Processes;
   let sweeper: Sweeper;
   let polls: { record: ProcessRecord; answer: (answer: PollAnswer) => void }[];
@@ -41,30 +25,20 @@ describe("the sweeper", () => {
   let scopes: number;
 
   beforeEach(() => {
-    now = 1_700_000_000_000;
     scopes = 0;
     polls = [];
     deliveries = [];
     failures = [];
     recovered = [];
-    let id = 0;
-    store = createMemoryStore({ now: () => now });
-    processes = createProcesses({
-      store,
-      node: "n1",
-      rulesOf: () => rules,
-      random: () => 0,
-      newId: () => `id${(id += 1)}`,
-      monotonic: () => now,
-      onTransition: () => undefined,
-      confirm: null,
-    });
+    world = createTestWorld({ policy, random: 0 });
+    engine = createTestProcesses(world);
+    ({ processes } = engine);
     sweeper = createSweeper({
       processes,
       executor: { inFlight: 0, idle: () => Promise.resolve() } as unknown as Executor,
       node: "s1",
       pacing: { isPaused: () => false, pausedMs: () => 0 },
-      find: () => ({ rules }) as FoundRoute,
+      find: () => world,
       poll: (record) => new Promise((answer) => polls.push({ record, answer })),
       deliver: (record) => new Promise((answer) => deliveries.push({ record, answer })),
       extra: () => [],
@@ -76,30 +50,15 @@ describe("the sweeper", () => {
     });
   });
 
-  async function apply(record: ProcessRecord, event: ProcessEvent): Promise<ProcessRecord> {
-    const applied = await processes.apply(record, event);
-    if (applied.kind !== "applied") throw new Error(applied.kind);
-    return applied.record;
-  }
+  const apply: TestProcesses["apply"] = (record, event) => engine.apply(record, event);
   async function begin(notify: string | null = null, mirrored = false): Promise<ProcessRecord> {
     scopes += 1;
-    const begun = await processes.begin({
+    return engine.begin({
       scope: `scope${scopes}`,
-      partition: 3,
-      tenant: "",
-      service: "reports",
-      route: "r",
-      operation: "POST /",
-      rules,
-      claim: { fingerprint: "f", credential: "", force: false, onDuplicate: "join" },
-      deadlineMs: null,
       notify,
-      traceparent: null,
       mirror: mirrored,
-      pausedMs: 0,
-      request: mirrored ? request : null,
+      request: mirrored ? testRequest({ key: null, body: new Uint8Array(1) }) : null,
     });
-    return begun.record;
   }
   async function polled(): Promise<ProcessRecord> {
     return apply(await begin(), {
@@ -111,11 +70,6 @@ describe("the sweeper", () => {
       pollInMs: 100,
     });
   }
-  const request = {
-    head: { method: "POST", path: "/", query: null, headers: [] },
-    key: null,
-    body: new Uint8Array(1),
-  };
   const response = { status: 200, headers: [], body: new Uint8Array(1) };
   async function ended(): Promise<ProcessRecord> {
     return apply(await begin("shop"), {
@@ -133,7 +87,7 @@ describe("the sweeper", () => {
 
   it("looks for the intent of a mirrored process that it takes over: its owner may have died before it stood", async () => {
     const [plain, mirrored] = [await begin(), await begin(null, true)];
-    now += policy.leaseMs + 1;
+    world.clock.advance(world.rules.policy.leaseMs + 1);
     expect(await sweeper.tick()).to.equal(2);
     expect((await current(plain)).status).to.equal("failed");
     expect(recovered.map(({ scope, status }) => [scope, status])).to.deep.equal([[mirrored.scope, "failed"]]);
@@ -142,25 +96,25 @@ describe("the sweeper", () => {
   it("polls when the alarm rings, keeps progress, and asks again when told", async () => {
     const record = await polled();
     expect(await sweeper.tick()).to.equal(0);
-    now += 100;
+    world.clock.advance(100);
     expect(await sweeper.tick()).to.equal(1);
     polls[0]!.answer({ kind: "running", retryInMs: 700, percent: 40 });
     await settled();
     expect(await current(record)).to.include({
       progressPercent: 40,
-      wakeAt: now + 700,
+      wakeAt: world.clock.now() + 700,
       phase: "awaiting-callback",
     });
-    now += 700;
+    world.clock.advance(700);
     await sweeper.tick();
     polls[1]!.answer({ kind: "no-answer", retryInMs: 900 });
     await settled();
-    expect(await current(record)).to.include({ wakeAt: now + 900, status: "in-progress" });
+    expect(await current(record)).to.include({ wakeAt: world.clock.now() + 900, status: "in-progress" });
   });
 
   it("ends the process with the result that a poll brought", async () => {
     const record = await polled();
-    now += 100;
+    world.clock.advance(100);
     await sweeper.tick();
     polls[0]!.answer({ kind: "result", id: "x", response: { ...response, status: 201 } });
     await settled();
@@ -168,17 +122,9 @@ describe("the sweeper", () => {
   });
 
   it("fails, with a dead letter, what a probed service does not know", async () => {
-    const record = await apply(await begin(), {
-      type: "failed",
-      attempt: 1,
-      executed: "unknown",
-      unknown: "cut",
-      slug: "upstream-timeout",
-      reason: "connection_terminated",
-      retryAfterMs: null,
-    });
+    const record = await apply(await begin(), lostAnswer);
     expect(record.pollUrl).to.equal("/probe");
-    now += 500;
+    world.clock.advance(500);
     await sweeper.tick();
     polls[0]!.answer({ kind: "unknown-work" });
     await settled();
@@ -193,11 +139,11 @@ describe("the sweeper", () => {
   it("lets a poll or a delivery that takes long hold nobody back, and starts none twice", async () => {
     const slow = await polled();
     const silent = await ended();
-    now += 100;
+    world.clock.advance(100);
     await sweeper.tick();
     expect([polls.length, deliveries.length]).to.deep.equal([1, 1]);
     const other = await polled();
-    now += 2000; // the hidden alarms ring again
+    world.clock.advance(2000); // the hidden alarms ring again
     await sweeper.tick();
     expect(polls.map(({ record }) => record.scope)).to.deep.equal([slow.scope, other.scope]);
     expect(deliveries.map(({ record }) => record.scope)).to.deep.equal([silent.scope]);
@@ -206,7 +152,7 @@ describe("the sweeper", () => {
 
   it("claims nothing more while as many calls are under way as it may have", async () => {
     for (let i = 0; i < 25; i += 1) await polled();
-    now += 100;
+    world.clock.advance(100);
     await sweeper.tick();
     expect(polls.length).to.equal(10);
     await sweeper.tick();
@@ -225,9 +171,9 @@ describe("the sweeper", () => {
     expect(await current(record)).to.include({
       notifyState: "pending",
       notifyAttempt: 1,
-      wakeAt: now + 5000,
+      wakeAt: world.clock.now() + 5000,
     });
-    now += 5000;
+    world.clock.advance(5000);
     await sweeper.tick();
     deliveries[1]!.answer({ delivered: false, retryInMs: null });
     await settled();
@@ -245,7 +191,7 @@ describe("the sweeper", () => {
 
   it("stops only when what is under way has ended", async () => {
     await polled();
-    now += 100;
+    world.clock.advance(100);
     await sweeper.tick();
     let isStopped = false;
     const stopping = sweeper.stop().then(() => (isStopped = true));
@@ -254,7 +200,7 @@ describe("the sweeper", () => {
     polls[0]!.answer({ kind: "no-answer", retryInMs: 1000 });
     await stopping;
     expect(isStopped).to.equal(true);
-    now += 1000;
+    world.clock.advance(1000);
     expect(await sweeper.tick()).to.equal(0);
   });
 });

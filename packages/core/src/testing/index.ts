@@ -1,3 +1,7 @@
+// A ready-made world of a test, and its parts.
+export { createManualClock, type ManualClock } from "./manual-clock.ts";
+export { createTestWorld, testRequest, testRoute, testService, type TestWorld } from "./test-world.ts";
+// The ports in memory.
 export { MemoryCacheStore } from "./memory-cache-store.ts";
 export { createMemoryMirror, type MemoryMirror } from "./memory-mirror.ts";
 export { createMemoryStore, type MemoryStore } from "./memory-process-store.ts";

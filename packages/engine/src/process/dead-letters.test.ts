@@ -15,33 +15,19 @@ import {
 import {
   dutyOf,
   type BeginRequest,
-  type Rules,
   type ProcessRecord,
-  unkeyedPolicy,
   type ProcessEvent,
   StoreUnavailable,
   type ProcessStore,
 } from "@sticky-proxy/core/process";
-import { createMemoryStore } from "@sticky-proxy/core/testing";
-import { createProcesses } from "./processes.ts";
+import { createTestWorld, testRequest } from "@sticky-proxy/core/testing";
+import { createTestProcesses, lostAnswer } from "../testing.ts";
 
-const rules: Rules = {
-  policy: {
-    ...unkeyedPolicy,
-    identity: "key",
-    resultTtlMs: 100_000,
-    onUnknown: { cut: "fail", timeout: "fail", lost: "fail" },
-    keepRequest: true,
-  },
-  retries: { attempts: 1, minMs: 1, maxMs: 1 },
-  honoursKey: false,
-};
 const never = { signal: new AbortController().signal, onItem: () => undefined };
 
 function world() {
-  let now = 1_700_000_000_000;
-  let id = 0;
-  const memory = createMemoryStore({ now: () => now });
+  const base = createTestWorld();
+  const { clock, newId, store: memory } = base;
   /** Called before every commit; throwing there is a crash. */
   const hooks = { beforeCommit: (_event: string): void => undefined };
   const store: ProcessStore = {
@@ -51,51 +37,21 @@ function world() {
       return memory.commit(base, change, options);
     },
   };
-  const processes = createProcesses({
-    store,
-    node: "n1",
-    rulesOf: () => rules,
-    random: () => 0.5,
-    newId: () => `id${(id += 1)}`,
-    monotonic: () => now,
-    onTransition: () => undefined,
-    confirm: null,
-  });
+  const { processes, apply, ...engine } = createTestProcesses(base, { store });
   async function begin(scope: string, over: Partial<BeginRequest> = {}): Promise<ProcessRecord> {
-    const begun = await processes.begin({
+    const record = await engine.begin({
       scope,
-      partition: 3,
-      tenant: "",
-      service: "payments",
-      route: "r",
-      operation: "POST /charges",
-      rules,
-      claim: { fingerprint: "f", credential: "", force: false, onDuplicate: "join" },
-      deadlineMs: null,
-      notify: null,
-      traceparent: null,
-      mirror: false,
-      pausedMs: 0,
-      request: {
-        head: { method: "POST", path: "/", query: null, headers: [] },
-        key: scope,
-        body: new Uint8Array(2),
-      },
+      request: testRequest({ key: scope, body: new Uint8Array(2) }),
       ...over,
     });
-    now += 1;
-    return begun.record;
-  }
-  async function apply(record: ProcessRecord, event: ProcessEvent): Promise<ProcessRecord> {
-    const applied = await processes.apply(record, event);
-    expect(applied.kind).to.equal("applied");
-    return (applied as { record: ProcessRecord }).record;
+    clock.advance(1);
+    return record;
   }
   const ended = (attempt: number): ProcessEvent => ({
     type: "responded",
     attempt,
     status: 200,
-    result: { id: `r${(id += 1)}`, response: { status: 200, headers: [], body: new Uint8Array(1) } },
+    result: { id: newId(), response: { status: 200, headers: [], body: new Uint8Array(1) } },
     retryAfterMs: null,
   });
   return {
@@ -105,21 +61,11 @@ function world() {
     begin,
     apply,
     ended,
-    now: () => now,
-    advance: (ms: number) => {
-      now += ms;
-    },
+    rules: base.rules,
+    ...clock,
     async dead(scope: string, over: Partial<BeginRequest> = {}, reason = "cut"): Promise<ProcessRecord> {
       const record = await begin(scope, over);
-      return apply(record, {
-        type: "failed",
-        attempt: 1,
-        executed: "unknown",
-        unknown: "cut",
-        slug: "upstream-timeout",
-        reason,
-        retryAfterMs: null,
-      });
+      return apply(record, { ...lostAnswer, reason });
     },
     async completedButNotTold(scope: string): Promise<ProcessRecord> {
       const end = await apply(await begin(scope, { notify: "hook" }), ended(1));
@@ -209,7 +155,7 @@ describe("dead letters", () => {
   it("D1: what the client has run again since is left alone", async () => {
     const w = world();
     const record = await w.dead("s1");
-    w.advance(rules.policy.resultTtlMs);
+    w.advance(w.rules.policy.resultTtlMs);
     const next = await w.begin("s1");
     await w.apply(next, w.ended(1));
     expect(await redrive(w.processes, record)).to.deep.equal({

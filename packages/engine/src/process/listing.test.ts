@@ -1,31 +1,28 @@
 import { expect } from "chai";
 import fc from "fast-check";
 import { CursorInvalid, listProcesses, statusesInOrder, type ListingQuery } from "./listing.ts";
-import { createMemoryStore, type MemoryStore } from "@sticky-proxy/core/testing";
+import { createTestWorld, type MemoryStore } from "@sticky-proxy/core/testing";
 import type { ProcessRecord, Status, Change } from "@sticky-proxy/core/process";
 
 const all: ListingQuery = { services: ["a", "b"], statuses: [], olderThanMs: null, limit: 3, cursor: null };
 
 function world() {
-  let now = 1_700_000_000_000;
-  let id = 0;
-  const store = createMemoryStore({ now: () => now, partitions: 4 });
+  const { clock, store, newId } = createTestWorld({ partitions: 4 });
+  let count = 0;
   return {
     store,
-    advance: (ms: number) => {
-      now += ms;
-    },
+    advance: clock.advance,
     async create(service: string): Promise<ProcessRecord> {
-      now += 1;
-      id += 1;
+      clock.advance(1);
+      count += 1;
       const answer = await store.create(
         {
-          partition: id % 4,
-          scope: `s${id}`,
+          partition: count % 4,
+          scope: `s${count}`,
           fields: { service, status: "pending" },
           spans: {},
           request: null,
-          writeId: `w${id}`,
+          writeId: newId(),
           entry: { event: "created" },
         },
         { withResult: false },
@@ -35,7 +32,6 @@ function world() {
     },
     /** The next status of a process's life; a finished one expires. */
     async move(record: ProcessRecord, end: Status): Promise<void> {
-      id += 1;
       const set: Change["set"] =
         record.status === "pending"
           ? { status: "in-progress" }
@@ -50,7 +46,7 @@ function world() {
         drop: [],
         entry: { event: "moved" },
       };
-      await store.commit(record, change, { ifDue: false, writeId: `w${id}` });
+      await store.commit(record, change, { ifDue: false, writeId: newId() });
     },
   };
 }

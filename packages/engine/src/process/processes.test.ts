@@ -3,7 +3,6 @@ import fc from "fast-check";
 import type { ProcessPolicy } from "@sticky-proxy/core/registry";
 import {
   dutyOf,
-  type BeginRequest,
   type Rules,
   isTerminal,
   type ProcessRecord,
@@ -11,8 +10,8 @@ import {
   type ProcessEvent,
   viewOf,
 } from "@sticky-proxy/core/process";
-import { createMemoryStore } from "@sticky-proxy/core/testing";
-import { createProcesses } from "./processes.ts";
+import { createTestWorld } from "@sticky-proxy/core/testing";
+import { createTestProcesses } from "../testing.ts";
 
 const policy: ProcessPolicy = {
   identity: "key",
@@ -45,61 +44,19 @@ const policy: ProcessPolicy = {
 const deadLetterMs = 30 * 24 * 3_600_000;
 
 function world(overrides: Partial<ProcessPolicy> = {}, rest: Partial<Omit<Rules, "policy">> = {}) {
-  let now = 1_700_000_000_000;
-  let id = 0;
-  const store = createMemoryStore({ now: () => now });
-  const rules: Rules = {
+  const base = createTestWorld({
     policy: { ...policy, ...overrides },
     retries: { attempts: 3, minMs: 100, maxMs: 2000 },
-    honoursKey: false,
     ...rest,
-  };
+  });
   const seen: [string | null, string][] = [];
   const refused: string[] = [];
-  const processes = createProcesses({
-    store,
-    node: "n1",
-    rulesOf: () => rules,
-    random: () => 0.5,
-    newId: () => `id${(id += 1)}`,
-    monotonic: () => now,
+  const { processes, apply } = createTestProcesses(base, {
     onTransition: (from, to) => seen.push([from?.status ?? null, to.status]),
     onRefused: (_record, event) => refused.push(event),
     deadLetterMs,
-    confirm: null,
   });
-  const request: BeginRequest = {
-    scope: "scope",
-    partition: 3,
-    tenant: "",
-    service: "payments",
-    route: "r",
-    operation: "POST /charges",
-    rules,
-    claim: { fingerprint: "f", credential: "", force: false, onDuplicate: "join" },
-    deadlineMs: null,
-    notify: null,
-    traceparent: null,
-    mirror: false,
-    pausedMs: 0,
-    request: {
-      head: { method: "POST", path: "/", query: null, headers: [] },
-      key: "k",
-      body: new Uint8Array(),
-    },
-  };
-  return {
-    store,
-    processes,
-    rules,
-    request,
-    seen,
-    refused,
-    now: () => now,
-    advance: (ms: number) => {
-      now += ms;
-    },
-  };
+  return { ...base, ...base.clock, processes, apply, request: base.request(), seen, refused };
 }
 
 const response = (status: number, text = "x") => ({ status, headers: [], body: Buffer.from(text) });
@@ -134,11 +91,8 @@ async function start(w: ReturnType<typeof world>): Promise<ProcessRecord> {
   expect(begun.verdict).to.equal("start");
   return begun.record;
 }
-async function applied(w: ReturnType<typeof world>, record: ProcessRecord, event: ProcessEvent) {
-  const answer = await w.processes.apply(record, event);
-  expect(answer.kind, JSON.stringify(answer)).to.equal("applied");
-  return (answer as { record: ProcessRecord }).record;
-}
+const applied = (w: ReturnType<typeof world>, record: ProcessRecord, event: ProcessEvent) =>
+  w.apply(record, event);
 
 describe("the state machine", () => {
   it("runs a request from begin to a stored result that the same key replays", async () => {

@@ -1,12 +1,11 @@
-import { createMemoryStore, type MemoryStore } from "@sticky-proxy/core/testing";
+import { createTestWorld, type MemoryStore, type TestWorld } from "@sticky-proxy/core/testing";
+import { lostAnswer } from "@sticky-proxy/engine/testing";
 import { partitionOf } from "@sticky-proxy/core/idempotency";
 import {
   processId,
-  unkeyedPolicy,
   type BeginRequest,
   type ProcessEvent,
   type ProcessRecord,
-  type Rules,
 } from "@sticky-proxy/core/process";
 import { expect } from "chai";
 import { exitCodes, UsageError, type Io, type Parsed } from "../command.ts";
@@ -18,18 +17,6 @@ import { ps } from "./ps.ts";
 import { show } from "./show.ts";
 import { stillRunning, wait } from "./wait.ts";
 
-const rules: Rules = {
-  policy: {
-    ...unkeyedPolicy,
-    identity: "key",
-    resultTtlMs: 100_000,
-    onUnknown: { cut: "fail", timeout: "fail", lost: "fail" },
-    keepRequest: true,
-  },
-  retries: { attempts: 1, minMs: 1, maxMs: 1 },
-  honoursKey: false,
-};
-
 interface Run {
   readonly code: number;
   readonly out: string;
@@ -39,29 +26,29 @@ interface Run {
 }
 
 describe("operating processes from the command line", () => {
-  let now: number;
+  let world: TestWorld;
   let store: MemoryStore;
   let operator: Operator;
   let told: string[];
   let count: number;
 
   beforeEach(() => {
-    now = 1_700_000_000_000;
+    world = createTestWorld({ random: 0 });
     count = 0;
-    store = createMemoryStore({ now: () => now });
+    ({ store } = world);
     told = [];
     operator = {
-      ...operatorOn({ store, rulesOf: () => rules }),
+      ...operatorOn({ store, rulesOf: () => world.rules }),
       waiting: {
         store,
         changes: store,
         // A wait that nothing wakes is over at once.
         sleep: () => {
-          now += 1000;
+          world.clock.advance(1000);
           return Promise.resolve();
         },
-        random: () => 0,
-        monotonic: () => now,
+        random: world.random,
+        monotonic: world.clock.monotonic,
       },
       services: () => Promise.resolve(["payments", "reports"]),
       tellCancelled: (record) => told.push(processId(record)),
@@ -84,33 +71,26 @@ describe("operating processes from the command line", () => {
   async function begin(service = "payments", over: Partial<BeginRequest> = {}): Promise<ProcessRecord> {
     count += 1;
     const scope = `scope${count}`.padEnd(22, "x");
-    const begun = await operator.processes.begin({
-      scope,
-      partition: partitionOf(scope, store.partitions),
-      tenant: "",
-      service,
-      route: "r",
-      operation: `POST /${count}`,
-      rules,
-      claim: { fingerprint: "f", credential: "", force: false, onDuplicate: "join" },
-      deadlineMs: null,
-      notify: null,
-      traceparent: null,
-      mirror: false,
-      pausedMs: 0,
-      request: {
-        head: {
-          method: "POST",
-          path: `/${count}`,
-          query: "token=abc&x=1",
-          headers: [["Authorization", "Bearer abcdefghijkl"]],
+    const begun = await operator.processes.begin(
+      world.request({
+        scope,
+        partition: partitionOf(scope, store.partitions),
+        service,
+        operation: `POST /${count}`,
+        request: {
+          head: {
+            method: "POST",
+            path: `/${count}`,
+            query: "token=abc&x=1",
+            headers: [["Authorization", "Bearer abcdefghijkl"]],
+          },
+          key: "secret-key",
+          body: new Uint8Array(3),
         },
-        key: "secret-key",
-        body: new Uint8Array(3),
-      },
-      ...over,
-    });
-    now += 1000;
+        ...over,
+      }),
+    );
+    world.clock.advance(1000);
     return begun.record;
   }
   async function apply(record: ProcessRecord, event: ProcessEvent): Promise<ProcessRecord> {
@@ -119,15 +99,7 @@ describe("operating processes from the command line", () => {
     return applied.record;
   }
   async function dead(service = "payments", over: Partial<BeginRequest> = {}): Promise<ProcessRecord> {
-    return apply(await begin(service, over), {
-      type: "failed",
-      attempt: 1,
-      executed: "unknown",
-      unknown: "cut",
-      slug: "upstream-timeout",
-      reason: "connection_terminated",
-      retryAfterMs: null,
-    });
+    return apply(await begin(service, over), lostAnswer);
   }
   async function completed(): Promise<ProcessRecord> {
     return apply(await begin(), {
@@ -241,7 +213,7 @@ describe("operating processes from the command line", () => {
       const { code, out } = await run(force, [id], { yes: true });
       expect(code).to.equal(exitCodes.ok);
       const next = store.all().find((record) => processId(record) === out);
-      expect(next).to.include({ status: "pending", owner: null, wakeAt: now });
+      expect(next).to.include({ status: "pending", owner: null, wakeAt: world.clock.now() });
     });
 
     it("replaces a running one only when told to, and needs the request", async () => {
