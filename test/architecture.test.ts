@@ -175,6 +175,20 @@ describe("the architecture", () => {
       expect(rule.broken({ ...project, manifests })).to.deep.equal(["core: door ./x leads to ./src/x.ts"]);
     });
 
+    it("would notice an export of a door that nobody imports, as a value and as a type", () => {
+      const rule = rules.find(({ name }) => name.startsWith("a door exports only"))!;
+      const door = parseSource(
+        "packages/mirror/src/index.ts",
+        'export { createComparer, unused as forgotten, type Forgotten } from "./comparer.ts";\nexport const lost = 1;',
+      );
+      const sources = [...project.sources.filter(({ file }) => file !== door.file), door];
+      expect(rule.broken({ ...project, sources })).to.deep.equal([
+        "mirror exports forgotten, which nobody imports",
+        "mirror exports Forgotten, which nobody imports",
+        "mirror exports lost, which nobody imports",
+      ]);
+    });
+
     it("would notice an exception that is needed no longer", () => {
       const without = project.sources.filter(({ file }) => file !== "packages/runtime/src/loop.ts");
       const rule = rules.find(({ name }) => name.startsWith("timers"))!;
@@ -184,7 +198,10 @@ describe("the architecture", () => {
     });
 
     it("has a planted violation for every rule", () => {
-      const plantedElsewhere = ["a door opens into a file of its own package"];
+      const plantedElsewhere = [
+        "a door opens into a file of its own package",
+        "a door exports only what another member or a test imports",
+      ];
       expect([...Object.keys(planted), ...plantedElsewhere].sort()).to.deep.equal(
         rules.map(({ name }) => name).sort(),
       );

@@ -78,6 +78,7 @@ export const rules: readonly Rule[] = [
   { name: "packages and services import along the arrows only", broken: againstTheArrows },
   { name: "a package is entered by the doors that its package.json names", broken: deepImports },
   { name: "a door opens into a file of its own package", broken: brokenDoors },
+  { name: "a door exports only what another member or a test imports", broken: unusedExports },
   { name: "no service imports another, the command line excepted", broken: servicesOfServices },
   { name: "core awaits nothing", broken: awaitingCore },
   { name: "what is imported stands in the importer's own manifest", broken: undeclared },
@@ -159,6 +160,55 @@ function brokenDoors({ sources, manifests }: World): string[] {
       })
       .map(([door, target]) => `${name}: door ${door} leads to ${target}`),
   );
+}
+
+/** Members whose doors are curated lists. */
+const curated = ["core", "store", "upstream", "runtime", "engine", "mirror"];
+
+function unusedExports({ sources, manifests }: World): string[] {
+  const used = new Set(
+    sources.flatMap(({ code, member }) =>
+      [...code.matchAll(/^(?:import|export)\s+(?:type\s)?\{([^}]*)\}\s+from\s+"@sticky-proxy\/([^"]+)"/gm)]
+        .filter(([, , specifier = ""]) => specifier.split("/")[0] !== member)
+        .flatMap(([, names = "", specifier = ""]) =>
+          namesOf(names, "first").map((name) => `${specifier} ${name}`),
+        ),
+    ),
+  );
+  return curated.flatMap((member) =>
+    [...doorsOf(manifests.get(member))].flatMap(([door, target]) => {
+      const specifier = path.posix.join(member, door);
+      const file = path.posix.join("packages", member, target);
+      const code = sources.find((source) => source.file === file)?.code ?? "";
+      return exportedBy(code)
+        .filter((name) => !used.has(`${specifier} ${name}`))
+        .map((name) => `${specifier} exports ${name}, which nobody imports`);
+    }),
+  );
+}
+
+function exportedBy(code: string): string[] {
+  const lists = [...code.matchAll(/^export\s+(?:type\s)?\{([^}]*)\}/gm)].flatMap(([, names = ""]) =>
+    namesOf(names, "last"),
+  );
+  const declared = [
+    ...code.matchAll(/^export (?:abstract |async )?(?:function|class|const|interface|type) (\w+)/gm),
+  ].map(([, name = ""]) => name);
+  return [...lists, ...declared];
+}
+
+/** `type A as B, c`: the names before `as`, or after it. */
+function namesOf(list: string, which: "first" | "last"): string[] {
+  return list
+    .split(",")
+    .map((entry) =>
+      entry
+        .trim()
+        .replace(/^type\s+/, "")
+        .split(/\s+as\s+/),
+    )
+    .map((names) => (which === "first" ? names[0] : names.at(-1)) ?? "")
+    .filter((name) => name !== "");
 }
 
 /** Only the command line starts services; what two of them share is a package. */

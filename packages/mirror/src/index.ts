@@ -1,5 +1,5 @@
 export { createComparer, type Comparer } from "./comparer.ts";
-export type { MirrorEntryDeps, MirrorRoute } from "./mirror-entry.ts";
+export type { MirrorEntryDeps } from "./mirror-entry.ts";
 export { exportLag, observeLatencies, observeMirror } from "./observe-mirror.ts";
 export { createPartitionDrain, type PartitionDrain } from "./partition-drain.ts";
 export { createSecondary, markLines, markerKeys, type MarkerKeys } from "./secondary.ts";

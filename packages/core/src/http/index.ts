@@ -1,13 +1,4 @@
-export { clientAddress } from "./client-address.ts";
-export {
-  loopCount,
-  repeatedSingleField,
-  requestHeaders,
-  responseFault,
-  responseHeaders,
-  responseTrailers,
-} from "./header-rules.ts";
-export { parseAuthority, type Authority } from "./host.ts";
+// Messages and their header lines.
 export {
   givesKey,
   headerJoined,
@@ -22,6 +13,17 @@ export {
   type ResponseHead,
   type StoredResponse,
 } from "./message.ts";
+export {
+  loopCount,
+  repeatedSingleField,
+  requestHeaders,
+  responseFault,
+  responseHeaders,
+  responseTrailers,
+} from "./header-rules.ts";
+// Where a request comes from and goes to.
+export { clientAddress } from "./client-address.ts";
+export { parseAuthority, type Authority } from "./host.ts";
 export { normalisePath } from "./path.ts";
 export { parseRequestTarget, type RequestTarget } from "./request-target.ts";
 export { isTraceparent, isTracestate } from "./trace-context.ts";

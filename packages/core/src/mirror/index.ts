@@ -1,13 +1,16 @@
-export { walkBounds } from "./compare-json.ts";
+// Which requests are copied, in which order, how fast and how often.
+export { isSampled } from "./sample.ts";
+export { decideIntent, overlaps, type Intent } from "./intent.ts";
+export { orderKeyPartition, orderKeys, type OrderSecret } from "./order-key.ts";
+export { isCredential, requestToCopy, secondaryHeaders } from "./secondary-request.ts";
+export { createPacer, type Pacer } from "./pacing.ts";
+export { asksForRetry, decideRetry, type SendFailure } from "./retry.ts";
+// Comparing two answers within bounds.
 export { compareAnswers, sha256, type Comparison } from "./compare.ts";
-export {
-  coverageOf,
-  coverageWindow,
-  pending,
-  settled,
-  type Coverage,
-  type CoverageOutcome,
-} from "./coverage.ts";
+export { walkBounds } from "./compare-json.ts";
+export { compileMasks } from "./mask-trie.ts";
+export { redactor } from "./redact.ts";
+// Differences, coverage and the outbox, with their ports.
 export {
   bounded,
   differenceClasses,
@@ -26,9 +29,14 @@ export {
   type Differences,
   type Observation,
 } from "./differences.ts";
-export { decideIntent, overlaps, type Intent } from "./intent.ts";
-export { compileMasks } from "./mask-trie.ts";
-export { orderKeyPartition, orderKeys, type OrderSecret } from "./order-key.ts";
+export {
+  coverageOf,
+  coverageWindow,
+  pending,
+  settled,
+  type Coverage,
+  type CoverageOutcome,
+} from "./coverage.ts";
 export type {
   Gap,
   KeyState,
@@ -40,9 +48,5 @@ export type {
   Parking,
   Settlement,
 } from "./outbox.ts";
-export { createPacer, type Pacer } from "./pacing.ts";
-export { redactor } from "./redact.ts";
-export { asksForRetry, decideRetry, type SendFailure } from "./retry.ts";
-export { isSampled } from "./sample.ts";
-export { isCredential, requestToCopy, secondaryHeaders } from "./secondary-request.ts";
+// How an operator sees them.
 export { coverageView, differenceView, gapView, parkedKeyName, parkedView, parseParkedKey } from "./view.ts";

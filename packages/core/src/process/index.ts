@@ -1,8 +1,4 @@
-export { idText, inTheWay, meaningOf, pointerValue, resultId, storedHeaders } from "./answer.ts";
-
-export { dutyOf, type Duty } from "./duty.ts";
-export { readOutcome } from "./outcome.ts";
-export { readPolled } from "./polled.ts";
+// The record and where it is kept.
 export {
   blankRecord,
   isTerminal,
@@ -14,9 +10,6 @@ export {
   type RecordField,
   type Status,
 } from "./record.ts";
-export { createRuleBook, unkeyedPolicy, type FoundRoute, type RuleBook, type Rules } from "./rules.ts";
-export type { Circumstances, ProcessEvent, Transition } from "./events.ts";
-export { birth, byAlarm, supersede, transition, type BeginRequest } from "./life.ts";
 export {
   StoreUnavailable,
   type Change,
@@ -32,4 +25,15 @@ export {
   type StoredRequest,
   type TimelineEntry,
 } from "./store.ts";
+// The state machine: events, birth, transition, what an alarm calls for.
+export type { Circumstances, ProcessEvent, Transition } from "./events.ts";
+export { birth, byAlarm, supersede, transition, type BeginRequest } from "./life.ts";
+export { dutyOf, type Duty } from "./duty.ts";
+// The rules of a route.
+export { createRuleBook, unkeyedPolicy, type FoundRoute, type RuleBook, type Rules } from "./rules.ts";
+// What a service's answers and reports mean.
+export { idText, inTheWay, meaningOf, pointerValue, resultId, storedHeaders } from "./answer.ts";
+export { readOutcome } from "./outcome.ts";
+export { readPolled } from "./polled.ts";
+// How a client sees a process.
 export { problemOf, processId, retryableOf, viewOf } from "./view.ts";

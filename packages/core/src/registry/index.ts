@@ -1,16 +1,4 @@
-export { chooseInstance, fadedLatency, smoothLatency } from "./balance.ts";
-export {
-  observed,
-  probed,
-  slowStart,
-  unprobed,
-  unseen,
-  usableInstances,
-  type PassiveHealth,
-  type ProbeHealth,
-  type ProbeState,
-} from "./health.ts";
-export { inMatchOrder, matchRoute, matchService } from "./match.ts";
+// What a service, a route and their policies are.
 export type {
   BreakerPolicy,
   CachePolicy,
@@ -33,3 +21,18 @@ export type {
   ServiceMatch,
   UpstreamTimeouts,
 } from "./service.ts";
+// Which service and route a request matches.
+export { inMatchOrder, matchRoute, matchService } from "./match.ts";
+// Which instance serves it.
+export { chooseInstance, fadedLatency, smoothLatency } from "./balance.ts";
+export {
+  observed,
+  probed,
+  slowStart,
+  unprobed,
+  unseen,
+  usableInstances,
+  type PassiveHealth,
+  type ProbeHealth,
+  type ProbeState,
+} from "./health.ts";

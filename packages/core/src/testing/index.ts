@@ -1,5 +1,4 @@
-// A ready-made world of a test, and its parts.
-export { createManualClock, type ManualClock } from "./manual-clock.ts";
+// The world of a unit test.
 export { createTestWorld, testRequest, testRoute, testService, type TestWorld } from "./test-world.ts";
 // The ports in memory.
 export { MemoryCacheStore } from "./memory-cache-store.ts";
