@@ -1,4 +1,4 @@
-// The project's one entry for people: npm start, npm test, npm run check, npm run fix, npm run bench,
+// The project's one entry for people: npm start, npm test, npm run check, npm run fix, npm run bench, npm run mutants,
 // npm run sticky-proxy.
 // Plain JavaScript that also runs on Node 20: it is what brings the right Node.
 import process from "node:process";
@@ -12,6 +12,7 @@ const verbs = {
   test: async (context) => (await import("./run/test.mjs")).test(context),
   check: async (context) => (await import("./run/check.mjs")).check(context),
   fix: async (context) => (await import("./run/fix.mjs")).fix(context),
+  mutants: async (context) => (await import("./run/mutants.mjs")).mutants(context),
   bench: async (context) => (await import("./run/bench.mjs")).bench(context),
   cli: async (context) => (await import("./run/cli.mjs")).cli(context),
 };
