@@ -1,4 +1,5 @@
 /** The store after the run: every process, and whether records, alarms, lists and bodies agree. */
+import { asFence, asScope } from "@sticky-proxy/protocol";
 import { setTimeout as delay } from "node:timers/promises";
 import { isTerminal, processId, type ProcessRecord } from "@sticky-proxy/core/process";
 import { openStore, type OpenStore } from "@sticky-proxy/store";
@@ -59,7 +60,11 @@ async function recordsOf(store: OpenStore): Promise<ProcessRecord[]> {
   for (const key of await keysOf(store, "x:*")) {
     const [partition, name] = placeOfKey(key).split(" ") as [string, string];
     const [scope, epoch] = name.split(":") as [string, string | undefined];
-    const ref = { partition: Number(partition), scope, epoch: epoch === undefined ? null : Number(epoch) };
+    const ref = {
+      partition: Number(partition),
+      scope: asScope(scope),
+      epoch: epoch === undefined ? null : asFence(Number(epoch)),
+    };
     const { record } = await store.processes.read(ref, { withResult: false });
     if (record !== null) records.push(record);
   }

@@ -2,6 +2,7 @@
  * One replica's heart without its wire: processes, watchdog and executor over a Redis connection of its own, with
  * every store call under the test's control. Several of them share one key prefix, as replicas do.
  */
+import { asMonotonicMs, asScope } from "@sticky-proxy/protocol";
 import { randomBytes } from "node:crypto";
 import { partitionOf } from "@sticky-proxy/core/idempotency";
 import {
@@ -97,7 +98,7 @@ export async function startReplica(options: ReplicaOptions): Promise<Replica> {
   const transitions: Replica["transitions"][number][] = [];
   let stoodStillMs = 0;
   let pausedMs = 0;
-  const monotonic = (): number => performance.now() + stoodStillMs;
+  const monotonic = () => asMonotonicMs(performance.now() + stoodStillMs);
   const worker = createWorker({
     store,
     changes: options.isDeaf === true ? { watch: () => ({ close: () => undefined }) } : open.changes,
@@ -134,7 +135,7 @@ export async function startReplica(options: ReplicaOptions): Promise<Replica> {
   }
   function beginning({ scope, body = "", force = false, onDuplicate = "join" }: Submitted): BeginRequest {
     return {
-      scope,
+      scope: asScope(scope),
       partition: partitionOf(scope, open.meta.partitions),
       tenant: "",
       service: service!.name,

@@ -1,4 +1,5 @@
 /** Sweepers side by side, sweepers that die, and what a look costs when much is stored. */
+import { asScope } from "@sticky-proxy/protocol";
 import { processId, type ProcessRecord } from "@sticky-proxy/core/process";
 import type { ProcessPolicy } from "@sticky-proxy/core/registry";
 import {
@@ -172,7 +173,7 @@ describeWithRedis("sweepers over one Redis", function () {
       const idle = await costOf(replica, () => sweeper.tick());
       const due = Array.from({ length: 100 }, (_, i) => ({
         partition: (i + 1) % 64,
-        scope: `copy${String(i + 1).padStart(18, "0")}`,
+        scope: asScope(`copy${String(i + 1).padStart(18, "0")}`),
       }));
       await Promise.all(
         due.map(async ({ partition, scope }) => {

@@ -1,3 +1,4 @@
+import { asScope } from "@sticky-proxy/protocol";
 import { StoreUnavailable } from "@sticky-proxy/core/process";
 import { monotonic, sleep } from "@sticky-proxy/runtime";
 import { createLocks, createQuorumLocks, type Locks } from "@sticky-proxy/store";
@@ -53,7 +54,7 @@ describe("the quorum guard of ha+quorum, on three lock Redises", function () {
     });
     const answer = send("a");
     await upstream.arrived(1);
-    const scope = upstream.last.headers.get("sticky-process-id")!.split(".")[1]!;
+    const scope = asScope(upstream.last.headers.get("sticky-process-id")!.split(".")[1]!);
     const other = createQuorumLocks(theirs);
     const refused = await other.hold({ scope }, () => undefined).catch((error: unknown) => error);
     expect(refused).to.be.instanceOf(StoreUnavailable);

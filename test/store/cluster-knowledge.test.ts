@@ -1,4 +1,5 @@
 /** What replicas learn from Redis and about Redis: registry, profile checks, incarnation, durability gate, notices. */
+import { asScope } from "@sticky-proxy/protocol";
 import { expect } from "chai";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
@@ -27,7 +28,7 @@ const newId = (): string => randomBytes(16).toString("base64url");
 function draft(partition: number) {
   return {
     partition,
-    scope: newId(),
+    scope: asScope(newId()),
     fields: { service: "svc", status: "in-progress" as const, owner: "a" },
     spans: { wakeAt: 60_000 },
     request: null,
@@ -109,7 +110,7 @@ describeWithRedis("what replicas know", () => {
     it("services with processes are known by name", async () => {
       const store = createProcessStore({ redis, keys, partitions: 4 });
       await store.create(draft(1), { withResult: false });
-      await store.read({ partition: 1, scope: newId(), epoch: null }, { withResult: false });
+      await store.read({ partition: 1, scope: asScope(newId()), epoch: null }, { withResult: false });
       const registry = createRegistry({ redis, keys });
       while ((await registry.services()).length === 0) await sleep(5);
       expect(await registry.services()).to.deep.equal(["svc"]);

@@ -1,4 +1,5 @@
 /** Random commands, current and outdated versions among them, on Redis and on the memory store side by side. */
+import { asScope } from "@sticky-proxy/protocol";
 import { expect } from "chai";
 import fc from "fast-check";
 import type { Redis } from "ioredis";
@@ -66,7 +67,7 @@ function draftOf(real: Real, n: number, service: string, isDue: boolean): Draft 
   const writeId = `w${(real.next += 1)}`;
   return {
     partition: n % 2,
-    scope: scopeOf(n),
+    scope: asScope(scopeOf(n)),
     fields: { service, status: "in-progress", owner: "node", leaseMs: later, requestPayload: writeId },
     spans: { wakeAt: isDue ? 0 : later },
     request: {

@@ -1,4 +1,5 @@
 /** What only a real Redis can show: stopped servers, lost scripts, full memory, lost data, clusters, costs. */
+import { asScope } from "@sticky-proxy/protocol";
 import { expect } from "chai";
 import { randomBytes } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
@@ -24,7 +25,7 @@ function draftOf(
 ): Draft {
   return {
     partition: given.partition ?? 3,
-    scope: given.scope ?? newId(),
+    scope: asScope(given.scope ?? newId()),
     fields: {
       service: "svc",
       status: "in-progress",

@@ -1,3 +1,4 @@
+import { asScope } from "@sticky-proxy/protocol";
 import { expect } from "chai";
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
@@ -31,7 +32,7 @@ describeWithRedis("the process store behind Sentinel", () => {
         store.create(
           {
             partition: 1,
-            scope: randomBytes(16).toString("base64url"),
+            scope: asScope(randomBytes(16).toString("base64url")),
             fields: { service: "svc", status: "in-progress", owner: "a" },
             spans: { wakeAt: 60_000 },
             request: null,

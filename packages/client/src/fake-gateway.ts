@@ -18,6 +18,8 @@ import {
   type ProblemSlug,
   type ProcessStatus,
   type ProcessView,
+  asFence,
+  asScope,
 } from "@sticky-proxy/protocol";
 
 export interface Seen {
@@ -107,8 +109,8 @@ export class FakeGateway {
   }
 
   create(key: string): Process {
-    const epoch = ++this.runs;
-    const id = formatProcessId({ partition: 1, scope: "Zk3abcdefghijklmnop_-9", epoch });
+    const epoch = asFence(++this.runs);
+    const id = formatProcessId({ partition: 1, scope: asScope("Zk3abcdefghijklmnop_-9"), epoch });
     const now = new Date().toISOString();
     const view: ProcessView = {
       id,

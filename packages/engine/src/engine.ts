@@ -11,7 +11,7 @@ import {
 } from "@sticky-proxy/core/process";
 import { createWatchdog, type Watchdog } from "./process/watchdog.ts";
 import type { Service } from "@sticky-proxy/core/registry";
-import { executionToken } from "@sticky-proxy/protocol";
+import { executionToken, type MonotonicMs } from "@sticky-proxy/protocol";
 import {
   createExecutor,
   type DispatchIntents,
@@ -35,7 +35,7 @@ export interface WorkerDeps {
   readonly confirm: (() => Promise<void>) | null;
   /** How long dead letters stay to be redriven. */
   readonly deadLetterMs?: number;
-  readonly monotonic: () => number;
+  readonly monotonic: () => MonotonicMs;
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
   readonly onTransition: (from: ProcessRecord | null, to: ProcessRecord, event: string) => void;
   readonly onRefused?: (record: ProcessRecord, event: string) => void;

@@ -1,3 +1,4 @@
+import { asScope } from "@sticky-proxy/protocol";
 import {
   type MemoryMirror,
   createMemoryMirror,
@@ -124,7 +125,7 @@ class World {
       body: Buffer.from(body),
     };
     const record = await this.engine.begin({
-      scope: `scope${this.count++}`,
+      scope: asScope(`scope${this.count++}`),
       service: "users",
       route: "PUT /users",
       operation: `PUT ${path}`,

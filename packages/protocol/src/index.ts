@@ -6,6 +6,17 @@ export {
   problemMediaType,
   resultMediaType,
 } from "./callback.ts";
+export {
+  asEpochMs,
+  asFence,
+  asMonotonicMs,
+  asScope,
+  type EpochMs,
+  type Fence,
+  type MonotonicMs,
+  type ProcessId,
+  type Scope,
+} from "./brands.ts";
 export { CodedError } from "./coded-error.ts";
 export {
   fields,

@@ -1,12 +1,13 @@
+import { asFence, asScope } from "./brands.ts";
 import { expect } from "chai";
 import fc from "fast-check";
 import { executionUrl, formatProcessId, parseProcessId, processLinks } from "./process-view.ts";
 
-const scope = "Zk3abcdefghijklmnop_-9";
+const scope = asScope("Zk3abcdefghijklmnop_-9");
 
 describe("process ids", () => {
   it("name partition, scope and epoch", () => {
-    expect(formatProcessId({ partition: 17, scope, epoch: 1_763_712_000_000_000 })).to.equal(
+    expect(formatProcessId({ partition: 17, scope, epoch: asFence(1_763_712_000_000_000) })).to.equal(
       `17.${scope}.hd6m3v3sw0`,
     );
     expect(parseProcessId(`17.${scope}.hd6m3v3sw0`)).to.deep.equal({
@@ -19,8 +20,8 @@ describe("process ids", () => {
   it("read back as they were written", () => {
     const id = fc.record({
       partition: fc.integer({ min: 0, max: 16_383 }),
-      scope: fc.stringMatching(/^[A-Za-z0-9_-]{22}$/),
-      epoch: fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }),
+      scope: fc.stringMatching(/^[A-Za-z0-9_-]{22}$/).map(asScope),
+      epoch: fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }).map(asFence),
     });
     fc.assert(
       fc.property(id, (value) => {

@@ -1,5 +1,6 @@
 /** A process as clients see it, its id, and the addresses that belong to it. */
 
+import type { Fence, ProcessId, Scope } from "./brands.ts";
 import type { Executed, ProblemBody } from "./problems.ts";
 
 export const processApiPath = "/_sticky/v1/processes";
@@ -77,12 +78,13 @@ export function executionUrl(id: string, action: "complete" | "fail" | "heartbea
   return `${base}${executionApiPath}/${id}/${action}`;
 }
 
-export interface ProcessId {
+/** What a process id names. */
+export interface ProcessIdParts {
   readonly partition: number;
   /** 22 base64url characters. */
-  readonly scope: string;
+  readonly scope: Scope;
   /** The fence that the process was born with: a safe integer, at least 1. */
-  readonly epoch: number;
+  readonly epoch: Fence;
 }
 
 /** `<partition>.<scope>.<epoch in base 36>` */
@@ -90,15 +92,15 @@ const idForm = /^(0|[1-9][0-9]{0,4})\.([A-Za-z0-9_-]{22})\.([1-9a-z][0-9a-z]{0,1
 const maxPartition = 16_383;
 
 /** null for everything that {@link formatProcessId} would not write. */
-export function parseProcessId(text: string): ProcessId | null {
+export function parseProcessId(text: string): ProcessIdParts | null {
   const match = idForm.exec(text);
   if (match === null) return null;
   const partition = Number(match[1]);
   const epoch = Number.parseInt(match[3]!, 36);
   if (partition > maxPartition || !Number.isSafeInteger(epoch)) return null;
-  return { partition, scope: match[2]!, epoch };
+  return { partition, scope: match[2] as Scope, epoch: epoch as Fence };
 }
 
-export function formatProcessId({ partition, scope, epoch }: ProcessId): string {
-  return `${partition}.${scope}.${epoch.toString(36)}`;
+export function formatProcessId({ partition, scope, epoch }: ProcessIdParts): ProcessId {
+  return `${partition}.${scope}.${epoch.toString(36)}` as ProcessId;
 }

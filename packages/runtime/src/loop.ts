@@ -2,11 +2,12 @@
  * The only timers. Decisions take `now`; whatever must happen again or later is asked for here, so that a
  * shutdown can wait for it and nothing is started twice.
  */
+import { asMonotonicMs, type MonotonicMs } from "@sticky-proxy/protocol";
 import { performance } from "node:perf_hooks";
 
 /** Milliseconds that never go back, for spans on this node; deadlines come from the store's clock. */
-export function monotonic(): number {
-  return performance.now();
+export function monotonic(): MonotonicMs {
+  return asMonotonicMs(performance.now());
 }
 
 export interface Loop {

@@ -1,4 +1,5 @@
 /** What every implementation of the outbox and differences ports must do; one text for memory and Redis. */
+import { asFence, asScope } from "@sticky-proxy/protocol";
 import {
   type CoverageOutcome,
   type Differences,
@@ -26,9 +27,9 @@ export const mirrorLimits = { ttlMs: 60_000, maxDifferences: 100 };
 export function testIntent(name: string, more: Partial<Intent> = {}): Intent {
   return {
     partition: 0,
-    scope: `scope-${name}`,
-    epoch: 1,
-    fence: 1,
+    scope: asScope(`scope-${name}`),
+    epoch: asFence(1),
+    fence: asFence(1),
     service: "users",
     route: "POST /",
     orderKey: Buffer.from(name.padEnd(16, "-")).toString("base64url").slice(0, 22),

@@ -2,6 +2,7 @@
  * What every process store does, in one text. It imports no store: the caller opens one.
  * Written from the port (core/process/store.ts); a store that passes may stand behind the state machine.
  */
+import { asScope, type Scope } from "@sticky-proxy/protocol";
 import { expect } from "chai";
 import { randomBytes } from "node:crypto";
 import type {
@@ -573,7 +574,7 @@ export function processStoreContract(title: string, open: () => Promise<Contract
 
 interface Place {
   readonly partition: number;
-  readonly scope: string;
+  readonly scope: Scope;
 }
 
 function newId(): string {
@@ -581,7 +582,7 @@ function newId(): string {
 }
 
 function place(): Place {
-  const scope = newId();
+  const scope = asScope(newId());
   return { partition: scope.charCodeAt(0) % 8, scope };
 }
 

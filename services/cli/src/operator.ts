@@ -11,7 +11,7 @@ import {
   type ProcessRef,
 } from "@sticky-proxy/core/process";
 import { partitionOf } from "@sticky-proxy/core/idempotency";
-import { parseProcessId } from "@sticky-proxy/protocol";
+import { parseProcessId, asScope } from "@sticky-proxy/protocol";
 import { monotonic, storeSettings, sleep, type Config } from "@sticky-proxy/runtime";
 import { createRegistry, MetaMismatch, openStore, StoreUnreachable } from "@sticky-proxy/store";
 import { createOutboundCallers } from "@sticky-proxy/upstream";
@@ -98,7 +98,7 @@ export function operatorOn(deps: {
   return {
     processes,
     async now() {
-      const none = { partition: 0, scope: "none", epoch: null };
+      const none = { partition: 0, scope: asScope("none"), epoch: null };
       return (await processes.read(none, { withResult: false })).now;
     },
   };

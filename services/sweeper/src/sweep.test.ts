@@ -1,3 +1,4 @@
+import { asScope } from "@sticky-proxy/protocol";
 import { createTestWorld, testRequest, type TestWorld } from "@sticky-proxy/core/testing";
 import type { Processes, Delivery, Executor, PollAnswer } from "@sticky-proxy/engine";
 import { createTestProcesses, lostAnswer, type TestProcesses } from "@sticky-proxy/engine/testing";
@@ -54,7 +55,7 @@ describe("the sweeper", () => {
   async function begin(notify: string | null = null, mirrored = false): Promise<ProcessRecord> {
     scopes += 1;
     return engine.begin({
-      scope: `scope${scopes}`,
+      scope: asScope(`scope${scopes}`),
       notify,
       mirror: mirrored,
       request: mirrored ? testRequest({ key: null, body: new Uint8Array(1) }) : null,

@@ -1,5 +1,6 @@
 /** The scope: the unit of mutual exclusion, and the place of its keys in the store. */
 
+import type { Scope } from "@sticky-proxy/protocol";
 import { createHmac, type BinaryLike, type KeyObject } from "node:crypto";
 
 export type ScopeIdentity =
@@ -15,9 +16,9 @@ export interface ScopeInput {
 }
 
 /** 22 base64url characters (132 bits) of a keyed hash: outsiders can neither guess a scope nor read a key from it. */
-export function scopeOf(secret: BinaryLike | KeyObject, { tenant, service, identity }: ScopeInput): string {
+export function scopeOf(secret: BinaryLike | KeyObject, { tenant, service, identity }: ScopeInput): Scope {
   const text = `scope;${part(tenant)}${part(service)}${part(identityText(identity))}`;
-  return createHmac("sha256", secret).update(text).digest("base64url").slice(0, 22);
+  return createHmac("sha256", secret).update(text).digest("base64url").slice(0, 22) as Scope;
 }
 
 function identityText(identity: ScopeIdentity): string {

@@ -1,3 +1,4 @@
+import { asFence, asScope } from "@sticky-proxy/protocol";
 import { expect } from "chai";
 import fc from "fast-check";
 import { blankRecord, type ProcessRecord } from "../process/record.ts";
@@ -5,9 +6,9 @@ import { type Intent, type IntentDecision, decideIntent, overlaps } from "./inte
 
 const intent: Intent = {
   partition: 1,
-  scope: "s",
-  epoch: 5,
-  fence: 7,
+  scope: asScope("s"),
+  epoch: asFence(5),
+  fence: asFence(7),
   service: "users",
   route: "POST /",
   orderKey: "k",
@@ -67,11 +68,13 @@ describe("decideIntent", () => {
   });
 
   it("acts only on the intent whose fence the record carries", () => {
-    expect(decide({ status: "completed", fence: 8, httpStatus: 200 })).to.deep.equal({
+    expect(decide({ status: "completed", fence: asFence(8), httpStatus: 200 })).to.deep.equal({
       kind: "skip",
       reason: "redispatched",
     });
-    expect(decide({ status: "completed", fence: 6, httpStatus: 200 }).kind).to.equal("primary-unknown");
+    expect(decide({ status: "completed", fence: asFence(6), httpStatus: 200 }).kind).to.equal(
+      "primary-unknown",
+    );
   });
 
   it("skips a gap by its reason, once the process is settled", () => {

@@ -1,5 +1,5 @@
 /** The events of a process, the circumstances of a decision, and its closed outcome. */
-import type { Executed, ProblemSlug } from "@sticky-proxy/protocol";
+import type { EpochMs, Executed, ProblemSlug } from "@sticky-proxy/protocol";
 import type { StoredResponse } from "../http/message.ts";
 import type { ProcessPolicy, RetryPolicy } from "../registry/service.ts";
 import type { Change, Spans, TimelineEntry } from "./store.ts";
@@ -95,7 +95,7 @@ export type ProcessEvent =
 /** What a decision needs besides record and event. */
 export interface Circumstances {
   /** The store's clock, epoch ms. */
-  readonly now: number;
+  readonly now: EpochMs;
   readonly policy: ProcessPolicy;
   readonly retries: RetryPolicy;
   /** The service honours the key or the fence, so an unknown outcome may be sent again. */

@@ -27,6 +27,7 @@
  * P9  A result is committed once: resultPayload is set only by the change that ends the process.
  * P10 Only the current attempt may report; a report that counted already is a duplicate, another one after the end stale.
  */
+import type { Scope } from "@sticky-proxy/protocol";
 import type { Claim } from "../idempotency/verdict.ts";
 import { accepted, attemptFailed, dispatched, leaseEnded, overdue, postponed, responded } from "./attempt.ts";
 import { afterTheEnd } from "./after-end.ts";
@@ -92,7 +93,7 @@ function isCurrent(record: ProcessRecord, event: { readonly attempt: number }): 
 
 /** What a submission brings to the birth of its process. */
 export interface BeginRequest {
-  readonly scope: string;
+  readonly scope: Scope;
   readonly partition: number;
   readonly tenant: string;
   readonly service: string;

@@ -3,7 +3,16 @@
  * It is flat, so that a store can keep one field per property; values stay short (64 bytes keeps a Redis
  * hash compact), bodies and heads live in payloads beside it.
  */
-import type { Executed, ProblemSlug } from "@sticky-proxy/protocol";
+import {
+  asEpochMs,
+  asFence,
+  asScope,
+  type EpochMs,
+  type Executed,
+  type Fence,
+  type ProblemSlug,
+  type Scope,
+} from "@sticky-proxy/protocol";
 import type { Identity } from "../registry/service.ts";
 
 export type Status = "pending" | "in-progress" | "completed" | "failed" | "cancelled";
@@ -13,8 +22,8 @@ export type DeadLetterClass = "upstream" | "callback" | "internal";
 /** Names one process: `scope` within `partition`, born with fence `epoch`. */
 export interface ProcessRef {
   readonly partition: number;
-  readonly scope: string;
-  readonly epoch: number;
+  readonly scope: Scope;
+  readonly epoch: Fence;
 }
 
 /** All times are epoch milliseconds of the store's clock. null: does not apply (yet). */
@@ -22,7 +31,7 @@ export interface ProcessRecord extends ProcessRef {
   /** Rises when something visible changes; the ETag. */
   readonly version: number;
   /** Fence of the latest dispatch; equals epoch until a second one. */
-  readonly fence: number;
+  readonly fence: Fence;
   /** Id of the write that made this version, so that a write without an answer can be recognised. */
   readonly lastWrite: string;
 
@@ -47,19 +56,19 @@ export interface ProcessRecord extends ProcessRef {
   readonly maxAttempts: number;
   readonly cancelRequested: boolean;
 
-  readonly createdAt: number;
-  readonly startedAt: number | null;
-  readonly updatedAt: number;
-  readonly endedAt: number | null;
+  readonly createdAt: EpochMs;
+  readonly startedAt: EpochMs | null;
+  readonly updatedAt: EpochMs;
+  readonly endedAt: EpochMs | null;
   /** When a finished process stops being replayed. */
-  readonly expireAt: number | null;
+  readonly expireAt: EpochMs | null;
   /** When the store may drop every key of it, sweeper or not. */
-  readonly keepUntil: number | null;
+  readonly keepUntil: EpochMs | null;
   /** The next moment somebody must look at it; null: never. */
-  readonly wakeAt: number | null;
-  readonly deadlineAt: number | null;
-  readonly heartbeatAt: number | null;
-  readonly nextAttemptAt: number | null;
+  readonly wakeAt: EpochMs | null;
+  readonly deadlineAt: EpochMs | null;
+  readonly heartbeatAt: EpochMs | null;
+  readonly nextAttemptAt: EpochMs | null;
 
   /** Set when done (and after a failed attempt): did the service run it? */
   readonly executed: Executed | null;
@@ -86,10 +95,10 @@ export interface ProcessRecord extends ProcessRef {
   /** Names the message (webhook-id) of the last report that counted; null: it had none. */
   readonly lastMessage: string | null;
   /** Epochs of the neighbours in the same scope. */
-  readonly rerunOf: number | null;
+  readonly rerunOf: Fence | null;
   /** Names the call that asked for this re-run, so that its repeat finds the same process; null: it has no name. */
   readonly rerunKey: string | null;
-  readonly supersededBy: number | null;
+  readonly supersededBy: Fence | null;
 
   /** Job id or absolute URL under which the service knows its own work; null: none. */
   readonly jobId: string | null;
@@ -192,10 +201,10 @@ export function listOf(record: Pick<ProcessRecord, "service" | "status" | "expir
 /** Every field of a record that says nothing yet. */
 export const blankRecord: ProcessRecord = {
   partition: 0,
-  scope: "",
-  epoch: 0,
+  scope: asScope(""),
+  epoch: asFence(0),
   version: 0,
-  fence: 0,
+  fence: asFence(0),
   lastWrite: "",
   tenant: "",
   service: "",
@@ -211,9 +220,9 @@ export const blankRecord: ProcessRecord = {
   attempt: 0,
   maxAttempts: 1,
   cancelRequested: false,
-  createdAt: 0,
+  createdAt: asEpochMs(0),
   startedAt: null,
-  updatedAt: 0,
+  updatedAt: asEpochMs(0),
   endedAt: null,
   expireAt: null,
   keepUntil: null,

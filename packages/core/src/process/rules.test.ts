@@ -1,3 +1,4 @@
+import { asEpochMs } from "@sticky-proxy/protocol";
 import { expect } from "chai";
 import { blankRecord, type ProcessRecord } from "./record.ts";
 import { createRuleBook } from "./rules.ts";
@@ -18,7 +19,7 @@ describe("the rules of a process whose route nobody knows", () => {
   };
   function ended(event: ProcessEvent) {
     const rules = book.rulesOf(running);
-    const decided = transition(running, event, { ...rules, now: 0, random: 0, deadLetterMs: 0 });
+    const decided = transition(running, event, { ...rules, now: asEpochMs(0), random: 0, deadLetterMs: 0 });
     return decided.kind === "change" ? decided.change : expect.fail(decided.kind);
   }
 

@@ -8,7 +8,7 @@
  * Payloads stand beside the record under one name per scope, each carrying the random id that the record names:
  * a reader holding an older record sees another id and reads again; it never gets a newer body.
  */
-import { CodedError } from "@sticky-proxy/protocol";
+import { CodedError, type EpochMs, type Fence, type Scope } from "@sticky-proxy/protocol";
 import type { RequestHead, StoredResponse } from "../http/message.ts";
 import type { AssignedField, ProcessRecord, ProcessRef, RecordField, SpanField } from "./record.ts";
 
@@ -41,7 +41,7 @@ export interface TimelineEntry {
 /** A new process before the store gave it epoch, fence, version and times. */
 export interface Draft {
   readonly partition: number;
-  readonly scope: string;
+  readonly scope: Scope;
   readonly fields: Readonly<
     Partial<Pick<ProcessRecord, Exclude<RecordField, AssignedField | SpanField | "fence">>>
   >;
@@ -69,32 +69,32 @@ export interface Change {
 
 export interface Snapshot {
   /** The store's clock, epoch ms. */
-  readonly now: number;
+  readonly now: EpochMs;
   readonly record: ProcessRecord | null;
   /** The stored result, when it was asked for and the record names one. */
   readonly result: StoredResponse | null;
 }
 
 export type CreateAnswer =
-  | { readonly kind: "created"; readonly now: number; readonly record: ProcessRecord }
+  | { readonly kind: "created"; readonly now: EpochMs; readonly record: ProcessRecord }
   /** The scope has a record already; its result comes along, so that a replay costs one trip. */
   | ({ readonly kind: "exists"; readonly record: ProcessRecord } & Snapshot)
   /** The write arrived after its own time limit and did nothing. */
-  | { readonly kind: "late"; readonly now: number };
+  | { readonly kind: "late"; readonly now: EpochMs };
 
 export type CommitAnswer =
-  | { readonly kind: "committed"; readonly now: number; readonly record: ProcessRecord }
+  | { readonly kind: "committed"; readonly now: EpochMs; readonly record: ProcessRecord }
   /** Epoch or version is not the caller's any more; record: what stands now, null when it is gone. */
-  | { readonly kind: "stale"; readonly now: number; readonly record: ProcessRecord | null }
+  | { readonly kind: "stale"; readonly now: EpochMs; readonly record: ProcessRecord | null }
   /** Asked for "only if due", and the alarm has been moved meanwhile. */
-  | { readonly kind: "not-due"; readonly now: number; readonly record: ProcessRecord };
+  | { readonly kind: "not-due"; readonly now: EpochMs; readonly record: ProcessRecord };
 
 export interface Lease {
   /** For metrics and logs. */
   readonly service: string;
   readonly partition: number;
-  readonly scope: string;
-  readonly epoch: number;
+  readonly scope: Scope;
+  readonly epoch: Fence;
   readonly owner: string;
   readonly leaseMs: number;
 }
@@ -132,7 +132,7 @@ export interface ProcessStore {
 
   /** Reads the scope's current record, or with an epoch that process wherever it stands (superseded ones too). */
   read(
-    ref: { readonly partition: number; readonly scope: string; readonly epoch: number | null },
+    ref: { readonly partition: number; readonly scope: Scope; readonly epoch: Fence | null },
     options: { readonly withResult: boolean },
   ): Promise<Snapshot>;
 
@@ -166,7 +166,7 @@ export interface ProcessStore {
   claimDue(options: {
     readonly limit: number;
     readonly hideMs: number;
-  }): Promise<{ readonly now: number; readonly due: readonly ProcessRecord[] }>;
+  }): Promise<{ readonly now: EpochMs; readonly due: readonly ProcessRecord[] }>;
 
   /** Removes every key of the process if base's epoch and version still stand. true: it is gone. */
   purge(base: ProcessRecord): Promise<boolean>;
@@ -183,7 +183,7 @@ export interface ProcessStore {
   count(service: string): Promise<Readonly<Record<ProcessRecord["status"], number>>>;
 
   /** When the oldest of these was created, epoch ms, as exactly as epochs tell it; null: there is none. */
-  oldestAt(service: string, status: ProcessRecord["status"]): Promise<number | null>;
+  oldestAt(service: string, status: ProcessRecord["status"]): Promise<EpochMs | null>;
 
   /** Index of a service's own job ids, for callbacks that carry no process id. */
   correlate(service: string, jobId: string, attempt: AttemptRef, keepMs: number): Promise<void>;
@@ -193,7 +193,7 @@ export interface ProcessStore {
 /** Tells that a scope's process changed, on whichever replica. At most once: waiters re-check now and then. */
 export interface Changes {
   watch(
-    scope: { readonly partition: number; readonly scope: string },
+    scope: { readonly partition: number; readonly scope: Scope },
     onChange: () => void,
   ): { close(): void };
 }

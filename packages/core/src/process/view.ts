@@ -7,10 +7,12 @@ import {
   processLinks,
   type ProcessView,
   type ProblemOptions,
+  type Fence,
+  type ProcessId,
 } from "@sticky-proxy/protocol";
 import { isTerminal, type ProcessRecord, type ProcessRef } from "./record.ts";
 
-export function processId(ref: ProcessRef): string {
+export function processId(ref: ProcessRef): ProcessId {
   return formatProcessId(ref);
 }
 
@@ -43,7 +45,7 @@ export function viewOf(record: ProcessRecord, base: string): ProcessView {
   const problem = problemOf(record);
   const body = problem === null ? null : problemBody(problem, null);
   const executed = record.executed ?? "unknown";
-  const sibling = (epoch: number | null): string | null =>
+  const sibling = (epoch: Fence | null): string | null =>
     epoch === null ? null : formatProcessId({ partition: record.partition, scope: record.scope, epoch });
   return {
     id,

@@ -1,17 +1,19 @@
+import { asEpochMs, asMonotonicMs, type EpochMs, type MonotonicMs } from "@sticky-proxy/protocol";
+
 /** Time that only moves when a test says so. */
 export interface ManualClock {
   /** Wall clock, epoch ms. Bound, so that it can be handed over as a function. */
-  readonly now: () => number;
+  readonly now: () => EpochMs;
   /** The same time as monotonic ms. */
-  readonly monotonic: () => number;
+  readonly monotonic: () => MonotonicMs;
   readonly advance: (ms: number) => void;
 }
 
 export function createManualClock(start = 1_700_000_000_000): ManualClock {
   let now = start;
   return {
-    now: () => now,
-    monotonic: () => now,
+    now: () => asEpochMs(now),
+    monotonic: () => asMonotonicMs(now),
     advance: (ms) => {
       now += ms;
     },

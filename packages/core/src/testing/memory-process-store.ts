@@ -2,6 +2,7 @@
  * The store port in memory: for unit tests and for reading how the port is meant. Every method is atomic because it
  * never awaits between read and write. The clock is handed in.
  */
+import { asEpochMs, asFence, type EpochMs, type Fence } from "@sticky-proxy/protocol";
 import type { StoredResponse } from "../http/message.ts";
 import {
   blankRecord,
@@ -37,7 +38,7 @@ export interface MemoryStore extends ProcessStore, Changes {
 }
 
 export function createMemoryStore(options: { now: () => number; partitions?: number }): MemoryStore {
-  const { now } = options;
+  const now = (): EpochMs => asEpochMs(options.now());
   const current = new Map<string, Entry>();
   const archived = new Map<string, Entry>();
   const fences = new Map<number, number>();
@@ -45,8 +46,8 @@ export function createMemoryStore(options: { now: () => number; partitions?: num
   const jobs = new Map<string, { ref: AttemptRef; until: number }>();
   const watchers = new Map<string, Set<() => void>>();
 
-  function mint(partition: number): number {
-    const fence = Math.max((fences.get(partition) ?? 0) + 1, Math.floor(now() * 1000));
+  function mint(partition: number): Fence {
+    const fence = asFence(Math.max((fences.get(partition) ?? 0) + 1, Math.floor(now() * 1000)));
     fences.set(partition, fence);
     return fence;
   }
@@ -164,7 +165,7 @@ export function createMemoryStore(options: { now: () => number; partitions?: num
       return leases.filter((lease) => {
         const entry = current.get(lease.scope);
         if (entry?.record.epoch !== lease.epoch || entry.record.owner !== lease.owner) return true;
-        entry.record = { ...entry.record, wakeAt: now() + lease.leaseMs };
+        entry.record = { ...entry.record, wakeAt: asEpochMs(now() + lease.leaseMs) };
         entry.alarm = entry.record.wakeAt;
         return false;
       });
@@ -217,7 +218,7 @@ export function createMemoryStore(options: { now: () => number; partitions?: num
     async oldestAt(service, status) {
       const list = listOf({ service, status, expired: false });
       const epochs = everything().flatMap(({ record }) => (listOf(record) === list ? [record.epoch] : []));
-      return epochs.length === 0 ? null : Math.floor(Math.min(...epochs) / 1000);
+      return epochs.length === 0 ? null : asEpochMs(Math.floor(Math.min(...epochs) / 1000));
     },
     async correlate(service, jobId, { partition, scope, epoch, attempt }, keepMs) {
       const ref = { partition, scope, epoch, attempt };
@@ -246,10 +247,10 @@ function archiveKey(scope: string, epoch: number): string {
   return `${scope}:${epoch}`;
 }
 
-function applySpans(spans: Spans, at: number): Partial<Record<SpanField, number | null>> {
-  const times: Partial<Record<SpanField, number | null>> = {};
+function applySpans(spans: Spans, at: EpochMs): Partial<Record<SpanField, EpochMs | null>> {
+  const times: Partial<Record<SpanField, EpochMs | null>> = {};
   for (const [field, span] of Object.entries(spans)) {
-    times[field as SpanField] = span === null || span === undefined ? null : Math.round(at + span);
+    times[field as SpanField] = span === null || span === undefined ? null : asEpochMs(Math.round(at + span));
   }
   return times;
 }

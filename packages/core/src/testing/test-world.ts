@@ -2,6 +2,7 @@
  * The world of a unit test: a manual clock, a memory store on it, one service with one route and its rules, and ids and
  * random numbers that are the same in every run. What needs the engine is built on it by `@sticky-proxy/engine/testing`.
  */
+import { asScope } from "@sticky-proxy/protocol";
 import { unkeyedPolicy, type Rules } from "../process/rules.ts";
 import type { BeginRequest } from "../process/life.ts";
 import type { Draft, StoredRequest } from "../process/store.ts";
@@ -67,7 +68,7 @@ export function createTestWorld(options: TestWorldOptions = {}): TestWorld {
     random: () => random,
     newId,
     request: (over = {}) => ({
-      scope: "scope",
+      scope: asScope("scope"),
       partition: Math.min(3, store.partitions - 1),
       tenant: "",
       service: "payments",
@@ -87,7 +88,7 @@ export function createTestWorld(options: TestWorldOptions = {}): TestWorld {
       const id = newId();
       return {
         partition: 0,
-        scope: id,
+        scope: asScope(id),
         fields: { service: "payments", status: "in-progress", ...fields },
         spans: {},
         request: null,

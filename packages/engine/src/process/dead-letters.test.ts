@@ -1,3 +1,4 @@
+import { asFence, asScope } from "@sticky-proxy/protocol";
 import { expect } from "chai";
 import fc from "fast-check";
 import {
@@ -40,7 +41,7 @@ function world() {
   const { processes, apply, ...engine } = createTestProcesses(base, { store });
   async function begin(scope: string, over: Partial<BeginRequest> = {}): Promise<ProcessRecord> {
     const record = await engine.begin({
-      scope,
+      scope: asScope(scope),
       request: testRequest({ key: scope, body: new Uint8Array(2) }),
       ...over,
     });
@@ -208,8 +209,8 @@ describe("dead letters", () => {
     expect(await redrive(w.processes, record)).to.deep.equal({ kind: "no-request" });
     expect(await w.marks()).to.deep.equal(["s1"]);
     expect(await redrive(w.processes, await w.begin("s2"))).to.deep.equal({ kind: "not-dead" });
-    expect(await redrive(w.processes, { ...record, epoch: 1 })).to.deep.equal({ kind: "not-found" });
-    expect(await discard(w.processes, { ...record, epoch: 1 })).to.equal("not-found");
+    expect(await redrive(w.processes, { ...record, epoch: asFence(1) })).to.deep.equal({ kind: "not-found" });
+    expect(await discard(w.processes, { ...record, epoch: asFence(1) })).to.equal("not-found");
   });
 
   it("plan a bulk redrive without changing anything", async () => {

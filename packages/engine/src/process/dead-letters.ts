@@ -8,7 +8,7 @@
  * D3 A completed process whose notification is dead is notified again, never run again.
  * D4 A bulk redrive touches only what was dead when it was planned.
  */
-import type { Executed } from "@sticky-proxy/protocol";
+import { type Executed, asScope, type Fence } from "@sticky-proxy/protocol";
 import type { Processes } from "./processes.ts";
 import {
   isTerminal,
@@ -162,7 +162,7 @@ export async function redrive(processes: Processes, ref: ProcessRef): Promise<Re
   }
 }
 
-async function successorOf(processes: Processes, record: ProcessRecord, epoch: number): Promise<Redriven> {
+async function successorOf(processes: Processes, record: ProcessRecord, epoch: Fence): Promise<Redriven> {
   const { partition, scope } = record;
   const successor: ProcessRef = { partition, scope, epoch };
   const { record: next } = await processes.read(successor, { withResult: false });
@@ -283,7 +283,8 @@ export async function startRedrive(
 
 /** Every read brings the store's clock, this one nothing else. */
 async function storeNow(processes: Pick<Processes, "read">): Promise<number> {
-  return (await processes.read({ partition: 0, scope: "none", epoch: null }, { withResult: false })).now;
+  return (await processes.read({ partition: 0, scope: asScope("none"), epoch: null }, { withResult: false }))
+    .now;
 }
 
 /** A notification dies later than its process ends: then the last change counts. */

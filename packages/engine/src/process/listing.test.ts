@@ -1,3 +1,4 @@
+import { asScope } from "@sticky-proxy/protocol";
 import { expect } from "chai";
 import fc from "fast-check";
 import { CursorInvalid, listProcesses, statusesInOrder, type ListingQuery } from "./listing.ts";
@@ -18,7 +19,7 @@ function world() {
       const answer = await store.create(
         {
           partition: count % 4,
-          scope: `s${count}`,
+          scope: asScope(`s${count}`),
           fields: { service, status: "pending" },
           spans: {},
           request: null,

@@ -1,3 +1,4 @@
+import { asEpochMs, asScope } from "@sticky-proxy/protocol";
 import { expect } from "chai";
 import fc from "fast-check";
 import type { ProcessPolicy } from "@sticky-proxy/core/registry";
@@ -238,7 +239,7 @@ describe("the state machine", () => {
       transition(
         running,
         { type: "postponed", ms: 1, owner: null },
-        { ...w.rules, now: 0, random: 0, deadLetterMs },
+        { ...w.rules, now: asEpochMs(0), random: 0, deadLetterMs },
       ),
     ).to.include({ kind: "refuse", slug: "process-running" });
   });
@@ -254,12 +255,12 @@ describe("the state machine", () => {
     expect(await isKept(dead), "to be redriven").to.equal(true);
     expect(await isKept(await applied(w, dead, { type: "discarded" }))).to.equal(false);
 
-    const copied = (await w.processes.begin({ ...w.request, scope: "copied", mirror: true })).record;
+    const copied = (await w.processes.begin({ ...w.request, scope: asScope("copied"), mirror: true })).record;
     const ended = await applied(w, copied, done(1));
     expect(await isKept(ended), "to be copied").to.equal(true);
     expect(await isKept(await applied(w, ended, { type: "mirrored" }))).to.equal(false);
 
-    const plain = (await w.processes.begin({ ...w.request, scope: "plain" })).record;
+    const plain = (await w.processes.begin({ ...w.request, scope: asScope("plain") })).record;
     expect(await isKept(await applied(w, plain, done(1)))).to.equal(false);
   });
 
@@ -636,7 +637,7 @@ describe("the state machine", () => {
   it("decides without looking at a clock: the same inputs give the same change", () => {
     const record = { status: "in-progress", phase: "forwarding", attempt: 1, owner: "n1", leaseMs: 1000 };
     const c = {
-      now: 5,
+      now: asEpochMs(5),
       policy,
       retries: { attempts: 1, minMs: 1, maxMs: 1 },
       honoursKey: false,

@@ -2,6 +2,7 @@
  * `begin` and `apply` are the only code that changes a process: read, decide, commit; on `stale` read and decide
  * again. Proxy, callback route, watchdog, sweeper and admin all come through here.
  */
+import { asEpochMs, type EpochMs, type Fence, type MonotonicMs } from "@sticky-proxy/protocol";
 import { type Verdict, verdictOf } from "@sticky-proxy/core/idempotency";
 import type { StoredResponse } from "@sticky-proxy/core/http";
 import {
@@ -35,7 +36,7 @@ export interface ProcessesDeps {
   readonly random: () => number;
   readonly newId: () => string;
   /** Monotonic ms. */
-  readonly monotonic: () => number;
+  readonly monotonic: () => MonotonicMs;
   /** Told of every committed change; from null: created. */
   readonly onTransition: (from: ProcessRecord | null, to: ProcessRecord, event: string) => void;
   /** Told when the word of a late owner or service is refused, because a later write had counted (P2, P10). */
@@ -105,15 +106,15 @@ export interface Processes {
   >;
   /** epoch null: whatever process the scope has now. @throws StoreUnavailable */
   read(
-    ref: Omit<ProcessRef, "epoch"> & { readonly epoch: number | null },
+    ref: Omit<ProcessRef, "epoch"> & { readonly epoch: Fence | null },
     options: { withResult: boolean },
   ): Promise<Snapshot>;
   /** Hands out what is due and hides it for hideMs. @throws StoreUnavailable */
   claimDue(options: { readonly limit: number; readonly hideMs: number }): Promise<readonly ProcessRecord[]>;
   /** The store's clock as far as this node knows it, epoch ms. */
-  now(): number;
+  now(): EpochMs;
   /** When the write that made this very record was sent, monotonic ms; null: it is not the answer to a write of ours. */
-  writtenAt(record: ProcessRecord): number | null;
+  writtenAt(record: ProcessRecord): MonotonicMs | null;
 }
 
 /** A hot scope can lose this many races before we say that the store is unavailable. */
@@ -132,15 +133,15 @@ export function createProcesses(deps: ProcessesDeps): Processes {
     return answer;
   }
   /** A lease counts from here: a node that slept until the answer came must not take it for a fresh one. */
-  const sentAts = new WeakMap<ProcessRecord, number>();
+  const sentAts = new WeakMap<ProcessRecord, MonotonicMs>();
   async function write<T extends CreateAnswer | CommitAnswer>(work: () => Promise<T>): Promise<T> {
     const sentAt = monotonic();
     const answer = see(await work());
     if (answer.kind === "created" || answer.kind === "committed") sentAts.set(answer.record, sentAt);
     return answer;
   }
-  function now(): number {
-    return seenNow + (monotonic() - seenAt);
+  function now(): EpochMs {
+    return asEpochMs(seenNow + (monotonic() - seenAt));
   }
   function circumstances(record: ProcessRecord): Circumstances {
     return { ...rulesOf(record), now: now(), random: random(), deadLetterMs };

@@ -1,3 +1,4 @@
+import { asFence, asScope } from "@sticky-proxy/protocol";
 import type { ServerResponse } from "node:http";
 import { blankRecord, unkeyedPolicy, type FoundRoute, type ProcessRecord } from "@sticky-proxy/core/process";
 import type { Service } from "@sticky-proxy/core/registry";
@@ -9,9 +10,9 @@ import { createOutboundCallers, type OutboundCallers } from "@sticky-proxy/upstr
 const record: ProcessRecord = {
   ...blankRecord,
   partition: 3,
-  scope: "abcdefghijklmnopqrstuv",
-  epoch: 40,
-  fence: 41,
+  scope: asScope("abcdefghijklmnopqrstuv"),
+  epoch: asFence(40),
+  fence: asFence(41),
   attempt: 2,
   service: "reports",
   jobId: "job-7",
@@ -59,7 +60,7 @@ describe("the cancel hook", () => {
       processId: "3.abcdefghijklmnopqrstuv.14",
       service: "reports",
       attempt: 2,
-      fence: 41,
+      fence: asFence(41),
       jobId: "job-7",
     });
     expect(outcomes).to.deep.equal(["told: status 200"]);

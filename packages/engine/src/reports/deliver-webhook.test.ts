@@ -1,5 +1,5 @@
 import { blankRecord, type ProcessRecord } from "@sticky-proxy/core/process";
-import { readSigningKey, verifyWebhook } from "@sticky-proxy/protocol";
+import { readSigningKey, verifyWebhook, asFence, asScope, asEpochMs } from "@sticky-proxy/protocol";
 import { FakeUpstream } from "@sticky-proxy/testkit";
 import { expect } from "chai";
 import fc from "fast-check";
@@ -16,12 +16,12 @@ import { createOutboundCallers, type OutboundCallers } from "@sticky-proxy/upstr
 
 const newSecret = `whsec_${Buffer.alloc(32, 1).toString("base64")}`;
 const oldSecret = `whsec_${Buffer.alloc(24, 2).toString("base64")}`;
-const now = Date.now();
+const now = asEpochMs(Date.now());
 const record: ProcessRecord = {
   ...blankRecord,
   partition: 3,
-  scope: "abcdefghijklmnopqrstuv",
-  epoch: 40,
+  scope: asScope("abcdefghijklmnopqrstuv"),
+  epoch: asFence(40),
   service: "payments",
   status: "completed",
   executed: "yes",
@@ -136,7 +136,7 @@ describe("the deliverer of webhooks", () => {
     await deliver({ notifyAttempt: 4, version: 9 });
     const ids = endpoint.requests.map(({ headers }) => headers.get("webhook-id"));
     expect(new Set(ids).size).to.equal(1);
-    expect(webhookId({ ...record, epoch: 41 })).not.to.equal(ids[0]);
+    expect(webhookId({ ...record, epoch: asFence(41) })).not.to.equal(ids[0]);
   });
 
   it("waits by its schedule after anything but 2xx and ends when the schedule does", async () => {

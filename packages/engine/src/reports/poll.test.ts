@@ -1,3 +1,4 @@
+import { asFence, asScope, asEpochMs } from "@sticky-proxy/protocol";
 import {
   blankRecord,
   unkeyedPolicy,
@@ -11,12 +12,12 @@ import fc from "fast-check";
 import { createAddressGuard, createOutboundCaller, type OutboundCaller } from "@sticky-proxy/upstream";
 import { createPoller, nextPoll, type PollAnswer } from "./poll.ts";
 
-const now = 1_700_000_000_000;
+const now = asEpochMs(1_700_000_000_000);
 const record: ProcessRecord = {
   ...blankRecord,
   partition: 3,
-  scope: "abcdefghijklmnopqrstuv",
-  epoch: 40,
+  scope: asScope("abcdefghijklmnopqrstuv"),
+  epoch: asFence(40),
   service: "reports",
   status: "in-progress",
   phase: "awaiting-callback",
@@ -225,7 +226,13 @@ describe("the poller", () => {
         fc.double({ min: 0, max: 0.999, noNaN: true }),
         (minMs, more, retryAfterMs, age, random) => {
           const bounds = { minMs, maxMs: minMs + more };
-          const ms = nextPoll(bounds, { startedAt: 1000, createdAt: 0 }, retryAfterMs, 1000 + age, random);
+          const ms = nextPoll(
+            bounds,
+            { startedAt: asEpochMs(1000), createdAt: asEpochMs(0) },
+            retryAfterMs,
+            1000 + age,
+            random,
+          );
           expect(ms).to.be.within(minMs, bounds.maxMs);
           if (retryAfterMs !== null && retryAfterMs <= bounds.maxMs) expect(ms).to.be.at.least(retryAfterMs);
         },

@@ -2,6 +2,7 @@
  * Whether this Redis keeps what the durability profile promises. `judge` decides from what was seen; `profileCheck`
  * looks, and proves by a canary process that a claim, a commit and a read work. Run at start and every 10 s.
  */
+import { asScope } from "@sticky-proxy/protocol";
 import { randomBytes } from "node:crypto";
 import type { ProcessStore } from "@sticky-proxy/core/process";
 import { createKeys, type Keys } from "../keys.ts";
@@ -290,7 +291,7 @@ export function parseInfo(text: string): Map<string, string> {
 
 /** A process of its own key family goes through claim, gate, commit, read and purge. @throws StoreUnavailable */
 async function canary(store: ProcessStore, confirm: (() => Promise<void>) | null): Promise<void> {
-  const scope = randomBytes(16).toString("base64url");
+  const scope = asScope(randomBytes(16).toString("base64url"));
   const answer = await store.create(
     {
       partition: 0,

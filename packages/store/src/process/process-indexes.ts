@@ -12,7 +12,16 @@ import {
   type Status,
   type TimelineEntry,
 } from "@sticky-proxy/core/process";
-import { parseProcessId, formatProcessId } from "@sticky-proxy/protocol";
+import {
+  parseProcessId,
+  formatProcessId,
+  asEpochMs,
+  asFence,
+  asScope,
+  type EpochMs,
+  type Fence,
+  type Scope,
+} from "@sticky-proxy/protocol";
 import type { Keys } from "../keys.ts";
 import { processScripts } from "./process-scripts.ts";
 import { type RedisConnections, serverTime } from "../redis/redis.ts";
@@ -44,7 +53,7 @@ interface Deps {
   readonly clock: ServerClock;
   readonly jumpGraceMs: number;
   readonly read: (
-    ref: { partition: number; scope: string; epoch: number | null },
+    ref: { partition: number; scope: Scope; epoch: Fence | null },
     options: { withResult: boolean },
   ) => Promise<Snapshot>;
   readonly run: ScriptSession["run"];
@@ -53,8 +62,8 @@ interface Deps {
 /** A member of a set: `scope`, or `scope:epoch` when superseded. */
 interface Place {
   readonly partition: number;
-  readonly scope: string;
-  readonly epoch: number | null;
+  readonly scope: Scope;
+  readonly epoch: Fence | null;
 }
 
 export interface ProcessIndexes extends Indexes {
@@ -89,7 +98,7 @@ export function createProcessIndexes({
     p: number,
     limit: number,
     hideMs: number,
-  ): Promise<{ now: number; places: Place[] }> {
+  ): Promise<{ now: EpochMs; places: Place[] }> {
     const { now, rest } = await run(redis.writes, processScripts.claimDue, {
       keys: { alarms: keys.alarms(p) },
       args: { partition: p, call: newCall(), limit, hideMs },
@@ -277,7 +286,7 @@ export function createProcessIndexes({
           every.map((p) => redis.reads.zrange(keys.list(p, service, status), 0, 0, "WITHSCORES")),
         );
         const epochs = firsts.flatMap(([, epoch]) => (epoch === undefined ? [] : [Number(epoch)]));
-        return epochs.length === 0 ? null : Math.floor(Math.min(...epochs) / 1000); // an epoch is in microseconds
+        return epochs.length === 0 ? null : asEpochMs(Math.floor(Math.min(...epochs) / 1000)); // an epoch is in microseconds
       }),
 
     correlate: (service, jobId, { attempt, ...ref }, keepMs) =>
@@ -297,8 +306,12 @@ export function createProcessIndexes({
 
 function placeOf(partition: number, member: string): Place {
   const colon = member.indexOf(":");
-  if (colon === -1) return { partition, scope: member, epoch: null };
-  return { partition, scope: member.slice(0, colon), epoch: Number(member.slice(colon + 1)) };
+  if (colon === -1) return { partition, scope: asScope(member), epoch: null };
+  return {
+    partition,
+    scope: asScope(member.slice(0, colon)),
+    epoch: asFence(Number(member.slice(colon + 1))),
+  };
 }
 
 function parseCursor(cursor: string | null): { epoch: number; member: string } | null {

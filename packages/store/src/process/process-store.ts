@@ -1,4 +1,5 @@
 /** Processes in Redis: each method of the port is one script on one partition's slot. */
+import { asEpochMs, asFence } from "@sticky-proxy/protocol";
 import {
   type Change,
   type CommitAnswer,
@@ -116,7 +117,7 @@ export function createProcessStore(options: ProcessStoreOptions): RedisProcessSt
       if (answer.word === "late") return { kind: "late", now: answer.now };
       const isNew = answer.word === "created";
       const record = isNew
-        ? newRecord(draft, writes, answer.now, replyNumber(answer.rest[0]))
+        ? newRecord(draft, writes, answer.now, asFence(replyNumber(answer.rest[0])))
         : recordOf(replyList(answer.rest[0]), p, scope)!;
       incarnation?.sawFence(p, record.fence);
       if (isNew) return { kind: "created", now: answer.now, record };
@@ -194,10 +195,10 @@ export function createProcessStore(options: ProcessStoreOptions): RedisProcessSt
     );
     if (answer.word === "committed") {
       const [minted, wakeAt] = answer.rest;
-      const fence = change.mintFence ? replyNumber(minted) : base.fence;
+      const fence = change.mintFence ? asFence(replyNumber(minted)) : base.fence;
       const record = {
         ...writtenRecord(base, writes, answer.now, fence),
-        wakeAt: wakeAt === null ? null : replyNumber(wakeAt),
+        wakeAt: wakeAt === null ? null : asEpochMs(replyNumber(wakeAt)),
       };
       incarnation?.sawFence(p, fence);
       return { kind: "committed", now: answer.now, record };
@@ -264,7 +265,7 @@ export function createProcessStore(options: ProcessStoreOptions): RedisProcessSt
     if (answer.word === "stale") {
       return { kind: "stale", now: answer.now, record: recordOf(replyList(answer.rest[0]), p, scope) };
     }
-    const record = newRecord(draft, writes, answer.now, replyNumber(answer.rest[0]));
+    const record = newRecord(draft, writes, answer.now, asFence(replyNumber(answer.rest[0])));
     incarnation?.sawFence(p, record.fence);
     return { kind: "committed", now: answer.now, record };
   }

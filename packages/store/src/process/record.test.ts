@@ -1,3 +1,4 @@
+import { asEpochMs, asFence, asScope } from "@sticky-proxy/protocol";
 import { expect } from "chai";
 import fc from "fast-check";
 import {
@@ -9,8 +10,8 @@ import {
 } from "@sticky-proxy/core/process";
 import { changeWrites, draftWrites, type FieldWrites, recordOf, writtenRecord } from "./record.ts";
 
-const now = 1_790_000_000_000;
-const fence = 1_790_000_000_000_123;
+const now = asEpochMs(1_790_000_000_000);
+const fence = asFence(1_790_000_000_000_123);
 
 /** Does to a hash what the scripts' `write` does. */
 function applied(
@@ -29,7 +30,7 @@ function read(hash: Map<string, string>): ProcessRecord | null {
   return recordOf(
     [...hash].flat().map((text) => Buffer.from(text)),
     17,
-    "s",
+    asScope("s"),
   );
 }
 
@@ -44,7 +45,7 @@ const change = (set: Change["set"], spans: Change["spans"] = {}): Change => ({
 
 const draft = {
   partition: 17,
-  scope: "s",
+  scope: asScope("s"),
   fields: {
     tenant: "t",
     service: "svc",
@@ -61,14 +62,14 @@ const draft = {
 
 describe("the record as hash fields", () => {
   it("an empty hash is no record", () => {
-    expect(recordOf([], 1, "s")).to.equal(null);
+    expect(recordOf([], 1, asScope("s"))).to.equal(null);
   });
 
   it("a draft gets minted epoch and fence, version 1, and times from the script's clock", () => {
     expect(read(applied(new Map(), draftWrites(draft)))).to.deep.equal({
       ...blankRecord,
       partition: 17,
-      scope: "s",
+      scope: asScope("s"),
       ...draft.fields,
       epoch: fence,
       fence,

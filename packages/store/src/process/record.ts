@@ -1,4 +1,5 @@
 /** The process record as hash fields: one per property, absent when it says nothing (null, false, or its blank value). */
+import type { EpochMs, Fence, Scope } from "@sticky-proxy/protocol";
 import {
   blankRecord,
   type Change,
@@ -24,7 +25,7 @@ export interface FieldWrites {
 type Values = Readonly<Partial<Record<RecordField, string | number | boolean | null>>>;
 
 /** A record from HGETALL's flat reply; null when the hash is empty. Unknown fields are ignored. */
-export function recordOf(reply: readonly Reply[], partition: number, scope: string): ProcessRecord | null {
+export function recordOf(reply: readonly Reply[], partition: number, scope: Scope): ProcessRecord | null {
   if (reply.length === 0) return null;
   const record: Record<string, unknown> = { ...blankRecord, partition, scope };
   for (let i = 0; i + 1 < reply.length; i += 2) {
@@ -39,8 +40,8 @@ export function recordOf(reply: readonly Reply[], partition: number, scope: stri
 export function writtenRecord(
   base: ProcessRecord,
   { values, spans, minted, gone }: FieldWrites,
-  now: number,
-  fence: number,
+  now: EpochMs,
+  fence: Fence,
 ): ProcessRecord {
   const record: Record<string, unknown> = { ...base };
   for (let i = 0; i < values.length; i += 2)
@@ -55,8 +56,8 @@ export function writtenRecord(
 export function newRecord(
   { partition, scope }: Draft,
   writes: FieldWrites,
-  now: number,
-  epoch: number,
+  now: EpochMs,
+  epoch: Fence,
 ): ProcessRecord {
   return writtenRecord({ ...blankRecord, partition, scope }, writes, now, epoch);
 }

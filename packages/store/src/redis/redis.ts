@@ -5,6 +5,7 @@
  * Why these settings: by default the client re-sends what was in flight when a connection broke, so one call could
  * run twice; here an unanswered command fails, and the caller decides with what the record says.
  */
+import { asEpochMs, type EpochMs } from "@sticky-proxy/protocol";
 import { once } from "node:events";
 import type { Socket } from "node:net";
 import { Cluster, type ClusterOptions, Redis, type RedisOptions } from "ioredis";
@@ -193,9 +194,9 @@ export async function closeConnection(connection: Connection): Promise<void> {
 }
 
 /** The server's clock, epoch ms. */
-export async function serverTime(connection: Connection): Promise<number> {
+export async function serverTime(connection: Connection): Promise<EpochMs> {
   const [seconds, micros] = (await connection.time()) as unknown as [string, string]; // the types say numbers
-  return Number(seconds) * 1000 + Math.floor(Number(micros) / 1000);
+  return asEpochMs(Number(seconds) * 1000 + Math.floor(Number(micros) / 1000));
 }
 
 /** false: the command certainly did nothing, since the server refused it or it was never sent. */

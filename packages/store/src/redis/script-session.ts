@@ -3,6 +3,7 @@
  * repeated: it refuses itself after `validUntil`, and is watched until its fate is known (unanswered.ts). What knows
  * its own write again is repeated once. Every reply tells the server's clock.
  */
+import { asEpochMs, type EpochMs } from "@sticky-proxy/protocol";
 import { type Change, type ProcessRecord, type Snapshot, StoreUnavailable } from "@sticky-proxy/core/process";
 import { processScripts } from "../process/process-scripts.ts";
 import { type Connection, mayHaveRun, type RedisConnections, serverTime, untilReady } from "./redis.ts";
@@ -22,7 +23,7 @@ import { createUnanswered, type Unanswered, type UnansweredCreate } from "./unan
 export interface ScriptAnswer {
   readonly word: string;
   /** The server's clock, epoch ms; NaN for a script that does not tell it. */
-  readonly now: number;
+  readonly now: EpochMs;
   readonly rest: readonly Reply[];
 }
 
@@ -85,7 +86,11 @@ export function createScriptSession({ redis, monotonic, read, commit }: ScriptSe
       const sentAt = monotonic();
       try {
         const [word, now, ...rest] = await runScript(connection, script, call);
-        const answer = { word: replyText(word) ?? "", now: now === undefined ? NaN : replyNumber(now), rest };
+        const answer = {
+          word: replyText(word) ?? "",
+          now: asEpochMs(now === undefined ? NaN : replyNumber(now)),
+          rest,
+        };
         if (now !== undefined) clock.see(answer.now, sentAt);
         unanswered.answered();
         return answer;

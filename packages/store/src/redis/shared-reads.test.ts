@@ -1,15 +1,16 @@
+import { asEpochMs, asFence, asScope } from "@sticky-proxy/protocol";
 import type { Snapshot } from "@sticky-proxy/core/process";
 import { expect } from "chai";
 import { sharedReads } from "./shared-reads.ts";
 
-const place = { partition: 1, scope: "a", epoch: 7 };
+const place = { partition: 1, scope: asScope("a"), epoch: asFence(7) };
 const withResult = { withResult: true };
 
 function counting() {
   const asked: unknown[][] = [];
   const read = sharedReads(async (...args) => {
     asked.push(args);
-    return { now: asked.length, record: null, result: null } satisfies Snapshot;
+    return { now: asEpochMs(asked.length), record: null, result: null } satisfies Snapshot;
   });
   return { asked, read };
 }
@@ -43,7 +44,7 @@ describe("shared reads", () => {
       read(place, withResult),
       read(place, { withResult: false }),
       read({ ...place, epoch: null }, withResult),
-      read({ ...place, scope: "b" }, withResult),
+      read({ ...place, scope: asScope("b") }, withResult),
       read({ ...place, partition: 2 }, withResult),
     ]);
     expect(asked).to.have.length(5);

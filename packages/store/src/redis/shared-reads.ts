@@ -2,13 +2,14 @@
  * One command for all who ask for the same process before this turn's promises are done: every client on this node that
  * one notice woke. No reply and no notice can come in between, so who asks second misses nothing.
  */
+import type { Fence, Scope } from "@sticky-proxy/protocol";
 import type { Snapshot } from "@sticky-proxy/core/process";
 
 /** `epoch` null: whatever process the scope has now. */
 export interface ReadPlace {
   readonly partition: number;
-  readonly scope: string;
-  readonly epoch: number | null;
+  readonly scope: Scope;
+  readonly epoch: Fence | null;
 }
 
 type Read = (place: ReadPlace, options: { readonly withResult: boolean }) => Promise<Snapshot>;

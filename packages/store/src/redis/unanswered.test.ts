@@ -1,12 +1,13 @@
+import { asEpochMs, asScope } from "@sticky-proxy/protocol";
 import { expect } from "chai";
 import { blankRecord, type Change, type ProcessRecord, type Snapshot } from "@sticky-proxy/core/process";
 import { createUnanswered } from "./unanswered.ts";
 
 describe("creates without an answer", () => {
-  const create = { partition: 1, scope: "s", writeId: "w", validUntil: 1000 };
+  const create = { partition: 1, scope: asScope("s"), writeId: "w", validUntil: 1000 };
   const ours: ProcessRecord = {
     ...blankRecord,
-    scope: "s",
+    scope: asScope("s"),
     version: 1,
     lastWrite: "w",
     status: "in-progress",
@@ -33,7 +34,11 @@ describe("creates without an answer", () => {
       round: () => unanswered.settle(),
     };
   }
-  const snapshot = (now: number, record: ProcessRecord | null): Snapshot => ({ now, record, result: null });
+  const snapshot = (now: number, record: ProcessRecord | null): Snapshot => ({
+    now: asEpochMs(now),
+    record,
+    result: null,
+  });
 
   it("one that took effect is released as never sent", async () => {
     const { unanswered, committed, round } = setUp([snapshot(500, ours)]);

@@ -3,11 +3,12 @@
  * Redis runs what it received once it goes on). They are remembered, and as soon as Redis answers each one that took
  * effect is released as never sent; one that did not take effect by its time limit never will.
  */
+import type { Scope } from "@sticky-proxy/protocol";
 import type { Change, ProcessRecord, Snapshot } from "@sticky-proxy/core/process";
 
 export interface UnansweredCreate {
   readonly partition: number;
-  readonly scope: string;
+  readonly scope: Scope;
   readonly writeId: string;
   /** ms of the server's clock after which the write refuses itself. */
   readonly validUntil: number;

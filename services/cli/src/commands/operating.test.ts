@@ -1,3 +1,4 @@
+import { asFence, asScope } from "@sticky-proxy/protocol";
 import { createTestWorld, type MemoryStore, type TestWorld } from "@sticky-proxy/core/testing";
 import { lostAnswer } from "@sticky-proxy/engine/testing";
 import { partitionOf } from "@sticky-proxy/core/idempotency";
@@ -70,7 +71,7 @@ describe("operating processes from the command line", () => {
 
   async function begin(service = "payments", over: Partial<BeginRequest> = {}): Promise<ProcessRecord> {
     count += 1;
-    const scope = `scope${count}`.padEnd(22, "x");
+    const scope = asScope(`scope${count}`.padEnd(22, "x"));
     const begun = await operator.processes.begin(
       world.request({
         scope,
@@ -172,7 +173,7 @@ describe("operating processes from the command line", () => {
 
     it("tells an unknown process from something that is no id", async () => {
       const record = await begin();
-      const unknown = await run(show, [processId({ ...record, epoch: 1 })]);
+      const unknown = await run(show, [processId({ ...record, epoch: asFence(1) })]);
       expect([unknown.code, unknown.out]).to.deep.equal([exitCodes.failed, ""]);
       for (const words of [
         [],

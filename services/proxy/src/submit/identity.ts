@@ -1,4 +1,5 @@
 /** What makes a request the same as another one: its scope, and what is compared within it. Pure but for a random id. */
+import type { Scope } from "@sticky-proxy/protocol";
 import type { KeyObject } from "node:crypto";
 import {
   credentialDigest,
@@ -12,7 +13,7 @@ import type { Service } from "@sticky-proxy/core/registry";
 import type { Wishes } from "./wishes.ts";
 
 export interface Identified {
-  readonly scope: string;
+  readonly scope: Scope;
   readonly fingerprint: string;
   readonly credential: string;
 }

@@ -2,7 +2,7 @@
 import { verdictOf, type Claim } from "@sticky-proxy/core/idempotency";
 import type { ProcessPolicy, Service } from "@sticky-proxy/core/registry";
 import type { Processes, Pacing } from "@sticky-proxy/engine";
-import { formatRetryAfter, Problem } from "@sticky-proxy/protocol";
+import { formatRetryAfter, Problem, type Scope } from "@sticky-proxy/protocol";
 
 export interface Place {
   /** How long the first dispatch has to wait; 0: not at all. */
@@ -19,7 +19,7 @@ export async function takePlace(
   service: Pick<Service, "name" | "limits">,
   request: {
     readonly partition: number;
-    readonly scope: string;
+    readonly scope: Scope;
     readonly claim: Claim;
     readonly policy: ProcessPolicy;
   },
