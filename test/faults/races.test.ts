@@ -2,6 +2,7 @@
  * The races that the design forbids, each interleaved by hand over a real Redis: one replica's call is held on its way
  * to the store or back, another replica acts, the call goes on.
  */
+import { systemClock } from "@sticky-proxy/runtime";
 import { isTerminal, resultId, type ProcessRecord, type Snapshot } from "@sticky-proxy/core/process";
 import { waitFor } from "@sticky-proxy/engine";
 import type { ProcessPolicy } from "@sticky-proxy/core/registry";
@@ -294,7 +295,7 @@ describeWithRedis("races between replicas over one Redis", () => {
             else signal.addEventListener("abort", () => resolve(), { once: true });
           }),
         random: () => 0,
-        monotonic: () => performance.now(),
+        clock: systemClock,
       },
       record,
       ({ record: now }: Snapshot) => now !== null && isTerminal(now.status),

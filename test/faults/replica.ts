@@ -98,7 +98,7 @@ export async function startReplica(options: ReplicaOptions): Promise<Replica> {
   const transitions: Replica["transitions"][number][] = [];
   let stoodStillMs = 0;
   let pausedMs = 0;
-  const monotonic = () => asMonotonicMs(performance.now() + stoodStillMs);
+  const clock = { monotonic: () => asMonotonicMs(performance.now() + stoodStillMs) };
   const worker = createWorker({
     store,
     changes: options.isDeaf === true ? { watch: () => ({ close: () => undefined }) } : open.changes,
@@ -117,7 +117,7 @@ export async function startReplica(options: ReplicaOptions): Promise<Replica> {
     },
     confirm: null,
     ...(options.deadLetterMs === undefined ? {} : { deadLetterMs: options.deadLetterMs }),
-    monotonic,
+    clock,
     sleep,
     onTransition: (_from, to, event) => {
       transitions.push({ event, id: processId(to), executed: to.executed, deadLetter: to.deadLetter });

@@ -1,3 +1,4 @@
+import { systemClock } from "@sticky-proxy/runtime";
 import { redrive, createCancelHook, createPacing, type ServicePacing } from "@sticky-proxy/engine";
 import type { ProcessRecord } from "@sticky-proxy/core/process";
 import { parseProcessId } from "@sticky-proxy/protocol";
@@ -27,7 +28,7 @@ for (const [kind, openSuiteStore] of Object.entries(suiteStores))
       pacing = createPacing({
         shared: null,
         services: () => ["paced", "patient"],
-        monotonic: () => performance.now(),
+        clock: systemClock,
         random: () => 0,
         onFailure: () => undefined,
       });

@@ -1,6 +1,6 @@
 /** What each operation asks of Redis, counted by Redis itself: MONITOR shows every command that came over the wire. */
 import { createWatchdog } from "@sticky-proxy/engine";
-import { parseProcessId } from "@sticky-proxy/protocol";
+import { asMonotonicMs, parseProcessId } from "@sticky-proxy/protocol";
 import { openStore } from "@sticky-proxy/store";
 import { describeWithRedis, FakeUpstream, startRedis, type TestRedis } from "@sticky-proxy/testkit";
 import { expect } from "chai";
@@ -166,7 +166,7 @@ services:
     let now = 0;
     const watchdog = createWatchdog({
       store: open.processes,
-      monotonic: () => now,
+      clock: { monotonic: () => asMonotonicMs(now) },
       onLost: (lease) => lost.push(lease),
       onFailure: (error) => lost.push(error),
     });

@@ -7,10 +7,10 @@ import { createGateway, type Gateway, type Log } from "@sticky-proxy/proxy";
 import {
   createMetrics,
   loadConfig,
-  monotonic,
   sleep,
   type Config,
   type Metrics,
+  systemClock,
 } from "@sticky-proxy/runtime";
 import { createSweeper, type Sweeper, type SweepDeps } from "@sticky-proxy/sweeper";
 import {
@@ -82,7 +82,7 @@ export async function startNodes(options: NodesOptions): Promise<Nodes> {
     guard: null,
     pacing: options.pacing ?? noPacing,
     confirm: null,
-    monotonic,
+    clock: systemClock,
     sleep,
     onTransition: () => undefined,
     onLeaseLost: () => undefined,
@@ -99,7 +99,7 @@ export async function startNodes(options: NodesOptions): Promise<Nodes> {
     poll: createPoller({
       callers,
       readRequest: (record) => store.readRequest(record),
-      now: () => worker.processes.now(),
+      clock: worker.processes,
       random: Math.random,
       pseudonym: "sticky-proxy",
     }),
@@ -107,7 +107,7 @@ export async function startNodes(options: NodesOptions): Promise<Nodes> {
       callers,
       endpoints: () => config.webhooks,
       publicUrl: base,
-      now: () => worker.processes.now(),
+      clock: { ...systemClock, now: () => worker.processes.now() },
       random: Math.random,
       onOutcome: () => undefined,
     }),
@@ -166,7 +166,7 @@ async function startNode(
     guard,
     pacing,
     confirm,
-    monotonic,
+    clock: systemClock,
     sleep,
     onTransition: () => undefined,
     onLeaseLost: () => undefined,

@@ -11,7 +11,7 @@ import {
 } from "@sticky-proxy/core/process";
 import { createWatchdog, type Watchdog } from "./process/watchdog.ts";
 import type { Service } from "@sticky-proxy/core/registry";
-import { executionToken, type MonotonicMs } from "@sticky-proxy/protocol";
+import { executionToken, type Clock } from "@sticky-proxy/protocol";
 import {
   createExecutor,
   type DispatchIntents,
@@ -35,7 +35,7 @@ export interface WorkerDeps {
   readonly confirm: (() => Promise<void>) | null;
   /** How long dead letters stay to be redriven. */
   readonly deadLetterMs?: number;
-  readonly monotonic: () => MonotonicMs;
+  readonly clock: Pick<Clock, "monotonic">;
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
   readonly onTransition: (from: ProcessRecord | null, to: ProcessRecord, event: string) => void;
   readonly onRefused?: (record: ProcessRecord, event: string) => void;
@@ -52,7 +52,7 @@ export interface Worker {
 }
 
 export function createWorker(deps: WorkerDeps): Worker {
-  const { store, changes, forwarder, node, monotonic, sleep, onFailure } = deps;
+  const { store, changes, forwarder, node, clock, sleep, onFailure } = deps;
   // Unique, not secret: drawing every id anew would cost more than the rest of the write.
   const prefix = randomBytes(9).toString("base64url");
   let ids = 0;
@@ -66,7 +66,7 @@ export function createWorker(deps: WorkerDeps): Worker {
     rulesOf: (record) => rules.rulesOf(record),
     random: Math.random,
     newId,
-    monotonic,
+    clock,
     onTransition: deps.onTransition,
     ...(deps.onRefused === undefined ? {} : { onRefused: deps.onRefused }),
     ...(deps.deadLetterMs === undefined ? {} : { deadLetterMs: deps.deadLetterMs }),
@@ -74,7 +74,7 @@ export function createWorker(deps: WorkerDeps): Worker {
   });
   const watchdog = createWatchdog({
     store,
-    monotonic,
+    clock,
     onLost: deps.onLeaseLost,
     onFailure: (error) => onFailure("renew", error),
   });
@@ -89,7 +89,7 @@ export function createWorker(deps: WorkerDeps): Worker {
     intents: deps.intents,
     guard: deps.guard,
     pacing: deps.pacing,
-    monotonic,
+    clock,
     sleep,
     onFailure,
   });

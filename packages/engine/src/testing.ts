@@ -19,7 +19,7 @@ export function createTestProcesses(world: TestWorld, over: Partial<ProcessesDep
     rulesOf: () => world.rules,
     random: world.random,
     newId: world.newId,
-    monotonic: world.clock.monotonic,
+    clock: world.clock,
     onTransition: () => undefined,
     confirm: null,
     ...over,

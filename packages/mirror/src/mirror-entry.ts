@@ -3,6 +3,7 @@
  * mark the record, ack. Each step is safe to repeat, so whoever dies in between leaves work that the next owner ends:
  * before the outcome is kept it is sent again under the same key and fence, afterwards it is not.
  */
+import type { Clock } from "@sticky-proxy/protocol";
 import {
   type CoverageOutcome,
   type KeyState,
@@ -50,8 +51,7 @@ export interface MirrorEntryDeps {
   readonly comparer: Comparer;
   readonly pacerOf: (secondary: string) => Pacer;
   readonly random: () => number;
-  /** Monotonic ms. */
-  readonly monotonic: () => number;
+  readonly clock: Pick<Clock, "monotonic">;
   /** Both sides have answered. */
   readonly onAnswered: (service: string, latencies: Latencies) => void;
   readonly onSettled: (
@@ -161,7 +161,7 @@ async function send(
     return settle(deps, turn, found, record, { outcome: "failed", difference, diverged: true });
   }
   // What is sent holds two bodies until it is compared.
-  const hasRoom = deps.comparer.waiting < maxComparing && pacer.tryEnter(deps.monotonic());
+  const hasRoom = deps.comparer.waiting < maxComparing && pacer.tryEnter(deps.clock.monotonic());
   if (!hasRoom) return { kind: "blocked", on: "secondary" };
   const id = processId(record);
   let answer: SecondaryOutcome;
@@ -182,10 +182,10 @@ async function send(
       signal: turn.signal,
     });
   } catch (error) {
-    pacer.leave(false, deps.monotonic());
+    pacer.leave(false, deps.clock.monotonic());
     throw error;
   }
-  pacer.leave(answer.kind === "answered", deps.monotonic());
+  pacer.leave(answer.kind === "answered", deps.clock.monotonic());
   if (answer.kind === "failed" && answer.aborted) return { kind: "blocked", on: "stop" };
   const attempts = (parked?.attempts ?? 0) + 1;
   if (answer.kind === "failed") {

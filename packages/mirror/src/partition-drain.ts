@@ -37,7 +37,7 @@ export function createPartitionDrain(
   partition: number,
   owner: number,
 ): PartitionDrain {
-  const { outbox, monotonic, signal } = deps;
+  const { outbox, clock, signal } = deps;
   const queues = new Map<string, OutboxEntry[]>();
   const busy = new Map<string, Promise<void>>();
   const heldUpSince = new Map<string, number>();
@@ -162,8 +162,8 @@ export function createPartitionDrain(
 
   function mustGiveWay(key: string): boolean {
     const since = heldUpSince.get(key);
-    if (since === undefined) heldUpSince.set(key, monotonic());
-    return queued >= maxQueued || (since !== undefined && monotonic() - since > heldUpMs);
+    if (since === undefined) heldUpSince.set(key, clock.monotonic());
+    return queued >= maxQueued || (since !== undefined && clock.monotonic() - since > heldUpMs);
   }
 
   async function park(key: string, queue: OutboxEntry[], parking: Parking | null): Promise<void> {

@@ -1,3 +1,4 @@
+import { createManualClock } from "@sticky-proxy/core/testing";
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -60,8 +61,7 @@ describe("one request to the secondary", () => {
     secondary = createSecondary({
       forwarder,
       marks: (request) => markLines(keys, request, "id1", 0, 1_700_000_000_000),
-      wallClock: () => 1_700_000_000_000,
-      monotonic: () => performance.now(),
+      clock: createManualClock(1_700_000_000_000),
     });
   });
   afterEach(async () => {

@@ -14,6 +14,7 @@ import {
   mirrorMarkerField,
   parseRetryAfter,
   readSigningKey,
+  type Clock,
 } from "@sticky-proxy/protocol";
 import { collectBody, type Forwarder } from "@sticky-proxy/upstream";
 
@@ -21,10 +22,8 @@ export interface SecondaryDeps {
   readonly forwarder: Forwarder;
   /** Loop markers for one request: {@link markLines}. */
   readonly marks: (head: RequestHead) => HeaderList;
-  /** Epoch ms, for Retry-After dates. */
-  readonly wallClock: () => number;
-  /** Monotonic ms. */
-  readonly monotonic: () => number;
+  /** now() is for Retry-After dates. */
+  readonly clock: Clock;
 }
 
 export interface SecondaryRequest {
@@ -70,11 +69,11 @@ export interface Secondary {
 }
 
 export function createSecondary(deps: SecondaryDeps): Secondary {
-  const { forwarder, monotonic, wallClock } = deps;
+  const { forwarder, clock } = deps;
 
   async function send(request: SecondaryRequest): Promise<SecondaryOutcome> {
     const { secondary, primary, policy, head, body, timeoutMs } = request;
-    const startedAt = monotonic();
+    const startedAt = clock.monotonic();
     const timeout = AbortSignal.timeout(timeoutMs);
     const route = matchRoute(secondary, head.method, head.path);
     const outcome = await forwarder.forward({
@@ -98,7 +97,7 @@ export function createSecondary(deps: SecondaryDeps): Secondary {
       kind: "failed",
       failure: { kind: "no-answer", error, timedOut },
       instance,
-      latencyMs: monotonic() - startedAt,
+      latencyMs: clock.monotonic() - startedAt,
       aborted: aborted && !timeout.aborted,
     });
     if (outcome.kind === "failed") {
@@ -113,9 +112,9 @@ export function createSecondary(deps: SecondaryDeps): Secondary {
       return failed(error, instance.name, request.signal.aborted, timeout.aborted);
     }
     if (collected.kind === "too-large") collected.rest.destroy();
-    const latencyMs = monotonic() - startedAt;
+    const latencyMs = clock.monotonic() - startedAt;
     const retryAfter = headerValue(headers, "retry-after");
-    const retryAfterMs = retryAfter === null ? null : parseRetryAfter(retryAfter, wallClock());
+    const retryAfterMs = retryAfter === null ? null : parseRetryAfter(retryAfter, clock.now());
     if (asksForRetry(status, retryAfterMs)) {
       const failure = { kind: "try-later", status, retryAfterMs } as const;
       return { kind: "failed", failure, instance: instance.name, latencyMs, aborted: false };

@@ -1,4 +1,4 @@
-import { createMemoryMirror, type MemoryMirror } from "@sticky-proxy/core/testing";
+import { createManualClock, createMemoryMirror, type MemoryMirror } from "@sticky-proxy/core/testing";
 import { createPacer, pending } from "@sticky-proxy/core/mirror";
 import type { MirrorPolicy, Route, Service } from "@sticky-proxy/core/registry";
 import type { Secondary, SecondaryOutcome, SecondaryRequest } from "./secondary.ts";
@@ -85,8 +85,7 @@ describe("the shadow queue", () => {
           pacer
       )(createPacer()),
       configVersion: () => "1",
-      now: () => 1000,
-      monotonic: () => 1000,
+      clock: createManualClock(1000),
       sleep: async () => undefined,
       onAnswered: () => undefined,
       onOutcome: () => undefined,

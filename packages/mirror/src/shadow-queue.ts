@@ -5,6 +5,7 @@
  * Reads are compared with an eye on the lag (R12): where the two sides differ, both are read again once the key
  * has no write on its way; only what differs then is a difference.
  */
+import type { Clock } from "@sticky-proxy/protocol";
 import {
   type CoverageOutcome,
   type Differences,
@@ -56,9 +57,7 @@ export interface ShadowQueueDeps {
   readonly comparer: Comparer;
   readonly pacerOf: (secondary: string) => Pacer;
   readonly configVersion: () => string;
-  readonly now: () => number;
-  /** Monotonic ms. */
-  readonly monotonic: () => number;
+  readonly clock: Clock;
   readonly sleep: (ms: number, signal?: AbortSignal) => Promise<void>;
   /** Both sides have answered. */
   readonly onAnswered: (service: string, latencies: Latencies) => void;
@@ -87,7 +86,7 @@ const maxAnswerBytes = 1024 * 1024;
 const maxComparing = 16;
 
 export function createShadowQueue(deps: ShadowQueueDeps): ShadowQueue {
-  const { comparer, monotonic, pacerOf, sleep } = deps;
+  const { comparer, clock, pacerOf, sleep } = deps;
   const observations = createObservations(deps.differences);
   const queue: ShadowJob[] = [];
   const running = new Set<Promise<void>>();
@@ -102,7 +101,7 @@ export function createShadowQueue(deps: ShadowQueueDeps): ShadowQueue {
   }
 
   function skip(service: string, route: string, orderKey: string, outcome: CoverageOutcome): void {
-    const window = coverageWindow(deps.now());
+    const window = coverageWindow(clock.now());
     const limits = { ttlMs: 0, maxDifferences: recordsPerPartition };
     observations.sum({ service, route, orderKey, outcome, window, count: 1, difference: null, limits });
     deps.onOutcome(service, outcome, null);
@@ -125,7 +124,7 @@ export function createShadowQueue(deps: ShadowQueueDeps): ShadowQueue {
     for (let i = 0; i < queue.length && !stopped && comparer.waiting < maxComparing;) {
       const job = queue[i]!;
       const name = job.secondary.name;
-      if (full.has(name) || !pacerOf(name).tryEnter(monotonic())) {
+      if (full.has(name) || !pacerOf(name).tryEnter(clock.monotonic())) {
         full.add(name);
         i++;
         continue;
@@ -143,7 +142,7 @@ export function createShadowQueue(deps: ShadowQueueDeps): ShadowQueue {
 
   async function copy(job: ShadowJob): Promise<void> {
     const answer = await ask(job, job.secondary);
-    pacerOf(job.secondary.name).leave(answer.kind === "answered", monotonic());
+    pacerOf(job.secondary.name).leave(answer.kind === "answered", clock.monotonic());
     if (answer.kind === "failed") {
       if (answer.aborted) return skip(job.service.name, job.route.name, job.orderKey, "skipped:shed");
       return keep(job, "failed", failedDifference(job, answer, deps.configVersion()));

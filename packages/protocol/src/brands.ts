@@ -20,3 +20,9 @@ export const asEpochMs = (ms: number): EpochMs => ms as EpochMs;
 export const asMonotonicMs = (ms: number): MonotonicMs => ms as MonotonicMs;
 export const asFence = (number: number): Fence => number as Fence;
 export const asScope = (digest: string): Scope => digest as Scope;
+
+/** A node's time. Functions, so that they can be handed on alone. */
+export interface Clock {
+  readonly now: () => EpochMs;
+  readonly monotonic: () => MonotonicMs;
+}

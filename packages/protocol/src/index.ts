@@ -11,6 +11,7 @@ export {
   asFence,
   asMonotonicMs,
   asScope,
+  type Clock,
   type EpochMs,
   type Fence,
   type MonotonicMs,

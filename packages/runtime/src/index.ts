@@ -9,7 +9,7 @@ export { options, type FlagValue, type Sources } from "./config/sources.ts";
 export { longestLeaseMs, storeSettings } from "./config/store-settings.ts";
 export { createLifecycle, type Lifecycle } from "./lifecycle.ts";
 export { createLogger, type Logger } from "./logger.ts";
-export { after, every, monotonic, sleep } from "./loop.ts";
+export { after, every, monotonic, sleep, systemClock } from "./loop.ts";
 export { createMetrics, knownMethod, statusClass, unknownName, type Metrics } from "./metrics.ts";
 export { createOpsServer, type OpsServer } from "./ops-server.ts";
 export { observeTransitions } from "./process-metrics.ts";

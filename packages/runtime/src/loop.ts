@@ -2,13 +2,15 @@
  * The only timers. Decisions take `now`; whatever must happen again or later is asked for here, so that a
  * shutdown can wait for it and nothing is started twice.
  */
-import { asMonotonicMs, type MonotonicMs } from "@sticky-proxy/protocol";
+import { asMonotonicMs, type MonotonicMs, asEpochMs, type Clock } from "@sticky-proxy/protocol";
 import { performance } from "node:perf_hooks";
 
 /** Milliseconds that never go back, for spans on this node; deadlines come from the store's clock. */
 export function monotonic(): MonotonicMs {
   return asMonotonicMs(performance.now());
 }
+
+export const systemClock: Clock = { now: () => asEpochMs(Date.now()), monotonic };
 
 export interface Loop {
   /** Runs the task now, or once more right after the running turn. */

@@ -12,7 +12,7 @@ import {
 } from "@sticky-proxy/core/process";
 import { partitionOf } from "@sticky-proxy/core/idempotency";
 import { parseProcessId, asScope } from "@sticky-proxy/protocol";
-import { monotonic, storeSettings, sleep, type Config } from "@sticky-proxy/runtime";
+import { storeSettings, sleep, type Config, systemClock } from "@sticky-proxy/runtime";
 import { createRegistry, MetaMismatch, openStore, StoreUnreachable } from "@sticky-proxy/store";
 import { createOutboundCallers } from "@sticky-proxy/upstream";
 import { exitCodes, loadOrExplain, parseFlags, UsageError, type Io, type Parsed } from "./command.ts";
@@ -60,7 +60,7 @@ export async function connectOperator(config: Config, io: Pick<Io, "err">): Prom
       changes: store.changes,
       sleep,
       random: Math.random,
-      monotonic,
+      clock: systemClock,
     },
     async services() {
       const names = new Set(config.services.map(({ name }) => name));
@@ -91,7 +91,7 @@ export function operatorOn(deps: {
     node: `cli-${randomBytes(6).toString("hex")}`,
     random: Math.random,
     newId: () => randomBytes(12).toString("base64url"),
-    monotonic,
+    clock: systemClock,
     onTransition: () => undefined,
     confirm: null,
   });

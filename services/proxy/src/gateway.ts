@@ -13,11 +13,11 @@ import {
   type Config,
   type Metrics,
   knownMethod,
-  monotonic,
   observeTransitions,
   sleep,
   statusClass,
   unknownName,
+  systemClock,
 } from "@sticky-proxy/runtime";
 import type { Execution, Pacing, Worker } from "@sticky-proxy/engine";
 import type { Forwarder, Tunneller } from "@sticky-proxy/upstream";
@@ -70,7 +70,13 @@ export function createGateway(deps: GatewayDeps): Gateway {
   const secret = createSecretKey(deps.secret);
   const letGo = new AbortController();
   const giveUp = new AbortController();
-  const waiting = { store: deps.store, changes: deps.changes, sleep, random: Math.random, monotonic };
+  const waiting = {
+    store: deps.store,
+    changes: deps.changes,
+    sleep,
+    random: Math.random,
+    clock: systemClock,
+  };
 
   const waiters = createWaiters(config.limits.maxWaiters);
   metrics.waiters.onScrape(() => {

@@ -15,6 +15,7 @@ import {
   sleep,
   type Config,
   type ServiceParts,
+  systemClock,
 } from "@sticky-proxy/runtime";
 import { openNodeLocks, createRegistry, openCache, openStore } from "@sticky-proxy/store";
 import { createForwarder, createOutboundCallers } from "@sticky-proxy/upstream";
@@ -101,7 +102,7 @@ export async function startProxy(
   const pacing = createPacing({
     shared: registry,
     services: () => config.services.map(({ name }) => name),
-    monotonic,
+    clock: systemClock,
     random: Math.random,
     onFailure: (what, err) => logger.warn("pacing.failed", { what, err }),
   });
@@ -134,7 +135,7 @@ export async function startProxy(
     pacing,
     confirm: store.confirm,
     deadLetterMs: config.retention.deadLetterMs,
-    monotonic,
+    clock: systemClock,
     sleep,
     ...workerObservers(metrics, log),
   });

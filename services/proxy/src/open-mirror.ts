@@ -1,4 +1,5 @@
 /** Wiring of the mirror in a proxy: intents before dispatches, copies behind answers, loop markers. */
+import type { Clock } from "@sticky-proxy/protocol";
 import { createSecretKey, randomBytes } from "node:crypto";
 import { createMirrorIntents, type MirrorIntents } from "@sticky-proxy/engine";
 import { createPacer, type Pacer } from "@sticky-proxy/core/mirror";
@@ -6,12 +7,12 @@ import type { RequestHead } from "@sticky-proxy/core/http";
 import {
   configHash,
   every,
-  monotonic,
   sleep,
   type Config,
   type Lifecycle,
   type Logger,
   type Metrics,
+  systemClock,
 } from "@sticky-proxy/runtime";
 import { createDifferences, createMirrorOutbox, type OpenStore } from "@sticky-proxy/store";
 import {
@@ -47,7 +48,7 @@ export interface ProxyMirror {
 
 export function openProxyMirror(
   { config, store, logger, metrics }: ProxyMirrorParts,
-  storeNow: () => number,
+  storeNow: Clock["now"],
 ): ProxyMirror {
   const { secret, partitions } = store.meta;
   const orderSecret = createSecretKey(secret);
@@ -64,7 +65,7 @@ export function openProxyMirror(
     policyOf: (service, route) => find(service, route)?.policy ?? null,
     secret: orderSecret,
     configVersion: version,
-    now: storeNow,
+    clock: { now: storeNow },
     validForMs: store.redis.commandTimeoutMs,
     marks,
     onGap: (gap, { service, route }) => logger.warn("mirror.gap", { service, route, reason: gap }),
@@ -76,7 +77,7 @@ export function openProxyMirror(
   const shadow = createShadowQueue({
     differences: createDifferences(storeDeps),
     outbox,
-    secondary: createSecondary({ forwarder, marks, wallClock: Date.now, monotonic }),
+    secondary: createSecondary({ forwarder, marks, clock: systemClock }),
     comparer,
     pacerOf(name) {
       let pacer = pacers.get(name);
@@ -84,8 +85,7 @@ export function openProxyMirror(
       return pacer;
     },
     configVersion: version,
-    now: Date.now,
-    monotonic,
+    clock: systemClock,
     sleep,
     onAnswered: (service, latencies) => observeLatencies(metrics, service, latencies),
     onOutcome: (service, outcome, difference) => observeMirror(metrics, service, outcome, difference),
@@ -103,8 +103,7 @@ export function openProxyMirror(
       shadow,
       serviceOf: (name) => config.services.find((service) => service.name === name) ?? null,
       secret: orderSecret,
-      now: Date.now,
-      monotonic,
+      clock: systemClock,
     },
     intents,
     start(lifecycle) {

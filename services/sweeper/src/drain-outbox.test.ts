@@ -1,4 +1,4 @@
-import { createMemoryMirror, type MemoryMirror } from "@sticky-proxy/core/testing";
+import { createManualClock, createMemoryMirror, type MemoryMirror } from "@sticky-proxy/core/testing";
 import { StoreUnavailable } from "@sticky-proxy/core/process";
 import { expect } from "chai";
 import { startOutboxDrain, type OutboxDrain, type OutboxDrainDeps } from "./drain-outbox.ts";
@@ -56,7 +56,7 @@ describe("leading the outbox", () => {
       tickMs: 1,
       graceMs: 1,
       random: () => 0.5,
-      monotonic: () => 0,
+      clock: createManualClock(0),
       onTrouble: (error: unknown) => troubles.push(error),
     } as unknown as OutboxDrainDeps);
   });

@@ -46,7 +46,7 @@ export function startOutboxDrain(deps: OutboxDrainDeps): OutboxDrain {
     for (let p = group; p < partitions; p += groupCount) mine.push(p);
     const cut = new AbortController();
     const drains = new Map<number, PartitionDrain>();
-    let tidiedAt = deps.monotonic();
+    let tidiedAt = deps.clock.monotonic();
     try {
       for (const partition of mine) {
         const owner = await deps.outbox.claim(partition);
@@ -58,8 +58,8 @@ export function startOutboxDrain(deps: OutboxDrainDeps): OutboxDrain {
       while (!signal.aborted) {
         await Promise.all([...drains.values()].map((drain) => drain.tick()));
         if ([...drains.values()].some((drain) => drain.isLost)) return;
-        if (deps.monotonic() - tidiedAt > tidyEveryMs) {
-          tidiedAt = deps.monotonic();
+        if (deps.clock.monotonic() - tidiedAt > tidyEveryMs) {
+          tidiedAt = deps.clock.monotonic();
           await Promise.all(mine.map((partition) => deps.outbox.tidy(partition)));
         }
         await deps.sleep(deps.tickMs * (0.8 + 0.4 * deps.random()), signal);

@@ -23,6 +23,7 @@ import {
   unknownName,
   type Config,
   type ServiceParts,
+  systemClock,
 } from "@sticky-proxy/runtime";
 import { openNodeLocks, createRegistry, openCache, openStore } from "@sticky-proxy/store";
 import { createForwarder, createHealthView, createOutboundCallers } from "@sticky-proxy/upstream";
@@ -79,7 +80,7 @@ export async function startSweeper(
   const pacing = createPacing({
     shared: registry,
     services: () => config.services.map(({ name }) => name),
-    monotonic,
+    clock: systemClock,
     random: Math.random,
     onFailure: (what, err) => logger.warn("pacing.failed", { what, err }),
   });
@@ -108,7 +109,7 @@ export async function startSweeper(
     pacing,
     confirm: store.confirm,
     deadLetterMs: config.retention.deadLetterMs,
-    monotonic,
+    clock: systemClock,
     sleep,
     onTransition: observeTransitions(metrics),
     onRefused: ({ service }) => metrics.fenceRejected.inc({ service }),
@@ -128,7 +129,7 @@ export async function startSweeper(
     poll: createPoller({
       callers,
       readRequest: (record) => store.processes.readRequest(record),
-      now: () => worker.processes.now(),
+      clock: worker.processes,
       random: Math.random,
       pseudonym: "sticky-proxy",
       onNoAnswer: (record, reason) =>
@@ -138,7 +139,7 @@ export async function startSweeper(
       callers,
       endpoints: () => config.webhooks,
       publicUrl: () => publicBase(config, config.port),
-      now: () => worker.processes.now(),
+      clock: { now: () => worker.processes.now(), monotonic },
       random: Math.random,
       onOutcome: (record, outcome, detail, ms) => {
         metrics.deliveries.inc({ outcome });

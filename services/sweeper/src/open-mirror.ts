@@ -6,12 +6,12 @@ import type { RequestHead } from "@sticky-proxy/core/http";
 import {
   configHash,
   every,
-  monotonic,
   sleep,
   type Config,
   type Lifecycle,
   type Logger,
   type Metrics,
+  systemClock,
 } from "@sticky-proxy/runtime";
 import { createMirrorOutbox, type Locks, type OpenStore } from "@sticky-proxy/store";
 import { createForwarder, type HealthView } from "@sticky-proxy/upstream";
@@ -48,7 +48,7 @@ export interface SweeperMirror {
 
 export function openSweeperMirror(
   { config, store, locks, health, logger, metrics }: SweeperMirrorParts,
-  storeNow: () => number,
+  storeNow: Processes["now"],
 ): SweeperMirror {
   const { secret, partitions } = store.meta;
   const orderSecret = createSecretKey(secret);
@@ -63,7 +63,7 @@ export function openSweeperMirror(
     policyOf: (service, route) => find(service, route)?.policy ?? null,
     secret: orderSecret,
     configVersion: () => configHash(config),
-    now: storeNow,
+    clock: { now: storeNow },
     validForMs: store.redis.commandTimeoutMs,
     marks,
     onGap: (gap, { service, route }) => logger.warn("mirror.gap", { service, route, reason: gap }),
@@ -84,14 +84,14 @@ export function openSweeperMirror(
           markMirrored: async (record) => {
             await processes.apply(record, { type: "mirrored" });
           },
-          secondary: createSecondary({ forwarder, marks, wallClock: Date.now, monotonic }),
+          secondary: createSecondary({ forwarder, marks, clock: systemClock }),
           pacerOf(name) {
             let pacer = pacers.get(name);
             if (pacer === undefined) pacers.set(name, (pacer = createPacer()));
             return pacer;
           },
           random: Math.random,
-          monotonic,
+          clock: systemClock,
           sleep,
           tickMs: drainTickMs,
           graceMs,

@@ -1,4 +1,5 @@
 // The world of a unit test.
+export { createManualClock } from "./manual-clock.ts";
 export { createTestWorld, testRequest, testRoute, testService, type TestWorld } from "./test-world.ts";
 // The ports in memory.
 export { MemoryCacheStore } from "./memory-cache-store.ts";

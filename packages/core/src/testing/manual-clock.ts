@@ -1,11 +1,7 @@
-import { asEpochMs, asMonotonicMs, type EpochMs, type MonotonicMs } from "@sticky-proxy/protocol";
+import { asEpochMs, asMonotonicMs, type Clock } from "@sticky-proxy/protocol";
 
-/** Time that only moves when a test says so. */
-export interface ManualClock {
-  /** Wall clock, epoch ms. Bound, so that it can be handed over as a function. */
-  readonly now: () => EpochMs;
-  /** The same time as monotonic ms. */
-  readonly monotonic: () => MonotonicMs;
+/** Time that only moves when a test says so. now() and monotonic() tell the same number. */
+export interface ManualClock extends Clock {
   readonly advance: (ms: number) => void;
 }
 

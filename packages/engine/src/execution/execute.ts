@@ -13,7 +13,7 @@ import {
 import type { DispatchIntent } from "../mirror/intents.ts";
 import type { Processes } from "../process/processes.ts";
 import type { Watchdog } from "../process/watchdog.ts";
-import { Problem } from "@sticky-proxy/protocol";
+import { Problem, type Clock } from "@sticky-proxy/protocol";
 import { createAttempts, type Attempt } from "./attempt.ts";
 import type { Execution, Run } from "./execution.ts";
 import type { Forwarder } from "@sticky-proxy/upstream";
@@ -47,7 +47,7 @@ export interface ExecutorDeps {
   /** null: the profile wants none. */
   readonly guard: QuorumGuard | null;
   readonly pacing: Pacing;
-  readonly monotonic: () => number;
+  readonly clock: Pick<Clock, "monotonic">;
   /** Resolves after ms or when the signal aborts; never rejects. */
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
   readonly onFailure: (what: string, error: unknown) => void;
@@ -73,7 +73,7 @@ export function createExecutor(deps: ExecutorDeps): Executor {
     intents,
     guard,
     pacing,
-    monotonic,
+    clock,
     sleep,
   } = deps;
   const attempt = createAttempts({ processes, forwarder, publicUrl, tokenOf });
@@ -202,7 +202,7 @@ export function createExecutor(deps: ExecutorDeps): Executor {
     answer: Attempt,
     intent: DispatchIntent | null,
   ): Promise<{ record: ProcessRecord; ours: boolean }> {
-    const until = monotonic() + record.leaseMs;
+    const until = clock.monotonic() + record.leaseMs;
     const never = new AbortController().signal;
     let committed: { record: ProcessRecord; ours: boolean } | null = null;
     for (let pauseMs = 50; ; pauseMs = Math.min(pauseMs * 2, 1000)) {
@@ -218,7 +218,7 @@ export function createExecutor(deps: ExecutorDeps): Executor {
         return committed;
       } catch (error) {
         if (!(error instanceof StoreUnavailable)) throw error;
-        if (monotonic() + pauseMs > until) throw lost(record, answer.sawAnswer);
+        if (clock.monotonic() + pauseMs > until) throw lost(record, answer.sawAnswer);
         await sleep(pauseMs, never);
       }
     }

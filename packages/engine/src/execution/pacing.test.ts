@@ -1,3 +1,4 @@
+import { asMonotonicMs } from "@sticky-proxy/protocol";
 import { expect } from "chai";
 import fc from "fast-check";
 import { createPacing, longestPauseMs, type ServicePacing, type SharedPauses } from "./pacing.ts";
@@ -36,7 +37,7 @@ describe("the pacing of a service", () => {
     return createPacing({
       shared,
       services: () => services,
-      monotonic: () => now,
+      clock: { monotonic: () => asMonotonicMs(now) },
       random: () => random,
       onFailure: (what) => failures.push(what),
     });

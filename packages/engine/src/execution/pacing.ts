@@ -5,6 +5,7 @@
  * While it lasts, work waits until its end and a random part of the ramp; on the ramp, a growing share goes at once.
  * The local view decides; the shared one only ever lengthens it. Without the shared one each replica learns by itself.
  */
+import type { Clock } from "@sticky-proxy/protocol";
 /** The shared pause of a service that asked for one. */
 export interface Pacing {
   /** ms that the service is still paused; 0: not. */
@@ -36,7 +37,7 @@ export interface PacingDeps {
   readonly shared: SharedPauses | null;
   /** Names of the configured services; others are not paced, so nothing grows. */
   readonly services: () => readonly string[];
-  readonly monotonic: () => number;
+  readonly clock: Pick<Clock, "monotonic">;
   /** In [0, 1). */
   readonly random: () => number;
   readonly onFailure: (what: string, error: unknown) => void;
@@ -54,7 +55,7 @@ interface Pause {
   readonly rampMs: number;
 }
 
-export function createPacing({ shared, services, monotonic, random, onFailure }: PacingDeps): ServicePacing {
+export function createPacing({ shared, services, clock, random, onFailure }: PacingDeps): ServicePacing {
   const pauses = new Map<string, Pause>();
   const waiting = new Map<string, Set<{ readonly until: number }>>();
 
@@ -62,7 +63,7 @@ export function createPacing({ shared, services, monotonic, random, onFailure }:
   function lengthen(service: string, ms: number): boolean {
     if (!services().includes(service)) return false;
     const capped = Math.min(ms, longestPauseMs);
-    const endsAt = monotonic() + capped;
+    const endsAt = clock.monotonic() + capped;
     const known = pauses.get(service);
     if (known !== undefined && endsAt <= known.endsAt + noticeableMs) return false;
     const rampMs = Math.min(longestRampMs, Math.max(shortestRampMs, capped));
@@ -75,7 +76,7 @@ export function createPacing({ shared, services, monotonic, random, onFailure }:
       const pause = pauses.get(service);
       if (pause === undefined) return 0;
       const { endsAt, rampMs } = pause;
-      const since = monotonic() - endsAt;
+      const since = clock.monotonic() - endsAt;
       if (since < 0) return Math.ceil(-since + random() * rampMs);
       if (since >= rampMs) {
         pauses.delete(service);
@@ -83,7 +84,7 @@ export function createPacing({ shared, services, monotonic, random, onFailure }:
       }
       return random() * rampMs < since ? 0 : Math.ceil(random() * (rampMs - since));
     },
-    isPaused: (service) => monotonic() < (pauses.get(service)?.endsAt ?? -Infinity),
+    isPaused: (service) => clock.monotonic() < (pauses.get(service)?.endsAt ?? -Infinity),
     pause(service, ms) {
       if (ms <= 0 || !lengthen(service, ms) || shared === null) return;
       shared
@@ -91,7 +92,7 @@ export function createPacing({ shared, services, monotonic, random, onFailure }:
         .catch((error: unknown) => onFailure("sharing a pause", error));
     },
     reserve(service, ms, limit) {
-      const now = monotonic();
+      const now = clock.monotonic();
       const places = waiting.get(service) ?? new Set();
       if (places.size >= limit) for (const place of places) if (place.until <= now) places.delete(place);
       if (places.size >= limit) return null;

@@ -5,7 +5,7 @@ import { blankRecord, type ProcessRecord, StoreUnavailable } from "@sticky-proxy
 import type { MirrorPolicy } from "@sticky-proxy/core/registry";
 import { pending, type OutboxEntry } from "@sticky-proxy/core/mirror";
 import { type MirrorIntents, createMirrorIntents } from "./intents.ts";
-import { type MemoryMirror, createMemoryMirror } from "@sticky-proxy/core/testing";
+import { type MemoryMirror, createManualClock, createMemoryMirror } from "@sticky-proxy/core/testing";
 
 const policy = {
   to: "users-v2",
@@ -53,7 +53,7 @@ describe("mirror intents", () => {
       policyOf: () => ({ ...policy, ...changed }),
       secret: "s",
       configVersion: () => "7",
-      now: () => 1000,
+      clock: createManualClock(1000),
       validForMs: 100,
       marks: () => [["X-Mark", "1"]],
       onGap: (gap) => told.push(gap),

@@ -6,7 +6,7 @@
  * as such when that is possible again, so that its record is released and the sum still adds up. A node that dies
  * before its intent stands leaves a record that says "pending": whoever takes it over writes it (`recover`).
  */
-import { Problem } from "@sticky-proxy/protocol";
+import { Problem, type Clock } from "@sticky-proxy/protocol";
 import type { HeaderList, RequestHead } from "@sticky-proxy/core/http";
 import type { ProcessRecord, StoredRequest } from "@sticky-proxy/core/process";
 import type { MirrorPolicy } from "@sticky-proxy/core/registry";
@@ -27,8 +27,8 @@ export interface MirrorIntentsDeps {
   readonly policyOf: (service: string, route: string) => MirrorPolicy | null;
   readonly secret: OrderSecret;
   readonly configVersion: () => string;
-  /** The store's clock as far as this node knows it, epoch ms. */
-  readonly now: () => number;
+  /** The store's time as far as this node knows it. */
+  readonly clock: Pick<Clock, "now">;
   /** How long an append may take before it refuses itself. */
   readonly validForMs: number;
   /** Lines that tell gateways behind the service that the copy is made here. */
@@ -78,7 +78,7 @@ const maxRemembered = 10_000;
 const fewGaps = 5000;
 
 export function createMirrorIntents(deps: MirrorIntentsDeps): MirrorIntents {
-  const { outbox, policyOf, secret, configVersion, now, validForMs, onGap } = deps;
+  const { outbox, policyOf, secret, configVersion, clock, validForMs, onGap } = deps;
   let lag: ReadonlyMap<string, Lag> = new Map();
   let gaps: RememberedGap[] = [];
   /** By service, route and reason: gaps that found no room above. */
@@ -91,7 +91,7 @@ export function createMirrorIntents(deps: MirrorIntentsDeps): MirrorIntents {
 
   function remember(intent: Intent, gap: "gap" | "lag"): void {
     onGap(gap, intent);
-    const at = now();
+    const at = clock.now();
     if (gaps.length < maxRemembered) {
       gaps.push({ ...intent, gap, bodyBytes: 0, noticedAt: at });
       return;
@@ -122,7 +122,7 @@ export function createMirrorIntents(deps: MirrorIntentsDeps): MirrorIntents {
       ...orderKeys(source, policy?.orderKey ?? null, secret),
       configVersion: configVersion(),
       bodyBytes: request.body.length,
-      window: coverageWindow(now()),
+      window: coverageWindow(clock.now()),
       gap: null,
       dispatchedAt: record.updatedAt,
     };
@@ -130,7 +130,9 @@ export function createMirrorIntents(deps: MirrorIntentsDeps): MirrorIntents {
 
   /** Never rejects. */
   async function isAppended(intent: Intent): Promise<boolean> {
-    const written = await outbox.append(intent, { validUntil: now() + validForMs }).catch(() => "failed");
+    const written = await outbox
+      .append(intent, { validUntil: clock.now() + validForMs })
+      .catch(() => "failed");
     return written === "appended";
   }
 

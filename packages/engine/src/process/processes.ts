@@ -2,7 +2,7 @@
  * `begin` and `apply` are the only code that changes a process: read, decide, commit; on `stale` read and decide
  * again. Proxy, callback route, watchdog, sweeper and admin all come through here.
  */
-import { asEpochMs, type EpochMs, type Fence, type MonotonicMs } from "@sticky-proxy/protocol";
+import { asEpochMs, type EpochMs, type Fence, type MonotonicMs, type Clock } from "@sticky-proxy/protocol";
 import { type Verdict, verdictOf } from "@sticky-proxy/core/idempotency";
 import type { StoredResponse } from "@sticky-proxy/core/http";
 import {
@@ -35,8 +35,7 @@ export interface ProcessesDeps {
   /** In [0, 1). */
   readonly random: () => number;
   readonly newId: () => string;
-  /** Monotonic ms. */
-  readonly monotonic: () => MonotonicMs;
+  readonly clock: Pick<Clock, "monotonic">;
   /** Told of every committed change; from null: created. */
   readonly onTransition: (from: ProcessRecord | null, to: ProcessRecord, event: string) => void;
   /** Told when the word of a late owner or service is refused, because a later write had counted (P2, P10). */
@@ -122,7 +121,8 @@ const maxRaces = 50;
 const usualDeadLetterMs = 30 * 24 * 3_600_000;
 
 export function createProcesses(deps: ProcessesDeps): Processes {
-  const { store, node, rulesOf, random, newId, monotonic, onTransition, confirm } = deps;
+  const { store, node, rulesOf, random, newId, onTransition, confirm } = deps;
+  const { monotonic } = deps.clock;
   const deadLetterMs = deps.deadLetterMs ?? usualDeadLetterMs;
   let seenNow = 0;
   let seenAt = 0;

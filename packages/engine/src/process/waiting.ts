@@ -1,4 +1,5 @@
 /** Holds a caller until a process is where the caller wants it, whichever replica moves it there. */
+import type { Clock } from "@sticky-proxy/protocol";
 import {
   type ProcessRef,
   StoreUnavailable,
@@ -14,8 +15,7 @@ export interface WaitDeps {
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
   /** In [0, 1). */
   readonly random: () => number;
-  /** Monotonic ms. */
-  readonly monotonic: () => number;
+  readonly clock: Pick<Clock, "monotonic">;
 }
 
 /**
@@ -31,8 +31,8 @@ export async function waitFor(
   isEnough: (snapshot: Snapshot) => boolean,
   options: { timeoutMs: number; signal: AbortSignal; withResult: boolean },
 ): Promise<Snapshot> {
-  const { store, changes, sleep, random, monotonic } = deps;
-  const endsAt = monotonic() + options.timeoutMs;
+  const { store, changes, sleep, random, clock } = deps;
+  const endsAt = clock.monotonic() + options.timeoutMs;
   let woken = new AbortController();
   async function read(): Promise<Snapshot | StoreUnavailable> {
     try {
@@ -47,7 +47,7 @@ export async function waitFor(
     for (;;) {
       woken = new AbortController(); // before the read: a change during it wakes the next sleep at once
       const snapshot = await read();
-      const left = endsAt - monotonic();
+      const left = endsAt - clock.monotonic();
       const isOver = left <= 0 || options.signal.aborted;
       if (snapshot instanceof StoreUnavailable) {
         if (isOver) throw snapshot;

@@ -3,6 +3,7 @@
  * It keeps no process alive by itself: a node that stalls past its lease finds its processes taken over, and their
  * versions refuse what it still has to say (P2). `tick` is called by a loop; spans are monotonic.
  */
+import type { Clock } from "@sticky-proxy/protocol";
 import type { ProcessRecord, Lease, ProcessStore } from "@sticky-proxy/core/process";
 
 export interface Tracked {
@@ -33,16 +34,16 @@ interface Entry {
 
 export interface WatchdogDeps {
   readonly store: Pick<ProcessStore, "renew">;
-  readonly monotonic: () => number;
+  readonly clock: Pick<Clock, "monotonic">;
   readonly onLost: (lease: Lease) => void;
   readonly onFailure: (error: unknown) => void;
 }
 
-export function createWatchdog({ store, monotonic, onLost, onFailure }: WatchdogDeps): Watchdog {
+export function createWatchdog({ store, clock, onLost, onFailure }: WatchdogDeps): Watchdog {
   const entries = new Map<string, Entry>();
 
   async function renew(due: readonly Entry[]): Promise<void> {
-    const sentAt = monotonic();
+    const sentAt = clock.monotonic();
     const lost = await store.renew(due.map((entry) => entry.lease));
     const lostKeys = new Set(lost.map(keyOf));
     for (const entry of due) {
@@ -73,14 +74,14 @@ export function createWatchdog({ store, monotonic, onLost, onFailure }: Watchdog
       const key = keyOf(entry.lease);
       entries.set(key, entry);
       return {
-        mayDispatch: () => entries.get(key) === entry && monotonic() - entry.renewedAt < leaseMs / 2,
+        mayDispatch: () => entries.get(key) === entry && clock.monotonic() - entry.renewedAt < leaseMs / 2,
         release() {
           if (entries.get(key) === entry) entries.delete(key);
         },
       };
     },
     async tick() {
-      const now = monotonic();
+      const now = clock.monotonic();
       const due: Entry[] = [];
       for (const entry of entries.values()) {
         if (now - entry.renewedAt >= entry.lease.leaseMs / 3) due.push(entry);

@@ -1,5 +1,12 @@
 import { blankRecord, type ProcessRecord } from "@sticky-proxy/core/process";
-import { readSigningKey, verifyWebhook, asFence, asScope, asEpochMs } from "@sticky-proxy/protocol";
+import {
+  readSigningKey,
+  verifyWebhook,
+  asFence,
+  asScope,
+  asEpochMs,
+  asMonotonicMs,
+} from "@sticky-proxy/protocol";
 import { FakeUpstream } from "@sticky-proxy/testkit";
 import { expect } from "chai";
 import fc from "fast-check";
@@ -66,13 +73,12 @@ describe("the deliverer of webhooks", () => {
       ],
       callers,
       publicUrl: () => "https://gw.example",
-      now: () => now,
       random: () => 0.5,
       onOutcome: (_record, outcome, detail, ms) => {
         outcomes.push(`${outcome}: ${detail}`);
         spans.push(ms);
       },
-      monotonic: () => (ticks += 7),
+      clock: { now: () => now, monotonic: () => asMonotonicMs((ticks += 7)) },
       timeoutMs,
     })({ ...record, ...over });
   }

@@ -10,6 +10,7 @@ import {
   readSigningKey,
   signWebhook,
   type SigningKey,
+  type Clock,
 } from "@sticky-proxy/protocol";
 
 import type { OutboundCallers } from "@sticky-proxy/upstream";
@@ -41,14 +42,12 @@ export interface DelivererDeps {
   readonly callers: OutboundCallers;
   /** Base of the links in the event, without a slash at its end. */
   readonly publicUrl: () => string;
-  /** The store's clock, epoch ms. */
-  readonly now: () => number;
+  /** now() is the store's time. */
+  readonly clock: Clock;
   /** In [0, 1). */
   readonly random: () => number;
   /** `ms`: what the try took. */
   readonly onOutcome: (record: ProcessRecord, outcome: DeliveryOutcome, detail: string, ms: number) => void;
-  /** Monotonic milliseconds; default: the platform's. */
-  readonly monotonic?: () => number;
   /** For one exchange; default 15 s. */
   readonly timeoutMs?: number;
 }
@@ -71,8 +70,8 @@ const longestWaitMs = 24 * hour;
 const maxAnswerBytes = 16_384;
 
 export function createDeliverer(deps: DelivererDeps): Deliverer {
-  const { now, random, onOutcome } = deps;
-  const monotonic = deps.monotonic ?? (() => performance.now());
+  const { random, onOutcome } = deps;
+  const { now, monotonic } = deps.clock;
 
   return async function deliver(record) {
     const startedAt = monotonic();

@@ -71,7 +71,7 @@ describe("the poller", () => {
     const poll = createPoller({
       callers: { allowingPrivate: callers[0]!, guarded: callers[1]!, close: () => undefined },
       readRequest: () => Promise.resolve(kept),
-      now: () => now,
+      clock: { now: () => now },
       random: () => 0,
       pseudonym: "gw",
       onNoAnswer: (_record, reason) => reasons.push(reason),

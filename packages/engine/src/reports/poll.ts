@@ -15,7 +15,13 @@ import {
   type StoredRequest,
 } from "@sticky-proxy/core/process";
 import type { PollPolicy, ProcessPolicy, Route, Service } from "@sticky-proxy/core/registry";
-import { formatIdempotencyKey, parseRetryAfter, Problem, problemBody } from "@sticky-proxy/protocol";
+import {
+  formatIdempotencyKey,
+  parseRetryAfter,
+  Problem,
+  problemBody,
+  type Clock,
+} from "@sticky-proxy/protocol";
 
 import type { OutboundAnswer, OutboundCallers } from "@sticky-proxy/upstream";
 
@@ -35,8 +41,8 @@ export interface PollerDeps {
   /** Instances may be private; an address that a service named and that is none of them must be public. */
   readonly callers: OutboundCallers;
   readonly readRequest: (record: ProcessRecord) => Promise<StoredRequest | null>;
-  /** The store's clock, epoch ms. */
-  readonly now: () => number;
+  /** The store's time. */
+  readonly clock: Pick<Clock, "now">;
   /** In [0, 1). */
   readonly random: () => number;
   /** Our name in Via. */
@@ -52,7 +58,8 @@ const defaultBounds: PollPolicy = { minMs: 1000, maxMs: 30_000 };
 const longestProbeMs = 60_000;
 
 export function createPoller(deps: PollerDeps): Poller {
-  const { now, random } = deps;
+  const { random } = deps;
+  const { now } = deps.clock;
 
   async function ask(
     target: Target,

@@ -49,7 +49,7 @@ describe("operating processes from the command line", () => {
           return Promise.resolve();
         },
         random: world.random,
-        monotonic: world.clock.monotonic,
+        clock: world.clock,
       },
       services: () => Promise.resolve(["payments", "reports"]),
       tellCancelled: (record) => told.push(processId(record)),

@@ -1,7 +1,7 @@
 import { headerValue, type RequestHead } from "@sticky-proxy/core/http";
 import { isSampled, orderKeys, type OrderSecret } from "@sticky-proxy/core/mirror";
 import type { MirrorPolicy, Route, Service } from "@sticky-proxy/core/registry";
-import { fields, Problem, readIdempotencyKey } from "@sticky-proxy/protocol";
+import { fields, Problem, readIdempotencyKey, type Clock } from "@sticky-proxy/protocol";
 
 import type { LoopGuard } from "./loop-guard.ts";
 import type { ShadowJob, ShadowQueue } from "@sticky-proxy/mirror";
@@ -16,10 +16,7 @@ export interface MirrorDeps {
   readonly serviceOf: (name: string) => Service | null;
   /** Keys the order keys; shared by all replicas. */
   readonly secret: OrderSecret;
-  /** The store's clock as far as this node knows it, epoch ms. */
-  readonly now: () => number;
-  /** Monotonic ms. */
-  readonly monotonic: () => number;
+  readonly clock: Clock;
 }
 
 /** A longer answer is not copied. */
@@ -32,7 +29,7 @@ const empty = new Uint8Array(0);
  * state.head; writes state.trace, and takes the mirror off state.route where the copy was made before us.
  */
 export function mirror(deps: MirrorDeps): Middleware {
-  const { guard, monotonic } = deps;
+  const { guard, clock } = deps;
   return async function mirror(ctx, next) {
     const { state } = ctx;
     const { service, route } = state;
@@ -50,14 +47,17 @@ export function mirror(deps: MirrorDeps): Middleware {
       return next();
     }
     if (route === null || policy === null || !takesCopy(policy, state.serviceHead.method)) return next();
-    const startedAt = monotonic();
+    const startedAt = clock.monotonic();
     const { send } = state;
     let isAnswered = false;
     state.send = (reply, options) => {
       state.send = send;
       isAnswered = true;
       const offer = copyOf(deps, state, service, route, policy);
-      return send(offer === null ? reply : copied(offer, state, reply, monotonic() - startedAt), options);
+      return send(
+        offer === null ? reply : copied(offer, state, reply, clock.monotonic() - startedAt),
+        options,
+      );
     };
     try {
       await next();
@@ -98,7 +98,7 @@ function copyOf(
     deps.secret,
   );
   if (!isSampled(orderKey, policy.rate)) return null;
-  const at = deps.now();
+  const at = deps.clock.now();
   const idempotencyKey = wishes?.key ?? keyOf(received);
   return (primary) => {
     // Nothing to compare a read with: it is only counted.

@@ -24,7 +24,7 @@ async function* events(
   seen: number,
   end: AbortSignal,
 ): AsyncGenerator<string> {
-  const until = waiting.monotonic() + longestStreamMs;
+  const until = waiting.clock.monotonic() + longestStreamMs;
   yield "retry: 1000\n\n";
   let sent = seen;
   let latest: ProcessRecord | null = record;
@@ -34,7 +34,7 @@ async function* events(
       sent = latest.version;
       yield `id: ${sent}\nevent: ${latest.status}\ndata: ${JSON.stringify(viewOf(latest, ""))}\n\n`;
     }
-    if (isTerminal(latest.status) || end.aborted || waiting.monotonic() >= until) return;
+    if (isTerminal(latest.status) || end.aborted || waiting.clock.monotonic() >= until) return;
     const snapshot = await waitFor(waiting, record, ({ record: now }) => now === null || now.version > sent, {
       timeoutMs: heartbeatMs,
       signal: end,

@@ -258,7 +258,7 @@ async function held(
 ): Promise<Reply | null> {
   const { waiting } = deps;
   const { wishes, gone, service } = submission;
-  const startedAt = waiting.monotonic();
+  const startedAt = waiting.clock.monotonic();
   const draining = wishes.onWaitEnd === "accepted" ? deps.draining : deps.closing;
   const stop = AbortSignal.any([gone, draining]);
   const replayed = run === null;
@@ -278,7 +278,7 @@ async function held(
         first.live.body.destroy();
       }
       if (isTerminal(latest.status) && first.result !== null) {
-        deps.onWait(service.name, "answered", waiting.monotonic() - startedAt);
+        deps.onWait(service.name, "answered", waiting.clock.monotonic() - startedAt);
         return resultReply(latest, first.result, { replayed: false, applied: wishes.applied });
       }
     }
@@ -287,7 +287,7 @@ async function held(
   // Nobody here is at it any more: who has a plain proxy's patience waits as long again as for the service.
   const left = wishes.isPlain
     ? service.timeouts.firstByteMs
-    : wishes.holdMs - (waiting.monotonic() - startedAt);
+    : wishes.holdMs - (waiting.clock.monotonic() - startedAt);
   const mustRead = left > 0 && !stop.aborted;
   if (mustRead || isTerminal(latest.status)) {
     const snapshot = await waitFor(
@@ -300,14 +300,14 @@ async function held(
     latest = snapshot.record;
     if (run === null && isNeverSent(latest)) return null;
     if (isTerminal(latest.status)) {
-      deps.onWait(service.name, "answered", waiting.monotonic() - startedAt);
+      deps.onWait(service.name, "answered", waiting.clock.monotonic() - startedAt);
       // A callback's result is first-hand for the client that started the process.
       return answer(submission, latest, snapshot.result, replayed);
     }
   }
-  if (gone.aborted) deps.onWait(service.name, "client_gone", waiting.monotonic() - startedAt);
-  else if (draining.aborted) deps.onWait(service.name, "draining", waiting.monotonic() - startedAt);
-  else if (wishes.holdMs > 0) deps.onWait(service.name, "timeout", waiting.monotonic() - startedAt);
+  if (gone.aborted) deps.onWait(service.name, "client_gone", waiting.clock.monotonic() - startedAt);
+  else if (draining.aborted) deps.onWait(service.name, "draining", waiting.clock.monotonic() - startedAt);
+  else if (wishes.holdMs > 0) deps.onWait(service.name, "timeout", waiting.clock.monotonic() - startedAt);
   if (wishes.onWaitEnd === "timeout" && !draining.aborted) throw holdEndedProblem(latest);
   if (wishes.onWaitEnd === "timeout") {
     throw new Problem("draining", {
