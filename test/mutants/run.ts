@@ -18,7 +18,7 @@ import { luaMutantsOf, mutantsOf, type Mutant } from "./mutations.ts";
 const root = path.join(import.meta.dirname, "../..");
 const mocha = path.join(root, "node_modules/mocha/bin/mocha.js");
 const hook = path.join(import.meta.dirname, "replace-source.mjs");
-const longestMs = 60_000;
+const maxMs = 60_000;
 /** Tests that need long and tell nothing more of a script. */
 const quick = "^(?!.*(100,000|Cluster)).*$";
 const luaTests: readonly (readonly [folder: string, tests: readonly string[]])[] = [
@@ -121,7 +121,7 @@ function isNoticed({ file, text, tests }: Tried, slot: number): Promise<boolean>
         cwd: root,
         stdio: "ignore",
         env: { ...process.env, STICKY_MUTANT_FILE: path.join(root, file), STICKY_MUTANT_TEXT: place },
-        timeout: longestMs,
+        timeout: maxMs,
         killSignal: "SIGKILL",
       },
     );

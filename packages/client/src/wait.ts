@@ -20,12 +20,12 @@ export interface WaitOptions {
 /** Sends one status request with these fields and does not repeat it. */
 export type Poll = (headers: Headers, signal: AbortSignal | null, holdMs: number) => Promise<Response>;
 
-const longestHoldMs = 25_000;
+const maxHoldMs = 25_000;
 /** An answer that took this long was held; a faster one without news asks for a pause. */
 const heldMs = 1000;
 const pauses = { minMs: 250, maxMs: 5000 };
 /** How long failures in a row are put up with: a restart, a fail-over. */
-const longestOutageMs = 120_000;
+const maxOutageMs = 120_000;
 
 /** The view of the ended process. Rejects with WaitTimeoutError, ProblemError, ConnectionError or the signal's reason. */
 export async function waitForEnd(poll: Poll, id: string, options: WaitOptions): Promise<ProcessView> {
@@ -39,7 +39,7 @@ export async function waitForEnd(poll: Poll, id: string, options: WaitOptions): 
     const startedAt = performance.now();
     const isLast = startedAt >= end;
     // The first poll brings the state at once, the next ones wait for a newer version.
-    const holdMs = view === null ? 0 : Math.max(0, Math.min(longestHoldMs, end - startedAt));
+    const holdMs = view === null ? 0 : Math.max(0, Math.min(maxHoldMs, end - startedAt));
     const answer: Answer = await ask(poll, etag, holdMs, signal);
     const news = answer.view !== null && answer.view.version !== view?.version;
     if (answer.view !== null) {
@@ -52,7 +52,7 @@ export async function waitForEnd(poll: Poll, id: string, options: WaitOptions): 
 
     const now = performance.now();
     failingSince = answer.failure === null ? null : (failingSince ?? startedAt);
-    if (failingSince !== null && now - failingSince > longestOutageMs) throw answer.failure!;
+    if (failingSince !== null && now - failingSince > maxOutageMs) throw answer.failure!;
     const wasHeld = answer.failure === null && now - startedAt >= heldMs;
     quietPolls = news ? 0 : quietPolls + 1;
     if (news || wasHeld) continue;

@@ -6,7 +6,7 @@ export { configText, redactedConfig } from "./config/redacted.ts";
 export { redisTarget } from "./config/redis-target.ts";
 export { needsRestart } from "./config/reload.ts";
 export { options, type FlagValue, type Sources } from "./config/sources.ts";
-export { longestLeaseMs, storeSettings } from "./config/store-settings.ts";
+export { maxLeaseMs, storeSettings } from "./config/store-settings.ts";
 export { createLifecycle, type Lifecycle } from "./lifecycle.ts";
 export { createLogger, type Logger } from "./logger.ts";
 export { after, every, monotonic, sleep, systemClock } from "./loop.ts";

@@ -54,7 +54,7 @@ export interface OpenStoreOptions {
   /** Default `standard`. */
   readonly profile?: Profile;
   /** The longest lease of any route; default 30 000. */
-  readonly longestLeaseMs?: number;
+  readonly maxLeaseMs?: number;
   /** Claims pause, because Redis may have forgotten some. */
   readonly onPause?: IncarnationOptions["onPause"];
 }
@@ -86,13 +86,13 @@ export async function openStore(options: OpenStoreOptions): Promise<OpenStore> {
     const keys = createKeys(options.keyPrefix);
     const meta = await openMeta(redis.writes, keys, { partitions: options.partitions });
     const { partitions } = meta;
-    const { profile = "standard", longestLeaseMs = 30_000, onPause = () => {} } = options;
+    const { profile = "standard", maxLeaseMs = 30_000, onPause = () => {} } = options;
     const monotonic = (): number => performance.now();
     const incarnation = createIncarnation({
       redis,
       keys,
       profile,
-      leaseMs: longestLeaseMs,
+      leaseMs: maxLeaseMs,
       monotonic,
       onPause,
     });
@@ -103,7 +103,7 @@ export async function openStore(options: OpenStoreOptions): Promise<OpenStore> {
       keys,
       partitions,
       timelineLength: options.timelineLength,
-      longestLeaseMs,
+      maxLeaseMs,
       monotonic,
       incarnation,
       sheds: () => isShedding,

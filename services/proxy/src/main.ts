@@ -11,7 +11,7 @@ import {
   publicBase,
   redisTarget,
   storeSettings,
-  longestLeaseMs,
+  maxLeaseMs,
   sleep,
   type Config,
   type ServiceParts,
@@ -43,7 +43,7 @@ export async function startProxy(
     onError: (name, err) => logger.warn("redis.error", { connection: name, err }),
     onScript: observeRedis(metrics),
     profile: config.redis.profile,
-    longestLeaseMs: longestLeaseMs(config),
+    maxLeaseMs: maxLeaseMs(config),
     onPause: (why, ms) => logger.error("redis.claims-paused", { why, ms }),
   });
   const registry = createRegistry(store);

@@ -18,7 +18,7 @@ import {
   publicBase,
   redisTarget,
   storeSettings,
-  longestLeaseMs,
+  maxLeaseMs,
   sleep,
   unknownName,
   type Config,
@@ -48,7 +48,7 @@ export async function startSweeper(
     onError: (name, err) => logger.warn("redis.error", { connection: name, err }),
     onScript: observeRedis(metrics),
     profile: config.redis.profile,
-    longestLeaseMs: longestLeaseMs(config),
+    maxLeaseMs: maxLeaseMs(config),
   });
   const cached = await openCache({
     state: store.redis,

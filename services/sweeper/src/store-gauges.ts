@@ -16,7 +16,7 @@ export interface StoreGauges {
 }
 
 /** Dead letters looked at; with more of them the gauge says at least so many. */
-const mostDeadLetters = 1000;
+const maxDeadLetters = 1000;
 const pageSize = 200;
 const unfinished = ["pending", "in-progress"] as const;
 const classes = ["upstream", "callback", "internal"] as const;
@@ -43,7 +43,7 @@ async function exportDeadLetters({
 }: Pick<StoreGauges, "store" | "services" | "metrics">): Promise<void> {
   const counts = new Map([...services(), unknownName].map((name) => [name, new Map<string, number>()]));
   let cursor: string | null = null;
-  for (let seen = 0; seen < mostDeadLetters; seen += pageSize) {
+  for (let seen = 0; seen < maxDeadLetters; seen += pageSize) {
     const page = await store.deadLetters({ limit: pageSize, cursor });
     for (const { service, deadLetter } of page.items) {
       const ofService = counts.get(service) ?? counts.get(unknownName)!;

@@ -1,4 +1,7 @@
-/** Whose request is it: the right-most hop that we do not trust (GATEWAY "Forwarded"). */
+/**
+ * The client's address: the right-most hop of Forwarded (RFC 7239) that is no trusted proxy. Hops to its left are the
+ * client's own claim.
+ */
 import { headerJoined, type HeaderList } from "./message.ts";
 
 export type ClientAddress =

@@ -1,4 +1,4 @@
-/** What a request means in the light of the record of its scope. Pure; the order is API.md's. */
+/** The verdict on a request whose scope has a record: start, join, replay, conflict or mismatch. Pure; API.md has the order. */
 import { isTerminal, type ProcessRecord } from "../process/record.ts";
 import type { OnDuplicate, ProcessPolicy } from "../registry/service.ts";
 

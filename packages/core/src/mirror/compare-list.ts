@@ -101,13 +101,13 @@ function commonSubsequence(
   const rows = endA - from;
   const columns = endB - from;
   const width = columns + 1;
-  const longest = new Uint16Array((rows + 1) * width);
+  const lengths = new Uint16Array((rows + 1) * width);
   for (let i = rows - 1; i >= 0; i--) {
     for (let j = columns - 1; j >= 0; j--) {
-      longest[i * width + j] =
+      lengths[i * width + j] =
         a[from + i] === b[from + j]
-          ? longest[(i + 1) * width + j + 1]! + 1
-          : Math.max(longest[(i + 1) * width + j]!, longest[i * width + j + 1]!);
+          ? lengths[(i + 1) * width + j + 1]! + 1
+          : Math.max(lengths[(i + 1) * width + j]!, lengths[i * width + j + 1]!);
     }
   }
   const pairs: ItemPair[] = [];
@@ -128,7 +128,7 @@ function commonSubsequence(
       pairs.push([from + i, from + j]);
       gapA = ++i;
       gapB = ++j;
-    } else if (longest[(i + 1) * width + j]! >= longest[i * width + j + 1]!) i++;
+    } else if (lengths[(i + 1) * width + j]! >= lengths[i * width + j + 1]!) i++;
     else j++;
   }
   i = rows;

@@ -34,7 +34,7 @@ export type IntentDecision =
   | { readonly kind: "skip"; readonly reason: SkipReason }
   /** The primary is still at it; the key waits with it. */
   | { readonly kind: "wait"; readonly record: ProcessRecord }
-  /** It ended and nobody knows whether the primary ran it: recorded, the key diverged, never guessed. */
+  /** It ended and it is unknown whether the primary ran it: recorded as such, and its key counts as diverged. */
   | { readonly kind: "primary-unknown"; readonly record: ProcessRecord };
 
 export function decideIntent(

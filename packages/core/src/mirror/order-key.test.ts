@@ -55,7 +55,7 @@ describe("the order key", () => {
 });
 
 describe("pathParameters", () => {
-  it("names and values, null where the template does not fit", () => {
+  it("are the names and values of the path, null where the template does not match", () => {
     expect(pathParameters("/a/{x}/b/{y}", "/a/1/b/2/c")).to.equal("x=1&y=2");
     expect(pathParameters("/a/{x}", "/a/")).to.equal(null);
     expect(pathParameters("/a/{x}", "/b/1")).to.equal(null);
@@ -122,7 +122,7 @@ describe("orderKeys", () => {
     expect(keys(null, "/a".repeat(100)).after).to.have.length(8);
   });
 
-  it("under a template, come after what it does not fit", () => {
+  it("under a template, come after the paths that it does not match", () => {
     const rule = { path: "/users/{id}" };
     expect(keys(rule, "/users/2/address").after).to.deep.equal([key(null, "/users"), key(null, "/")]);
     expect(keys({ path: "/" }, "/users/2").after).to.deep.equal([]);

@@ -14,7 +14,7 @@ export interface Pacer {
 
 export interface PacingBounds {
   readonly start: number;
-  readonly most: number;
+  readonly max: number;
   /** Failures in a row that begin a pause. */
   readonly failures: number;
   readonly minPauseMs: number;
@@ -23,7 +23,7 @@ export interface PacingBounds {
 
 export const pacingBounds: PacingBounds = {
   start: 8,
-  most: 64,
+  max: 64,
   failures: 5,
   minPauseMs: 500,
   maxPauseMs: 30_000,
@@ -58,7 +58,7 @@ export function createPacer(bounds: PacingBounds = pacingBounds): Pacer {
         failedInRow = 0;
         onTrial = false;
         pauseMs = bounds.minPauseMs;
-        limit = Math.min(bounds.most, limit + 1 / limit);
+        limit = Math.min(bounds.max, limit + 1 / limit);
         return;
       }
       failedInRow++;

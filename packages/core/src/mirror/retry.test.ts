@@ -6,7 +6,7 @@ const day = 86_400_000;
 const cut = { kind: "no-answer", error: "connection_refused", timedOut: false } as const;
 
 describe("decideRetry", () => {
-  it("backs off exponentially with jitter, at most a minute", () => {
+  it("backs off exponentially with jitter, for at most a minute", () => {
     fc.assert(
       fc.property(
         fc.integer({ min: 1, max: 1000 }),

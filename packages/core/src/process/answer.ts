@@ -1,4 +1,4 @@
-/** What a complete answer of the service means for its process. Pure; DESIGN: "what can end an execution". */
+/** What a complete answer of the service means for its process: the result, an acknowledgement, or an address to poll. Pure. */
 import { createHash } from "node:crypto";
 import { headerValue, type HeaderList, type StoredResponse } from "../http/message.ts";
 import type { Pointer, ProcessPolicy } from "../registry/service.ts";

@@ -1,6 +1,6 @@
 /**
- * What a rung alarm calls for. Pure: the sweeper claims, asks here, does, and applies what it learned.
- * null: the alarm moved or nothing is due; look again when it rings.
+ * The duty that is due when an alarm rings. Pure: the sweeper claims the process, asks here, does the duty and applies its
+ * outcome as an event. null: the alarm has moved, nothing is due.
  */
 import { isTerminal, type ProcessRecord } from "./record.ts";
 

@@ -26,7 +26,7 @@ describe("the outcome in a service's own payload", () => {
       expect(readOutcome(accept, payload, job)).to.deep.equal(expected);
     });
 
-  it("the whole payload is the content where no pointer names it", () => {
+  it("takes the whole payload as the content where no pointer names it", () => {
     const payload = { job: { id: "7", state: 3 } };
     expect(readOutcome(accept, payload, job)).to.deep.equal({
       kind: "failed",
@@ -35,7 +35,7 @@ describe("the outcome in a service's own payload", () => {
     });
   });
 
-  it("a payload without a job's id is the asked job's own when it need not name it", () => {
+  it("takes a payload without a job id for the polled job where the route does not require the id", () => {
     const payload = { job: { state: "done" }, data: 1 };
     expect(readOutcome(accept, payload, { jobId: "7", mustName: false }).kind).to.equal("completed");
     expect(readOutcome(accept, payload, { jobId: null, mustName: true }).kind).to.equal("completed");

@@ -1,4 +1,4 @@
-/** What a service's own payload says about its job, where the route tells how to read it. Pure. */
+/** The outcome that a service's own payload reports, read by the route's pointers. Pure. */
 import type { CallbackPolicy } from "../registry/service.ts";
 import { idText, pointerValue } from "./answer.ts";
 

@@ -43,7 +43,7 @@ describe("an answer at a poll address", () => {
     expect(content(readPolled(answer(200, { done: true, error }), plain))).to.deep.equal([502, error]);
   });
 
-  it("is running with Azure's words on the way, in any case", () => {
+  it("is running with Azure's intermediate status words, in upper or lower case", () => {
     for (const status of ["NotStarted", "Running", "InProgress", "inprogress"]) {
       expect(readPolled(answer(200, { status, percentComplete: 12.5 }), plain)).to.deep.equal({
         kind: "running",
@@ -52,7 +52,7 @@ describe("an answer at a poll address", () => {
     }
   });
 
-  it("ends by Azure's final words", () => {
+  it("ends by Azure's final status words", () => {
     const error = { code: "Conflict" };
     expect(content(readPolled(answer(200, { status: "Failed", error }), plain))).to.deep.equal([502, error]);
     expect(content(readPolled(answer(200, { status: "Canceled" }), plain))).to.deep.equal([
@@ -91,7 +91,7 @@ describe("an answer at a poll address", () => {
     expect(readPolled(answer(200, { status: "Running" }), context)).to.deep.include({ kind: "running" });
   });
 
-  it("sends the asker elsewhere for 302 and 303, and says nothing for the other redirects", () => {
+  it("moves the poll address for 302 and 303, and reports no state for other redirects", () => {
     for (const status of [302, 303]) {
       expect(readPolled(answer(status, undefined, [["Location", "/r/1"]]), plain)).to.deep.equal({
         kind: "elsewhere",
@@ -106,7 +106,7 @@ describe("an answer at a poll address", () => {
     expect(readPolled(answer(303), plain)).to.deep.equal({ kind: "no-answer" });
   });
 
-  it("says nothing about the work when the service is in trouble or refuses the asker", () => {
+  it("reports no state when the service fails or refuses the poll", () => {
     for (const status of [401, 403, 404, 408, 425, 429, 500, 502, 503, 504]) {
       expect(readPolled(answer(status), plain)).to.deep.equal({ kind: "no-answer" });
     }
@@ -122,7 +122,7 @@ describe("an answer at a poll address", () => {
     expect(readPolled(response, plain)).to.deep.equal({ kind: "result", response });
   });
 
-  it("reads no words in content that is not plain JSON of one meaning", () => {
+  it("reads no status words in content that is not unambiguous JSON", () => {
     const twice: StoredResponse = { ...answer(200), body: Buffer.from('{"done":false,"done":true}') };
     expect(readPolled(twice, plain).kind).to.equal("result");
     const coded = answer(200, { done: false }, [["Content-Encoding", "gzip"]]);

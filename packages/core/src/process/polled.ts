@@ -1,5 +1,5 @@
 /**
- * What a service's answer at its poll address means. Pure. The first rule that fits decides:
+ * The meaning of a service's answer at its poll address. Pure. The first rule that fits decides:
  *
  *   202                                             running
  *   302, 303 with Location                          look there once for the result

@@ -49,7 +49,7 @@ export interface ProcessRecord extends ProcessRef {
   readonly status: Status;
   /** Only while in progress. */
   readonly phase: Phase | null;
-  /** The node that works on it; null: nobody (P4). */
+  /** The node that works on it; null: no node (P4). */
   readonly owner: string | null;
   readonly leaseMs: number;
   readonly attempt: number;
@@ -92,11 +92,11 @@ export interface ProcessRecord extends ProcessRef {
   readonly progressMessage: string | null;
   /** What the service reported of the current attempt (a result's id), when the process went on after it. */
   readonly lastReport: string | null;
-  /** Names the message (webhook-id) of the last report that counted; null: it had none. */
+  /** The webhook-id of the last report that counted; null: it had none. */
   readonly lastMessage: string | null;
   /** Epochs of the neighbours in the same scope. */
   readonly rerunOf: Fence | null;
-  /** Names the call that asked for this re-run, so that its repeat finds the same process; null: it has no name. */
+  /** The idempotency key of the call that asked for this re-run: its repeat finds the same process. null: no key. */
   readonly rerunKey: string | null;
   readonly supersededBy: Fence | null;
 
@@ -198,7 +198,7 @@ export function listOf(record: Pick<ProcessRecord, "service" | "status" | "expir
   return record.expired ? null : `${record.service}:${record.status}`;
 }
 
-/** Every field of a record that says nothing yet. */
+/** The record with every field at its empty value. */
 export const blankRecord: ProcessRecord = {
   partition: 0,
   scope: asScope(""),

@@ -5,7 +5,7 @@ import { createRuleBook } from "./rules.ts";
 import type { ProcessEvent } from "./events.ts";
 import { transition } from "./life.ts";
 
-describe("the rules of a process whose route nobody knows", () => {
+describe("the rules of a process whose route is not configured", () => {
   const book = createRuleBook(() => []);
   const running: ProcessRecord = {
     ...blankRecord,
@@ -23,7 +23,7 @@ describe("the rules of a process whose route nobody knows", () => {
     return decided.kind === "change" ? decided.change : expect.fail(decided.kind);
   }
 
-  it("keep what ends for a day, with its request, and its key taken", () => {
+  it("keep a finished process with its request for a day, and keep its key taken", () => {
     for (const event of [{ type: "cancelled" }, { type: "overdue" }] as const) {
       const { set, spans, drop } = ended(event);
       expect(set).to.include({ released: false });
@@ -32,7 +32,7 @@ describe("the rules of a process whose route nobody knows", () => {
     }
   });
 
-  it("find no service to be told or sent to, and send nothing again", () => {
+  it("find no service and send nothing again", () => {
     expect(book.find(running)).to.equal(null);
     expect(ended({ type: "overdue" }).set).to.include({ status: "failed", executed: "unknown" });
   });

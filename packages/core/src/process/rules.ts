@@ -1,8 +1,8 @@
-/** Which rules a process lives by: its route's, found by the names in its record. Pure. */
+/** The rules that apply to a process: its route's, found by the names in its record. Pure. */
 import type { ProcessPolicy, RetryPolicy, Route, Service } from "../registry/service.ts";
 import type { ProcessRecord } from "./record.ts";
 
-/** The rules a process lives by: its route's, or defaults when the route is gone. */
+/** The rules that apply to a process: its route's, or defaults when the route is gone. */
 export interface Rules {
   readonly policy: ProcessPolicy;
   readonly retries: RetryPolicy;
@@ -36,7 +36,7 @@ export function createRuleBook(services: () => readonly Service[]): RuleBook {
     if (service === undefined || route === undefined) return null;
     const rules = rulesFor(service, route);
     if (rules === null) return null;
-    // A request with a key on a route without keys lives by the key's rules (and the other way round).
+    // The record's own identity counts: a keyed request on a route without keys follows the rules of keys.
     const isSame = rules.policy.identity === record.identity;
     return {
       service,
@@ -90,7 +90,10 @@ export const unkeyedPolicy: ProcessPolicy = {
 
 const dayMs = 24 * 3_600_000;
 
-/** The route is gone, or was never known to whoever asks (a command line without the configuration): lets nothing go early. */
+/**
+ * The route is gone, or unknown to the caller (a command line without the configuration): nothing expires early and
+ * nothing is sent again.
+ */
 const unconfiguredPolicy: ProcessPolicy = {
   ...unkeyedPolicy,
   resultTtlMs: dayMs,

@@ -1,6 +1,6 @@
 /**
- * The port to wherever processes live. A store knows no states: it creates if absent, commits if the epoch and
- * version are still the caller's, replaces, renews, hands out what is due, and purges, each atomically.
+ * The port to the process store. A store knows no states. Each operation is atomic: create if absent, commit if epoch and
+ * version still match, supersede, renew leases, claim what is due, purge.
  *
  * Every time in a write is a span (ms) added to the store's own clock at the moment of the write, so no node's
  * clock enters a record. `wakeAt` null takes the alarm away.
@@ -12,11 +12,11 @@ import { CodedError, type EpochMs, type Fence, type Scope } from "@sticky-proxy/
 import type { RequestHead, StoredResponse } from "../http/message.ts";
 import type { AssignedField, ProcessRecord, ProcessRef, RecordField, SpanField } from "./record.ts";
 
-/** The store gave no answer, or refused for its own reasons (read-only, memory full). Nothing may be dispatched. */
+/** The store did not answer, or refused (read-only, out of memory). Nothing may be dispatched. */
 export class StoreUnavailable extends CodedError {
   override readonly name = "StoreUnavailable";
   override readonly code = "STORE_UNAVAILABLE";
-  /** A process that the write was to start may stand, or come to stand, until it is released or its lease ends. */
+  /** The failed write may still have created its process; it stands until it is released or its lease ends. */
   mayHaveStarted = false;
 }
 
@@ -28,7 +28,7 @@ export interface StoredRequest {
   /** The client's own Idempotency-Key, sent on to the service; null: it gave none. */
   readonly key: string | null;
   readonly body: Uint8Array;
-  /** Kept for its copy alone: its credentials are left out, so it cannot be sent to its service (again). */
+  /** Kept for the mirror's copy alone (R17): without credentials, so it cannot be sent to its service (again). */
   readonly lacksCredentials?: true;
 }
 
@@ -136,16 +136,16 @@ export interface ProcessStore {
     options: { readonly withResult: boolean },
   ): Promise<Snapshot>;
 
-  /** null: not kept, or kept without its credentials, which only those get who say that they send it nowhere. */
+  /** null: not kept, or kept without credentials and the caller does not accept that (`mayLackCredentials`). */
   readRequest(
     record: ProcessRecord,
     options?: { readonly mayLackCredentials: boolean },
   ): Promise<StoredRequest | null>;
 
   /**
-   * Writes `change` to the process wherever it stands (superseded ones too) if it still has base's epoch and version (and, with `ifDue`, its alarm has rung by the
-   * store's clock). version + 1; wakes waiters. A write without an answer is read again once and recognised by
-   * `writeId`.
+   * Writes `change` to the process (a superseded one too) if it still has base's epoch and version and, with `ifDue`, its
+   * alarm has rung by the store's clock. version + 1; wakes waiters. A write without an answer is read again once and
+   * recognised by `writeId`.
    */
   commit(
     base: ProcessRecord,
@@ -190,7 +190,7 @@ export interface ProcessStore {
   correlated(service: string, jobId: string): Promise<AttemptRef | null>;
 }
 
-/** Tells that a scope's process changed, on whichever replica. At most once: waiters re-check now and then. */
+/** Notifies of changes to a scope's process on any replica. Delivery is at most once: waiters also re-check by time. */
 export interface Changes {
   watch(
     scope: { readonly partition: number; readonly scope: Scope },

@@ -44,7 +44,7 @@ describe("matching a request to a service and a route", () => {
     expect(found(null, "/abc")).to.equal("all");
   });
 
-  it("without a match there is no service", () => {
+  it("finds no service where none matches", () => {
     expect(matchService([serviceAt("a", "/a")], null, "/b")).to.equal(null);
   });
 
@@ -88,15 +88,16 @@ describe("the choice of an instance", () => {
     );
   });
 
-  it("with no candidates there is none", () => expect(chooseInstance([], 0, 0)).to.equal(null));
+  it("chooses no instance where there are no candidates", () =>
+    expect(chooseInstance([], 0, 0)).to.equal(null));
 
-  it("a slow answer counts at once, a fast one by and by", () => {
+  it("takes a rise of the latency at once and a fall gradually", () => {
     expect(smoothLatency(0, 50)).to.equal(50);
     expect(smoothLatency(50, 500)).to.equal(500);
     expect(smoothLatency(500, 0)).to.equal(400);
   });
 
-  it("what was measured long ago says little", () => {
+  it("lets an old measurement fade", () => {
     expect(fadedLatency(500, 0)).to.equal(500);
     expect(fadedLatency(500, 2_000)).to.equal(250);
     expect(fadedLatency(500, 60_000)).to.be.below(0.001);
@@ -124,7 +125,7 @@ describe("the health of instances", () => {
     return health;
   }
 
-  it("failures in a row eject, each ejection lasts longer, success forgets", () => {
+  it("ejects after failures in a row, each time for longer, until a success resets the count", () => {
     expect(failing(defaultEjection.failures - 1).ejectedUntil).to.equal(0);
     const once = failing(defaultEjection.failures);
     expect(once.ejectedUntil).to.equal(defaultEjection.baseMs);
@@ -135,7 +136,7 @@ describe("the health of instances", () => {
     expect(failing(defaultEjection.failures - 1, mixed).ejectedUntil).to.equal(0);
   });
 
-  it("an instance that returns gets its weight back by and by", () => {
+  it("gives a returning instance its weight back gradually", () => {
     const health = { ...unseen, returnedAt: 1_000 };
     expect(slowStart(health, 1_000)).to.equal(0.1);
     expect(slowStart(health, 6_000)).to.equal(0.5);
@@ -154,7 +155,7 @@ describe("the health of instances", () => {
     expect(usableInstances([up, ejected], 100).instances).to.deep.equal([up, ejected]);
   });
 
-  it("under half usable all are used; with all down none is", () => {
+  it("uses all instances when less than half are usable, and none when all are down", () => {
     expect(usableInstances([up, down, down], 0)).to.deep.equal({ instances: [up, down, down], panic: true });
     expect(usableInstances([up, down], 0)).to.deep.equal({ instances: [up], panic: false });
     expect(usableInstances([down, down], 0)).to.deep.equal({ instances: [], panic: false });

@@ -244,7 +244,7 @@ export function createExecutor(deps: ExecutorDeps): Executor {
   };
 }
 
-/** RELIABILITY: never "no" once bytes went out; "yes" when we saw the service's answer. */
+/** Never "no" once bytes went out; "yes" when we saw the service's answer. */
 function lost(record: ProcessRecord, sawAnswer: boolean): Problem {
   return new Problem("execution-lost", {
     processId: processId(record),

@@ -44,9 +44,9 @@ export interface PacingDeps {
 }
 
 /** Whatever a service asks for, it is tried again after this. */
-export const longestPauseMs = 60_000;
+export const maxPauseMs = 60_000;
 const shortestRampMs = 1000;
-const longestRampMs = 30_000;
+const maxRampMs = 30_000;
 /** A pause that ends this little later than the known one is not worth a write. */
 const noticeableMs = 250;
 
@@ -62,11 +62,11 @@ export function createPacing({ shared, services, clock, random, onFailure }: Pac
   /** false: nothing new. The ramp is as long as the pause, within bounds. */
   function lengthen(service: string, ms: number): boolean {
     if (!services().includes(service)) return false;
-    const capped = Math.min(ms, longestPauseMs);
+    const capped = Math.min(ms, maxPauseMs);
     const endsAt = clock.monotonic() + capped;
     const known = pauses.get(service);
     if (known !== undefined && endsAt <= known.endsAt + noticeableMs) return false;
-    const rampMs = Math.min(longestRampMs, Math.max(shortestRampMs, capped));
+    const rampMs = Math.min(maxRampMs, Math.max(shortestRampMs, capped));
     pauses.set(service, { endsAt, rampMs });
     return true;
   }
@@ -88,7 +88,7 @@ export function createPacing({ shared, services, clock, random, onFailure }: Pac
     pause(service, ms) {
       if (ms <= 0 || !lengthen(service, ms) || shared === null) return;
       shared
-        .pause(service, Math.min(ms, longestPauseMs))
+        .pause(service, Math.min(ms, maxPauseMs))
         .catch((error: unknown) => onFailure("sharing a pause", error));
     },
     reserve(service, ms, limit) {

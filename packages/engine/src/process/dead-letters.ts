@@ -54,7 +54,7 @@ export function matchesDeadLetter(record: ProcessRecord, filter: DeadLetterFilte
 }
 
 /** One look at the store reads at most this many records that match nothing. */
-const mostPagesPerLook = 20;
+const maxPagesPerLook = 20;
 
 /**
  * Newest first. A page may have fewer items than `limit`, even none, and still a `next`: a rare match is not searched
@@ -69,7 +69,7 @@ export async function listDeadLetters(
   const now = filter.olderThanMs === null ? 0 : await storeNow(processes);
   const items: ProcessRecord[] = [];
   let next = cursor;
-  for (let looks = 0; looks < mostPagesPerLook && items.length < limit; looks += 1) {
+  for (let looks = 0; looks < maxPagesPerLook && items.length < limit; looks += 1) {
     // Never more than what is still wanted, so that the store's cursor is also ours.
     const page: Page<ProcessRecord> = await store.deadLetters({ limit: limit - items.length, cursor: next });
     items.push(...page.items.filter((record) => matchesDeadLetter(record, filter, now)));
@@ -201,7 +201,7 @@ export interface RedrivePlan {
 }
 
 export const planValidMs = 10 * 60_000;
-export const mostPerRedrive = 10_000;
+export const maxPerRedrive = 10_000;
 const sampleSize = 10;
 const pageSize = 100;
 
@@ -225,7 +225,7 @@ export async function planRedrive(
   do {
     const page: Page<ProcessRecord> = await listDeadLetters(processes, filter, { limit: pageSize, cursor });
     for (const record of page.items) {
-      if (count >= mostPerRedrive) {
+      if (count >= maxPerRedrive) {
         isCapped = true;
         break;
       }
@@ -270,7 +270,7 @@ export async function startRedrive(
     });
     for (const record of page.items) {
       if (endOf(record) > plan.plannedAt) continue; // D4
-      if (signal.aborted || done >= mostPerRedrive) return { counts, isComplete: false };
+      if (signal.aborted || done >= maxPerRedrive) return { counts, isComplete: false };
       const result = await redrive(processes, record);
       done += 1;
       counts[result.kind] = (counts[result.kind] ?? 0) + 1;

@@ -42,7 +42,7 @@ export interface ProcessesDeps {
   readonly onRefused?: (record: ProcessRecord, event: ProcessEvent["type"]) => void;
   /** How long dead letters stay to be redriven; default 30 days. */
   readonly deadLetterMs?: number;
-  /** Set when the profile wants a write confirmed by others before anything is sent (RELIABILITY of the store). */
+  /** Set when the profile wants a write confirmed by others before anything is sent. */
   readonly confirm: (() => Promise<void>) | null;
 }
 

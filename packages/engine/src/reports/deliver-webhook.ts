@@ -65,7 +65,7 @@ export const deliverySchedule: readonly number[] = [
   6 * hour,
   24 * hour,
 ];
-const longestWaitMs = 24 * hour;
+const maxWaitMs = 24 * hour;
 /** Nothing of the answer's body is looked at. */
 const maxAnswerBytes = 16_384;
 
@@ -119,7 +119,7 @@ export function nextDelivery(attempt: number, retryAfterMs: number | null, rando
   const wait = deliverySchedule[attempt];
   if (wait === undefined) return null;
   const jittered = wait * (0.8 + 0.4 * random);
-  return Math.round(Math.min(longestWaitMs, Math.max(jittered, retryAfterMs ?? 0)));
+  return Math.round(Math.min(maxWaitMs, Math.max(jittered, retryAfterMs ?? 0)));
 }
 
 /** The same for every try, so that the receiver can drop what it has; a process ends once. No full stop (signature). */

@@ -55,7 +55,7 @@ export interface PollerDeps {
 
 const defaultBounds: PollPolicy = { minMs: 1000, maxMs: 30_000 };
 /** Probes have one interval; the service may ask for more, up to this. */
-const longestProbeMs = 60_000;
+const maxProbeMs = 60_000;
 
 export function createPoller(deps: PollerDeps): Poller {
   const { random } = deps;
@@ -80,7 +80,7 @@ export function createPoller(deps: PollerDeps): Poller {
     const policy = route.process;
     const isProbe = policy?.probe != null && record.pollUrl === policy.probe.path;
     const bounds = isProbe
-      ? { minMs: policy.probe.intervalMs, maxMs: Math.max(policy.probe.intervalMs, longestProbeMs) }
+      ? { minMs: policy.probe.intervalMs, maxMs: Math.max(policy.probe.intervalMs, maxProbeMs) }
       : (policy?.pollLocation ?? defaultBounds);
     const later = (reason: string, retryAfterMs: number | null = null): PollAnswer => {
       deps.onNoAnswer?.(record, reason);

@@ -117,7 +117,7 @@ export function checkMethod(value: string): string | null {
   return methodName.test(value) ? null : "must be an HTTP method in capitals";
 }
 
-/** `http(s)://host[:port]` and nothing else (GATEWAY: no userinfo, path, query, fragment). */
+/** `http(s)://host[:port]` and nothing else: no userinfo, path, query or fragment. */
 export function checkOrigin(value: string): string | null {
   if (!/^https?:\/\/[^/?#@\\\s]+\/?$/i.test(value) || !URL.canParse(value))
     return 'must be an origin such as "http://127.0.0.1:4001": no user, path, query or fragment';

@@ -1,4 +1,4 @@
-/** One route's policies with the defaults that depend on its identity (DESIGN: "Rules and defaults"). */
+/** One route's policies with the defaults that depend on its identity. */
 import type {
   CachePolicy,
   CallbackPolicy,

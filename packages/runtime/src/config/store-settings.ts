@@ -19,7 +19,7 @@ export function storeSettings({ redis, retention }: Config): StoreSettings {
 }
 
 /** For as long nothing is taken over after the store's clock has jumped. */
-export function longestLeaseMs({ services }: Config): number {
+export function maxLeaseMs({ services }: Config): number {
   const leases = services.flatMap(({ routes }) => routes.map(({ process }) => process?.leaseMs ?? 0));
   return Math.max(1000, ...leases);
 }

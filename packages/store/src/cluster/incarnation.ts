@@ -28,7 +28,7 @@ export interface IncarnationOptions {
   readonly onPause: (why: "data-lost" | "another-server", ms: number) => void;
 }
 
-const longestPauseMs = 30_000;
+const maxPauseMs = 30_000;
 
 export function createIncarnation(options: IncarnationOptions): Incarnation {
   const { redis, keys, profile, leaseMs, monotonic, onPause } = options;
@@ -40,7 +40,7 @@ export function createIncarnation(options: IncarnationOptions): Incarnation {
   redis.writes.on("ready", () => (hasLooked = false));
 
   function pause(why: "data-lost" | "another-server"): void {
-    const ms = Math.min(leaseMs, longestPauseMs);
+    const ms = Math.min(leaseMs, maxPauseMs);
     pausedUntil = monotonic() + ms;
     onPause(why, ms);
   }

@@ -40,7 +40,7 @@ export interface ProcessStoreOptions {
   /** Transitions kept per partition for timelines; default 2000. */
   readonly timelineLength?: number;
   /** After a jump of the server's clock nothing is taken over for this long; default 30 000. */
-  readonly longestLeaseMs?: number;
+  readonly maxLeaseMs?: number;
   /** Monotonic ms; default performance.now. */
   readonly monotonic?: () => number;
   /** Absent: claims never pause. */
@@ -321,7 +321,7 @@ export function createProcessStore(options: ProcessStoreOptions): RedisProcessSt
     keys,
     partitions,
     cap,
-    jumpGraceMs: options.longestLeaseMs ?? 30_000,
+    jumpGraceMs: options.maxLeaseMs ?? 30_000,
     clock: session.clock,
     read,
     run,

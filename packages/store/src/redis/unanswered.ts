@@ -24,7 +24,7 @@ export interface Unanswered {
 }
 
 /** Beyond this the oldest is left to its lease. */
-const mostRemembered = 10_000;
+const maxRemembered = 10_000;
 const roundPauseMs = 100;
 
 export function createUnanswered(io: {
@@ -62,7 +62,7 @@ export function createUnanswered(io: {
   return {
     remember(create) {
       remembered.set(create.writeId, create);
-      if (remembered.size > mostRemembered) remembered.delete(remembered.keys().next().value!);
+      if (remembered.size > maxRemembered) remembered.delete(remembered.keys().next().value!);
     },
     answered() {
       if (remembered.size === 0 || round !== null || io.monotonic() - roundEndedAt < roundPauseMs) return;

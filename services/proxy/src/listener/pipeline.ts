@@ -15,7 +15,7 @@ import type { Duplex } from "node:stream";
 import { isUnsafe } from "@sticky-proxy/core/cache";
 
 /** Requests of one connection that are begun and unanswered; more wait only where they came in the same packet. */
-const mostUnanswered = 64;
+const maxUnanswered = 64;
 
 interface Line {
   /** In order: those that run, then those that wait for their turn. */
@@ -51,7 +51,7 @@ export function createPipelines(): Pipelines {
       return;
     }
     line.waiting.push(run);
-    if (line.responses.length > mostUnanswered) pauseSoon(socket, line);
+    if (line.responses.length > maxUnanswered) pauseSoon(socket, line);
     advance(line);
   }
 
@@ -61,7 +61,7 @@ export function createPipelines(): Pipelines {
     line.isPausing = true;
     queueMicrotask(() => {
       line.isPausing = false;
-      if (line.responses.length > mostUnanswered) socket.pause();
+      if (line.responses.length > maxUnanswered) socket.pause();
     });
   }
 
@@ -72,7 +72,7 @@ export function createPipelines(): Pipelines {
       line.waiting.length = 0;
       return;
     }
-    if (line.responses.length === mostUnanswered) socket.resume();
+    if (line.responses.length === maxUnanswered) socket.resume();
     advance(line);
   }
 
@@ -86,7 +86,7 @@ export function createPipelines(): Pipelines {
 function advance({ responses, waiting }: Line): void {
   while (waiting.length > 0) {
     const begun = responses.length - waiting.length;
-    if (begun >= mostUnanswered) return;
+    if (begun >= maxUnanswered) return;
     const isNextAlone = runsAlone(responses[begun]!);
     for (const before of responses.slice(0, begun)) {
       if (!before.shouldKeepAlive || (isDue(before) && (isNextAlone || runsAlone(before)))) return;

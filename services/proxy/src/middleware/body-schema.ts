@@ -15,9 +15,9 @@ export interface SchemaFault {
 /** The faults of a body; empty: it matches. `isSmall`: look for all of them, else the first one ends the search. */
 export type BodyCheck = (value: Json, isSmall: boolean) => readonly SchemaFault[];
 
-const mostFaults = 32;
+const maxFaults = 32;
 /** Longer strings match no pattern of several repetitions: backtracking over them would not be bounded. */
-const longestMatched = 1024;
+const maxMatched = 1024;
 
 /** @throws Error whose message says what is wrong with the schema */
 export function compileBodySchema(schema: Readonly<Record<string, unknown>>): BodyCheck {
@@ -35,7 +35,7 @@ export function compileBodySchema(schema: Readonly<Record<string, unknown>>): Bo
   return function check(value, isSmall) {
     const validate = isSmall ? all : first;
     if (validate(value)) return [];
-    return (validate.errors ?? []).slice(0, mostFaults).map(faultOf);
+    return (validate.errors ?? []).slice(0, maxFaults).map(faultOf);
   };
 }
 
@@ -86,7 +86,7 @@ function boundedPattern(source: string, flags: string): Pattern {
   const pattern = new RegExp(source, flags);
   const isLinear = repeats === 0 || (repeats === 1 && source.startsWith("^"));
   return {
-    test: (text) => (isLinear || text.length <= longestMatched) && pattern.test(text),
+    test: (text) => (isLinear || text.length <= maxMatched) && pattern.test(text),
     toString: () => pattern.toString(), // Ajv takes patterns of the same text for the same one
   };
 }

@@ -4,7 +4,7 @@ import { isTerminal, viewOf, type ProcessRecord } from "@sticky-proxy/core/proce
 import { waitFor, type WaitDeps } from "@sticky-proxy/engine";
 
 /** An open stream ends after this; clients reconnect with Last-Event-ID. */
-const longestStreamMs = 15 * 60_000;
+const maxStreamMs = 15 * 60_000;
 /** A comment line this often keeps middleboxes from closing a silent connection. */
 const heartbeatMs = 15_000;
 
@@ -24,7 +24,7 @@ async function* events(
   seen: number,
   end: AbortSignal,
 ): AsyncGenerator<string> {
-  const until = waiting.clock.monotonic() + longestStreamMs;
+  const until = waiting.clock.monotonic() + maxStreamMs;
   yield "retry: 1000\n\n";
   let sent = seen;
   let latest: ProcessRecord | null = record;

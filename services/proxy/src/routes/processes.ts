@@ -67,7 +67,7 @@ export interface ProcessRouteDeps {
 }
 
 /** The longest a poll is held, whatever the client prefers. */
-const longestHoldMs = 60_000;
+const maxHoldMs = 60_000;
 const rerunMemoryMs = 24 * 3_600_000;
 
 export function processRoutes(deps: ProcessRouteDeps): Router {
@@ -85,7 +85,7 @@ export function processRoutes(deps: ProcessRouteDeps): Router {
     if (release === null) return null;
     try {
       return await waitFor(waiting, record, isEnough, {
-        timeoutMs: Math.min(waitMs, longestHoldMs),
+        timeoutMs: Math.min(waitMs, maxHoldMs),
         signal: deps.endOf(ctx),
         withResult,
       });
@@ -164,7 +164,7 @@ export function processRoutes(deps: ProcessRouteDeps): Router {
         result = snapshot.result;
       }
     }
-    const applied = waitMs === null ? null : { respondAsync: false, waitMs: Math.min(waitMs, longestHoldMs) };
+    const applied = waitMs === null ? null : { respondAsync: false, waitMs: Math.min(waitMs, maxHoldMs) };
     if (!isTerminal(record.status)) {
       await write(ctx, acceptedReply(record, applied, false));
       return;
@@ -311,7 +311,7 @@ function statusReply(record: ProcessRecord, known: readonly string[], waitMs: nu
     ...(isTerminal(record.status) ? [] : [[fields.retryAfter, formatRetryAfter(retryIn(record))] as const]),
     ...(waitMs === null
       ? []
-      : [[fields.preferenceApplied, `wait=${Math.floor(Math.min(waitMs, longestHoldMs) / 1000)}`] as const]),
+      : [[fields.preferenceApplied, `wait=${Math.floor(Math.min(waitMs, maxHoldMs) / 1000)}`] as const]),
     ...processFields(record, "gateway", false),
   ];
   if (known.length > 0 && matchesVersionTag(known, record.version))

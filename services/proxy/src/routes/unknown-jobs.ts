@@ -10,7 +10,7 @@
 export const graceMs = 10_000;
 /** Then refused for so long; a later webhook is a new one, whose job may just have been given an old id. */
 export const refusedMs = 600_000;
-const mostRemembered = 10_000;
+const maxRemembered = 10_000;
 
 export interface UnknownJobs {
   /** Counts from its first call for this job. */
@@ -28,7 +28,7 @@ export function createUnknownJobs(now: () => number): UnknownJobs {
       if (age < graceMs + refusedMs) return false;
       firstSeen.delete(job); // to the end of the order, which is the order of forgetting
       firstSeen.set(job, now());
-      if (firstSeen.size > mostRemembered) firstSeen.delete(firstSeen.keys().next().value!);
+      if (firstSeen.size > maxRemembered) firstSeen.delete(firstSeen.keys().next().value!);
       return true;
     },
   };

@@ -84,13 +84,13 @@ export interface Submission {
 }
 
 /** A request joins this many processes that turn out never to have been sent before it gives up. */
-const mostJoins = 3;
+const maxJoins = 3;
 
 /** @throws Problem */
 export async function submit(deps: SubmitDeps, submission: Submission): Promise<Reply> {
   let begun: Begun | null = null;
   try {
-    for (let again = 0; again < mostJoins; again += 1) {
+    for (let again = 0; again < maxJoins; again += 1) {
       begun = null;
       begun = await begin(deps, submission);
       submission.onBegun(begun.record, begun.verdict);
