@@ -1,4 +1,12 @@
-export { bypassCause, formatCacheStatus, type CacheResult, type CacheStatus } from "./cache-status.ts";
+// Decisions: how a request is answered, and what may be stored (RFC 9111 3 and 4).
+export { isErrorStatus, type Fallback } from "./fallback.ts";
+export { decide, remainingMs, type CacheDecision } from "./reuse.ts";
+export { judge, type Judgement } from "./storable.ts";
+export type { NotStorable } from "./storage-refusal.ts";
+export { answerFrom, type CacheAnswer } from "./stored-answer.ts";
+export { freshen, headEffect } from "./validation.ts";
+
+// Age, conditional requests, ranges and variants (RFC 9111 4.1 to 4.3, RFC 9110 13 and 14).
 export {
   isNotModified,
   isPreconditionFailed,
@@ -7,10 +15,11 @@ export {
   withoutConditions,
 } from "./conditional.ts";
 export { currentAgeMs } from "./freshness.ts";
-export { invalidates, isUnsafe } from "./invalidation.ts";
-export { withoutUnkeyed } from "./poisoning.ts";
-export { defaultCachePolicy } from "./policy.ts";
 export { evaluateRange } from "./range.ts";
+export { preference, variantOf } from "./variant.ts";
+
+// Cache keys, and the fields that are no part of them.
+export { withoutUnkeyed } from "./poisoning.ts";
 export {
   hasCache,
   keyOf,
@@ -20,17 +29,19 @@ export {
   shownHost,
   type EntryPoint,
 } from "./resource.ts";
-export {
-  answerFrom,
-  decide,
-  isErrorStatus,
-  remainingMs,
-  type CacheAnswer,
-  type CacheDecision,
-  type Fallback,
-} from "./reuse.ts";
+
+// Invalidation and purge (RFC 9111 4.4).
+export { invalidates, isUnsafe } from "./invalidation.ts";
 export { selectorOf, selectorTags, type PurgeTarget } from "./selectors.ts";
-export { judge, maxRetainMs, type Judgement, type NotStorable } from "./storable.ts";
+
+// The Cache-Status field (RFC 9211).
+export { bypassCause, formatCacheStatus, type CacheResult, type CacheStatus } from "./cache-status.ts";
+
+// Policy defaults and limits.
+export { defaultCachePolicy } from "./policy.ts";
+export { maxRetainMs } from "./retention.ts";
+
+// The port to the shared store.
 export {
   CacheUnavailable,
   maxFetchMs,
@@ -51,5 +62,3 @@ export {
   type TopKey,
 } from "./store.ts";
 export type { StoredMetadata } from "./stored-metadata.ts";
-export { freshen, headEffect } from "./validation.ts";
-export { preference, variantOf } from "./variant.ts";

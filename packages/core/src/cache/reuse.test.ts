@@ -3,8 +3,10 @@ import fc from "fast-check";
 import type { HeaderList, RequestHead } from "../http/message.ts";
 import type { CachePolicy } from "../registry/service.ts";
 import { defaultCachePolicy } from "./policy.ts";
-import { answerFrom, decide, isErrorStatus, type CacheDecision, type CacheKnown } from "./reuse.ts";
+import { isErrorStatus } from "./fallback.ts";
+import { decide, type CacheDecision, type CacheKnown } from "./reuse.ts";
 import { judge } from "./storable.ts";
+import { answerFrom } from "./stored-answer.ts";
 import type { StoredMetadata } from "./stored-metadata.ts";
 
 const start = Date.UTC(2026, 10, 21, 8, 0, 0);

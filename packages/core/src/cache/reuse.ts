@@ -1,19 +1,19 @@
 /**
- * What to do with a request, given what is stored (RFC 9111 4). Pure: the caller looks up, tells the time, and does it.
+ * Decides how to answer a request from the stored responses found for it (RFC 9111 4). Pure: the caller does the I/O.
  *
- *   serve     from the store, fresh or stale, maybe with a refresh behind it
- *   validate  ask the service whether the stored response still holds
- *   fetch     ask the service for the whole
- *   bypass    the request passes by the store
- *   refuse    only-if-cached, and nothing to serve: 504
+ *   serve     reuse the stored response, fresh or stale, possibly with a background revalidation
+ *   validate  send a conditional request to the service
+ *   fetch     forward the request without validators of the stored response
+ *   bypass    forward the request; the store is neither read nor written
+ *   refuse    504: only-if-cached, and no stored response is reusable
  */
 import { headerValue, type HeaderLine, type RequestHead } from "../http/message.ts";
 import type { CachePolicy } from "../registry/service.ts";
 import { deltaSeconds, requestDirectives, type Directives } from "./cache-control.ts";
-import { hasCondition, hasOriginPrecondition, isNotModified, validationFields } from "./conditional.ts";
+import { hasCondition, hasOriginPrecondition, validationFields } from "./conditional.ts";
+import { fallbackOf, noFallback, type Fallback } from "./fallback.ts";
 import { currentAgeMs } from "./freshness.ts";
-import { partOf, rangeWithin, type Part } from "./part.ts";
-import { evaluateRange, type RangeAnswer } from "./range.ts";
+import { rangeWithin } from "./part.ts";
 import type { StoredMetadata } from "./stored-metadata.ts";
 import { cookieValue } from "./variant.ts";
 
@@ -22,9 +22,9 @@ export interface CacheKnown {
   readonly stored: StoredMetadata | null;
   /** Server time of a soft purge that hit the stored response; null: none did. */
   readonly softPurgedAt: number | null;
-  /** The key holds responses that this request does not select. */
+  /** The key has stored responses that Vary does not select for this request. */
   readonly otherVariants: boolean;
-  /** Hit-for-miss: why the last response could not be shared, so requests do not wait for each other; null: it could. */
+  /** Hit-for-miss: why the last response could not be shared, so requests are not collapsed; null: it could. */
   readonly unshareable: string | null;
 }
 
@@ -37,16 +37,6 @@ export type BypassReason =
   | "precondition"
   | "range";
 export type ForwardCause = "uri-miss" | "vary-miss" | "stale" | "request";
-
-/** May the stored response stand in when the service fails, and for which failures? */
-export interface Fallback {
-  /** An answer of 500, 502, 503 or 504. */
-  readonly onErrorStatus: boolean;
-  /** No answer at all. */
-  readonly onDisconnect: boolean;
-  /** It is stale and may never stand in: whoever cannot validate it gets a 504 (RFC 9111 5.2.2.2). */
-  readonly isForbidden: boolean;
-}
 
 export type CacheDecision =
   | {
@@ -67,7 +57,7 @@ export type CacheDecision =
       readonly action: "fetch";
       /** The unusable stored response, if there is one. */
       readonly stored: StoredMetadata | null;
-      /** The client's own conditions and range go along: nothing is stored that they could be judged by here. */
+      /** Forward the client's conditions and Range: no stored response exists to evaluate them against. */
       readonly keepConditions: boolean;
       readonly cause: ForwardCause;
       readonly collapse: boolean;
@@ -75,9 +65,6 @@ export type CacheDecision =
     }
   | { readonly action: "bypass"; readonly reason: BypassReason }
   | { readonly action: "refuse" };
-
-const noFallback: Fallback = { onErrorStatus: false, onDisconnect: false, isForbidden: false };
-const dayMs = 86_400_000;
 
 export function decide(
   request: RequestHead,
@@ -93,7 +80,7 @@ export function decide(
 
   const { stored } = known;
   if (stored?.status === 206) {
-    // A part that cannot answer this request is as good as none.
+    // A stored part that does not cover the requested range counts as no stored response.
     return servesPart(request, directives, known, stored, now)
       ? { action: "serve", stored, why: "fresh", refresh: false }
       : decide(request, { ...known, stored: null }, policy, now);
@@ -102,7 +89,7 @@ export function decide(
   if (stored === null) {
     if (onlyIfCached) return { action: "refuse" };
     const cause = known.otherVariants ? "vary-miss" : "uri-miss";
-    // A service may answer a range with the whole, which is stored (RFC 9110 14.2); a part is for this client alone.
+    // The service may ignore Range and send a full response, which is stored (RFC 9110 14.2); a 206 is not shared.
     const keepConditions = hasCondition(request.headers) || wantsRange(request);
     return {
       action: "fetch",
@@ -173,14 +160,14 @@ function bypassReason(
   return hasOriginPrecondition(request.headers) ? "precondition" : null;
 }
 
-/** Only GET: for a HEAD a range means nothing (RFC 9110 14.2). */
+/** Range is defined for GET only (RFC 9110 14.2). */
 function wantsRange(request: RequestHead): boolean {
   return request.method === "GET" && headerValue(request.headers, "range") !== null;
 }
 
 /**
- * Requests wait for each other only where one response can serve them all. What is stored tells what the next one will
- * be like: with no-cache, or no lifetime, everybody has to ask anyway.
+ * Requests are collapsed only where one response can serve them all. The stored response predicts the next one: with
+ * no-cache or a lifetime of zero each request must be forwarded.
  */
 function mayCollapse(
   request: RequestHead,
@@ -189,7 +176,7 @@ function mayCollapse(
   policy: CachePolicy,
 ): boolean {
   if (request.method !== "GET" || known.unshareable !== null) return false;
-  // Whoever wants a younger response than may be stored does not want one that is under way either.
+  // A request that limits the age of a stored response does not accept one already being fetched either.
   if (["no-cache", "max-age", "min-fresh"].some((name) => directives.has(name))) return false;
   if (known.stored !== null && (known.stored.noCache || known.stored.lifetimeMs === 0)) return false;
   if (policy.collapseCredentials) return true;
@@ -204,7 +191,7 @@ export function remainingMs(stored: StoredMetadata, softPurgedAt: number | null,
   return softPurgedAt === null ? ttlMs : Math.min(ttlMs, Math.min(0, softPurgedAt - now));
 }
 
-/** What the client asks for beyond the response's own rules (5.2.1). */
+/** Whether request directives require validation (RFC 9111 5.2.1). */
 function demandsValidation(
   directives: Directives,
   stored: StoredMetadata,
@@ -237,51 +224,4 @@ function reusableBecause(
   const limit =
     directives.get("max-stale") === null ? Infinity : (deltaSeconds(directives, "max-stale") ?? 0);
   return -ttlMs <= limit * 1000 ? "max-stale" : null;
-}
-
-/**
- * RFC 5861 4. Without a word about errors, `conformance` serves stale for a day when it is cut off (RFC 9111 4.2.4), and
- * takes a 5xx for no answer (4.3.3); `safe` does neither. A window that was named is the limit for both.
- */
-function fallbackOf(
-  directives: Directives,
-  stored: StoredMetadata,
-  ttlMs: number,
-  policy: CachePolicy,
-): Fallback {
-  if (stored.neverStale) return { ...noFallback, isForbidden: stored.noCache || ttlMs <= 0 };
-  if (directives.has("no-cache")) return noFallback;
-  const asked = deltaSeconds(directives, "stale-if-error");
-  const isNamed = stored.staleIfErrorMs !== null || asked !== null;
-  const unnamedMs = policy.profile === "conformance" ? dayMs : 0;
-  const windowMs = isNamed ? Math.max(stored.staleIfErrorMs ?? 0, (asked ?? 0) * 1000) : unnamedMs;
-  const mayStandIn = Math.max(0, -ttlMs) < windowMs;
-  return { ...noFallback, onErrorStatus: mayStandIn, onDisconnect: mayStandIn };
-}
-
-/** Statuses of the service that stale-if-error masks (RFC 5861 4). */
-export function isErrorStatus(status: number): boolean {
-  return status === 500 || status === 502 || status === 503 || status === 504;
-}
-
-/** How a stored response answers this very request (RFC 9110 13.2.2: conditions first, then the range). */
-export type CacheAnswer =
-  | RangeAnswer
-  | { readonly as: "not-modified" }
-  /** From a stored part: `range` of the whole, whose first byte is `skip` bytes behind the part's own. */
-  | { readonly as: "part"; readonly range: Part; readonly skip: number };
-
-export function answerFrom(
-  request: RequestHead,
-  stored: Pick<StoredMetadata, "status" | "headers" | "dateAt" | "bodyBytes">,
-  now: number,
-): CacheAnswer {
-  if (isNotModified(request.headers, stored, now)) return { as: "not-modified" };
-  if (request.method !== "GET") return { as: "full" };
-  if (stored.status === 206) {
-    const range = rangeWithin(request, stored, now);
-    const skip = (range?.first ?? 0) - (partOf(stored.headers)?.first ?? 0);
-    return range === null ? { as: "full" } : { as: "part", range, skip };
-  }
-  return evaluateRange(request.headers, stored, stored.bodyBytes, now);
 }

@@ -4,7 +4,9 @@ import { formatHttpDate } from "@sticky-proxy/protocol";
 import type { HeaderLine, HeaderList, RequestHead } from "../http/message.ts";
 import type { CachePolicy } from "../registry/service.ts";
 import { defaultCachePolicy } from "./policy.ts";
-import { judge, maxRetainMs, type NotStorable } from "./storable.ts";
+import { maxRetainMs } from "./retention.ts";
+import { judge } from "./storable.ts";
+import type { NotStorable } from "./storage-refusal.ts";
 
 const now = Date.UTC(2026, 10, 21, 8, 0, 0);
 const times = { requestAt: now, responseAt: now };

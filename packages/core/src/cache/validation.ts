@@ -1,6 +1,6 @@
 /** What an answer to our validation, or to a forwarded HEAD, does to the stored response (RFC 9111 4.3). */
 import { headerValue, type HeaderLine, type HeaderList, type ResponseHead } from "../http/message.ts";
-import { announcedLength } from "./storable.ts";
+import { announcedLength } from "./storable-headers.ts";
 import { isStrong } from "./conditional.ts";
 import { endToEnd, type StoredMetadata } from "./stored-metadata.ts";
 
