@@ -1,6 +1,6 @@
 import { asScope } from "@sticky-proxy/protocol";
 import { StoreUnavailable } from "@sticky-proxy/core/process";
-import { monotonic, sleep } from "@sticky-proxy/runtime";
+import { sleep, systemClock } from "@sticky-proxy/runtime";
 import { createLocks, createQuorumLocks, type Locks } from "@sticky-proxy/store";
 import { FakeUpstream, startRedis, type TestRedis } from "@sticky-proxy/testkit";
 import { expect } from "chai";
@@ -20,7 +20,7 @@ describe("the quorum guard of ha+quorum, on three lock Redises", function () {
       createLocks({
         targets: redises.map(({ url }) => ({ url })),
         keyOf: (name) => `lock:${name}`,
-        monotonic,
+        clock: systemClock,
         sleep,
         onError: () => undefined,
         commandTimeoutMs: 600,

@@ -1,5 +1,5 @@
 /** What replicas learn from Redis and about Redis: registry, profile checks, incarnation, durability gate, notices. */
-import { asScope } from "@sticky-proxy/protocol";
+import { asScope, asMonotonicMs } from "@sticky-proxy/protocol";
 import { expect } from "chai";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
@@ -175,7 +175,7 @@ describeWithRedis("what replicas know", () => {
         keys,
         profile,
         leaseMs: 800,
-        monotonic: () => now,
+        clock: { monotonic: () => asMonotonicMs(now) },
         onPause: (why, ms) => pauses.push(`${why} ${ms}`),
       });
       const store = createProcessStore({ redis, keys, partitions: 4, incarnation });

@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { monotonic, sleep } from "@sticky-proxy/runtime";
+import { monotonic, sleep, systemClock } from "@sticky-proxy/runtime";
 import { createLocks, type Locks, LocksUnavailable } from "@sticky-proxy/store";
 import { describeWithRedis, startRedis, type TestRedis } from "@sticky-proxy/testkit";
 
@@ -20,7 +20,7 @@ describeWithRedis("locks", () => {
       targets: servers.slice(0, count).map(({ url }) => ({ url })),
       keyOf: (name) => `t:${name}`,
       commandTimeoutMs: 200, // a tenth of a lock's life; a busy machine answers within it
-      monotonic,
+      clock: systemClock,
       sleep,
       onError: () => {},
     });
@@ -106,7 +106,7 @@ describeWithRedis("locks", () => {
     const refused = await one.withQuorumLock("x", 2000, async () => 1).catch((error: unknown) => error);
     expect(refused).to.be.instanceOf(RangeError);
     expect(() =>
-      createLocks({ targets: [{}, {}], keyOf: String, monotonic, sleep, onError: () => {} }),
+      createLocks({ targets: [{}, {}], keyOf: String, clock: systemClock, sleep, onError: () => {} }),
     ).to.throw(RangeError);
   });
 

@@ -1,3 +1,4 @@
+import { asMonotonicMs } from "@sticky-proxy/protocol";
 import type { Service } from "@sticky-proxy/core/registry";
 import { FakeUpstream, ManualClock } from "@sticky-proxy/testkit";
 import { expect } from "chai";
@@ -39,7 +40,7 @@ describe("the prober", () => {
       services: () => services,
       caller,
       publish: async (results) => void published.push([...results]),
-      now: clock.now,
+      clock: { monotonic: () => asMonotonicMs(clock.now()) },
       random: () => 0.5,
     });
     return { ...made, services };

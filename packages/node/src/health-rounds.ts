@@ -3,7 +3,7 @@
  * dies leaves "unknown", which is usable, and never a stale verdict.
  */
 import type { Service } from "@sticky-proxy/core/registry";
-import { every, monotonic, sleep, type Lifecycle, type Logger } from "@sticky-proxy/runtime";
+import { every, sleep, type Lifecycle, type Logger, systemClock } from "@sticky-proxy/runtime";
 import type { HealthReport, Locks, Registry } from "@sticky-proxy/store";
 import {
   createHealthView,
@@ -37,7 +37,7 @@ export function createHealthRounds(parts: HealthParts): HealthRounds {
   const view = createHealthView({
     services,
     shared: registry,
-    now: monotonic,
+    clock: systemClock,
     onChange: (service, instance, state) => logger.info("instance.health", { service, instance, state }),
   });
 
@@ -47,7 +47,7 @@ export function createHealthRounds(parts: HealthParts): HealthRounds {
     const prober = createProber({
       services: checked,
       caller,
-      now: monotonic,
+      clock: systemClock,
       random: Math.random,
       async publish(results: readonly ProbeResult[]) {
         const changed = new Map<string, number>();

@@ -1,5 +1,5 @@
 /** Opens the state Redis for one node: connections, shared settings, processes, notices. */
-import { CodedError } from "@sticky-proxy/protocol";
+import { CodedError, asMonotonicMs } from "@sticky-proxy/protocol";
 import { createHmac } from "node:crypto";
 import { createChanges, type RedisChanges } from "./process/changes.ts";
 import { createDurabilityGate, type DurabilityGate } from "./cluster/durability.ts";
@@ -87,13 +87,13 @@ export async function openStore(options: OpenStoreOptions): Promise<OpenStore> {
     const meta = await openMeta(redis.writes, keys, { partitions: options.partitions });
     const { partitions } = meta;
     const { profile = "standard", maxLeaseMs = 30_000, onPause = () => {} } = options;
-    const monotonic = (): number => performance.now();
+    const clock = { monotonic: () => asMonotonicMs(performance.now()) };
     const incarnation = createIncarnation({
       redis,
       keys,
       profile,
       leaseMs: maxLeaseMs,
-      monotonic,
+      clock,
       onPause,
     });
     const gate = profile.startsWith("ha") ? await openGate(options, redis, keys) : null;
@@ -104,7 +104,7 @@ export async function openStore(options: OpenStoreOptions): Promise<OpenStore> {
       partitions,
       timelineLength: options.timelineLength,
       maxLeaseMs,
-      monotonic,
+      clock,
       incarnation,
       sheds: () => isShedding,
     });

@@ -1,3 +1,4 @@
+import { asMonotonicMs } from "@sticky-proxy/protocol";
 import type { ProbeState, Service } from "@sticky-proxy/core/registry";
 import { expect } from "chai";
 import { createHealthView } from "./health-view.ts";
@@ -23,7 +24,7 @@ describe("the view of shared health results", () => {
           return new Map(Object.entries(published).map(([name, state]) => [name, { state }]));
         },
       },
-      now: () => now,
+      clock: { monotonic: () => asMonotonicMs(now) },
       onChange: (service, instance, state) => changes.push(`${service} ${instance} ${state}`),
     });
   }

@@ -2,6 +2,7 @@
  * What the one prober has published, as a node sees it: read now and then, asked at every dispatch. Results end by
  * themselves in the store, and here when they cannot be read any more: unknown is usable.
  */
+import type { Clock } from "@sticky-proxy/protocol";
 import type { ProbeState, Service } from "@sticky-proxy/core/registry";
 import type { HealthView } from "./traffic.ts";
 
@@ -18,8 +19,7 @@ export interface SharedHealthView extends HealthView {
 export interface HealthViewOptions {
   readonly services: () => readonly Service[];
   readonly shared: SharedHealth;
-  /** Monotonic milliseconds. */
-  readonly now: () => number;
+  readonly clock: Pick<Clock, "monotonic">;
   readonly onChange?: (service: string, instance: string, state: ProbeState) => void;
 }
 
@@ -31,12 +31,12 @@ interface Seen {
   readonly reports: ReadonlyMap<string, { readonly state: ProbeState }>;
 }
 
-export function createHealthView({ services, shared, now, onChange }: HealthViewOptions): SharedHealthView {
+export function createHealthView({ services, shared, clock, onChange }: HealthViewOptions): SharedHealthView {
   const seen = new Map<string, Seen>();
 
   function get(service: string, instance: string): ProbeState {
     const known = seen.get(service);
-    if (known === undefined || now() - known.at > believedMs) return "unknown";
+    if (known === undefined || clock.monotonic() - known.at > believedMs) return "unknown";
     return known.reports.get(instance)?.state ?? "unknown";
   }
 
@@ -50,7 +50,7 @@ export function createHealthView({ services, shared, now, onChange }: HealthView
           const state = reports.get(instance.name)?.state ?? "unknown";
           if (state !== get(name, instance.name)) onChange?.(name, instance.name, state);
         }
-        seen.set(name, { at: now(), reports });
+        seen.set(name, { at: clock.monotonic(), reports });
       }
       for (const name of seen.keys())
         if (!checked.some((service) => service.name === name)) seen.delete(name);

@@ -2,6 +2,7 @@
  * The active checks of all instances. One elected node calls `tick` and publishes what it finds; every node reads the
  * published results, and a result that is not renewed runs out: unknown is usable.
  */
+import type { Clock } from "@sticky-proxy/protocol";
 import {
   probed,
   unprobed,
@@ -28,8 +29,7 @@ export interface ProberOptions {
   /** Its guard must allow the addresses of instances. */
   readonly caller: OutboundCaller;
   readonly publish: (results: readonly ProbeResult[]) => Promise<void>;
-  /** Monotonic milliseconds. */
-  readonly now: () => number;
+  readonly clock: Pick<Clock, "monotonic">;
   /** In [0, 1): spreads the checks, so that they do not all run at once. */
   readonly random: () => number;
   readonly onChange?: (service: string, instance: string, state: ProbeState) => void;
@@ -53,7 +53,7 @@ const maxParallel = 32;
 const maxAnswerBytes = 65_536;
 
 export function createProber(options: ProberOptions): Prober {
-  const { services, caller, publish, now, random } = options;
+  const { services, caller, publish, clock, random } = options;
   const checks = new Map<string, Check>();
   let running: Promise<void> | null = null;
 
@@ -67,8 +67,8 @@ export function createProber(options: ProberOptions): Prober {
         known.add(key);
         let check = checks.get(key);
         // A new instance is checked at once: nothing is known about it.
-        if (check === undefined) checks.set(key, (check = { health: unprobed, dueAt: now() }));
-        if (check.dueAt <= now()) due.push({ service, instance, policy: service.health, check });
+        if (check === undefined) checks.set(key, (check = { health: unprobed, dueAt: clock.monotonic() }));
+        if (check.dueAt <= clock.monotonic()) due.push({ service, instance, policy: service.health, check });
       }
     }
     for (const key of checks.keys()) if (!known.has(key)) checks.delete(key);
@@ -88,7 +88,7 @@ export function createProber(options: ProberOptions): Prober {
     policy: HealthPolicy,
     check: Check,
   ): Promise<ProbeResult> {
-    check.dueAt = now() + policy.intervalMs * (0.9 + 0.2 * random());
+    check.dueAt = clock.monotonic() + policy.intervalMs * (0.9 + 0.2 * random());
     const answer = await caller.call({
       method: "GET",
       url: new URL(instance.origin + policy.path),

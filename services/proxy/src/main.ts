@@ -5,7 +5,6 @@ import { invalidatingStore, createCancelHook, createPacing, createWorker } from 
 import {
   after,
   every,
-  monotonic,
   observeAttempts,
   observeRedis,
   publicBase,
@@ -51,7 +50,7 @@ export async function startProxy(
     target: redisTarget(config.redis),
     keys: store.keys,
     lockNodes: config.redis.lockNodes, // only ha+quorum may name any
-    monotonic,
+    clock: systemClock,
     sleep,
     onError: (err) => logger.warn("locks.error", { err }),
   });

@@ -70,7 +70,7 @@ export async function startSweeper(
   const processes = invalidatingStore(store.processes, { invalidation, services: () => config.services });
   const registry = createRegistry(store);
   // A proxy probes; what it publishes chooses the instance of our dispatches too.
-  const health = createHealthView({ services: () => config.services, shared: registry, now: monotonic });
+  const health = createHealthView({ services: () => config.services, shared: registry, clock: systemClock });
   const forwarder = createForwarder({
     pseudonym: "sticky-proxy",
     loopId: store.loopId,
@@ -88,7 +88,7 @@ export async function startSweeper(
     target: redisTarget(config.redis),
     keys: store.keys,
     lockNodes: config.redis.lockNodes, // only ha+quorum may name any
-    monotonic,
+    clock: systemClock,
     sleep,
     onError: (err) => logger.warn("locks.error", { err }),
   });

@@ -3,6 +3,7 @@
  * makes it possible. For a while after that, scopes without a record are not claimed: a forgotten process may still run.
  * What has a record goes on: replays, polls, callbacks, renewals.
  */
+import type { Clock } from "@sticky-proxy/protocol";
 import type { Keys } from "../keys.ts";
 import { parseInfo, type Profile } from "./profile.ts";
 import type { RedisConnections } from "../redis/redis.ts";
@@ -24,14 +25,14 @@ export interface IncarnationOptions {
   readonly profile: Profile;
   /** The longest lease in use; the pause is min(leaseMs, 30 s). */
   readonly leaseMs: number;
-  readonly monotonic: () => number;
+  readonly clock: Pick<Clock, "monotonic">;
   readonly onPause: (why: "data-lost" | "another-server", ms: number) => void;
 }
 
 const maxPauseMs = 30_000;
 
 export function createIncarnation(options: IncarnationOptions): Incarnation {
-  const { redis, keys, profile, leaseMs, monotonic, onPause } = options;
+  const { redis, keys, profile, leaseMs, clock, onPause } = options;
   const highest = new Map<number, number>();
   let server: string | null = null;
   let pausedUntil = -Infinity;
@@ -41,7 +42,7 @@ export function createIncarnation(options: IncarnationOptions): Incarnation {
 
   function pause(why: "data-lost" | "another-server"): void {
     const ms = Math.min(leaseMs, maxPauseMs);
-    pausedUntil = monotonic() + ms;
+    pausedUntil = clock.monotonic() + ms;
     onPause(why, ms);
   }
   async function look(): Promise<void> {
@@ -72,9 +73,9 @@ export function createIncarnation(options: IncarnationOptions): Incarnation {
     },
     async mayClaim() {
       if (!hasLooked) await check();
-      return monotonic() >= pausedUntil;
+      return clock.monotonic() >= pausedUntil;
     },
     check,
-    pausedMs: () => Math.max(0, pausedUntil - monotonic()),
+    pausedMs: () => Math.max(0, pausedUntil - clock.monotonic()),
   };
 }

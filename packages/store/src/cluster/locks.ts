@@ -5,7 +5,7 @@
  * The library hangs on an even split or a silent node, and may hand out a lock past its end. So every call has a time
  * limit, every span is monotonic, a lock that took half its time to get is given back, and we renew it ourselves.
  */
-import { CodedError } from "@sticky-proxy/protocol";
+import { CodedError, type Clock } from "@sticky-proxy/protocol";
 import Redlock, { ExecutionError, type Lock, ResourceLockedError } from "redlock";
 import {
   type Connection,
@@ -64,7 +64,7 @@ export interface LocksOptions {
   readonly keyOf: (name: string) => string;
   /** Per command; a lock's ttl is at least ten times this. Default 300. */
   readonly commandTimeoutMs?: number;
-  readonly monotonic: () => number;
+  readonly clock: Pick<Clock, "monotonic">;
   /** Resolves after the time, or at once when the signal aborts. */
   readonly sleep: (ms: number, signal?: AbortSignal) => Promise<void>;
   readonly onError: (error: Error) => void;
@@ -74,7 +74,7 @@ const connectWaitMs = 2000;
 
 /** @throws RangeError when the number of nodes is even */
 export function createLocks(options: LocksOptions): Locks {
-  const { targets, keyOf, monotonic, sleep, onError } = options;
+  const { targets, keyOf, clock, sleep, onError } = options;
   const commandTimeoutMs = options.commandTimeoutMs ?? 300;
   if (targets.length % 2 === 0) throw new RangeError("locks need an odd number of nodes");
   const clients = targets.map((target): Connection => {
@@ -104,7 +104,7 @@ export function createLocks(options: LocksOptions): Locks {
       throw new RangeError(`a lock of ${ttlMs} ms is too short for commands of ${commandTimeoutMs} ms`);
     }
     await opened;
-    const startedAt = monotonic();
+    const startedAt = clock.monotonic();
     const acquiring = redlock.acquire([keyOf(name)], ttlMs);
     let lock: Lock | null;
     try {
@@ -113,7 +113,7 @@ export function createLocks(options: LocksOptions): Locks {
       if ((await refusals(error)) > 0) return null;
       throw new LocksUnavailable(`no quorum for the lock "${name}"`, { cause: error });
     }
-    if (lock === null || monotonic() - startedAt >= ttlMs / 2) {
+    if (lock === null || clock.monotonic() - startedAt >= ttlMs / 2) {
       acquiring.then(release, () => {}); // too late to trust: give it back whenever it comes
       throw new LocksUnavailable(`the lock "${name}" took too long`);
     }
@@ -135,7 +135,7 @@ export function createLocks(options: LocksOptions): Locks {
       while (!ended.aborted && !lost.signal.aborted) {
         await sleep(pauseMs, ended);
         if (ended.aborted) return;
-        const sentAt = monotonic();
+        const sentAt = clock.monotonic();
         const left = provenAt + ttlMs * 0.9 - sentAt; // a tenth for drift between the clocks
         const renewed = left <= 0 ? "refused" : ((await within(extended(lock, ttlMs), left)) ?? "refused");
         if (renewed === "refused") lost.abort(new LocksUnavailable("the lock was lost"));

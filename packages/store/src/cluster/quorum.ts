@@ -42,7 +42,7 @@ export interface NodeLocks {
   close(): Promise<void>;
 }
 
-export interface NodeLocksOptions extends Pick<LocksOptions, "monotonic" | "sleep" | "onError"> {
+export interface NodeLocksOptions extends Pick<LocksOptions, "clock" | "sleep" | "onError"> {
   readonly target: RedisTarget;
   readonly keys: Keys;
   /** URLs of the independent lock Redises; empty: no quorum guard. */

@@ -1,5 +1,5 @@
 /** Processes in Redis: each method of the port is one script on one partition's slot. */
-import { asEpochMs, asFence } from "@sticky-proxy/protocol";
+import { asEpochMs, asFence, asMonotonicMs, type Clock } from "@sticky-proxy/protocol";
 import {
   type Change,
   type CommitAnswer,
@@ -41,8 +41,8 @@ export interface ProcessStoreOptions {
   readonly timelineLength?: number;
   /** After a jump of the server's clock nothing is taken over for this long; default 30 000. */
   readonly maxLeaseMs?: number;
-  /** Monotonic ms; default performance.now. */
-  readonly monotonic?: () => number;
+  /** Default: performance.now. */
+  readonly clock?: Pick<Clock, "monotonic">;
   /** Absent: claims never pause. */
   readonly incarnation?: Pick<Incarnation, "sawFence" | "mayClaim">;
   /** true: memory runs short, so nothing new is claimed; what has a record goes on. Absent: never. */
@@ -61,7 +61,7 @@ export function createProcessStore(options: ProcessStoreOptions): RedisProcessSt
   const cap = options.timelineLength ?? 2000;
   const session = createScriptSession({
     redis,
-    monotonic: options.monotonic ?? (() => performance.now()),
+    clock: options.clock ?? { monotonic: () => asMonotonicMs(performance.now()) },
     read: (create) => read({ ...create, epoch: null }, { withResult: false }),
     commit: (base, change) => commit(base, change, { ifDue: false, writeId: newCall() }),
   });

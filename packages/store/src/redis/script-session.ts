@@ -3,7 +3,7 @@
  * repeated: it refuses itself after `validUntil`, and is watched until its fate is known (unanswered.ts). What knows
  * its own write again is repeated once. Every reply tells the server's clock.
  */
-import { asEpochMs, type EpochMs } from "@sticky-proxy/protocol";
+import { asEpochMs, type EpochMs, type Clock } from "@sticky-proxy/protocol";
 import { type Change, type ProcessRecord, type Snapshot, StoreUnavailable } from "@sticky-proxy/core/process";
 import { processScripts } from "../process/process-scripts.ts";
 import { type Connection, mayHaveRun, type RedisConnections, serverTime, untilReady } from "./redis.ts";
@@ -47,7 +47,7 @@ export interface ScriptSession {
 
 export interface ScriptSessionOptions {
   readonly redis: RedisConnections;
-  readonly monotonic: () => number;
+  readonly clock: Pick<Clock, "monotonic">;
   readonly read: (create: UnansweredCreate) => Promise<Snapshot>;
   readonly commit: (base: ProcessRecord, change: Change) => Promise<unknown>;
 }
@@ -55,9 +55,11 @@ export interface ScriptSessionOptions {
 /** How long a commit whose connection broke waits for the next one. */
 const reconnectWaitMs = 500;
 
-export function createScriptSession({ redis, monotonic, read, commit }: ScriptSessionOptions): ScriptSession {
+export function createScriptSession(options: ScriptSessionOptions): ScriptSession {
+  const { redis, read, commit } = options;
+  const { monotonic } = options.clock;
   const clock = createServerClock(monotonic);
-  const unanswered = createUnanswered({ monotonic, read, commit });
+  const unanswered = createUnanswered({ clock: options.clock, read, commit });
 
   /** Ahead of their first use, so that a write's first trip is its only one; a missing script is loaded when called. */
   function preload(): void {

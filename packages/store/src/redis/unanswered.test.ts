@@ -1,4 +1,4 @@
-import { asEpochMs, asScope } from "@sticky-proxy/protocol";
+import { asEpochMs, asScope, asMonotonicMs } from "@sticky-proxy/protocol";
 import { expect } from "chai";
 import { blankRecord, type Change, type ProcessRecord, type Snapshot } from "@sticky-proxy/core/process";
 import { createUnanswered } from "./unanswered.ts";
@@ -25,7 +25,7 @@ describe("creates without an answer", () => {
       async commit(base, change) {
         committed.push({ base, change });
       },
-      monotonic: () => (monotonic += 1000),
+      clock: { monotonic: () => asMonotonicMs((monotonic += 1000)) },
     });
     unanswered.remember(create);
     return {
@@ -93,7 +93,7 @@ describe("creates without an answer", () => {
     const unanswered = createUnanswered({
       read: async () => snapshot(500, ours),
       commit: async () => undefined,
-      monotonic: () => 0,
+      clock: { monotonic: () => asMonotonicMs(0) },
     });
     await unanswered.settle();
     unanswered.remember(create);

@@ -3,7 +3,7 @@
  * Redis runs what it received once it goes on). They are remembered, and as soon as Redis answers each one that took
  * effect is released as never sent; one that did not take effect by its time limit never will.
  */
-import type { Scope } from "@sticky-proxy/protocol";
+import type { Scope, Clock } from "@sticky-proxy/protocol";
 import type { Change, ProcessRecord, Snapshot } from "@sticky-proxy/core/process";
 
 export interface UnansweredCreate {
@@ -30,7 +30,7 @@ const roundPauseMs = 100;
 export function createUnanswered(io: {
   readonly read: (create: UnansweredCreate) => Promise<Snapshot>;
   readonly commit: (base: ProcessRecord, change: Change) => Promise<unknown>;
-  readonly monotonic: () => number;
+  readonly clock: Pick<Clock, "monotonic">;
 }): Unanswered {
   const remembered = new Map<string, UnansweredCreate>();
   let round: Promise<void> | null = null;
@@ -55,7 +55,7 @@ export function createUnanswered(io: {
   function begin(): Promise<void> {
     round ??= settleAll().then(() => {
       round = null;
-      roundEndedAt = io.monotonic();
+      roundEndedAt = io.clock.monotonic();
     });
     return round;
   }
@@ -65,7 +65,8 @@ export function createUnanswered(io: {
       if (remembered.size > maxRemembered) remembered.delete(remembered.keys().next().value!);
     },
     answered() {
-      if (remembered.size === 0 || round !== null || io.monotonic() - roundEndedAt < roundPauseMs) return;
+      if (remembered.size === 0 || round !== null || io.clock.monotonic() - roundEndedAt < roundPauseMs)
+        return;
       void begin();
     },
     settle: begin,
