@@ -1,8 +1,8 @@
 /**
- * One fetch: the exchange with the service, and what is stored of it. It runs detached from whoever asked for it.
+ * One fetch: the exchange with the service and the storing of its response. It outlives the request that started it.
  *
- * The head tells, as soon as the response's header section is there, whether others may have the response too.
- * A response that is stored shows its end only after the commit, so whoever saw the end finds it stored.
+ * The fetch resolves when the header section has arrived; the kind says whether other requests may share the response.
+ * The end of a stored response is released after the commit (C1), so a client that has read it finds it stored.
  */
 import { headerValue, type HeaderList } from "@sticky-proxy/core/http";
 import {
@@ -22,22 +22,22 @@ import type { SharedBody } from "./shared-body.ts";
 import { commit, markerMs, storeResponse } from "./store-response.ts";
 
 export type FetchHead =
-  /** Storable: whoever it suits may read along. */
+  /** Storable: shared with every waiting request that it is selected for. */
   | {
       readonly kind: "shared";
       readonly metadata: StoredMetadata;
       readonly outcome: Responded;
       readonly body: SharedBody;
       readonly now: number;
-      /** Resolves to what became of it in the store. */
+      /** The result of the commit; "failed": nothing was stored. */
       readonly committed: Promise<Committed | "failed">;
     }
-  /** For the one who asked; everybody else asks alone. */
+  /** Not shareable: only for the request that leads; the others fetch themselves. */
   | { readonly kind: "own"; readonly outcome: Responded; readonly reason: NotStored; readonly now: number }
   | {
       readonly kind: "revalidated";
       readonly metadata: StoredMetadata;
-      /** With the fields that are only for the one who asked: named by no-cache="…" or private="…". */
+      /** Including the fields for the leading request only: those that no-cache="…" or private="…" name. */
       readonly headers: HeaderList;
       readonly isStored: boolean;
       readonly now: number;
@@ -55,7 +55,7 @@ export interface FetchOptions {
   readonly marker: string | null;
 }
 
-/** A node that dies holds up those who wait elsewhere for so long; renewed every third while the fetch runs. */
+/** Lifetime of a fetch lease in ms, renewed every third of it; the longest that a dead node delays the others. */
 export const fetchLeaseMs = 3000;
 
 export function startFetch(
@@ -78,7 +78,7 @@ async function keepLease({ store, sleep }: CacheDeps, lease: FetchLease, ended: 
   for (;;) {
     await sleep(fetchLeaseMs / 3, ended);
     if (ended.aborted) return;
-    // When it cannot be renewed it runs out: then another node fetches too, and this one stores nothing.
+    // A lease that cannot be renewed expires: another node fetches too, and this one stores nothing.
     await store.renew(lease, fetchLeaseMs).catch(() => {});
   }
 }
@@ -90,53 +90,20 @@ async function run(
   options: FetchOptions,
   tell: (head: FetchHead) => void,
 ): Promise<void> {
-  const startedAt = deps.monotonic();
+  const until = deps.monotonic() + maxFetchMs;
   const ended = finisher(deps, options);
+  const fetch: Fetch = { deps, request, plan, options, tell, ended, until };
   try {
     const exchanged = await exchange(deps, request, plan);
     switch (exchanged.kind) {
       case "failed":
-        tell(exchanged);
-        await ended("failed");
-        return;
       case "masked":
         tell(exchanged);
-        await ended("failed");
-        return;
-      case "revalidated": {
-        const word = await storeRevalidated(deps, request, exchanged, options);
-        if (word === "gone") {
-          // The body is not there any more: the whole is needed after all.
-          await run(deps, request, { ...plan, validates: null }, options, tell);
-          return;
-        }
-        const metadata = revalidatedMetadata(exchanged);
-        const headers = [...metadata.headers, ...ownFields(exchanged, metadata)];
-        tell({ kind: "revalidated", metadata, headers, isStored: word === "stored", now: exchanged.now });
-        await ended(word === "stored" ? "stored" : word === "older" ? "failed" : "not-storable");
-        return;
-      }
-      case "response": {
-        const { outcome, judgement, now } = exchanged;
-        const reason = notStoredBecause(judgement, options);
-        if (reason === null && judgement.storable) {
-          const until = startedAt + maxFetchMs;
-          const { metadata } = judgement;
-          const { outdates } = plan;
-          await storeResponse(
-            deps,
-            { request, lease: options.lease, response: outcome, metadata, outdates, until, ended },
-            (shared) => tell({ kind: "shared", outcome, now, metadata, ...shared }),
-          );
-          return;
-        }
-        if (plan.outdates !== null && replaces(request, outcome.status, reason)) await drop(deps, request);
-        tell({ kind: "own", outcome, reason: reason ?? "store-unavailable", now });
-        await ended("not-storable");
-        const isPartial = [206, 304, 416].includes(outcome.status); // what the client's own fields asked for
-        if (reason !== null && !isPartial && !requestSpecific.has(reason))
-          await mark(deps, request, reason, options);
-      }
+        return await ended("failed");
+      case "revalidated":
+        return await settleRevalidated(fetch, exchanged);
+      case "response":
+        return await settleResponse(fetch, exchanged);
     }
   } catch (error) {
     await ended("failed");
@@ -144,9 +111,62 @@ async function run(
   }
 }
 
+/** One running fetch. */
+interface Fetch {
+  readonly deps: CacheDeps;
+  readonly request: CachedRequest;
+  readonly plan: ExchangePlan;
+  readonly options: FetchOptions;
+  /** Called once, with the head that the waiting requests get. */
+  readonly tell: (head: FetchHead) => void;
+  /** Ends the lease; the first notice counts. */
+  readonly ended: (notice: FlightNotice) => Promise<void>;
+  /** Monotonic ms; later than this nothing is committed. */
+  readonly until: number;
+}
+
+/** The service answered 304: the stored response is updated with its fields (RFC 9111 4.3.4). */
+async function settleRevalidated(fetch: Fetch, exchanged: Revalidated): Promise<void> {
+  const { deps, request, plan, options, tell, ended } = fetch;
+  const committed = await storeRevalidated(deps, request, exchanged, options);
+  if (committed === "gone") {
+    // The stored body was evicted; fetch again without conditions.
+    return run(deps, request, { ...plan, validates: null }, options, tell);
+  }
+  const metadata = revalidatedMetadata(exchanged);
+  const headers = [...metadata.headers, ...ownFields(exchanged, metadata)];
+  const isStored = committed === "stored";
+  tell({ kind: "revalidated", metadata, headers, isStored, now: exchanged.now });
+  await ended(isStored ? "stored" : committed === "older" ? "failed" : "not-storable");
+}
+
+/** The service sent a response of its own: it is stored and shared, or passed to the one request that asked. */
+async function settleResponse(
+  fetch: Fetch,
+  { outcome, judgement, now }: Extract<Exchanged, { kind: "response" }>,
+): Promise<void> {
+  const { deps, request, plan, options, tell, ended, until } = fetch;
+  const { outdates } = plan;
+  const reason = notStoredBecause(judgement, options);
+  if (reason === null && judgement.storable) {
+    const { metadata } = judgement;
+    return storeResponse(
+      deps,
+      { request, lease: options.lease, response: outcome, metadata, outdates, until, ended },
+      (shared) => tell({ kind: "shared", outcome, now, metadata, ...shared }),
+    );
+  }
+  if (outdates !== null && replaces(request, outcome.status, reason)) await drop(deps, request);
+  tell({ kind: "own", outcome, reason: reason ?? "store-unavailable", now });
+  await ended("not-storable");
+  const isPartial = [206, 304, 416].includes(outcome.status); // caused by the client's own Range or conditions
+  if (reason !== null && !isPartial && !requestSpecific.has(reason))
+    await mark(deps, request, reason, options);
+}
+
 /**
- * 4.3.3: a full response means that what was stored is not suitable any more. Not where the request or its cookies are
- * the reason why it is not stored, and not for an error: that says nothing about the resource.
+ * RFC 9111 4.3.3: a full response replaces the stored one. Exceptions: it is not stored because of this request or its
+ * cookies, or it is an error, which says nothing about the resource.
  */
 function replaces({ head }: CachedRequest, status: number, reason: NotStored | null): boolean {
   if (reason === null || requestSpecific.has(reason) || reason === "set-cookie") return false;
@@ -160,7 +180,7 @@ async function drop(deps: CacheDeps, { key }: CachedRequest): Promise<void> {
   await deps.store.drop(key, false).catch((error: unknown) => deps.observe.storeError("drop", error));
 }
 
-/** Reasons that lie in this request and say nothing about the next one. */
+/** Reasons that depend on this request only and do not predict the next one. */
 const requestSpecific: ReadonlySet<NotStored> = new Set([
   "method",
   "request-no-store",
@@ -172,18 +192,18 @@ const requestSpecific: ReadonlySet<NotStored> = new Set([
 function notStoredBecause(judgement: Judgement, { mayStore, marker }: FetchOptions): NotStored | null {
   if (!judgement.storable) return judgement.reason;
   if (!mayStore) return "store-unavailable";
-  // It was too large a moment ago; trying again would fill the store with what is thrown away.
+  // The previous response exceeded the size limit: do not write another one only to discard it.
   return marker === "too-large" && judgement.metadata.bodyBytes === 0 ? "too-large" : null;
 }
 
-/** Frees the lease and tells those who wait elsewhere, once. */
+/** Releases the lease and notifies waiting nodes, once. */
 function finisher(deps: CacheDeps, { lease }: FetchOptions): (notice: FlightNotice) => Promise<void> {
   let done = false;
   return async (notice) => {
     if (done) return;
     done = true;
-    if (notice === "stored") return; // the commit has told them
-    await deps.store.finish(lease, notice).catch(() => {}); // its time limit frees it
+    if (notice === "stored") return; // the commit has notified them
+    await deps.store.finish(lease, notice).catch(() => {}); // the lease expires by itself
   };
 }
 
@@ -201,13 +221,13 @@ async function mark(
 
 type Revalidated = Extract<Exchanged, { kind: "revalidated" }>;
 
-/** What the 304 brought and others may not have. */
+/** Fields of the 304 that must not be shared with other requests. */
 function ownFields({ response }: Revalidated, { headers }: StoredMetadata): HeaderList {
   const shared = new Set(["age", "content-length", ...headers.map(([name]) => name.toLowerCase())]);
   return response.headers.filter(([name]) => !shared.has(name.toLowerCase()));
 }
 
-/** The stored response with the fields of the 304; it may not be stored again, but this client gets it. */
+/** The stored response with the fields of the 304; when it must not be stored, it serves this request only. */
 function revalidatedMetadata({ stored, response, judgement }: Revalidated): StoredMetadata {
   const { bodyId, bodyBytes } = stored;
   if (judgement.storable) return { ...judgement.metadata, bodyId, bodyBytes };
@@ -223,7 +243,7 @@ async function storeRevalidated(
 ): Promise<Committed | "failed"> {
   if (!mayStore) return "failed";
   if (!exchanged.judgement.storable) {
-    // The service took back what it had allowed to be stored.
+    // The 304 withdraws the permission to store.
     await drop(deps, request);
     return "purged";
   }

@@ -1,10 +1,9 @@
 /**
- * Collapsed forwarding (RFC 9111 4): requests that one response can serve wait for one fetch.
+ * Collapsed forwarding (RFC 9111 4): requests that one response can serve share one fetch.
  *
- * In this node they share a flight and, once its head is there, its growing body. Across replicas the fetch lease lets
- * one node fetch; the others wait for the notice of its end and look again every 250 ms, bounded in time and number:
- * then each of them fetches once.
- * What turns out not to be shareable releases everybody at its head.
+ * Within a node they share a flight and, after the header section, its growing body. Across nodes the fetch lease
+ * admits one fetch; the other nodes wait for it (lease-wait.ts), bounded in time and number, and then fetch once each.
+ * A response that cannot be shared releases all waiting requests when its header section arrives.
  */
 import { CacheUnavailable, type FetchBegun, type FetchLease, type Lookup } from "@sticky-proxy/core/cache";
 import type { Failed } from "@sticky-proxy/upstream";
@@ -12,21 +11,22 @@ import type { CacheDeps } from "./cache-deps.ts";
 import type { CachedRequest } from "./cached-request.ts";
 import type { ExchangePlan } from "./exchange.ts";
 import { fetchLeaseMs, startFetch, type FetchHead } from "./fetch.ts";
+import { createLeaseWait } from "./lease-wait.ts";
 
 export type FlightHead =
   | FetchHead
-  /** Something was stored or dropped meanwhile: look again. */
+  /** The key changed in the meantime: repeat the look-up. */
   | { readonly kind: "again" }
-  /** Waiting is of no use: fetch alone. */
+  /** Collapsing does not help: fetch without a flight. */
   | { readonly kind: "apart" };
 
 export interface Flight {
   readonly head: Promise<FlightHead>;
-  /** The generation that its fetch began with; null before. Requests that know of a later one do not join. */
+  /** The generation at the start of its fetch; null before. Requests that found a later one do not join (C2). */
   generation: number | null;
 }
 
-/** What only the leader knows of its exchange. */
+/** The part of the exchange that the leading request decides. */
 export type LeaderPlan = Omit<ExchangePlan, "generation" | "now" | "signal" | "keepConditions">;
 
 export interface Flights {
@@ -37,17 +37,13 @@ export interface Flights {
     found: Lookup,
     plan: LeaderPlan,
   ): { flight: Flight; isLeader: boolean };
-  /** Fetches behind a stale answer, unless somebody in the cluster does so already. */
+  /** Revalidates in the background (RFC 5861 3), unless a node of the cluster already does. */
   refresh(request: CachedRequest, flight: string, found: Lookup, plan: LeaderPlan): void;
-  /** The retry of a failed flight failed too. */
+  /** Records a failure that a retry met too, for the requests of the next second. */
   shareFailure(request: CachedRequest, flight: string, failed: Failed): void;
   readonly size: number;
 }
 
-const recheckMs = 250;
-const maxWaitMs = 10_000;
-/** Flights of this node that wait for other nodes; more do not wait. */
-const maxWaiting = 1000;
 const failureMs = 1000;
 const maxFailures = 1000;
 const never = new AbortController().signal;
@@ -56,9 +52,9 @@ export function createFlights(deps: CacheDeps): Flights {
   const { store, monotonic } = deps;
   const flights = new Map<string, Flight>();
   const failures = new Map<string, { failed: Failed; until: number }>();
-  /** Refreshes that failed, and until when nobody tries again. */
+  /** Background revalidations that failed: id to the monotonic ms before which none starts again. */
   const refused = new Map<string, number>();
-  let waiting = 0;
+  const awaitLease = createLeaseWait(deps);
 
   function enter(
     request: CachedRequest,
@@ -74,7 +70,7 @@ export function createFlights(deps: CacheDeps): Flights {
     };
     lead(flight).then(
       (told) => {
-        // A shared body can be joined until it is committed; then the store has it.
+        // A shared body can be joined until it is committed; afterwards the store serves it.
         if (told.kind === "shared") void told.committed.then(leave);
         else leave();
         resolve(told);
@@ -101,9 +97,9 @@ export function createFlights(deps: CacheDeps): Flights {
       begun = await store.begin(lease, fetchLeaseMs);
       if (!begun.granted) {
         if (!mayWait) return { kind: "apart" };
-        const waited = await waitElsewhere(lease, found);
+        const waited = await awaitLease(lease, found);
         if (waited !== null && "kind" in waited) return waited;
-        // Waited long enough: one fetch for all who wait here, not one for each of them.
+        // The wait timed out: fetch once for all requests of this flight.
         if (waited === null) lease = { ...lease, token: null };
         begun = waited ?? (await store.begin(lease, null));
       }
@@ -122,43 +118,7 @@ export function createFlights(deps: CacheDeps): Flights {
     return startFetch(deps, request, whole, { lease, mayStore: true, marker: found.unshareable });
   }
 
-  /** The lease in the end, or what to do without it; null: it takes too long. @throws CacheUnavailable */
-  async function waitElsewhere(
-    lease: FetchLease,
-    found: Lookup,
-  ): Promise<FetchBegun | { kind: "again" | "apart" } | null> {
-    if (waiting >= maxWaiting) return null;
-    waiting++;
-    const ended = new AbortController();
-    try {
-      const until = monotonic() + maxWaitMs;
-      while (monotonic() < until) {
-        const watch = await store.watch(lease.key, lease.flight);
-        try {
-          // The flight may have ended before the watch began, and a notice may be lost: so begin again each time.
-          const begun = await store.begin(lease, fetchLeaseMs);
-          if (begun.granted) return begun;
-          if (begun.revision !== found.revision) return { kind: "again" };
-          const notice = await Promise.race([
-            watch.notice,
-            deps.sleep(recheckMs, ended.signal).then(() => null),
-          ]);
-          if (notice === "stored") return { kind: "again" };
-          if (notice === "not-storable") return { kind: "apart" };
-          if (notice === null && (await store.lookup(lease.key, () => "")).unshareable !== null)
-            return { kind: "apart" };
-        } finally {
-          watch.close();
-        }
-      }
-      return null;
-    } finally {
-      ended.abort();
-      waiting--;
-    }
-  }
-
-  /** An error that a retry met too is everybody's for a moment: asking again at once would only add to the trouble. */
+  /** The failure of a recent retry, which spares the service another attempt; null: none. */
   function recentFailure(id: string): Failed | null {
     const recent = failures.get(id);
     if (recent === undefined) return null;
@@ -175,7 +135,7 @@ export function createFlights(deps: CacheDeps): Flights {
         return { flight: { head, generation: null }, isLeader: true };
       }
       const known = flights.get(`${request.key}:${name}`);
-      // A purge since the flight began: what it brings may be older than what this client may get.
+      // A purge since the flight began: its response may be older than the purge allows (C2).
       if (known !== undefined && (known.generation === null || known.generation >= found.generation)) {
         return { flight: known, isLeader: false };
       }
