@@ -51,7 +51,7 @@ describeWithRedis("collapsed forwarding", () => {
     expect(origin.seen("/cold")).to.have.lengthOf(1);
   });
 
-  it("those who join read the body as it grows, large and without a length", async () => {
+  it("collapsed requests read a large body without Content-Length while it arrives", async () => {
     const body = Buffer.alloc(700_000, "growing ");
     const { promise: half, resolve: goOn } = Promise.withResolvers<void>();
     origin.on("/growing", async (_, response) => {
@@ -66,7 +66,7 @@ describeWithRedis("collapsed forwarding", () => {
     expect(origin.seen("/growing")).to.have.lengthOf(1);
   });
 
-  it("100 requests for what must not be stored are not made to wait in line", async () => {
+  it("100 requests for a response that must not be stored are not serialised", async () => {
     const door = gate("/no-store", text({ "Cache-Control": "no-store" }));
     const answers = burst("/no-store", 100);
     await door.arrivals(1);
@@ -83,7 +83,7 @@ describeWithRedis("collapsed forwarding", () => {
   });
 
   for (const control of ["no-cache", "max-age=0"]) {
-    it(`what is stored with ${control} is validated by all of a burst at once`, async () => {
+    it(`a burst validates a response stored with ${control} without collapsing`, async () => {
       const path = `/always-${control}`;
       const fields = { "Cache-Control": control, ETag: '"x"' };
       origin.on(path, text(fields));
@@ -114,7 +114,7 @@ describeWithRedis("collapsed forwarding", () => {
     });
   }
 
-  it("another variant than the one that was fetched is fetched for itself", async () => {
+  it("a request for another variant than the one being fetched is forwarded", async () => {
     const door = gate("/variants", (request, response) => {
       response.writeHead(200, { "Cache-Control": "max-age=60", Vary: "Accept-Language" });
       response.end(request.headers["accept-language"]);
@@ -130,7 +130,7 @@ describeWithRedis("collapsed forwarding", () => {
     for (const [asked, got] of await answers) expect(got).to.equal(asked);
   });
 
-  it("a slow response does not take the place of one that came later (4)", async () => {
+  it("a slow older response does not replace a newer stored one", async () => {
     const { promise: opened, resolve: open } = Promise.withResolvers<void>();
     const { promise: begun, resolve: begin } = Promise.withResolvers<void>();
     origin.on("/overtaken", async (_, response, nth) => {
@@ -152,7 +152,7 @@ describeWithRedis("collapsed forwarding", () => {
     }
   });
 
-  it("requests with credentials do not wait for each other", async () => {
+  it("requests with credentials are not collapsed", async () => {
     const door = gate("/cookies", text({ "Cache-Control": "no-store" }));
     const answers = burst("/cookies", 6, { Cookie: "session=1" });
     await door.arrivals(6);
@@ -174,7 +174,7 @@ describeWithRedis("collapsed forwarding", () => {
     expect(origin.seen("/leaves")).to.have.lengthOf(1);
   });
 
-  it("when the fetch fails one of those who wait tries again, and its success is everybody's", async () => {
+  it("one collapsed request retries a failed fetch, and all get its response", async () => {
     const { promise: opened, resolve: open } = Promise.withResolvers<void>();
     origin.on("/fails", async (request, response, nth) => {
       if (nth > 1) return text({ "Cache-Control": "max-age=60" })(request, response, nth);
@@ -188,7 +188,7 @@ describeWithRedis("collapsed forwarding", () => {
     expect(origin.seen("/fails")).to.have.lengthOf(2);
   });
 
-  it("one refresh behind stale answers in the whole cluster", async () => {
+  it("stale responses start one background revalidation in the whole cluster", async () => {
     const { promise: opened, resolve: open } = Promise.withResolvers<void>();
     origin.on("/swr", async (_, response, nth) => {
       if (nth === 2) await opened;
@@ -207,7 +207,7 @@ describeWithRedis("collapsed forwarding", () => {
     for (let i = 0; (await replicas.get("/swr", {}, 1)).text !== "body 2"; i++) expect(i).to.be.below(1000);
     expect(origin.seen("/swr")).to.have.lengthOf(2);
   });
-  it("who has waited long enough for another replica asks once for all who wait with it", async () => {
+  it("after the wait for another replica times out, one fetch serves all requests of the node", async () => {
     let later = 0;
     const two = await startReplicas({
       origin: origin.url,
@@ -238,7 +238,7 @@ describeWithRedis("collapsed forwarding", () => {
       await two.close();
     }
   });
-  it("a refresh that failed is not tried again with every stale answer", async () => {
+  it("a failed background revalidation is not repeated with each stale response", async () => {
     origin.on("/swr-fails", (request, response, nth) =>
       nth === 1
         ? text({ "Cache-Control": "max-age=0, stale-while-revalidate=60" })(request, response, nth)
@@ -252,7 +252,7 @@ describeWithRedis("collapsed forwarding", () => {
     // One a second: no bound on how long 60 requests take is needed, only that most of them asked nothing.
     expect(origin.seen("/swr-fails").length).to.be.within(2, 15);
   });
-  it("a HEAD that gets the stale response has the whole fetched behind it", async () => {
+  it("a HEAD answered with a stale response starts a background GET", async () => {
     origin.on("/swr-head", (request, response, nth) => {
       const control = nth === 1 ? "max-age=0, stale-while-revalidate=60" : "max-age=60";
       text({ "Cache-Control": control })(request, response, nth);

@@ -37,7 +37,7 @@ describeWithRedis("when something fails", () => {
     const garbage: Parameters<Origin["on"]>[1] = (request) => void request.socket.end("no HTTP\r\n\r\n");
     const swr = "max-age=0, stale-if-error=60";
 
-    it("stale-if-error hides 500, 502, 503, 504 and silence", async () => {
+    it("stale-if-error serves the stored response for 500, 502, 503, 504 and no response", async () => {
       for (const status of [500, 502, 503, 504]) {
         expect(await second(safe, `/e${status}`, swr, text({}, "error", status))).to.deep.equal([
           200,
@@ -46,14 +46,14 @@ describeWithRedis("when something fails", () => {
       }
       expect(await second(safe, "/e", swr, garbage)).to.deep.equal([200, "STALE"]);
     });
-    it("no other error", async () => {
+    it("stale-if-error passes every other error status to the client", async () => {
       expect(await second(safe, "/e404", swr, text({}, "error", 404))).to.deep.equal([404, "MISS"]);
     });
-    it("must-revalidate forbids it", async () => {
+    it("must-revalidate prohibits a stale response when the service fails", async () => {
       const control = `${swr}, must-revalidate`;
       expect(await second(safe, "/e-must", control, text({}, "error", 503))).to.deep.equal([503, "MISS"]);
     });
-    it("what must be validated and cannot be is a 504 (5.2.2.2)", async () => {
+    it("a required validation that fails is a 504 (RFC 9111 5.2.2.2)", async () => {
       const words = ["must-revalidate", "proxy-revalidate", "s-maxage=0", "no-cache"];
       for (const replicas of [safe, conformance]) {
         for (const word of words) {
@@ -68,7 +68,7 @@ describeWithRedis("when something fails", () => {
         }
       }
     });
-    it("an error that is hidden went forward, silence that is hidden is a hit (RFC 9211 2.1)", async () => {
+    it("Cache-Status says fwd for a masked error status and hit for a masked lack of response", async () => {
       origin.on("/told", (request, response, nth) =>
         nth === 1
           ? text({ "Cache-Control": swr })(request, response, nth)
@@ -81,7 +81,7 @@ describeWithRedis("when something fails", () => {
       expect(await status()).to.match(/^sticky; fwd=stale; fwd-status=503; ttl=-\d; detail=stale-if-error$/);
       expect(await status()).to.match(/^sticky; hit; ttl=-\d; detail=stale-if-error$/);
     });
-    it("without it only conformance serves stale: when cut off (4.2.4) and for a 5xx (4.3.3)", async () => {
+    it("only the conformance profile serves stale without stale-if-error (RFC 9111 4.2.4, 4.3.3)", async () => {
       const control = "max-age=0, stale-while-revalidate=0";
       expect((await second(safe, "/p1", control, garbage))[0]).to.equal(502);
       expect(await second(conformance, "/p2", control, garbage)).to.deep.equal([200, "STALE"]);
@@ -92,7 +92,7 @@ describeWithRedis("when something fails", () => {
       expect(await second(conformance, "/p4", named, down)).to.deep.equal([503, "MISS"]);
       expect((await second(conformance, "/p5", named, garbage))[0]).to.equal(502);
     });
-    it("an error in answer to a validation leaves the stored response", async () => {
+    it("an error response to a validation keeps the stored response", async () => {
       origin.on("/stays", (request, response, nth) => {
         if (nth === 2) return text({}, "error", 503)(request, response, nth);
         response.setHeader("Cache-Control", "no-cache");
@@ -127,7 +127,7 @@ describeWithRedis("when something fails", () => {
       await redis.stop();
     });
 
-    it("paused: requests go to the service as if there were no cache, and the cache comes back", async () => {
+    it("requests are forwarded while Redis is paused, and cached again afterwards", async () => {
       origin.on("/open", text({ "Cache-Control": "max-age=600" }));
       await replicas.get("/open");
       redis.pause();
@@ -145,7 +145,7 @@ describeWithRedis("when something fails", () => {
       }
     }).timeout(20_000);
 
-    it("paused during an unsafe request: what it should have dropped is not trusted until it is", async () => {
+    it("a response is not reused until its invalidation, missed while Redis was paused, is done", async () => {
       origin.on("/owed", text({ "Cache-Control": "max-age=600" }));
       await replicas.get("/owed");
       for (let i = 0; (await replicas.get("/owed")).headers["x-cache"] !== "HIT"; i++)
@@ -157,7 +157,7 @@ describeWithRedis("when something fails", () => {
       for (let i = 0; i < 20; i++) expect((await replicas.get("/owed")).text).to.match(/^changed/);
     }).timeout(20_000);
 
-    it("paused: a purge that nobody acknowledged is a 503, and so it stands in the log", async () => {
+    it("an unacknowledged purge while Redis is paused is a 503, and is logged as such", async () => {
       redis.pause();
       const purge = { method: "PURGE", headers: { Authorization: "Bearer token" } };
       const { status, headers } = await replicas.get("/unpurged", purge);
@@ -167,7 +167,7 @@ describeWithRedis("when something fails", () => {
       expect(line?.fields).to.include({ result: "incomplete", path: "/unpurged", kind: "key" });
     }).timeout(20_000);
 
-    it("killed: still no error", async () => {
+    it("requests get no error after Redis is killed", async () => {
       origin.on("/killed", text({ "Cache-Control": "max-age=600" }));
       await replicas.get("/killed");
       await redis.kill();

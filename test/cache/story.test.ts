@@ -19,7 +19,7 @@ describeWithRedis("a response's life in the shared cache", () => {
     return [got.headers["x-cache"], got.text];
   };
 
-  it("MISS on one replica, HIT on the others, then stale, validated, fresh again", async () => {
+  it("a response is a miss on one replica, a hit on the others, then stale, revalidated and fresh", async () => {
     origin.on("/story", (request, response, nth) => {
       response.setHeader("Cache-Control", nth === 1 ? "max-age=0, stale-if-error=60" : "max-age=60");
       response.setHeader("ETag", '"v1"');
@@ -47,7 +47,7 @@ describeWithRedis("a response's life in the shared cache", () => {
     expect(origin.seen("/story").map(({ method }) => method)).to.deep.equal(["GET", "GET"]);
   });
 
-  it("an expired response without a validator is fetched anew", async () => {
+  it("a stale response without a validator is fetched again", async () => {
     origin.on("/expired", text({ "Cache-Control": "max-age=0, stale-if-error=60" }));
     expect(await xCache("/expired", 0)).to.deep.equal(["MISS", "body 1"]);
     const second = await replicas.get("/expired", {}, 1);
@@ -84,7 +84,7 @@ describeWithRedis("a response's life in the shared cache", () => {
     expect(origin.seen("/parts")).to.have.lengthOf(1);
   });
 
-  it("bodies of many pieces come back byte for byte, whole and in part", async () => {
+  it("a stored body of many pieces is returned byte for byte, in full and as a range", async () => {
     const body = Buffer.alloc(1_000_001);
     for (let i = 0; i < body.length; i++) body[i] = (i * 31 + (i >> 9)) & 0xff;
     origin.on("/large", (_, response) => {
@@ -104,7 +104,7 @@ describeWithRedis("a response's life in the shared cache", () => {
     expect(origin.seen("/large")).to.have.lengthOf(1);
   });
 
-  it("variants stand side by side and are told apart", async () => {
+  it("variants of one resource are stored side by side and selected by Vary", async () => {
     origin.on("/vary", (request, response) => {
       response.writeHead(200, { "Cache-Control": "max-age=60", Vary: "Accept-Language" });
       response.end(request.headers["accept-language"] ?? "none");
@@ -119,7 +119,7 @@ describeWithRedis("a response's life in the shared cache", () => {
     expect(await ask("EN", 2)).to.deep.equal(["HIT", "en"]);
   });
 
-  it("early hints reach the client and are not stored", async () => {
+  it("103 Early Hints reach the client and are not stored", async () => {
     origin.on("/hints", (_, response) => {
       response.writeEarlyHints({ link: "</a.css>; rel=preload" }, () => {
         response.writeHead(200, { "Cache-Control": "max-age=60" });
@@ -132,7 +132,7 @@ describeWithRedis("a response's life in the shared cache", () => {
     expect([hit.informational, hit.headers["x-cache"]]).to.deep.equal([[], "HIT"]);
   });
 
-  it("a POST's response is stored for later GETs where it says that it is theirs (RFC 9110 9.3.3)", async () => {
+  it("a POST response is stored for later GETs when Content-Location names the URI (RFC 9110 9.3.3)", async () => {
     const post = (path: string) => replicas.get(path, { method: "POST", body: "x" }, 0);
     origin.on("/posted", text({ "Cache-Control": "max-age=60", "Content-Location": "/posted" }));
     expect((await post("/posted")).text).to.equal("body 1");
@@ -161,7 +161,7 @@ describeWithRedis("a response's life in the shared cache", () => {
     });
     after(() => small.close());
 
-    it("what announces too much is passed on and not stored", async () => {
+    it("a response with a Content-Length over the limit is forwarded and not stored", async () => {
       const body = Buffer.alloc(300_000, "x");
       origin.on("/announced", (_, response) => {
         response.writeHead(200, { "Cache-Control": "max-age=60", "Content-Length": body.length });
@@ -173,7 +173,7 @@ describeWithRedis("a response's life in the shared cache", () => {
         expect(got.headers["cache-status"]).to.contain("detail=too-large");
       }
     });
-    it("what turns out too long on the way goes on whole, for all who read it", async () => {
+    it("a response that exceeds the limit while it arrives reaches all its readers in full", async () => {
       const body = Buffer.alloc(3_000_000, "chunk ");
       origin.on("/endless", (_, response) => {
         response.writeHead(200, { "Cache-Control": "max-age=60" });
@@ -185,7 +185,7 @@ describeWithRedis("a response's life in the shared cache", () => {
       expect([second.headers["x-cache"], second.body.equals(body)]).to.deep.equal(["MISS", true]);
       expect(second.headers["cache-status"]).to.contain("detail=too-large");
     });
-    it("more variants than allowed are not stored", async () => {
+    it("variants beyond the maximum number are not stored", async () => {
       origin.on("/many", (request, response) => {
         response.writeHead(200, { "Cache-Control": "max-age=60", Vary: "X-V" });
         response.end(request.headers["x-v"]);
@@ -198,7 +198,7 @@ describeWithRedis("a response's life in the shared cache", () => {
     });
   });
 
-  it("only-if-cached never reaches the service", async () => {
+  it("a request with only-if-cached is never forwarded", async () => {
     origin.on("/only", text({ "Cache-Control": "max-age=60" }));
     const headers = { "Cache-Control": "only-if-cached" };
     const refused = await replicas.get("/only", { headers }, 0);
@@ -212,7 +212,7 @@ describeWithRedis("a response's life in the shared cache", () => {
     expect((await replicas.get("/only", { headers }, 1)).text).to.equal("body 1");
   });
 
-  it("a response that breaks off is cut off for the client too, and not stored", async () => {
+  it("an incomplete response is incomplete for the client too, and is not stored", async () => {
     origin.on("/cut", (_, response, nth) => {
       response.writeHead(200, { "Cache-Control": "max-age=60", "Content-Length": 100 });
       if (nth === 1) response.write("short", () => response.destroy());
