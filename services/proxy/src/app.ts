@@ -17,6 +17,7 @@ import { readBody } from "./middleware/read-body.ts";
 import { reserved } from "./middleware/reserved.ts";
 import { traceContext } from "./middleware/trace-context.ts";
 import type { FindService } from "./middleware/service-finder.ts";
+import { write } from "./middleware/write.ts";
 import { validateBody } from "./middleware/validate-body.ts";
 import type { Middleware, ProxyState, Received } from "./state.ts";
 
@@ -26,7 +27,8 @@ export function createApp(deps: ProxyDeps, gate: Gate, find: FindService): Handl
   const parts = deps.process;
   const received = new WeakMap<IncomingMessage, Received>();
   const chain: readonly Middleware[] = [
-    problems(deps), // the only place that writes a problem
+    write(deps, gate), // the only place that writes a response
+    problems(deps), // what the steps throw becomes a reply
     accessLog(deps), // inside problems, so that it sees every way out
     traceContext(), // ids before anything is sent anywhere
     ...(parts === undefined ? [] : [reserved(parts.routers)]), // our own resources never reach a service
@@ -40,12 +42,12 @@ export function createApp(deps: ProxyDeps, gate: Gate, find: FindService): Handl
     forward(deps), // the plain path
   ];
   const app = new Koa<ProxyState>();
-  app.use(begin(received, deps, gate));
+  app.use(begin(received));
   for (const step of chain) app.use(step);
   // Steps' errors end in `problems`. How a client's connection broke comes here too; "close" has told it already.
   app.on("error", (error: NodeJS.ErrnoException) => {
     const broken = error.code === "ECONNRESET" || error.code === "EPIPE";
-    if (!broken) deps.log.error("request.unhandled", { error });
+    if (!broken) deps.log.error("request.unhandled", { err: error });
   });
   const handle = app.callback();
   return (request, response, head) => {

@@ -202,8 +202,9 @@ function asOurs(ctx: Context): ProxyContext {
 }
 
 /** The gateway's own resources: what does not say whose body it is, is ours. */
-function write(ctx: Context, reply: Reply): Promise<void> {
+function write(ctx: Context, reply: Reply): void {
   const isSaid = reply.headers.some(([name]) => name === fields.stickySource);
-  if (isSaid) return stateOf(ctx).send(reply);
-  return stateOf(ctx).send({ ...reply, headers: [...reply.headers, [fields.stickySource, "gateway"]] });
+  stateOf(ctx).reply = isSaid
+    ? reply
+    : { ...reply, headers: [...reply.headers, [fields.stickySource, "gateway"]] };
 }

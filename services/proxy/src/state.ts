@@ -2,7 +2,7 @@
 import type { Readable } from "node:stream";
 
 import type { Begun } from "@sticky-proxy/engine";
-import type { HeaderLine, HeaderList, RequestHead } from "@sticky-proxy/core/http";
+import type { HeaderLine, RequestHead } from "@sticky-proxy/core/http";
 import type { Route, Service } from "@sticky-proxy/core/registry";
 import type { Problem } from "@sticky-proxy/protocol";
 import type { ForwardClient } from "@sticky-proxy/upstream";
@@ -49,14 +49,10 @@ export interface ProxyState extends Received {
   acceptBody: () => void;
   /** Gives the request up for a reason that becomes the answer when none has begun. */
   giveUp: (problem: Problem) => void;
-  /**
-   * The one way to answer: adds X-Request-Id, closes the connection where it must. Resolves when the response ended.
-   * `trailers` is asked after the body's end; `close` ends the connection in any case.
-   */
-  send: (
-    reply: Reply,
-    options?: { readonly trailers?: (() => HeaderList) | null; readonly close?: boolean },
-  ) => Promise<void>;
+  /** The client still waits for 100: it may send the body, or not, so the connection cannot be used again. */
+  awaitsContinue: () => boolean;
+  /** Set by the step that answers; the steps above may change it; `write` writes it. null: no step has answered. */
+  reply: Reply | null;
   /** Fields of the access line that only a later step knows (processId, attempt, verdict …). */
   logFields: Record<string, unknown>;
 }

@@ -154,7 +154,7 @@ export function createFlights(deps: CacheDeps): Flights {
           if (refused.size >= maxFailures) refused.clear();
           refused.set(id, monotonic() + failureMs);
         },
-        (error: unknown) => deps.log.warn("cache.refresh-failed", { error, url: request.url }),
+        (error: unknown) => deps.log.warn("cache.refresh-failed", { err: error, url: request.url }),
       );
     },
     shareFailure(request, name, failed) {

@@ -196,7 +196,7 @@ export async function serveCached(
         const reply = sharedReply(request.head, head, isLeader);
         // A 304 has no body whose end waits for the commit; who asks again behind it must find the response all the same.
         if (reply.body === null) await head.committed;
-        await tell(
+        tell(
           reply,
           reply.status === status ? told : { ...told, fwdStatus: status },
           trailersOf(head.outcome),
@@ -207,7 +207,7 @@ export async function serveCached(
         if (!isLeader) return "alone";
         const { status, headers, body, trailers } = head.outcome;
         const told: Told = { result: "MISS", source: "service", fwd: decision.cause, detail: head.reason };
-        await tell({ status, headers, body }, told, trailersOf({ trailers }));
+        tell({ status, headers, body }, told, trailersOf({ trailers }));
         return "answered";
       }
     }
@@ -248,7 +248,7 @@ export async function serveCached(
     try {
       const reply = await storedReply(deps.store, request.head, request.key, stored, now);
       deps.hits.count(request.key);
-      await tell(reply, told);
+      tell(reply, told);
       return true;
     } catch (error) {
       if (error instanceof BodyGone || error instanceof CacheUnavailable) return false;
@@ -275,26 +275,28 @@ export async function serveCached(
       if (isMasked && (await sendFallback(decision, found, answer.status))) return;
       throw failure(answer.failed ?? fail(), decision);
     }
-    await tell(answer.reply, { result: "MISS", source: "service", fwd: decision.cause });
+    tell(answer.reply, { result: "MISS", source: "service", fwd: decision.cause });
   }
 
   async function bypass(reason: Extract<CacheDecision, { action: "bypass" }>["reason"]): Promise<void> {
-    const send = state.send;
     state.serviceHead = request.head;
-    state.send = (reply, options) => {
-      const isOurs = reply.headers.some(
-        ([name, value]) => name === fields.stickySource && value === "gateway",
-      );
-      const told: Told = {
-        result: "BYPASS",
-        source: isOurs ? "gateway" : "service",
-        fwd: bypassCause(reason),
-        detail: reason,
-      };
-      return send(withCacheFields(reply, told), options);
-    };
     note("BYPASS", reason);
-    await next();
+    try {
+      await next();
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      const headers = { ...error.options.headers, [fields.xCache]: "BYPASS" };
+      throw new Problem(error.slug, { ...error.options, headers });
+    }
+    const { reply } = state;
+    if (reply === null) return;
+    const isOurs = reply.headers.some(([name, value]) => name === fields.stickySource && value === "gateway");
+    state.reply = withCacheFields(reply, {
+      result: "BYPASS",
+      source: isOurs ? "gateway" : "service",
+      fwd: bypassCause(reason),
+      detail: reason,
+    });
   }
 
   /** 5.2.1.7: 504, without asking the service. */
@@ -308,10 +310,10 @@ export async function serveCached(
     return asksForTrailers(state) ? outcome.trailers : null;
   }
 
-  async function tell(reply: Reply, told: Told, trailers: (() => HeaderList) | null = null): Promise<void> {
+  function tell(reply: Reply, told: Told, trailers: (() => HeaderList) | null = null): void {
     note(told.result, told.detail ?? null);
     const key = request.policy.cacheStatusKey ? request.key : null;
-    await state.send(withCacheFields(reply, { ...told, key }), { trailers });
+    state.reply = { ...withCacheFields(reply, { ...told, key }), trailers };
   }
 
   function note(result: Told["result"], detail: string | null): void {

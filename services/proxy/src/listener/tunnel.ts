@@ -143,7 +143,7 @@ export function createTunnels(tunneller: Tunneller, { log, settings }: ProxyDeps
     },
     open(request, socket, head) {
       run(request, socket as Socket, head).catch((error: unknown) => {
-        log.error("tunnel.failed", { error });
+        log.error("tunnel.failed", { err: error });
         socket.destroy();
       });
     },

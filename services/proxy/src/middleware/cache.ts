@@ -17,7 +17,7 @@ import type { Middleware } from "../state.ts";
 export function cache(deps: CacheParts): Middleware {
   const flights = createFlights(deps);
   const hits = createHitCounter(deps);
-  return function cache(ctx, next) {
+  return async function cache(ctx, next) {
     const { state } = ctx;
     const { service, route, serviceHead } = state;
     if (service === null || !hasCache(service)) return next();
@@ -26,18 +26,17 @@ export function cache(deps: CacheParts): Middleware {
     if (method === "PURGE" && deps.purgeToken !== null) return purgeRequest(deps, ctx, service, at);
     const policy = route?.cache ?? null;
     if (isUnsafe(method)) {
-      const { send } = state;
-      state.send = async (reply, options) => {
-        if (!tellsOfChange(reply)) return send(reply, options);
-        await deps.invalidation.afterUnsafe(service, serviceHead, reply, at);
-        if (route === null || policy === null) return send(reply, options);
-        const request = cachedRequest(state, service, route, policy);
-        const sent = method === "POST" ? await storedFromPost(deps, request, reply, at) : reply;
-        deps.observe.result(route.name, "BYPASS");
-        const told = { result: "BYPASS", source: "service", fwd: "method", stored: sent !== reply } as const;
-        return send(withCacheFields(sent, told), options);
-      };
-      return next();
+      await next();
+      const { reply } = state;
+      if (reply === null || !tellsOfChange(reply)) return;
+      await deps.invalidation.afterUnsafe(service, serviceHead, reply, at);
+      if (route === null || policy === null) return;
+      const request = cachedRequest(state, service, route, policy);
+      const sent = method === "POST" ? await storedFromPost(deps, request, reply, at) : reply;
+      deps.observe.result(route.name, "BYPASS");
+      const told = { result: "BYPASS", source: "service", fwd: "method", stored: sent !== reply } as const;
+      state.reply = withCacheFields(sent, told);
+      return;
     }
     if (route === null || policy === null || (method !== "GET" && method !== "HEAD")) return next();
     const request = cachedRequest(state, service, route, policy);

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from "node:http";
 
-import { headerJoined, type HeaderList } from "@sticky-proxy/core/http";
+import { headerJoined } from "@sticky-proxy/core/http";
 import { fields, Problem } from "@sticky-proxy/protocol";
 import type { Failed } from "@sticky-proxy/upstream";
 
@@ -20,7 +20,7 @@ const safeMethods: ReadonlySet<string> = new Set([
 ]);
 const never = new AbortController().signal;
 
-/** The plain path: streams the request to the service and its response back. Reads all of state; writes the response. */
+/** The plain path: streams the request to the service and its response back. Reads all of state; writes state.reply. */
 export function forward({ forwarder, settings }: ProxyDeps): Middleware {
   return async function forward(ctx) {
     const { state, req, res } = ctx;
@@ -41,12 +41,12 @@ export function forward({ forwarder, settings }: ProxyDeps): Middleware {
       onInformational: (status, headers) => informational(res, client.httpVersion, status, headers),
     });
     if (outcome.kind === "failed") throw problemOf(outcome, state);
-    const reply = {
+    state.reply = {
       status: outcome.status,
-      headers: [...outcome.headers, [fields.stickySource, "service"]] as HeaderList,
+      headers: [...outcome.headers, [fields.stickySource, "service"]],
       body: outcome.body,
+      trailers: asksForTrailers(state) ? outcome.trailers : null,
     };
-    await state.send(reply, { trailers: asksForTrailers(state) ? outcome.trailers : null });
   };
 }
 

@@ -26,7 +26,7 @@ const empty = new Uint8Array(0);
 /**
  * Takes a request's copy behind its answer (shadow, dual-read), and marks what goes to the service so that no gateway
  * behind it makes another; the durable copies of dual-write are the process's. Reads state.service, state.route,
- * state.head; writes state.trace, and takes the mirror off state.route where the copy was made before us.
+ * state.head; writes state.trace, state.reply, and takes the mirror off state.route where the copy was made before us.
  */
 export function mirror(deps: MirrorDeps): Middleware {
   const { guard, clock } = deps;
@@ -48,27 +48,19 @@ export function mirror(deps: MirrorDeps): Middleware {
     }
     if (route === null || policy === null || !takesCopy(policy, state.serviceHead.method)) return next();
     const startedAt = clock.monotonic();
-    const { send } = state;
-    let isAnswered = false;
-    state.send = (reply, options) => {
-      state.send = send;
-      isAnswered = true;
-      const offer = copyOf(deps, state, service, route, policy);
-      return send(
-        offer === null ? reply : copied(offer, state, reply, clock.monotonic() - startedAt),
-        options,
-      );
-    };
     try {
       await next();
     } catch (error) {
-      state.send = send;
       // The service may have run it for a client that left or had no answer in time (R4).
-      if (!isAnswered && error instanceof Problem && mayHaveRun(error, state)) {
+      if (error instanceof Problem && mayHaveRun(error, state)) {
         copyOf(deps, state, service, route, policy)?.("primary-unknown");
       }
       throw error;
     }
+    const { reply } = state;
+    if (reply === null) return;
+    const offer = copyOf(deps, state, service, route, policy);
+    if (offer !== null) state.reply = copied(offer, state, reply, clock.monotonic() - startedAt);
   };
 }
 

@@ -10,7 +10,7 @@ const empty = new Uint8Array(0);
 
 /**
  * Joins a request to its process or starts one. Reads state.wishes, state.service, state.route, state.body; writes
- * state.verdict and the response. Without wishes the request goes on to be proxied plainly.
+ * state.verdict, state.reply. Without wishes the request goes on to be proxied plainly.
  */
 export function stickyProcess(deps: SubmitDeps, gate: Gate): Middleware {
   return async function stickyProcess(ctx, next) {
@@ -24,7 +24,7 @@ export function stickyProcess(deps: SubmitDeps, gate: Gate): Middleware {
       throw new Problem("draining", { service: service.name, headers: { "Retry-After": "1" }, close: true });
     }
     state.acceptBody();
-    const reply = await submit(deps, {
+    state.reply = await submit(deps, {
       service,
       route,
       tenant: "",
@@ -41,6 +41,5 @@ export function stickyProcess(deps: SubmitDeps, gate: Gate): Middleware {
         state.logFields["verdict"] = state.verdict = verdict;
       },
     });
-    await state.send(reply);
   };
 }

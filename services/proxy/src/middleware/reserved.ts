@@ -6,7 +6,7 @@ import type { Middleware } from "../state.ts";
 
 const prefix = "/_sticky/";
 
-/** The gateway's own resources: they never reach a service. Reads state.head; the routes write the response. */
+/** The gateway's own resources: they never reach a service. Reads state.head; the routes set state.reply. */
 export function reserved(routers: readonly Router[]): Middleware {
   return async function reserved(ctx, next) {
     if (!ctx.state.head.path.startsWith(prefix)) return next();

@@ -4,7 +4,7 @@ import { isProblemSlug, Problem, problemTypePath, problemTypes } from "@sticky-p
 import type { Context } from "koa";
 import { jsonBody, type Reply } from "../reply.ts";
 
-export function documentRoutes(write: (ctx: Context, reply: Reply) => Promise<void>): Router {
+export function documentRoutes(write: (ctx: Context, reply: Reply) => void): Router {
   const router = new Router();
   router.get(`${problemTypePath}:slug`, async (ctx) => {
     const slug = ctx.params["slug"] ?? "";
@@ -12,7 +12,7 @@ export function documentRoutes(write: (ctx: Context, reply: Reply) => Promise<vo
       throw new Problem("service-not-found", { detail: "There is no such problem type." });
     const { status, title, executed, retryable, about } = problemTypes[slug];
     const facts = { type: problemTypePath + slug, title, status, executed, retryable, about };
-    await write(ctx, {
+    write(ctx, {
       status: 200,
       headers: [
         ["Content-Type", "application/json"],
@@ -27,7 +27,7 @@ export function documentRoutes(write: (ctx: Context, reply: Reply) => Promise<vo
       status,
       title,
     }));
-    await write(ctx, { status: 200, headers: [["Content-Type", "application/json"]], body: jsonBody(all) });
+    write(ctx, { status: 200, headers: [["Content-Type", "application/json"]], body: jsonBody(all) });
   });
   return router;
 }

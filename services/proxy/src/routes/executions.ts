@@ -30,7 +30,8 @@ import {
   resultMediaType,
 } from "@sticky-proxy/protocol";
 import type { Context } from "koa";
-import { jsonBody, problemFields, processFields, type Reply } from "../reply.ts";
+import { jsonBody, type Reply } from "../reply.ts";
+import { problemFields, processFields } from "../submit/process-reply.ts";
 import type { CallbackVerifier, Proof } from "./verify-callback.ts";
 import { readAccepted, saysState } from "./accept-payload.ts";
 import { createUnknownJobs } from "./unknown-jobs.ts";
@@ -43,7 +44,7 @@ export interface ExecutionRouteDeps {
   readonly find: (record: ProcessRecord) => { service: Service; rules: Rules } | null;
   readonly findService: (name: string) => Service | null;
   readonly readBody: (ctx: Context, maxBytes: number) => Promise<Uint8Array>;
-  readonly write: (ctx: Context, reply: Reply) => Promise<void>;
+  readonly write: (ctx: Context, reply: Reply) => void;
   readonly onCallback: (service: string, outcome: CallbackOutcome) => void;
   readonly maxHeartbeatBytes: number;
 }
@@ -172,7 +173,7 @@ export function executionRoutes(deps: ExecutionRouteDeps): Router {
     const duplicate = applied.kind === "same" && event.type !== "heartbeat";
     deps.onCallback(record.service, duplicate ? "duplicate" : "accepted");
     const cancelRequested = applied.kind !== "not-due" && applied.record.cancelRequested;
-    await write(ctx, {
+    write(ctx, {
       status: 200,
       headers: [...jsonType, ...processFields(applied.record, "gateway", duplicate)],
       body: jsonBody(

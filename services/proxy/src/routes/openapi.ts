@@ -4,11 +4,11 @@ import type { Context } from "koa";
 import { openApiDocument } from "./openapi-document.ts";
 import { jsonBody, type Reply } from "../reply.ts";
 
-export function openApiRoute(write: (ctx: Context, reply: Reply) => Promise<void>): Router {
+export function openApiRoute(write: (ctx: Context, reply: Reply) => void): Router {
   const router = new Router();
   const body = jsonBody(openApiDocument());
   router.get("/_sticky/openapi.json", async (ctx) => {
-    await write(ctx, {
+    write(ctx, {
       status: 200,
       headers: [
         ["Content-Type", "application/json"],

@@ -35,14 +35,13 @@ import {
   acceptedReply,
   endProblem,
   expiredProblem,
-  jsonBody,
   processFields,
   problemFields,
   resultReply,
   retryIn,
   storedResult,
-  type Reply,
-} from "../reply.ts";
+} from "../submit/process-reply.ts";
+import { jsonBody, type Reply } from "../reply.ts";
 import { selectRange } from "./select-range.ts";
 import type { Waiters } from "../submit/waiters.ts";
 import { eventStream } from "./event-stream.ts";
@@ -61,7 +60,7 @@ export interface ProcessRouteDeps {
   /** The caller's tenant. */
   readonly tenantOf: (ctx: Context) => string;
   readonly readBody: (ctx: Context, maxBytes: number) => Promise<Uint8Array>;
-  readonly write: (ctx: Context, reply: Reply) => Promise<void>;
+  readonly write: (ctx: Context, reply: Reply) => void;
   /** Aborts when the client is gone or the node drains. */
   readonly endOf: (ctx: Context) => AbortSignal;
 }
@@ -125,7 +124,7 @@ export function processRoutes(deps: ProcessRouteDeps): Router {
         ...processFields(record, "gateway", false),
       ];
       if (ctx.method === "HEAD") {
-        await write(ctx, { status: 200, headers, body: null });
+        write(ctx, { status: 200, headers, body: null });
         return;
       }
       const seen = lastEventOf(ctx.get("last-event-id"), record);
@@ -133,7 +132,7 @@ export function processRoutes(deps: ProcessRouteDeps): Router {
       const end = release === null ? AbortSignal.abort() : deps.endOf(ctx);
       const stream = eventStream(waiting, record, seen, end);
       stream.once("close", () => release?.());
-      await write(ctx, { status: 200, headers, body: stream });
+      write(ctx, { status: 200, headers, body: stream });
       return;
     }
     const known = headerLines(linesOf(ctx), "if-none-match");
@@ -147,7 +146,7 @@ export function processRoutes(deps: ProcessRouteDeps): Router {
       const snapshot = await held(ctx, record, isNews, { waitMs, withResult: false });
       if (snapshot !== null) record = snapshot.record ?? vanished(record);
     }
-    await write(ctx, statusReply(record, known, waitMs));
+    write(ctx, statusReply(record, known, waitMs));
   });
 
   router.get("/:id/result", async (ctx) => {
@@ -166,13 +165,13 @@ export function processRoutes(deps: ProcessRouteDeps): Router {
     }
     const applied = waitMs === null ? null : { respondAsync: false, waitMs: Math.min(waitMs, maxHoldMs) };
     if (!isTerminal(record.status)) {
-      await write(ctx, acceptedReply(record, applied, false));
+      write(ctx, acceptedReply(record, applied, false));
       return;
     }
     if (isPast(record, processes.now())) throw expiredProblem(record, true);
     const stored = storedResult(record, result);
     if (stored === null) throw endProblem(record, true);
-    await write(
+    write(
       ctx,
       selectRange(ctx.method, linesOf(ctx), resultReply(record, stored, { replayed: true, applied })),
     );
@@ -190,7 +189,7 @@ export function processRoutes(deps: ProcessRouteDeps): Router {
       });
     }
     if (applied.kind === "applied") deps.tellCancelled(applied.from);
-    await write(ctx, statusReply(applied.record, [], null));
+    write(ctx, statusReply(applied.record, [], null));
   });
 
   router.post("/:id/rerun", async (ctx) => {
@@ -206,7 +205,7 @@ export function processRoutes(deps: ProcessRouteDeps): Router {
       const earlier = await processes.store.correlated("@rerun", call.memory);
       const snapshot = earlier === null ? null : await processes.read(earlier, { withResult: false });
       if (snapshot?.record) {
-        await write(ctx, acceptedReply(snapshot.record, null, true));
+        write(ctx, acceptedReply(snapshot.record, null, true));
         return;
       }
       if ((await processes.store.correlated("@rerun", call.otherwise)) !== null) {
@@ -234,7 +233,7 @@ export function processRoutes(deps: ProcessRouteDeps): Router {
           },
         });
       case "repeat":
-        await write(ctx, acceptedReply(begun.record, null, true));
+        write(ctx, acceptedReply(begun.record, null, true));
         return;
       case "no-request":
         throw new Problem("forbidden", {
@@ -248,7 +247,7 @@ export function processRoutes(deps: ProcessRouteDeps): Router {
         if (begun.superseded !== null && !isTerminal(begun.superseded.status))
           deps.tellCancelled(begun.superseded);
         deps.execute(begun.record);
-        await write(ctx, acceptedReply(begun.record, null, false));
+        write(ctx, acceptedReply(begun.record, null, false));
     }
   });
 
@@ -268,7 +267,7 @@ export function processRoutes(deps: ProcessRouteDeps): Router {
         detail: "The process has just changed.",
       });
     }
-    await write(ctx, { status: 204, headers: processFields(record, "gateway", false), body: null });
+    write(ctx, { status: 204, headers: processFields(record, "gateway", false), body: null });
   });
 
   router.post("\\:lookup", lookupRoute(deps));
@@ -300,7 +299,7 @@ function lookupRoute(deps: ProcessRouteDeps) {
     const partition = partitionOf(scope, deps.processes.store.partitions);
     const { record } = await deps.processes.read({ partition, scope, epoch: null }, { withResult: false });
     if (record === null || isPast(record, deps.processes.now())) throw new Problem("process-not-found");
-    await deps.write(ctx, statusReply(record, [], null));
+    deps.write(ctx, statusReply(record, [], null));
   };
 }
 

@@ -33,8 +33,8 @@ import {
   resultReply,
   storedResult,
   vanishedProblem,
-  type Reply,
-} from "../reply.ts";
+} from "./process-reply.ts";
+import type { Reply } from "../reply.ts";
 import { identityOf } from "./identity.ts";
 import { atOnce, takePlace } from "./take-place.ts";
 import type { Waiters } from "./waiters.ts";
