@@ -20,8 +20,7 @@ async function offered({ reply, error, verdict }: { reply?: Reply; error?: Error
     shadow: { offer: ({ primary }: { primary: unknown }) => copies.push(primary) },
     serviceOf: () => ({ name: "new" }),
     secret: createSecretKey(Buffer.alloc(32)),
-    now: () => 0,
-    monotonic: () => 0,
+    clock: { now: () => 0, monotonic: () => 0 },
   } as unknown as MirrorDeps;
   const head = { method: "POST", path: "/", query: null, headers: [] };
   const state = {
