@@ -6,7 +6,7 @@ import { isProblemSlug, problemTypes } from "@sticky-proxy/protocol";
 import { createMetrics, describeConfig } from "@sticky-proxy/runtime";
 import { expect } from "chai";
 import { readSources } from "../architecture/sources.ts";
-import { generated, root, sectionOf } from "./generated.ts";
+import { editorSchema, generated, root, sectionOf } from "./generated.ts";
 
 const read = (file: string): string => readFileSync(join(root, file), "utf8");
 const documents = [
@@ -62,6 +62,12 @@ describe("what documents take from the code", () => {
       it(`${file}: ${name} stands there as the code says it (npm run fix writes it)`, async () => {
         expect(sectionOf(read(file), name)).to.equal(await text());
       });
+});
+
+describe("infra/sticky.schema.json", () => {
+  it("is what the configuration's schema says (npm run fix writes it)", () => {
+    expect(JSON.parse(read(editorSchema.file))).to.deep.equal(JSON.parse(editorSchema.text()));
+  });
 });
 
 describe("README.md", () => {

@@ -3,7 +3,13 @@ import { join } from "node:path";
 import { problemTypes } from "@sticky-proxy/protocol";
 import { commands } from "@sticky-proxy/cli";
 import { packageGraph, requestGraph } from "./graphs.ts";
-import { configReference, configTable, describeConfig, options } from "@sticky-proxy/runtime";
+import {
+  configJsonSchema,
+  configReference,
+  configTable,
+  describeConfig,
+  options,
+} from "@sticky-proxy/runtime";
 
 export const root = join(import.meta.dirname, "../..");
 
@@ -16,6 +22,12 @@ export const generated: Readonly<Record<string, Parts>> = {
   "CONFIGURATION.md": { settings: settingsTable, "configuration reference": configReference },
   "ARCHITECTURE.md": { "life of a request": requestGraph, "package graph": packageGraph },
   "OPERATIONS.md": { commands: commandTable },
+};
+
+/** The configuration's shape for editors, as a file. */
+export const editorSchema = {
+  file: "infra/sticky.schema.json",
+  text: () => `${JSON.stringify(configJsonSchema(), null, 2)}\n`,
 };
 
 export const beginOf = (name: string): string => `<!-- ${name}: begin -->`;

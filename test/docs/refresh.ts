@@ -1,7 +1,7 @@
 /** `npm run fix` runs it: writes the generated parts of the documents anew. */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { generated, root, sectionOf, withSection } from "./generated.ts";
+import { editorSchema, generated, root, sectionOf, withSection } from "./generated.ts";
 
 for (const [name, parts] of Object.entries(generated)) {
   const file = join(root, name);
@@ -12,3 +12,4 @@ for (const [name, parts] of Object.entries(generated)) {
   }
   writeFileSync(file, document);
 }
+writeFileSync(join(root, editorSchema.file), editorSchema.text());

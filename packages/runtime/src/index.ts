@@ -18,3 +18,4 @@ export { observeRedis } from "./redis-metrics.ts";
 export type { ServiceParts } from "./service-parts.ts";
 export { observeAttempts } from "./upstream-metrics.ts";
 export { version } from "./version.ts";
+export { configJsonSchema } from "./config/json-schema.ts";

@@ -104,7 +104,7 @@ describe("command line", () => {
     expect(out).to.equal("");
     expect(err.split("\n").map((line) => line.split(":")[0])).to.have.members([
       "STICKY_OPS_PORT",
-      "port",
+      "--port",
       "--origin",
       "the configuration is not valid (3 errors); nothing was started",
     ]);

@@ -244,7 +244,9 @@ describe("configuration: defaults < YAML < environment < flags", () => {
     expect(errorsOf(minimal, { env: { STICKY_PORT: "80x" } })).to.deep.equal([
       "STICKY_PORT: must be a whole number",
     ]);
-    expect(errorsOf(minimal, { flags: { port: "70000" } })).to.deep.equal(["port: must be at most 65535"]);
+    expect(errorsOf(minimal, { flags: { port: "70000" } })).to.deep.equal([
+      "--port: port: must be at most 65535",
+    ]);
     expect(errorsOf(minimal, { env: { STICKY_CACHE: "maybe" } })).to.deep.equal([
       "STICKY_CACHE: must be true or false",
     ]);
@@ -268,7 +270,7 @@ describe("configuration: defaults < YAML < environment < flags", () => {
       token,
     );
     expect(errorsOf(yaml)).to.include(
-      "services.a.callbackAuth.sharedToken: environment variable STICKY_SECRET_A is not set",
+      "sticky.yaml:4: services.a.callbackAuth.sharedToken: environment variable STICKY_SECRET_A is not set",
     );
   });
 });
@@ -340,7 +342,7 @@ describe("configuration: quick forms", () => {
 });
 
 describe("configuration: what is refused", () => {
-  it("everything at once, each with its path", () => {
+  it("everything at once, each with its line and its path", () => {
     const yaml = [
       "nonsense: 1",
       "port: 99999",
@@ -356,17 +358,17 @@ describe("configuration: what is refused", () => {
     ].join("\n");
     const errors = errorsOf(yaml);
     for (const start of [
-      "nonsense: is not allowed",
-      "port: must be at most",
-      "redis.keyPrefix: must be a word and a colon",
-      "services.a.instances.0: must be an origin",
-      "services.a.instances.1: must be an origin",
-      "services.a.colour: is not allowed",
-      'services.a.callbackAuth.secrets.0: must be "whsec_"',
-      "services.a.routes.0.cache.defaultTtlMs: must be at least 0",
-      "services.a.routes.0.process.leaseMs: must be at least 500",
-      "services.a.routes.0: a route may not have both cache and process",
-      "services.b.instances: is required",
+      "sticky.yaml:1: nonsense: is not allowed",
+      "sticky.yaml:2: port: must be at most",
+      "sticky.yaml:3: redis.keyPrefix: must be a word and a colon",
+      "sticky.yaml:6: services.a.instances[0]: must be an origin",
+      "sticky.yaml:6: services.a.instances[1]: must be an origin",
+      "sticky.yaml:7: services.a.colour: is not allowed",
+      'sticky.yaml:8: services.a.callbackAuth.secrets[0]: must be "whsec_"',
+      "sticky.yaml:10: services.a.routes[0].cache.defaultTtlMs: must be at least 0",
+      "sticky.yaml:10: services.a.routes[0].process.leaseMs: must be at least 500",
+      "sticky.yaml:10: services.a.routes[0]: a route may not have both cache and process",
+      "sticky.yaml:11: services.b.instances: is required",
     ])
       expect(
         errors.some((error) => error.startsWith(start)),
@@ -374,11 +376,44 @@ describe("configuration: what is refused", () => {
       ).to.equal(true);
   });
 
+  it("a mistyped name or word is answered with the nearest known one, an unlike one is not", () => {
+    const yaml = [
+      "services:",
+      "  a:",
+      "    instance: ['http://h:1']",
+      "    instances: ['http://h:1']",
+      "    routes:",
+      "      - process: { identity: keys, waitMS: 5, colour: red }",
+    ].join("\n");
+    expect(errorsOf(yaml)).to.have.members([
+      'sticky.yaml:3: services.a.instance: is not allowed (did you mean "instances"?)',
+      'sticky.yaml:6: services.a.routes[0].process.identity: must be one of [request, key, none] (did you mean "key"?)',
+      'sticky.yaml:6: services.a.routes[0].process.waitMS: is not allowed (did you mean "waitMs"?)',
+      "sticky.yaml:6: services.a.routes[0].process.colour: is not allowed",
+    ]);
+  });
+
+  it("an error names the file as it was given, and the flag or variable that a value came from", () => {
+    const result = loadConfig({
+      ...none,
+      yaml: "port: 99999\nlog: {level: loud}",
+      file: "/etc/gw/my.yaml",
+      role: "tool",
+    });
+    expect(!result.ok && result.errors).to.deep.equal([
+      "/etc/gw/my.yaml:2: log.level: must be one of [error, warn, info, debug]",
+      "/etc/gw/my.yaml:1: port: must be at most 65535",
+    ]);
+    expect(errorsOf("port: 80", { env: { STICKY_PORT: "70000" }, role: "tool" })).to.deep.equal([
+      "STICKY_PORT: port: must be at most 65535",
+    ]);
+  });
+
   it("a duplicate service is named by its line, beside the other errors", () => {
     const yaml = "services:\n  a: {instances: ['http://h:1']}\n  a: {instances: ['http://h:2'], x: 1}";
     expect(errorsOf(yaml)).to.deep.equal([
-      "yaml line 3: Map keys must be unique",
-      "services.a.x: is not allowed",
+      "sticky.yaml:3: Map keys must be unique",
+      "sticky.yaml:3: services.a.x: is not allowed",
     ]);
   });
 
@@ -404,7 +439,7 @@ describe("configuration: what is refused", () => {
     [
       "a secret that no variable holds, said once",
       "services: {a: {instances: ['http://h'], callbackAuth: {secrets: [{env: STICKY_SECRET_NONE}]}}}",
-      /^services\.a\.callbackAuth\.secrets\.0: environment variable STICKY_SECRET_NONE is not set$/,
+      /^sticky\.yaml:\d+: services\.a\.callbackAuth\.secrets\[0\]: environment variable STICKY_SECRET_NONE is not set$/,
     ],
     [
       "a secret from a variable of any name",
@@ -472,12 +507,12 @@ describe("configuration: what is refused", () => {
     [
       "two routes that match the same",
       service("routes: [{match: {methods: [GET, POST]}}, {match: {methods: [POST, GET]}}]"),
-      /routes.1: has the same match as routes.0/,
+      /routes\[1\]: has the same match as routes\[0\]/,
     ],
     [
       "two routes with one name",
       service("routes: [{name: x, match: {path: /a}}, {name: x}]"),
-      /has the same name as routes.0/,
+      /has the same name as routes\[0\]/,
     ],
     [
       "two services in one place",
@@ -631,7 +666,9 @@ describe("configuration: what is refused", () => {
     const to = (name: string, port: number, secondary: string): string =>
       `  ${name}: {instances: ['http://h:${port}'], routes: [{match: {methods: [GET]}, mirror: {to: ${secondary}, mode: dual-read}}]}`;
     const yaml = ["services:", to("a", 1, "b"), to("b", 2, "c"), to("c", 3, "a")].join("\n");
-    expect(errorsOf(yaml)).to.deep.equal(["services.c.routes.0.mirror.to: mirrors of a lead back to c"]);
+    expect(errorsOf(yaml)).to.deep.equal([
+      "sticky.yaml:4: services.c.routes[0].mirror.to: mirrors of a lead back to c",
+    ]);
   });
 
   it("whatever the file says, the answer is a configuration or a list of errors", () => {

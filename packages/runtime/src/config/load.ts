@@ -6,20 +6,20 @@ import { brokenRelations, isLoopback, type ConfigError } from "./relations.ts";
 import { resolveConfig, type ValidConfig } from "./resolve.ts";
 import { schema } from "./schema.ts";
 import { readSettings, withSecrets, withSettings, type Sources } from "./sources.ts";
+import { placed } from "./places.ts";
 import { configErrors, wording } from "./wording.ts";
-import { parseYaml } from "./yaml.ts";
+import { parseYaml, type YamlResult } from "./yaml.ts";
 
 export type LoadResult =
   | { readonly ok: true; readonly config: Config; readonly warnings: readonly string[] }
   | { readonly ok: false; readonly errors: readonly string[] };
 
-/** defaults < YAML < environment < flags. Errors read "path: what is wrong". */
+/** defaults < YAML < environment < flags. Errors read "sticky.yaml:12: path: what is wrong". */
 export function loadConfig(sources: Sources): LoadResult {
   const settings = readSettings(sources);
   const quick = quickForm(settings);
-  const file = sources.yaml === null ? { value: null, errors: [] } : parseYaml(sources.yaml);
+  const file = sources.yaml === null ? noFile : parseYaml(sources.yaml);
   const errors: ConfigError[] = [...settings.errors, ...quick.errors];
-  const lines = [...file.errors];
 
   const isFileReadable = file.value !== null || file.errors.length === 0;
   if (isFileReadable) {
@@ -39,14 +39,15 @@ export function loadConfig(sources: Sources): LoadResult {
     });
     errors.push(...configErrors(validated.error?.details ?? [], quick.services !== null));
     errors.push(...brokenRelations(validated.value, sources.role !== "tool"));
-    if (errors.length === 0 && lines.length === 0) {
+    if (errors.length === 0 && file.errors.length === 0) {
       const config = resolveConfig(validated.value as ValidConfig, sources.node);
       return { ok: true, config, warnings: [...settings.warnings, ...warningsOf(config)] };
     }
   }
-  lines.push(...errors.map(({ path, message }) => (path === "" ? message : `${path}: ${message}`)));
-  return { ok: false, errors: [...new Set(lines)] };
+  return { ok: false, errors: placed(sources, file, errors) };
 }
+
+const noFile: YamlResult = { value: null, errors: [], lineOf: () => null };
 
 /** Whoever names a profile means it; a default that nobody chose is told about and does not keep a node from serving. */
 function withEnforcement(tree: Record<string, unknown>): Record<string, unknown> {

@@ -38,7 +38,8 @@ export function readSources(
     .replace(/^[.-]+/, "")
     .slice(0, 50);
   const node = `${host || "node"}-${randomBytes(4).toString("hex")}`;
-  return { ok: true, sources: { yaml, env: filled, flags, node, role } };
+  const file = typeof given === "string" ? { file: given } : {};
+  return { ok: true, sources: { yaml, ...file, env: filled, flags, node, role } };
 }
 
 const reasons: ReadonlyMap<string, string> = new Map([

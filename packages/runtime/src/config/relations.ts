@@ -132,7 +132,7 @@ function checkRouteNames(at: string, routes: readonly Fields[], report: Report):
       else
         report(
           `${at}.routes.${i}`,
-          `has the same ${key.startsWith("name") ? "name" : "match"} as routes.${first}`,
+          `has the same ${key.startsWith("name") ? "name" : "match"} as routes[${first}]`,
         );
     }
   });

@@ -9,6 +9,8 @@ export type FlagValue = string | boolean;
 export interface Sources {
   /** Text of sticky.yaml; null: there is none. */
   readonly yaml: string | null;
+  /** How errors call the file; default "sticky.yaml". */
+  readonly file?: string;
   readonly env: Readonly<Record<string, string | undefined>>;
   /** By flag name without dashes. */
   readonly flags: Readonly<Record<string, FlagValue | undefined>>;

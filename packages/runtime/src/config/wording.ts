@@ -1,6 +1,8 @@
 /** What is said about a value that the schema refuses: in the words of YAML and of the reference, not of JavaScript. */
 import type { ValidationErrorItem } from "joi";
 import type { ConfigError } from "./relations.ts";
+import { schema } from "./schema.ts";
+import { didYouMean } from "./suggest.ts";
 
 /** Joi's templates, by error code. */
 export const wording: Readonly<Record<string, string>> = {
@@ -30,12 +32,53 @@ export function configErrors(details: readonly ValidationErrorItem[], isQuickFor
     details
       // YAML has no holes: this one is a secret that was not found, which has been said.
       .filter(({ type }) => type !== "array.sparse")
-      .map(({ path, type, message }) => {
+      .map(({ path, type, message, context }) => {
         const at = path.join(".");
         const isName = path.length === 2 && (path[0] === "services" || path[0] === "webhooks");
         if (type === "object.unknown" && isName)
           return { path: at, message: "a name here is lower-case letters, digits and dashes" };
-        return { path: (isQuickForm ? flagOf.get(at) : undefined) ?? at, message };
+        if (type === "object.unknown")
+          return { path: at, message: message + didYouMean(String(path.at(-1)), namesAt(path.slice(0, -1))) };
+        if (type === "any.only" && typeof context?.value === "string") {
+          const words = ((context.valids ?? []) as unknown[]).filter((word) => typeof word === "string");
+          return { path: shown(at, isQuickForm), message: message + didYouMean(context.value, words) };
+        }
+        return { path: shown(at, isQuickForm), message };
       })
   );
+}
+
+function shown(at: string, isQuickForm: boolean): string {
+  return (isQuickForm ? flagOf.get(at) : undefined) ?? at;
+}
+
+interface Described {
+  readonly keys?: Readonly<Record<string, Described>>;
+  readonly patterns?: readonly { readonly rule: Described }[];
+  readonly items?: readonly Described[];
+  readonly matches?: readonly {
+    readonly schema?: Described;
+    readonly then?: Described;
+    readonly otherwise?: Described;
+  }[];
+}
+
+/** The names that the schema knows in the mapping at a path. */
+function namesAt(path: readonly (string | number)[]): string[] {
+  let at: Described[] = [schema.describe() as Described];
+  for (const step of path) at = at.flatMap(alternatives).flatMap((each) => below(each, step));
+  return at.flatMap(alternatives).flatMap(({ keys }) => Object.keys(keys ?? {}));
+}
+
+function alternatives(each: Described): Described[] {
+  const others = (each.matches ?? []).flatMap(({ schema: one, then, otherwise }) =>
+    [one, then, otherwise].filter((other) => other !== undefined),
+  );
+  return [each, ...others.flatMap(alternatives)];
+}
+
+function below({ keys, patterns, items }: Described, step: string | number): Described[] {
+  if (typeof step === "number") return [...(items ?? [])];
+  const named = keys !== undefined && Object.hasOwn(keys, step) ? keys[step] : undefined;
+  return named === undefined ? (patterns ?? []).map(({ rule }) => rule) : [named];
 }

@@ -1,11 +1,20 @@
-import { configReference, configText, redactedConfig } from "@sticky-proxy/runtime";
+import { configJsonSchema, configReference, configText, redactedConfig } from "@sticky-proxy/runtime";
 import { exitCodes, loadOrExplain, parseFlags, type Command } from "../command.ts";
 
 export const command: Command = {
-  summary: "print the configuration with every default, secrets redacted (--reference: every entry there is)",
-  usage: "print-config [--json] [--reference] [--config FILE] [options of serve]",
+  summary:
+    "print the configuration with every default, secrets redacted (--reference: every entry there is; --json-schema: the file's shape, for editors)",
+  usage: "print-config [--json] [--reference] [--json-schema] [--config FILE] [options of serve]",
   run(args, io) {
-    const { flags } = parseFlags(args, { json: { type: "boolean" }, reference: { type: "boolean" } });
+    const { flags } = parseFlags(args, {
+      json: { type: "boolean" },
+      reference: { type: "boolean" },
+      "json-schema": { type: "boolean" },
+    });
+    if (flags["json-schema"] === true) {
+      io.out(JSON.stringify(configJsonSchema(), null, 2));
+      return Promise.resolve(exitCodes.ok);
+    }
     if (flags.reference === true) {
       io.out(configReference());
       return Promise.resolve(exitCodes.ok);
