@@ -136,4 +136,28 @@ describe("log", () => {
     for (let i = 0; i < 25; i += 1) log.info("access");
     expect(lines().filter(({ msg }) => msg === "access")).to.have.length(25);
   });
+
+  it("a different error of a storming event is not suppressed, though its class is the same", () => {
+    const { log, lines } = recording({ monotonic: () => 0 });
+    for (let i = 0; i < 25; i += 1) log.error("request.failed", { err: new TypeError(`no port ${i}`) });
+    log.error("request.failed", { err: new TypeError("x is not a function") });
+    log.error("request.failed", { err: Object.assign(new TypeError("no port 1"), { code: "EPIPE" }) });
+    expect(lines()).to.have.length(12);
+    for (let i = 0; i < 25; i += 1) log.error("task.failed", { task: "a", err: new Error("away") });
+    log.error("task.failed", { task: "b", err: new Error("away") });
+    expect(lines()).to.have.length(23);
+  });
+
+  it("errors that all differ are cut to a hundred lines of one event per window", () => {
+    let now = 0;
+    const { log, lines } = recording({ monotonic: () => now });
+    const word = (i: number): string => "x".repeat(i + 1);
+    for (let i = 0; i < 150; i += 1) log.error("request.failed", { err: new Error(word(i)) });
+    expect(lines()).to.have.length(100);
+    log.error("another", { err: new Error("passes") });
+    now = 10_001;
+    log.error("request.failed", { err: new Error(word(149)) });
+    expect(lines()).to.have.length(102);
+    expect(lines().at(-1)).to.include({ suppressed: 1 });
+  });
 });

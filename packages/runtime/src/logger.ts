@@ -6,6 +6,7 @@
 import type { Writable } from "node:stream";
 import winston from "winston";
 import type { LogLevel } from "./config/config.ts";
+import { createLogRepeats } from "./log-repeats.ts";
 import { after } from "./loop.ts";
 import { redact as sharedRedact, type Redact } from "./redact.ts";
 
@@ -33,9 +34,7 @@ export interface LoggerOptions {
 
 const levels = { error: 0, warn: 1, info: 2, debug: 3 } as const satisfies Record<LogLevel, number>;
 
-/** Of one event (and error type) so many lines pass per window; the next line says how many did not. */
-const repeatLimit = 10;
-const repeatWindowMs = 10_000;
+/** Names whose snake-cased form is kept. */
 const maxTracked = 1000;
 
 export function createLogger(options: LoggerOptions): Logger {
@@ -53,26 +52,11 @@ export function createLogger(options: LoggerOptions): Logger {
     exitOnError: false,
   });
   const gathered = gathering(stream);
-  const repeats = new Map<string, { until: number; count: number }>();
-
-  /** How many lines like this one were swallowed before it, or null when this one is swallowed too. */
-  function admit(event: string, fields: LogFields | undefined): number | null {
-    const err = fields?.err;
-    const kind = err instanceof Error ? `${event} ${err.name}` : event;
-    const now = monotonic();
-    const seen = repeats.get(kind);
-    if (seen !== undefined && now < seen.until) {
-      seen.count += 1;
-      return seen.count > repeatLimit ? null : 0;
-    }
-    if (seen === undefined && repeats.size >= maxTracked) repeats.clear();
-    repeats.set(kind, { until: now + repeatWindowMs, count: 1 });
-    return seen === undefined ? 0 : Math.max(0, seen.count - repeatLimit);
-  }
+  const repeats = createLogRepeats(monotonic);
 
   function write(at: LogLevel, event: string, own: LogFields, fields: LogFields | undefined): void {
     if (levels[at] > levels[level]) return;
-    const suppressed = at === "error" || at === "warn" ? admit(event, fields) : 0;
+    const suppressed = at === "error" || at === "warn" ? repeats.admit(event, fields) : 0;
     if (suppressed === null) return;
     gathered.hold();
     lines.log({
