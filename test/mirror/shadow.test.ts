@@ -138,7 +138,7 @@ describeWithRedis("shadow and dual-read", function () {
     await redis.kill("SIGKILL");
     await get("/while", { method: "POST", body: "b" });
     const { log } = mirrored!.cluster.proxies[0]!;
-    await until(() => log().split('"mirror.tick-failed"').length > 2);
+    await until(() => log().split('"task":"proxy.mirror"').length > 2);
     await redis.restart();
     await mirrored!.drained(2);
     expect(await mirrored!.coverage()).to.include({ eligible: 2, matched: 2 });

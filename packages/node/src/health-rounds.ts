@@ -3,7 +3,7 @@
  * dies leaves "unknown", which is usable, and never a stale verdict.
  */
 import type { Service } from "@sticky-proxy/core/registry";
-import { every, sleep, type Lifecycle, type Logger, systemClock } from "@sticky-proxy/runtime";
+import { sleep, type Lifecycle, type Logger, systemClock } from "@sticky-proxy/runtime";
 import type { HealthReport, Locks, Registry } from "@sticky-proxy/store";
 import {
   createHealthView,
@@ -14,7 +14,6 @@ import {
 } from "@sticky-proxy/upstream";
 
 const leadershipMs = 6000;
-const readMs = 1000;
 const probeTickMs = 100;
 
 export interface HealthParts {
@@ -27,7 +26,9 @@ export interface HealthParts {
 
 export interface HealthRounds {
   readonly view: HealthView;
-  /** Begins reading and standing for election; ends with the lifecycle. */
+  /** Reads what the elected prober has published. Rejects when the store does not answer. */
+  refresh(): Promise<void>;
+  /** Stands for election as the prober; ends with the lifecycle. */
   start(lifecycle: Lifecycle): void;
 }
 
@@ -69,18 +70,12 @@ export function createHealthRounds(parts: HealthParts): HealthRounds {
 
   return {
     view,
+    refresh: () => view.refresh(),
     start(lifecycle) {
       if (checked().length === 0) return;
-      const reading = every(readMs, 0.1, () => view.refresh(), {
-        atOnce: true,
-        onError: (err) => logger.warn("health.unread", { err }),
-      });
       const leading = locks.lead("health-prober", leadershipMs, lifecycle.signal, probeWhileLeading);
       leading.catch((err: unknown) => logger.error("health.election-failed", { err }));
-      lifecycle.onShutdown("stop-claiming", "health", async () => {
-        await reading.stop();
-        await leading.catch(() => undefined);
-      });
+      lifecycle.onShutdown("stop-claiming", "health", () => leading.catch(() => undefined));
     },
   };
 }

@@ -1,3 +1,3 @@
 export { createHealthRounds } from "./health-rounds.ts";
-export { startStoreChecks } from "./store-checks.ts";
+export { openStoreChecks } from "./store-checks.ts";
 export { exportTraffic } from "./traffic-gauges.ts";

@@ -1,16 +1,7 @@
-/** What the state Redis must be for the promise to hold: its settings, asked at start and every 10 s. */
+/** What the state Redis must be for the promise to hold: its settings, read at start and by a periodic task. */
 import { CodedError } from "@sticky-proxy/protocol";
-import {
-  every,
-  type Config,
-  type Lifecycle,
-  type Logger,
-  type Metrics,
-  type OpsServer,
-} from "@sticky-proxy/runtime";
+import { type Config, type Logger, type Metrics, type OpsServer } from "@sticky-proxy/runtime";
 import { profileCheck, type Health, type OpenStore } from "@sticky-proxy/store";
-
-const checkMs = 10_000;
 
 /** A Redis that this version cannot use at all. */
 export class StoreUnfit extends CodedError {
@@ -27,8 +18,15 @@ export interface StoreCheckParts {
   readonly ops: OpsServer;
 }
 
-/** @throws StoreUnfit when a finding says so: nothing is started */
-export async function startStoreChecks(parts: StoreCheckParts, lifecycle: Lifecycle): Promise<void> {
+export interface StoreChecks {
+  /** Reads the settings again and logs what changed. */
+  check(): Promise<void>;
+  /** Whether Redis answers a command: a stopped Redis keeps its connections. */
+  ping(): Promise<void>;
+}
+
+/** Checks the settings once. @throws StoreUnfit when a finding refuses the store: nothing is started */
+export async function openStoreChecks(parts: StoreCheckParts): Promise<StoreChecks> {
   const { config, store, logger, metrics, ops } = parts;
   const { profile, strict, enforce } = config.redis;
   const check = profileCheck({
@@ -72,10 +70,8 @@ export async function startStoreChecks(parts: StoreCheckParts, lifecycle: Lifecy
     const reason = wrong.map(({ setting, found, cure }) => `${setting} is ${found}: ${cure}`).join("; ");
     return { state: enforce ? "failed" : "degraded", reason };
   });
-  const checking = every(
-    checkMs,
-    0.1,
-    async () => {
+  return {
+    async check() {
       const before = health;
       const now = await check();
       // A Redis that does not answer says nothing about its settings.
@@ -83,21 +79,12 @@ export async function startStoreChecks(parts: StoreCheckParts, lifecycle: Lifecy
       store.shed(health.sheds);
       tell();
     },
-    { onError: (err) => logger.error("redis.check-failed", { err }) },
-  );
-  /** A stopped Redis keeps its connections: only a command without an answer shows it. */
-  async function observe(): Promise<void> {
-    answers = await store.redis.reads.ping().then(
-      () => true,
-      () => false,
-    );
-    metrics.redisUp.set({}, isUp() ? 1 : 0);
-  }
-  const observing = every(1000, 0.1, observe, {
-    atOnce: true,
-    onError: (err) => logger.error("redis.observe-failed", { err }),
-  });
-  lifecycle.onShutdown("flush", "redis-checks", async () => {
-    await Promise.all([checking.stop(), observing.stop()]);
-  });
+    async ping() {
+      answers = await store.redis.reads.ping().then(
+        () => true,
+        () => false,
+      );
+      metrics.redisUp.set({}, isUp() ? 1 : 0);
+    },
+  };
 }

@@ -195,6 +195,12 @@ export function createMetrics(options: MetricsOptions) {
       "End of the last complete sweep.",
       {},
     ),
+    taskLastSuccess: gauge(
+      "task_last_success_timestamp_seconds",
+      "End of a periodic task's last run without an error.",
+      { task: text },
+    ),
+    taskFailures: counter("task_failures_total", "Runs of a periodic task that failed.", { task: text }),
     duties: counter("duties_total", "What rung alarms called for.", {
       duty: ["dispatch", "take-over", "poll", "fail", "deliver", "expire", "purge"],
     }),

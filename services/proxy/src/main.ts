@@ -4,10 +4,10 @@ import { createRuleBook, processId } from "@sticky-proxy/core/process";
 import { invalidatingStore, createCancelHook, createPacing, createWorker } from "@sticky-proxy/engine";
 import {
   after,
-  every,
   observeAttempts,
   observeRedis,
   publicBase,
+  startTasks,
   redisTarget,
   storeSettings,
   maxLeaseMs,
@@ -20,14 +20,9 @@ import { openNodeLocks, createRegistry, openCache, openStore } from "@sticky-pro
 import { createForwarder, createOutboundCallers } from "@sticky-proxy/upstream";
 import { createCacheParts } from "./cache/cache-parts.ts";
 import { createGateway, workerObservers } from "./gateway.ts";
-import { createHealthRounds, startStoreChecks, exportTraffic } from "@sticky-proxy/node";
+import { createHealthRounds, openStoreChecks, exportTraffic } from "@sticky-proxy/node";
 import { openProxyMirror } from "./open-mirror.ts";
 
-/** Renewals are asked for this often; the watchdog decides which are due. */
-const watchdogTickMs = 100;
-const pacingTickMs = 1000;
-const owedTickMs = 1000;
-const settleTickMs = 200;
 const plainBodyBytes = 1024 ** 3;
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -118,7 +113,7 @@ export async function startProxy(
         detail,
       }),
   });
-  await startStoreChecks({ config, store, confirm: store.confirm, logger, metrics, ops }, lifecycle);
+  const checks = await openStoreChecks({ config, store, confirm: store.confirm, logger, metrics, ops });
   let port = config.port;
   const mirror = openProxyMirror({ config, store, logger, metrics }, () => worker.processes.now());
   const worker = createWorker({
@@ -164,21 +159,35 @@ export async function startProxy(
   });
   port = await server.listen(config.port, config.host);
 
-  const renewing = every(watchdogTickMs, 0, () => worker.watchdog.tick(), {
-    onError: (err) => logger.error("watchdog.failed", { err }),
-  });
-  const pausing = every(pacingTickMs, 0.2, () => pacing.refresh(), {
-    onError: (err) => logger.error("pacing.failed", { err }),
-  });
-  // What a Redis that came back has done without telling us is released, also on a node that is asked nothing else.
-  const settling = every(settleTickMs, 0.2, () => store.processes.settleUnanswered(), {
-    onError: (err) => logger.error("settle.failed", { err }),
-  });
-  const owing = every(owedTickMs, 0.2, () => cache.invalidation.payOwed(), {
-    onError: (err) => logger.error("cache.owed-failed", { err }),
-  });
   health.start(lifecycle);
-  mirror.start(lifecycle);
+  mirror.stopWith(lifecycle);
+  startTasks(
+    [
+      {
+        name: "proxy.renew-leases",
+        periodMs: 100,
+        jitter: 0,
+        run: () => worker.watchdog.tick(),
+        stopIn: "stop-watchdog",
+      },
+      { name: "proxy.read-pauses", periodMs: 1000, run: () => pacing.refresh() },
+      // A Redis that came back may have made what it never acknowledged; an idle node releases it too.
+      { name: "proxy.settle-creates", periodMs: 200, run: () => store.processes.settleUnanswered() },
+      { name: "proxy.pay-owed-invalidations", periodMs: 1000, run: () => cache.invalidation.payOwed() },
+      { name: "proxy.check-redis-settings", periodMs: 10_000, jitter: 0.1, run: () => checks.check() },
+      { name: "proxy.ping-redis", periodMs: 1000, jitter: 0.1, run: () => checks.ping(), atOnce: true },
+      {
+        name: "proxy.read-health",
+        periodMs: 1000,
+        jitter: 0.1,
+        run: () => health.refresh(),
+        atOnce: true,
+        stopIn: "stop-claiming",
+      },
+      { name: "proxy.mirror", periodMs: 1000, run: () => mirror.tick(), stopIn: "release-outbox" },
+    ],
+    { logger, metrics, lifecycle },
+  );
 
   lifecycle.onShutdown("refuse", "data-plane", () => {
     server.drain();
@@ -190,9 +199,7 @@ export async function startProxy(
     cancel();
   });
   lifecycle.onShutdown("finish", "executions", () => worker.executor.idle());
-  lifecycle.onShutdown("stop-watchdog", "watchdog", () => renewing.stop());
   lifecycle.onShutdown("flush", "upstream", async () => {
-    await Promise.all([pausing.stop(), settling.stop(), owing.stop()]);
     await cancelHook.idle();
     callers.close();
     await forwarder.close();

@@ -6,7 +6,6 @@ import { createPacer, type Pacer } from "@sticky-proxy/core/mirror";
 import type { RequestHead } from "@sticky-proxy/core/http";
 import {
   configHash,
-  every,
   sleep,
   type Config,
   type Lifecycle,
@@ -30,7 +29,6 @@ import { createForwarder } from "@sticky-proxy/upstream";
 import type { MirrorDeps } from "./middleware/mirror.ts";
 import { createLoopGuard } from "./middleware/loop-guard.ts";
 
-const tickMs = 1000;
 const graceMs = 5000;
 
 export interface ProxyMirrorParts {
@@ -43,7 +41,9 @@ export interface ProxyMirrorParts {
 export interface ProxyMirror {
   readonly deps: MirrorDeps;
   readonly intents: MirrorIntents;
-  start(lifecycle: Lifecycle): void;
+  /** Starts copies, writes their counts, and writes the gaps of intents. @throws StoreUnavailable */
+  tick(): Promise<void>;
+  stopWith(lifecycle: Lifecycle): void;
 }
 
 export function openProxyMirror(
@@ -106,17 +106,12 @@ export function openProxyMirror(
       clock: systemClock,
     },
     intents,
-    start(lifecycle) {
-      const ticking = every(
-        tickMs,
-        0.2,
-        async () => {
-          await shadow.tick();
-          // A reload may bring the first mirrored route; until then there is nothing to ask for.
-          if (isAnyMirrored(config.services) || intents.unwritten > 0) await intents.tick();
-        },
-        { onError: (err) => logger.warn("mirror.tick-failed", { err }) },
-      );
+    async tick() {
+      await shadow.tick();
+      // A reload may bring the first mirrored route; until then there is nothing to ask for.
+      if (isAnyMirrored(config.services) || intents.unwritten > 0) await intents.tick();
+    },
+    stopWith(lifecycle) {
       lifecycle.onShutdown("finish", "mirror-copies", async () => {
         await shadow.stop(AbortSignal.timeout(graceMs)).catch((err: unknown) => {
           logger.warn("mirror.counts-lost", { err });
@@ -124,7 +119,6 @@ export function openProxyMirror(
         await comparer.close();
       });
       lifecycle.onShutdown("flush", "mirror", async () => {
-        await ticking.stop();
         await intents.tick().catch((err: unknown) => logger.warn("mirror.gaps-lost", { err }));
         await forwarder.close();
       });

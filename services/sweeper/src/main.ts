@@ -10,12 +10,12 @@ import {
 import { processId, type ProcessRecord } from "@sticky-proxy/core/process";
 import type { Service } from "@sticky-proxy/core/registry";
 import {
-  every,
   monotonic,
   observeAttempts,
   observeRedis,
   observeTransitions,
   publicBase,
+  startTasks,
   redisTarget,
   storeSettings,
   maxLeaseMs,
@@ -30,12 +30,6 @@ import { createForwarder, createHealthView, createOutboundCallers } from "@stick
 import { startGauges } from "./gauges.ts";
 import { openSweeperMirror } from "./open-mirror.ts";
 import { createSweeper } from "./sweep.ts";
-
-/** Renewals are asked for this often; the watchdog decides which are due. */
-const watchdogTickMs = 100;
-const pacingTickMs = 1000;
-const owedTickMs = 1000;
-const healthTickMs = 1000;
 
 export async function startSweeper(
   config: Config,
@@ -158,46 +152,53 @@ export async function startSweeper(
     batch: config.sweeper.batch,
   });
   let lastError: string | null = null;
-  const sweeping = every(
-    config.sweeper.tickMs,
-    0.2,
-    async () => {
+  async function sweep(): Promise<void> {
+    try {
       await sweeper.tick();
-      lastError = null;
-      metrics.redisUp.set({}, 1);
-      metrics.sweeperLastSuccess.set({}, Date.now() / 1000);
-    },
-    {
-      atOnce: true,
-      onError: (err) => {
-        lastError = "the store does not answer";
-        metrics.redisUp.set({}, 0);
-        logger.warn("sweep.failed", { err });
+    } catch (err) {
+      lastError = "the store does not answer";
+      metrics.redisUp.set({}, 0);
+      throw err;
+    }
+    lastError = null;
+    metrics.redisUp.set({}, 1);
+    metrics.sweeperLastSuccess.set({}, Date.now() / 1000);
+  }
+  const mirroring = mirror.start(worker.processes, lifecycle);
+  startTasks(
+    [
+      {
+        name: "sweeper.sweep",
+        periodMs: config.sweeper.tickMs,
+        run: sweep,
+        atOnce: true,
+        stopIn: "stop-claiming",
       },
-    },
+      {
+        name: "sweeper.renew-leases",
+        periodMs: 100,
+        jitter: 0,
+        run: () => worker.watchdog.tick(),
+        stopIn: "stop-watchdog",
+      },
+      { name: "sweeper.read-pauses", periodMs: 1000, run: () => pacing.refresh() },
+      { name: "sweeper.pay-owed-invalidations", periodMs: 1000, run: () => invalidation.payOwed() },
+      { name: "sweeper.read-health", periodMs: 1000, jitter: 0.1, run: () => health.refresh(), atOnce: true },
+      {
+        name: "sweeper.mirror",
+        periodMs: 1000,
+        run: () => mirroring.tick(),
+        atOnce: true,
+        stopIn: "stop-claiming",
+      },
+    ],
+    { logger, metrics, lifecycle },
   );
-  const renewing = every(watchdogTickMs, 0, () => worker.watchdog.tick(), {
-    onError: (err) => logger.error("watchdog.failed", { err }),
-  });
-  const pausing = every(pacingTickMs, 0.2, () => pacing.refresh(), {
-    onError: (err) => logger.error("pacing.failed", { err }),
-  });
-  const owing = every(owedTickMs, 0.2, () => invalidation.payOwed(), {
-    onError: (err) => logger.error("cache.owed-failed", { err }),
-  });
-  const looking = every(healthTickMs, 0.1, () => health.refresh(), {
-    atOnce: true,
-    onError: (err) => logger.warn("health.unread", { err }),
-  });
-  mirror.start(worker.processes, lifecycle);
   const now = (): number => worker.processes.now();
   startGauges({ config, store, cached, locks, now, logger, metrics }, lifecycle);
   ops.check("sweeper", () => (lastError === null ? { state: "ok" } : { state: "failed", reason: lastError }));
-  lifecycle.onShutdown("stop-claiming", "sweeper", () => sweeping.stop());
   lifecycle.onShutdown("finish", "sweeper-executions", () => sweeper.stop());
-  lifecycle.onShutdown("stop-watchdog", "sweeper-watchdog", () => renewing.stop());
   lifecycle.onShutdown("flush", "sweeper-upstream", async () => {
-    await Promise.all([pausing.stop(), owing.stop(), looking.stop()]);
     callers.close();
     await forwarder.close();
   });

@@ -5,7 +5,6 @@ import { createPacer, type Pacer } from "@sticky-proxy/core/mirror";
 import type { RequestHead } from "@sticky-proxy/core/http";
 import {
   configHash,
-  every,
   sleep,
   type Config,
   type Lifecycle,
@@ -29,7 +28,6 @@ import {
 import { startOutboxDrain, type OutboxDrain } from "./drain-outbox.ts";
 
 const drainTickMs = 200;
-const lagTickMs = 1000;
 const graceMs = 5000;
 
 export interface SweeperMirrorParts {
@@ -43,7 +41,8 @@ export interface SweeperMirrorParts {
 
 export interface SweeperMirror {
   readonly intents: MirrorIntents;
-  start(processes: Processes, lifecycle: Lifecycle): void;
+  /** Joins the drain once a route is mirrored. */
+  start(processes: Processes, lifecycle: Lifecycle): { tick(): Promise<void> };
 }
 
 export function openSweeperMirror(
@@ -101,20 +100,7 @@ export function openSweeperMirror(
           onTrouble: (err) => logger.warn("mirror.drain-trouble", { err }),
         });
       let drain: OutboxDrain | null = null;
-      const watching = every(
-        lagTickMs,
-        0.2,
-        async () => {
-          // A reload may bring the first mirrored route; until then nobody stands for election.
-          if (drain === null && !isAnyMirrored(config.services)) return;
-          drain ??= begin();
-          await intents.tick();
-          exportLag(metrics, intents.lag, drain.leadsFirst);
-        },
-        { atOnce: true, onError: (err) => logger.warn("mirror.lag-unread", { err }) },
-      );
       lifecycle.onShutdown("finish", "mirror-drain", async () => {
-        await watching.stop();
         await drain?.stop();
         await comparer.close();
       });
@@ -122,6 +108,15 @@ export function openSweeperMirror(
         await intents.tick().catch((err: unknown) => logger.warn("mirror.gaps-lost", { err }));
         await forwarder.close();
       });
+      return {
+        async tick() {
+          // A reload may bring the first mirrored route; until then nobody stands for election.
+          if (drain === null && !isAnyMirrored(config.services)) return;
+          drain ??= begin();
+          await intents.tick();
+          exportLag(metrics, intents.lag, drain.leadsFirst);
+        },
+      };
     },
   };
 }
