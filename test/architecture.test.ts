@@ -134,6 +134,13 @@ const planted: Record<
       ["packages/runtime/src/config/sources.ts", "process.env.STICKY_PORT;"],
     ],
   },
+  "the log field of an error is err": {
+    bad: [
+      ["services/proxy/src/a.ts", 'log.error("request.failed", { requestId, error });'],
+      ["packages/node/src/a.ts", 'logger.warn("x", { what, error: err });'],
+    ],
+    good: [["services/proxy/src/b.ts", 'log.error("x", { what, err: error });\nreturn { error };']],
+  },
   "no file is named after a drawer": {
     bad: [
       ["packages/core/src/utils.ts", ""],

@@ -95,6 +95,7 @@ export const rules: readonly Rule[] = [
   { name: "protocol does no I/O", broken: impureProtocol },
   { name: "an exported error class has a code", broken: errorsWithoutCode },
   { name: "the environment is read by runtime/config only", broken: environment },
+  { name: "the log field of an error is err", broken: errorFields },
   { name: "no file is named after a drawer", broken: drawers },
   { name: `a source stays below ${maxLines} lines`, broken: tooLong },
 ];
@@ -390,6 +391,14 @@ function environment(world: World): string[] {
       isEntry(file) ? /\bprocess\.env\s*[.[?]|=\s*process\.env\b/.test(code) : /\bprocess\.env\b/.test(code),
     )
     .map(({ file }) => `${file} reads process.env`);
+}
+
+/** Repeats are told apart by `err`; under another name a different error would count as a repeat. */
+function errorFields(world: World): string[] {
+  const call = /\blog(?:ger)?\.(?:debug|info|warn|error)\([^;]*?[{,]\s*error\s*[,:}]/;
+  return production(world)
+    .filter(({ code }) => call.test(code))
+    .map(({ file }) => `${file} logs a field "error"`);
 }
 
 function drawers({ sources }: World): string[] {

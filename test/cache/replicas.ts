@@ -9,7 +9,7 @@ import {
 import { defaultCachePolicy, type CacheStore } from "@sticky-proxy/core/cache";
 import type { CachePolicy, Route, Service } from "@sticky-proxy/core/registry";
 import { createServer, type CacheParts, type ProxyServer } from "@sticky-proxy/proxy";
-import { monotonic, sleep } from "@sticky-proxy/runtime";
+import { monotonic, sleep, type Logger } from "@sticky-proxy/runtime";
 import { connectRedis, createRedisCacheStore } from "@sticky-proxy/store";
 import { sharedRedisUrl, uniquePrefix } from "@sticky-proxy/testkit";
 import { createForwarder } from "@sticky-proxy/upstream";
@@ -110,7 +110,14 @@ export async function startReplicas(options: ReplicaOptions): Promise<Replicas> 
       const forwarder = createForwarder({ pseudonym: "sticky-proxy", loopId: "cache-test" });
       const quiet = () => undefined;
       const note = (event: string, fields = {}): void => void logged.push({ event, fields });
-      const log = { debug: quiet, info: note, warn: note, error: note, isEnabled: () => false };
+      const log: Logger = {
+        debug: quiet,
+        info: note,
+        warn: note,
+        error: note,
+        isOn: () => false,
+        child: () => log,
+      };
       const deps: Omit<CacheParts, "invalidation"> = {
         store,
         forwarder,

@@ -1,4 +1,5 @@
 /** For the wire tests: the running data plane on a loopback port, in front of a service, without Redis. */
+import type { Logger } from "@sticky-proxy/runtime";
 import { createForwarder, type ForwarderOptions } from "@sticky-proxy/upstream";
 import type { Route, Service } from "@sticky-proxy/core/registry";
 
@@ -66,11 +67,19 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     ...options.forwarder,
   });
   let ids = 0;
+  const log: Logger = {
+    debug: note,
+    info: note,
+    warn: note,
+    error: note,
+    isOn: () => true,
+    child: () => log,
+  };
   const deps: ProxyDeps = {
     services: () => options.services,
     forwarder,
     tunnels: forwarder,
-    log: { debug: note, info: note, warn: note, error: note, isEnabled: () => true },
+    log,
     settings: used,
     newRequestId: () => `req-${(ids += 1)}`,
     onRequest: (seen) => observed.push(seen),

@@ -3,7 +3,7 @@
  * The configuration comes from YAML text through the product's own loader.
  */
 import { createMemoryStore } from "@sticky-proxy/core/testing";
-import { createGateway, type Gateway, type Log } from "@sticky-proxy/proxy";
+import { createGateway, type Gateway } from "@sticky-proxy/proxy";
 import {
   createMetrics,
   loadConfig,
@@ -11,6 +11,7 @@ import {
   type Config,
   type Metrics,
   systemClock,
+  type Logger,
 } from "@sticky-proxy/runtime";
 import { createSweeper, type Sweeper, type SweepDeps } from "@sticky-proxy/sweeper";
 import {
@@ -150,7 +151,14 @@ async function startNode(
   const note = (event: string, fields: Readonly<Record<string, unknown>> = {}): void => {
     logged.push({ event, fields });
   };
-  const log: Log = { debug: note, info: note, warn: note, error: note, isEnabled: () => true };
+  const log: Logger = {
+    debug: note,
+    info: note,
+    warn: note,
+    error: note,
+    isOn: () => true,
+    child: () => log,
+  };
   const forwarder = createForwarder({ pseudonym: "sticky-proxy", loopId: "test" });
   let port = 0;
   let ids = 0;

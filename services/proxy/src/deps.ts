@@ -2,21 +2,13 @@
 import type Router from "@koa/router";
 import type { CacheInvalidation } from "@sticky-proxy/engine";
 import type { Service } from "@sticky-proxy/core/registry";
-import type { Limits } from "@sticky-proxy/runtime";
+import type { Limits, Logger } from "@sticky-proxy/runtime";
 import type { Forwarder, Tunneller } from "@sticky-proxy/upstream";
 
 import type { CacheDeps } from "./cache/cache-deps.ts";
 import type { IdentifyDeps } from "./middleware/identify.ts";
 import type { MirrorDeps } from "./middleware/mirror.ts";
 import type { SubmitDeps } from "./submit/submit.ts";
-
-export interface Log {
-  debug(event: string, fields?: Readonly<Record<string, unknown>>): void;
-  info(event: string, fields?: Readonly<Record<string, unknown>>): void;
-  warn(event: string, fields?: Readonly<Record<string, unknown>>): void;
-  error(event: string, fields?: Readonly<Record<string, unknown>>): void;
-  isEnabled(level: "debug" | "info" | "warn" | "error"): boolean;
-}
 
 /** One request, when its response has ended; everything metrics and the access line need. */
 export interface RequestObserved {
@@ -69,7 +61,7 @@ export interface ProxyDeps {
   readonly forwarder: Forwarder;
   /** For routes that allow upgrades; without it no upgrade is taken. */
   readonly tunnels?: Tunneller;
-  readonly log: Log;
+  readonly log: Logger;
   readonly settings: ProxySettings;
   /** Fresh, unguessable, [A-Za-z0-9._-]. */
   readonly newRequestId: () => string;

@@ -11,6 +11,7 @@ import type { Service } from "@sticky-proxy/core/registry";
 import { fields } from "@sticky-proxy/protocol";
 import {
   type Config,
+  type Logger,
   type Metrics,
   knownMethod,
   observeTransitions,
@@ -23,7 +24,7 @@ import type { Execution, Pacing, Worker } from "@sticky-proxy/engine";
 import type { Forwarder, Tunneller } from "@sticky-proxy/upstream";
 import type { Context } from "koa";
 
-import type { CacheParts, Log, ProxySettings } from "./deps.ts";
+import type { CacheParts, ProxySettings } from "./deps.ts";
 import type { MirrorDeps } from "./middleware/mirror.ts";
 import { readBytes } from "./middleware/read-body.ts";
 import { createCallbackVerifier } from "./routes/verify-callback.ts";
@@ -51,7 +52,7 @@ export interface GatewayDeps {
   readonly pacing: Pacing;
   readonly cancelHook: (record: ProcessRecord) => void;
   readonly newRequestId: () => string;
-  readonly log: Log;
+  readonly log: Logger;
   readonly metrics: Metrics;
 }
 
@@ -178,7 +179,7 @@ export function traceOf(record: ProcessRecord): Execution["extra"] {
 }
 
 /** What a node's worker reports, as metrics and log lines. */
-export function workerObservers(metrics: Metrics, log: Pick<Log, "warn" | "error">) {
+export function workerObservers(metrics: Metrics, log: Pick<Logger, "warn" | "error">) {
   return {
     onTransition: observeTransitions(metrics),
     onRefused: ({ service }: ProcessRecord): void => metrics.fenceRejected.inc({ service }),

@@ -25,8 +25,6 @@ import { openProxyMirror } from "./open-mirror.ts";
 
 const plainBodyBytes = 1024 ** 3;
 
-type Fields = Readonly<Record<string, unknown>>;
-
 export async function startProxy(
   config: Config,
   { logger, metrics, lifecycle, ops }: ServiceParts,
@@ -68,13 +66,6 @@ export async function startProxy(
     ...observeAttempts(metrics),
   });
   exportTraffic({ services: () => config.services, traffic: forwarder, health: health.view, metrics });
-  const log = {
-    debug: (event: string, fields?: Fields) => logger.debug(event, fields),
-    info: (event: string, fields?: Fields) => logger.info(event, fields),
-    warn: (event: string, fields?: Fields) => logger.warn(event, fields),
-    error: (event: string, fields?: Fields) => logger.error(event, fields),
-    isEnabled: (level: "debug" | "info" | "warn" | "error") => logger.isOn(level),
-  };
   // Opened without a cached route too: a reload may bring one.
   const cached = await openCache({
     state: store.redis,
@@ -87,7 +78,7 @@ export async function startProxy(
     onError: (name, err) => logger.warn("cache.redis-error", { connection: name, err }),
     onScript: observeRedis(metrics),
   });
-  const cache = createCacheParts({ config, store: cached.store, forwarder, metrics, log });
+  const cache = createCacheParts({ config, store: cached.store, forwarder, metrics, log: logger });
   // What a process changed is dropped from the cache around the commit that ends it.
   const processes = invalidatingStore(store.processes, {
     invalidation: cache.invalidation,
@@ -131,7 +122,7 @@ export async function startProxy(
     deadLetterMs: config.retention.deadLetterMs,
     clock: systemClock,
     sleep,
-    ...workerObservers(metrics, log),
+    ...workerObservers(metrics, logger),
   });
   const { server, letGo, giveUp } = createGateway({
     config,
@@ -152,7 +143,7 @@ export async function startProxy(
     pacing,
     cancelHook: (record) => cancelHook.tell(record),
     newRequestId: randomUUID,
-    log,
+    log: logger,
     metrics,
     mirror: mirror.deps,
     cache,

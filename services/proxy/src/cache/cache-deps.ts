@@ -1,7 +1,7 @@
 /** What the cache's part of the data plane is handed. */
 import type { CacheResult, CacheStore } from "@sticky-proxy/core/cache";
 import type { Forwarder } from "@sticky-proxy/upstream";
-import type { Log } from "../deps.ts";
+import type { Logger } from "@sticky-proxy/runtime";
 
 /** Closed words for metrics. */
 export interface CacheObserver {
@@ -20,7 +20,7 @@ export interface CacheDeps {
   readonly publicOrigins: readonly string[];
   /** Bearer token for PURGE on the data plane; null: PURGE is off. */
   readonly purgeToken: string | null;
-  readonly log: Log;
+  readonly log: Logger;
   readonly observe: CacheObserver;
   /** Random, unguessable. */
   readonly newToken: () => string;

@@ -2,9 +2,9 @@
 import { randomBytes } from "node:crypto";
 import { createInvalidation } from "@sticky-proxy/engine";
 import type { CacheStore } from "@sticky-proxy/core/cache";
-import { monotonic, sleep, type Config, type Metrics } from "@sticky-proxy/runtime";
+import { monotonic, sleep, type Config, type Logger, type Metrics } from "@sticky-proxy/runtime";
 import type { Forwarder } from "@sticky-proxy/upstream";
-import type { CacheParts, Log } from "../deps.ts";
+import type { CacheParts } from "../deps.ts";
 import type { CacheDeps, CacheObserver } from "./cache-deps.ts";
 
 /** A store that is away fails every request; one line in a while says so. */
@@ -15,7 +15,7 @@ export interface CachePartsOptions {
   readonly store: CacheStore;
   readonly forwarder: Forwarder;
   readonly metrics: Metrics;
-  readonly log: Log;
+  readonly log: Logger;
 }
 
 export function createCacheParts({ config, store, forwarder, metrics, log }: CachePartsOptions): CacheParts {

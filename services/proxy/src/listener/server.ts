@@ -130,7 +130,7 @@ export function createServer(deps: ProxyDeps): ProxyServer {
     const answer = refused === null ? serverOptions : problemReply(refused, result.requestId, pseudonym);
     const reply = { ...answer, headers: [...answer.headers, [fields.xRequestId, result.requestId] as const] };
     const close = gate.draining || unread || request.httpVersion === "1.0" || refused?.options.close === true;
-    if (refused !== null && deps.log.isEnabled("info")) {
+    if (refused !== null && deps.log.isOn("info")) {
       deps.log.info("request.refused", {
         requestId: result.requestId,
         problem: refused.slug,

@@ -17,7 +17,7 @@ export function accessLog({ log, onRequest }: ProxyDeps): Middleware {
       const requestBytes = state.bodyLength ?? state.declaredLength;
       const responseBytes = socket.bytesWritten - writtenBefore;
       onRequest?.({ service, route, method, status, durationMs, requestBytes, responseBytes });
-      if (!log.isEnabled("info")) return;
+      if (!log.isOn("info")) return;
       log.info("request", {
         requestId: state.requestId,
         client: state.client.address,
