@@ -16,8 +16,8 @@ const dist = join(here, "dist");
 
 /** Source files of a folder, without tests and what only tests use. */
 function sources(folder) {
-  return readdirSync(folder).filter(
-    (name) => name.endsWith(".ts") && !/(?:\.test|^fake-.*|^index)\.ts$/.test(name),
+  return readdirSync(folder, { recursive: true }).filter(
+    (name) => name.endsWith(".ts") && !/(?:\.test|^fake-.*|(?:^|\/)index)\.ts$/.test(name),
   );
 }
 
@@ -33,7 +33,7 @@ function declaringFiles(folder) {
 
 /** One import or re-export of several names as one per file that declares some of them. */
 function rewriteImports(text, files) {
-  const statement = /^(import|export)( type)? \{([^}]*)\} from "@sticky-proxy\/protocol";$/gm;
+  const statement = /^(import|export)( type)? \{([^}]*)\} from "@sticky-proxy\/protocol(?:\/\w+)?";$/gm;
   return text.replace(statement, (_, verb, type = "", names) => {
     const byFile = new Map();
     for (const item of names

@@ -3,8 +3,7 @@
 import express from "express";
 import type { Express } from "express";
 import { acceptedHeaders, createReceiver, readExecution } from "@sticky-proxy/client/receiver";
-import { runReportJob } from "./report-job.ts";
-import type { ReportOrder } from "./report-job.ts";
+import { runReportJob, type ReportOrder } from "./report-job.ts";
 
 export function expressApp(
   secret: string,

@@ -3,8 +3,7 @@
 import fastify from "fastify";
 import type { FastifyInstance } from "fastify";
 import { acceptedHeaders, createReceiver, readExecution } from "@sticky-proxy/client/receiver";
-import { runReportJob } from "./report-job.ts";
-import type { ReportOrder } from "./report-job.ts";
+import { runReportJob, type ReportOrder } from "./report-job.ts";
 
 export function fastifyApp(
   secret: string,

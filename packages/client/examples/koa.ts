@@ -3,8 +3,7 @@
 import { buffer } from "node:stream/consumers";
 import Koa from "koa";
 import { acceptedHeaders, createReceiver, readExecution } from "@sticky-proxy/client/receiver";
-import { runReportJob } from "./report-job.ts";
-import type { ReportOrder } from "./report-job.ts";
+import { runReportJob, type ReportOrder } from "./report-job.ts";
 
 export function koaApp(
   secret: string,

@@ -1,7 +1,6 @@
 /** The work behind each example: it may take hours, and it reports to any replica of the gateway. */
 
-import { isProblem } from "@sticky-proxy/client/receiver";
-import type { Execution, Receiver } from "@sticky-proxy/client/receiver";
+import { isProblem, type Execution, type Receiver } from "@sticky-proxy/client/receiver";
 
 export interface ReportOrder {
   readonly month: number;

@@ -1,4 +1,5 @@
 /** Removes content codings before a comparison (RFC 9110 8.4), with bounds on what may come out. Worker thread only. */
+import { splitList } from "@sticky-proxy/protocol/http";
 import { brotliDecompressSync, gunzipSync, inflateSync, zstdDecompressSync } from "node:zlib";
 import { type HeaderList, headerJoined } from "@sticky-proxy/core/http";
 
@@ -22,10 +23,9 @@ export function decodeBody(
   body: Uint8Array,
   bounds: DecodeBounds = decodeBounds,
 ): Uint8Array | null {
-  const codings = (headerJoined(headers, "content-encoding") ?? "")
-    .split(",")
-    .map((coding) => coding.trim().toLowerCase())
-    .filter((coding) => coding !== "" && coding !== "identity");
+  const codings = splitList(headerJoined(headers, "content-encoding") ?? "")
+    .map((coding) => coding.toLowerCase())
+    .filter((coding) => coding !== "identity");
   if (codings.length > maxCodings) return body;
   let bytes = body;
   for (const coding of codings.toReversed()) {

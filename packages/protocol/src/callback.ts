@@ -1,6 +1,9 @@
 /** What a service may say about an execution: the bodies of complete, fail and heartbeat (API.md, "Execution API"). */
 
-import { parseJsonObject, type Json, type JsonObject } from "./json.ts";
+import { connectionFields } from "./http/connection-fields.ts";
+import { isFieldValue, isMediaType, isToken } from "./http/token.ts";
+import { formatPointer } from "./json/pointer.ts";
+import { parseJsonObject, type Json, type JsonObject } from "./json/json.ts";
 import { fields, lowerFields, readResultStatus } from "./headers.ts";
 import { Problem, type Executed } from "./problems.ts";
 import type { Progress } from "./process-view.ts";
@@ -128,7 +131,7 @@ function mediaTypeOf(headers: readonly FieldLine[]): string | null {
   if (line === undefined) return null;
   if (second !== undefined) throw malformed("Content-Type is present more than once.");
   const type = line.split(";", 1)[0]!.trim().toLowerCase();
-  if (!/^[!#$%&'*+.^_`|~0-9a-z-]+\/[!#$%&'*+.^_`|~0-9a-z-]+$/.test(type)) {
+  if (!isMediaType(type)) {
     throw unsupported("Content-Type is not a media type.");
   }
   return type;
@@ -163,20 +166,10 @@ function bodyMember(body: Json | undefined): [body: Uint8Array, impliedType: str
   return [new TextEncoder().encode(JSON.stringify(body)), "application/json"];
 }
 
-const fieldName = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
-/** field-value of RFC 9110 5.5 in latin1: no control but tab, no blank at the ends. */
-const fieldValue = /^(?:[\x21-\x7e\x80-\xff](?:[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?)?$/;
 const maxResultHeaderLines = 128;
 
-/** Fields that belong to one connection or are ours to write: a result cannot carry them. */
+/** Ours to write: a result cannot carry them, nor what belongs to one connection. */
 const reserved = new Set([
-  "connection",
-  "keep-alive",
-  "proxy-connection",
-  "te",
-  "trailer",
-  "transfer-encoding",
-  "upgrade",
   "content-length",
   "via",
   "date",
@@ -192,12 +185,13 @@ function headersMember(member: Json | undefined): FieldLine[] {
   }
   const list: FieldLine[] = [];
   for (const [name, value] of Object.entries(member)) {
-    const at = `/headers/${name.replaceAll("~", "~0").replaceAll("/", "~1")}`;
+    const at = formatPointer(["headers", name]);
     const lower = name.toLowerCase();
-    if (!fieldName.test(name)) throw invalid(at, "is not a field name");
-    if (reserved.has(lower) || lower.startsWith("sticky-")) throw invalid(at, "cannot be set by a result");
+    if (!isToken(name)) throw invalid(at, "is not a field name");
+    if (connectionFields.has(lower) || reserved.has(lower) || lower.startsWith("sticky-"))
+      throw invalid(at, "cannot be set by a result");
     for (const line of Array.isArray(value) ? value : [value]) {
-      if (typeof line !== "string" || !fieldValue.test(line)) throw invalid(at, "is not a field value");
+      if (typeof line !== "string" || !isFieldValue(line)) throw invalid(at, "is not a field value");
       list.push([name, line]);
     }
   }

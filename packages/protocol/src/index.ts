@@ -30,7 +30,6 @@ export {
   type OnDuplicateWish,
   type Source,
 } from "./headers.ts";
-export { parseJsonObject, parseJsonStrict, type Json } from "./json.ts";
 export {
   dualWriteField,
   formatMirrorMarker,
@@ -63,7 +62,6 @@ export {
   type Progress,
 } from "./process-view.ts";
 export {
-  formatHttpDate,
   formatLinks,
   formatProxyStatus,
   formatRetryAfter,

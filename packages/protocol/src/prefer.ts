@@ -2,6 +2,8 @@
  * The Prefer field (RFC 7240), as far as the gateway honours it: respond-async and wait.
  * A preference that is unknown or malformed is not applied, and Preference-Applied shows that (RFC 7240 section 2).
  */
+import { splitList } from "./http/list.ts";
+import { tokenCharacters } from "./http/token.ts";
 
 export interface Preferences {
   /** Answer 202 at once. */
@@ -45,32 +47,17 @@ interface Preference {
 }
 
 /** token [ BWS "=" BWS ( token / quoted-string ) ] *( OWS ";" parameter ), parameters unread. */
-const preference = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+)(?:[ \t]*=[ \t]*(?:"((?:[^"\\]|\\.)*)"|([^\s";,]*)))?$/s;
+const preference = new RegExp(
+  `^([${tokenCharacters}]+)(?:[ \\t]*=[ \\t]*(?:"((?:[^"\\\\]|\\\\.)*)"|([^\\s";,]*)))?$`,
+  "s",
+);
 
 function* preferencesOf(line: string): Generator<Preference> {
-  for (const element of split(line, ",")) {
-    const [head = ""] = split(element, ";");
+  for (const element of splitList(line)) {
+    const [head = ""] = splitList(element, ";");
     const match = preference.exec(head.trim());
     if (match?.[1] === undefined) continue;
     const quoted = match[2]?.replace(/\\(.)/gs, "$1");
     yield { name: match[1].toLowerCase(), value: quoted ?? match[3] ?? "" };
   }
-}
-
-/** Cuts at a separator that stands outside quoted strings. */
-function split(text: string, separator: string): string[] {
-  const parts: string[] = [];
-  let start = 0;
-  let quoted = false;
-  for (let i = 0; i < text.length; i++) {
-    const character = text[i];
-    if (quoted && character === "\\") i++;
-    else if (character === '"') quoted = !quoted;
-    else if (character === separator && !quoted) {
-      parts.push(text.slice(start, i));
-      start = i + 1;
-    }
-  }
-  parts.push(text.slice(start));
-  return parts;
 }

@@ -1,13 +1,12 @@
+import { formatHttpDate, parseHttpDate } from "./http/http-date.ts";
 import { expect } from "chai";
 import fc from "fast-check";
 import {
-  formatHttpDate,
   formatLinks,
   formatProxyStatus,
   formatRetryAfter,
   formatVersionTag,
   matchesVersionTag,
-  parseHttpDate,
   parseRetryAfter,
 } from "./response-fields.ts";
 

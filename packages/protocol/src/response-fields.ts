@@ -1,4 +1,6 @@
 /** Fields the gateway writes on replies, and the counterparts that a client or the gateway itself reads. */
+import { parseHttpDate } from "./http/http-date.ts";
+import { tokenCharacters } from "./http/token.ts";
 
 /** Retry-After in whole seconds (RFC 9110 10.2.3), at least 1: zero would invite a busy loop. */
 export function formatRetryAfter(ms: number): string {
@@ -13,61 +15,6 @@ export function parseRetryAfter(value: string, now: number): number | null {
   if (/^[0-9]+$/.test(text)) return Math.min(Number(text), maxRetryAfterSeconds) * 1000;
   const at = parseHttpDate(text, now);
   return at === null ? null : Math.min(Math.max(0, at - now), maxRetryAfterSeconds * 1000);
-}
-
-const months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-const time = "([01]\\d|2[0-3]):([0-5]\\d):([0-5]\\d|60)";
-const imfFixdate = new RegExp(
-  `^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), (\\d{2}) ([A-Z][a-z]{2}) (\\d{4}) ${time} GMT$`,
-);
-const rfc850Date = new RegExp(
-  `^(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day, (\\d{2})-([A-Z][a-z]{2})-(\\d{2}) ${time} GMT$`,
-);
-const asctimeDate = new RegExp(
-  `^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) ([A-Z][a-z]{2}) ([ \\d]\\d) ${time} (\\d{4})$`,
-);
-
-/**
- * Epoch ms of an HTTP-date in its three forms (RFC 9110 5.6.7); null when it is none of them or no such day.
- * A two-digit year that would lie more than 50 years after `now` belongs to the century before.
- */
-export function parseHttpDate(text: string, now: number): number | null {
-  let match = imfFixdate.exec(text);
-  if (match !== null) {
-    return epochMs(Number(match[3]), match[2]!, Number(match[1]), match[4]!, match[5]!, match[6]!);
-  }
-  match = rfc850Date.exec(text);
-  if (match !== null) {
-    const thisYear = new Date(now).getUTCFullYear();
-    let year = thisYear - (thisYear % 100) + Number(match[3]);
-    if (year > thisYear + 50) year -= 100;
-    return epochMs(year, match[2]!, Number(match[1]), match[4]!, match[5]!, match[6]!);
-  }
-  match = asctimeDate.exec(text);
-  if (match === null) return null;
-  return epochMs(Number(match[6]), match[1]!, Number(match[2]), match[3]!, match[4]!, match[5]!);
-}
-
-function epochMs(
-  year: number,
-  monthName: string,
-  day: number,
-  hour: string,
-  minute: string,
-  second: string,
-): number | null {
-  const month = months.indexOf(monthName);
-  if (month === -1) return null;
-  const midnight = new Date(0);
-  midnight.setUTCFullYear(year, month, day);
-  // "31 Feb" would roll over into March.
-  if (midnight.getUTCMonth() !== month || midnight.getUTCDate() !== day) return null;
-  return midnight.getTime() + ((Number(hour) * 60 + Number(minute)) * 60 + Number(second)) * 1000;
-}
-
-/** IMF-fixdate, the only form a sender may write. */
-export function formatHttpDate(epoch: number): string {
-  return new Date(epoch).toUTCString();
 }
 
 export interface LinkValue {
@@ -146,9 +93,12 @@ export function formatProxyStatus(status: ProxyStatus): string {
   return text;
 }
 
+/** A structured-field Token (RFC 9651 4.1.7) where the text is one. */
 function tokenOrString(text: string): string {
-  return /^[A-Za-z*][!#$%&'*+.^_`|~0-9A-Za-z:/-]*$/.test(text) ? text : structuredString(text);
+  return structuredToken.test(text) ? text : structuredString(text);
 }
+
+const structuredToken = new RegExp(`^[A-Za-z*][${tokenCharacters}:/]*$`);
 
 /** A structured-field String (RFC 9651 4.1.6). It has no way to say other characters than printable ASCII: those become "?". */
 export function structuredString(text: string): string {

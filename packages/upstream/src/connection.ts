@@ -5,6 +5,7 @@
  * It also mends what a recipient must take and undici refuses: an unasked "100 Continue" (RFC 9110 15.2), and white
  * space before a colon (RFC 9112 5.1).
  */
+import { tokenCharacters } from "@sticky-proxy/protocol/http";
 import type { Socket } from "node:net";
 
 import { Client, type Dispatcher, type buildConnector } from "undici";
@@ -96,7 +97,7 @@ function watchReads(socket: Socket, watch: ConnectionWatch): void {
   };
 }
 
-const spaceBeforeColon = /(\r\n[!#$%&'*+\-.^_`|~0-9A-Za-z]+)[ \t]+:/g;
+const spaceBeforeColon = new RegExp(`(\\r\\n[${tokenCharacters}]+)[ \\t]+:`, "g");
 
 /** RFC 9112 5.1: removed from a response, where undici gives it up. A head that came in pieces is left to the parser. */
 function withoutSpaceBeforeColon(bytes: Buffer): Buffer {

@@ -6,6 +6,7 @@
  *    connection was a reused one, its method is idempotent or the service honours the key, and the caller allows it.
  * F2 A slot of the bulkhead is held until the response's body has ended or was destroyed.
  */
+import { isIdempotent } from "@sticky-proxy/protocol/http";
 import type { Duplex, Readable } from "node:stream";
 
 import type { HeaderList, RequestHead } from "@sticky-proxy/core/http";
@@ -102,16 +103,6 @@ export interface ForwarderOptions extends Names {
   readonly random?: () => number;
 }
 
-/** RFC 9110 9.2.2. */
-const idempotentMethods: ReadonlySet<string> = new Set([
-  "GET",
-  "HEAD",
-  "OPTIONS",
-  "PUT",
-  "DELETE",
-  "PROPFIND",
-  "QUERY",
-]);
 const maxAttempts = 3;
 const nobody: ReadonlySet<string> = new Set();
 
@@ -321,7 +312,7 @@ function unasked({ socket, instance }: TunnelOpen): Failed {
 
 function mayResend({ resend, head, service, set }: ForwardRequest): boolean {
   if (resend === false) return false;
-  if (idempotentMethods.has(head.method)) return true;
+  if (isIdempotent(head.method)) return true;
   return service.honoursKey && set.some(([name]) => name.toLowerCase() === "idempotency-key");
 }
 

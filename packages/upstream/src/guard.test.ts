@@ -2,7 +2,8 @@ import type { LookupAddress } from "node:dns";
 
 import { expect } from "chai";
 
-import { addressFault, createAddressGuard } from "./guard.ts";
+import { createAddressGuard } from "./guard.ts";
+import { addressFault } from "@sticky-proxy/core/http";
 
 const inside = [
   "http://127.0.0.1/",

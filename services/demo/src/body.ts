@@ -1,5 +1,6 @@
 /** Request bodies and their members; what is wrong becomes an error that the client sees. */
-import { CodedError, parseJsonObject, Problem, type Json } from "@sticky-proxy/protocol";
+import { CodedError, Problem } from "@sticky-proxy/protocol";
+import { parseJsonObject, type Json } from "@sticky-proxy/protocol/json";
 import type { Context } from "koa";
 
 const maxBodyBytes = 1024 * 1024;

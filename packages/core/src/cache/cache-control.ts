@@ -4,7 +4,7 @@
  * freshness that is invalid is staleness (4.2.1).
  */
 import { headerLines, headerValue, type HeaderList } from "../http/message.ts";
-import { isQuoted, isToken, splitList, unquote } from "./list.ts";
+import { isQuoted, isToken, splitList, unquote } from "@sticky-proxy/protocol/http";
 import { parseDictionary, type BareItem } from "./structured.ts";
 
 /** Lower-case name to argument as written without its quotes; null: no argument. */

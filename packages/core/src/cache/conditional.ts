@@ -1,7 +1,6 @@
 /** The client's preconditions against a stored response (RFC 9111 4.3.2, RFC 9110 13.1 and 13.2.2). */
 import { headerLines, headerValue, type HeaderLine, type HeaderList } from "../http/message.ts";
-import { parseHttpDate } from "./http-date.ts";
-import { trimOws } from "./list.ts";
+import { parseHttpDate, trimOws } from "@sticky-proxy/protocol/http";
 
 export interface Representation {
   readonly status: number;

@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { formatHttpDate } from "@sticky-proxy/protocol";
+import { formatHttpDate } from "@sticky-proxy/protocol/http";
 import type { HeaderList } from "../http/message.ts";
 import type { CachePolicy } from "../registry/service.ts";
 import { responseDirectives } from "./cache-control.ts";

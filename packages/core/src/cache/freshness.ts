@@ -2,8 +2,7 @@
 import { headerLines, headerValue, type HeaderList } from "../http/message.ts";
 import type { CachePolicy } from "../registry/service.ts";
 import { deltaSeconds, maxDeltaSeconds, type ResponseDirectives } from "./cache-control.ts";
-import { parseHttpDate } from "./http-date.ts";
-import { splitList } from "./list.ts";
+import { parseHttpDate, splitList } from "@sticky-proxy/protocol/http";
 import type { LifetimeSource, StoredMetadata } from "./stored-metadata.ts";
 
 const dayMs = 86_400_000;

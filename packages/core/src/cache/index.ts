@@ -31,7 +31,7 @@ export {
 } from "./resource.ts";
 
 // Invalidation and purge (RFC 9111 4.4).
-export { invalidates, isUnsafe } from "./invalidation.ts";
+export { invalidates } from "./invalidation.ts";
 export { selectorOf, selectorTags, type PurgeTarget } from "./selectors.ts";
 
 // The Cache-Status field (RFC 9211).

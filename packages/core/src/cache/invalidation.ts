@@ -1,4 +1,5 @@
 /** What an unsafe request takes out of the cache (RFC 9111 4.4, RFC 9875 3). */
+import { isSafe } from "@sticky-proxy/protocol/http";
 import { headerValue, type RequestHead, type ResponseHead } from "../http/message.ts";
 import { cacheGroups } from "./selectors.ts";
 
@@ -15,23 +16,7 @@ export interface Invalidation {
   readonly groups: readonly string[];
 }
 
-/** Registered as safe (RFC 9110 16.1.1). */
-const safeMethods: ReadonlySet<string> = new Set([
-  "GET",
-  "HEAD",
-  "OPTIONS",
-  "TRACE",
-  "PROPFIND",
-  "REPORT",
-  "SEARCH",
-  "QUERY",
-]);
 const nothing: Invalidation = { uris: [], groups: [] };
-
-/** Every method we do not know as safe counts as unsafe. */
-export function isUnsafe(method: string): boolean {
-  return !safeMethods.has(method);
-}
 
 /**
  * `origins`: the lower-case scheme://authority forms under which this service is reached, our public one and its own.
@@ -42,7 +27,7 @@ export function invalidates(
   response: ResponseHead,
   origins: readonly string[],
 ): Invalidation {
-  if (!isUnsafe(request.method) || response.status < 200 || response.status >= 400) return nothing;
+  if (isSafe(request.method) || response.status < 200 || response.status >= 400) return nothing;
   const uris: LocalUri[] = [{ path: request.path, query: request.query }];
   for (const name of ["location", "content-location"]) {
     const value = headerValue(response.headers, name);

@@ -1,7 +1,7 @@
 /** One byte range of a stored 200 (RFC 9110 14 and 13.1.5). */
 import { headerLines, headerValue, type HeaderList } from "../http/message.ts";
 import { isStrong, type Representation } from "./conditional.ts";
-import { parseHttpDate } from "./http-date.ts";
+import { parseHttpDate } from "@sticky-proxy/protocol/http";
 
 export type RangeAnswer =
   /** No range, more than one, a unit or form we do not know, or If-Range did not hold: the whole. */

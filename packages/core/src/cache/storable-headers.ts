@@ -1,5 +1,5 @@
 /** The header fields of a response that are stored (RFC 9111 3.1), and their sizes. */
-import { formatHttpDate } from "@sticky-proxy/protocol";
+import { formatHttpDate } from "@sticky-proxy/protocol/http";
 import { headerLines, headerValue, type HeaderList } from "../http/message.ts";
 import { qualifiedFields, type Directives } from "./cache-control.ts";
 import { endToEnd } from "./stored-metadata.ts";

@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import fc from "fast-check";
-import { formatHttpDate } from "@sticky-proxy/protocol";
+import { formatHttpDate } from "@sticky-proxy/protocol/http";
 import type { HeaderLine, HeaderList, RequestHead } from "../http/message.ts";
 import type { CachePolicy } from "../registry/service.ts";
 import { defaultCachePolicy } from "./policy.ts";

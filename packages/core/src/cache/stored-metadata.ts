@@ -1,4 +1,5 @@
 /** What is kept of a storable response besides its body: all that later decisions need, computed once. */
+import { isHopByHop, splitList } from "@sticky-proxy/protocol/http";
 import type { HeaderLine, HeaderList } from "../http/message.ts";
 
 export interface StoredMetadata {
@@ -49,29 +50,16 @@ export type LifetimeSource =
   | "heuristic"
   | "none";
 
-const connectionFields: ReadonlySet<string> = new Set([
-  "connection",
-  "keep-alive",
-  "proxy-authenticate",
-  "proxy-authentication-info",
-  "proxy-authorization",
-  "proxy-connection",
-  "te",
-  "trailer",
-  "transfer-encoding",
-  "upgrade",
-]);
-
 /** The fields that belong to the message rather than to this hop: what a cache may store (RFC 9111 3.1). */
 export function endToEnd(headers: HeaderList): HeaderLine[] {
   const listed = new Set<string>();
   for (const [name, value] of headers) {
     if (name.toLowerCase() === "connection") {
-      for (const option of value.split(",")) listed.add(option.trim().toLowerCase());
+      for (const option of splitList(value)) listed.add(option.toLowerCase());
     }
   }
   return headers.filter(([name]) => {
     const lower = name.toLowerCase();
-    return !connectionFields.has(lower) && !listed.has(lower);
+    return !isHopByHop(lower) && !listed.has(lower);
   });
 }

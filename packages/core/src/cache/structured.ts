@@ -1,149 +1,60 @@
 /**
- * The part of Structured Field Values (RFC 9651, RFC 8941) that caching needs: dictionaries of bare items
- * for CDN-Cache-Control, lists of strings for Cache-Groups. Strict: one error makes the whole field invalid.
+ * The structured fields that caching reads (RFC 9651): dictionaries for CDN-Cache-Control, lists of strings for
+ * Cache-Groups. Parsed by structured-headers; one error makes the whole field invalid, which is null here.
  */
+import {
+  parseDictionary as readDictionary,
+  parseList as readList,
+  ParseError,
+  type BareItem as Parsed,
+} from "structured-headers";
+
+/** `other`: a token, bytes, a date or a display string, which no directive has as its value. */
 export type BareItem =
   | { readonly type: "integer" | "decimal"; readonly value: number }
-  | { readonly type: "string" | "token" | "bytes"; readonly value: string }
-  | { readonly type: "boolean"; readonly value: boolean };
+  | { readonly type: "string"; readonly value: string }
+  | { readonly type: "boolean"; readonly value: boolean }
+  | { readonly type: "other" };
 
 /** Member name to bare item; null stands for an inner list. The last of two equal names wins. null: invalid. */
 export function parseDictionary(text: string): ReadonlyMap<string, BareItem | null> | null {
-  const reader = new Reader(text);
-  const members = new Map<string, BareItem | null>();
-  try {
-    reader.skip(" ");
-    while (!reader.atEnd()) {
-      const name = reader.key();
-      if (reader.take("=")) members.set(name, reader.itemOrInnerList());
-      else {
-        reader.parameters();
-        members.set(name, { type: "boolean", value: true });
-      }
-      if (!reader.nextMember()) break;
-    }
-    return members;
-  } catch (error) {
-    if (error instanceof InvalidField) return null;
-    throw error;
-  }
+  const members = orNull(() => readDictionary(text));
+  if (members === null) return null;
+  // The library gives `60` and `60.0` as one number, but only the first is an Integer (RFC 9651 4.2.4).
+  const unquoted = text.replaceAll(/"(?:[^"\\]|\\.)*"/g, "");
+  const decimals = new Set([...unquoted.matchAll(/([a-z*][\w\-.*]*)=-?\d+\.\d/g)].map(([, name]) => name));
+  return new Map(
+    [...members].map(([name, [value]]) => [
+      name,
+      Array.isArray(value) ? null : itemOf(value, decimals.has(name)),
+    ]),
+  );
 }
 
 /** The strings of a list whose members are all strings, in order. null: invalid or another type. */
 export function parseStringList(text: string): string[] | null {
-  const reader = new Reader(text);
-  const strings: string[] = [];
+  const strings = orNull(() => readList(text))?.map(([value]) => value);
+  return strings?.every((value) => typeof value === "string") === true ? strings : null;
+}
+
+function orNull<T>(parse: () => T): T | null {
   try {
-    reader.skip(" ");
-    while (!reader.atEnd()) {
-      const item = reader.itemOrInnerList();
-      if (item === null || item.type !== "string") return null;
-      strings.push(item.value);
-      if (!reader.nextMember()) break;
-    }
-    return strings;
+    return parse();
   } catch (error) {
-    if (error instanceof InvalidField) return null;
+    if (error instanceof ParseError) return null;
     throw error;
   }
 }
 
-class InvalidField extends Error {}
-
-/** RFC 9651 4.2, one method per production. */
-class Reader {
-  private readonly text: string;
-  private at = 0;
-
-  constructor(text: string) {
-    this.text = text;
-  }
-
-  atEnd(): boolean {
-    return this.at >= this.text.length;
-  }
-
-  skip(characters: string): void {
-    while (!this.atEnd() && characters.includes(this.text.charAt(this.at))) this.at++;
-  }
-
-  take(character: string): boolean {
-    if (this.text[this.at] !== character) return false;
-    this.at++;
-    return true;
-  }
-
-  private match(pattern: RegExp): string {
-    pattern.lastIndex = this.at;
-    const found = pattern.exec(this.text);
-    if (found === null) throw new InvalidField();
-    this.at += found[0].length;
-    return found[0];
-  }
-
-  /** true: a comma, and another member behind it. false: the end. */
-  nextMember(): boolean {
-    this.skip(" \t");
-    if (this.atEnd()) return false;
-    if (!this.take(",")) throw new InvalidField();
-    this.skip(" \t");
-    if (this.atEnd()) throw new InvalidField(); // a trailing comma
-    return true;
-  }
-
-  key(): string {
-    return this.match(/[a-z*][a-z0-9_\-.*]*/y);
-  }
-
-  parameters(): void {
-    while (this.take(";")) {
-      this.skip(" ");
-      this.key();
-      if (this.take("=")) this.bareItem();
-    }
-  }
-
-  itemOrInnerList(): BareItem | null {
-    if (!this.take("(")) {
-      const item = this.bareItem();
-      this.parameters();
-      return item;
-    }
-    for (;;) {
-      this.skip(" ");
-      if (this.take(")")) break;
-      this.bareItem();
-      this.parameters();
-      if (this.text[this.at] !== " " && this.text[this.at] !== ")") throw new InvalidField();
-    }
-    this.parameters();
-    return null;
-  }
-
-  private bareItem(): BareItem {
-    const first = this.text[this.at] ?? "";
-    if (first === '"') return { type: "string", value: this.string() };
-    if (first === ":") return { type: "bytes", value: this.match(/:[A-Za-z0-9+/=]*:/y).slice(1, -1) };
-    if (first === "?") return { type: "boolean", value: this.match(/\?[01]/y) === "?1" };
-    if (/[A-Za-z*]/.test(first)) {
-      return { type: "token", value: this.match(/[A-Za-z*][!#$%&'*+\-.^_`|~0-9A-Za-z:/]*/y) };
-    }
-    return this.number();
-  }
-
-  private string(): string {
-    const quoted = this.match(/"(?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\["\\])*"/y);
-    return quoted.slice(1, -1).replace(/\\(.)/g, "$1");
-  }
-
-  private number(): BareItem {
-    const written = this.match(/-?[0-9]+(?:\.[0-9]+)?/y);
-    const [whole = "", fraction] = written.replace("-", "").split(".");
-    if (fraction === undefined) {
-      if (whole.length > 15) throw new InvalidField();
-      return { type: "integer", value: Number(written) };
-    }
-    if (whole.length > 12 || fraction.length > 3) throw new InvalidField();
-    return { type: "decimal", value: Number(written) };
+function itemOf(value: Parsed, isDecimal: boolean): BareItem {
+  switch (typeof value) {
+    case "number":
+      return { type: isDecimal ? "decimal" : "integer", value };
+    case "string":
+      return { type: "string", value };
+    case "boolean":
+      return { type: "boolean", value };
+    default:
+      return { type: "other" };
   }
 }

@@ -6,7 +6,7 @@
 import { createHash } from "node:crypto";
 import { headerLines, type HeaderList } from "../http/message.ts";
 import type { CachePolicy } from "../registry/service.ts";
-import { isToken, splitList, trimOws } from "./list.ts";
+import { isToken, splitList, trimOws } from "@sticky-proxy/protocol/http";
 
 /** Fields that the gateway writes anew for each request: by them no two requests are alike. */
 const perRequest: ReadonlySet<string> = new Set([

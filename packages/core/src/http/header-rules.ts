@@ -3,22 +3,8 @@
  * Fields not named here are end-to-end: order, spelling and repeats stay as they came (RFC 9110 5.3, 7.6.1).
  * `raw` lists are Node's flat [name, value, name, value …].
  */
+import { isHopByHop, isToken, splitList } from "@sticky-proxy/protocol/http";
 import type { HeaderLine, HeaderList } from "./message.ts";
-
-/** RFC 9110 7.6.1 and the fields that never were end-to-end; Connection adds to them per message. */
-const hopByHop: ReadonlySet<string> = new Set([
-  "connection",
-  "keep-alive",
-  "proxy-connection",
-  "te",
-  "trailer",
-  "transfer-encoding",
-  "upgrade",
-  "http2-settings",
-  "proxy-authenticate",
-  "proxy-authorization",
-  "proxy-authentication-info",
-]);
 
 /** A Connection field cannot make these hop-by-hop: a client must not strip what later hops decide by. */
 const keptAgainstConnection: ReadonlySet<string> = new Set([
@@ -112,7 +98,6 @@ const passedTrailers: ReadonlySet<string> = new Set([
   "x-checksum",
 ]);
 
-const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 // field-content of RFC 9110 5.5 as latin1 text.
 const fieldValue = /^[\t\x20-\x7e\x80-\xff]*$/;
 
@@ -144,7 +129,7 @@ export function requestHeaders(headers: HeaderList, rules: RequestRules): Header
   let cookieAt = -1;
   for (const line of headers) {
     const name = line[0].toLowerCase();
-    if (hopByHop.has(name) || rewrittenInRequest.has(name) || overrides.has(name)) continue;
+    if (isHopByHop(name) || rewrittenInRequest.has(name) || overrides.has(name)) continue;
     if (named !== null && named.has(name)) continue;
     if (isOurs(name) || (name.includes("_") && isSpoof(name.replaceAll("_", "-")))) continue;
     if (name === "cdn-loop") {
@@ -160,7 +145,7 @@ export function requestHeaders(headers: HeaderList, rules: RequestRules): Header
       cookieAt = out.length;
     }
     // Many small ranges cost a service far more than the client (RFC 9110 14.2 lets a recipient ignore them).
-    if (name === "range" && line[1].split(",").length > maxRanges) continue;
+    if (name === "range" && splitList(line[1]).length > maxRanges) continue;
     if (isProvenance(name)) {
       if (!rules.trustedPeer) continue;
       if (name === "x-forwarded-for") {
@@ -213,7 +198,7 @@ export function responseHeaders(
   let sticky: Map<string, string> | null = null;
   for (const line of headers) {
     const name = line[0].toLowerCase();
-    if (hopByHop.has(name)) continue;
+    if (isHopByHop(name)) continue;
     if (named !== null && named.has(name)) continue;
     if (isOurs(name)) {
       if (name.startsWith("sticky-")) (sticky ??= new Map()).set(name, line[1]);
@@ -252,7 +237,7 @@ export function responseFault(status: number, headers: HeaderList): string | nul
   if (!Number.isInteger(status) || status < 100 || status > 599)
     return "its status is not between 100 and 599";
   for (const [name, value] of headers) {
-    if (!token.test(name)) return "a field name is not a token";
+    if (!isToken(name)) return "a field name is not a token";
     if (!fieldValue.test(value)) return "a field value holds a control character";
   }
   return null;
@@ -263,8 +248,8 @@ export function loopCount(headers: HeaderList, loopId: string): number {
   let count = 0;
   for (const [name, value] of headers) {
     if (name.length !== 8 || name.toLowerCase() !== "cdn-loop") continue;
-    for (const part of value.split(",")) {
-      const id = part.split(";", 1)[0]!.trim();
+    for (const part of splitList(value)) {
+      const [id = ""] = splitList(part, ";");
       if (id.toLowerCase() === loopId.toLowerCase()) count += 1;
     }
   }
@@ -276,9 +261,9 @@ export function connectionOptions(headers: HeaderList): Set<string> | null {
   let named: Set<string> | null = null;
   for (const [name, value] of headers) {
     if (name.length !== 10 || name.toLowerCase() !== "connection") continue;
-    for (const part of value.split(",")) {
-      const option = part.trim().toLowerCase();
-      if (option === "" || option === "close" || option === "keep-alive") continue;
+    for (const part of splitList(value)) {
+      const option = part.toLowerCase();
+      if (option === "close" || option === "keep-alive") continue;
       if (keptAgainstConnection.has(option) || option.startsWith("x-forwarded-") || isOurs(option)) continue;
       (named ??= new Set()).add(option);
     }
@@ -299,7 +284,7 @@ function isSpoof(dashed: string): boolean {
   return (
     isOurs(dashed) ||
     isProvenance(dashed) ||
-    hopByHop.has(dashed) ||
+    isHopByHop(dashed) ||
     overrides.has(dashed) ||
     rewrittenInRequest.has(dashed) ||
     dashed === "idempotency-key" ||
@@ -312,6 +297,6 @@ function isSpoof(dashed: string): boolean {
 /** RFC 7239 4: an IPv6 address stands in brackets and quotes, a host with a port in quotes. */
 function forwardedElement(peer: string, protocol: string, host: string): string {
   const node = peer.includes(":") ? `"[${peer}]"` : peer;
-  const said = host === "" ? "" : `;host=${token.test(host) ? host : `"${host}"`}`;
+  const said = host === "" ? "" : `;host=${isToken(host) ? host : `"${host}"`}`;
   return `for=${node};proto=${protocol}${said}`;
 }

@@ -27,3 +27,4 @@ export { parseAuthority, type Authority } from "./host.ts";
 export { normalisePath } from "./path.ts";
 export { parseRequestTarget, type RequestTarget } from "./request-target.ts";
 export { isTraceparent, isTracestate } from "./trace-context.ts";
+export { addressFault, addressOfHost, addressSet, isLoopbackHost } from "./addresses.ts";

@@ -2,7 +2,7 @@
  * Two JSON values, walked side by side without recursion and within a budget. A budget that runs out is the answer
  * `too-large`, never "equal". What a mask excuses is counted as masked, never as a match.
  */
-import type { Pointer } from "../registry/service.ts";
+import { type Pointer, pointerStep } from "@sticky-proxy/protocol/json";
 import { alignLists, matchMultisets, type ItemPair } from "./compare-list.ts";
 import {
   JsonArray,
@@ -257,7 +257,7 @@ function isEqualScalar(a: JsonValue, b: JsonValue): boolean {
 export function pointerText(tokens: readonly string[]): string {
   let text = "";
   for (const token of tokens) {
-    text += `/${token.replaceAll("~", "~0").replaceAll("/", "~1")}`;
+    text += pointerStep(token);
     if (text.length > 512) return `${text.slice(0, 511)}…`;
   }
   return text;

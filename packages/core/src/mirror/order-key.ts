@@ -5,10 +5,10 @@
  * Where the path makes the key, an execution also comes after earlier ones of the paths above its own: `POST /users`
  * creates what `PUT /users/2` changes, and the two have different keys.
  */
+import { type Pointer, pointerValue } from "@sticky-proxy/protocol/json";
 import { createHmac, type KeyObject } from "node:crypto";
 import { type RequestHead, headerJoined } from "../http/message.ts";
-import { pointerValue } from "../process/answer.ts";
-import type { MirrorPolicy, Pointer } from "../registry/service.ts";
+import type { MirrorPolicy } from "../registry/service.ts";
 import { type JsonValue, decimalKey, JsonArray, JsonObject } from "./json-walk.ts";
 
 /** What the key is made of; a request that lacks it falls back to tenant + path, which is always there. */

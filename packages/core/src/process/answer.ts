@@ -1,7 +1,7 @@
 /** What a complete answer of the service means for its process: the result, an acknowledgement, or an address to poll. Pure. */
 import { createHash } from "node:crypto";
 import { headerValue, type HeaderList, type StoredResponse } from "../http/message.ts";
-import type { Pointer, ProcessPolicy } from "../registry/service.ts";
+import type { ProcessPolicy } from "../registry/service.ts";
 
 export type AnswerMeaning =
   /** The answer is the result. */
@@ -44,34 +44,6 @@ export function storedHeaders(headers: HeaderList, names: readonly string[]): He
   return headers.filter(
     ([name]) => names.includes(name.toLowerCase()) || name.toLowerCase() === "content-type",
   );
-}
-
-/** The value at a pointer in parsed JSON; undefined: nothing there. Own properties only. */
-export function pointerValue(value: unknown, pointer: Pointer): unknown {
-  let at = value;
-  for (const token of pointer) {
-    if (Array.isArray(at)) at = /^(0|[1-9]\d*)$/.test(token) ? at[Number(token)] : undefined;
-    else if (typeof at === "object" && at !== null && Object.hasOwn(at, token))
-      at = (at as Record<string, unknown>)[token];
-    else return undefined;
-  }
-  return at;
-}
-
-/**
- * Can a member be set at the pointer, making the objects that are missing on its way?
- * @returns what is in the way (RFC 6901; "" is the document itself), null: nothing
- */
-export function inTheWay(document: unknown, pointer: Pointer): string | null {
-  let at = document;
-  let path = "";
-  for (const token of pointer) {
-    if (typeof at !== "object" || at === null || Array.isArray(at)) return path;
-    if (!Object.hasOwn(at, token)) return null;
-    at = (at as Record<string, unknown>)[token];
-    path += `/${token.replaceAll("~", "~0").replaceAll("/", "~1")}`;
-  }
-  return null;
 }
 
 /** A string or number as an id text of at most 200 characters; null for anything else. */

@@ -32,7 +32,7 @@ export { dutyOf, type Duty } from "./duty.ts";
 // The rules of a route.
 export { createRuleBook, unkeyedPolicy, type FoundRoute, type RuleBook, type Rules } from "./rules.ts";
 // What a service's answers and reports mean.
-export { idText, inTheWay, meaningOf, pointerValue, resultId, storedHeaders } from "./answer.ts";
+export { idText, meaningOf, resultId, storedHeaders } from "./answer.ts";
 export { readOutcome } from "./outcome.ts";
 export { readPolled } from "./polled.ts";
 // How a client sees a process.

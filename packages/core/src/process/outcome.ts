@@ -1,6 +1,7 @@
 /** The outcome that a service's own payload reports, read by the route's pointers. Pure. */
 import type { CallbackPolicy } from "../registry/service.ts";
-import { idText, pointerValue } from "./answer.ts";
+import { pointerValue } from "@sticky-proxy/protocol/json";
+import { idText } from "./answer.ts";
 
 export type JobOutcome =
   /** `content`: the result, null where the route's pointer finds nothing. */

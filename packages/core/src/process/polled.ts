@@ -17,10 +17,9 @@
  *
  * Other status words are left alone: `{"status": "pending"}` may be a result. A route names its own in `accept`.
  */
-import { parseJsonStrict, type Json } from "@sticky-proxy/protocol";
+import { pointerValue, parseJsonStrict, type Json } from "@sticky-proxy/protocol/json";
 import { headerValue, type HeaderList, type StoredResponse } from "../http/message.ts";
 import type { CallbackPolicy } from "../registry/service.ts";
-import { pointerValue } from "./answer.ts";
 import { readOutcome } from "./outcome.ts";
 
 export type Polled =

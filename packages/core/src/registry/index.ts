@@ -11,7 +11,6 @@ export type {
   MirrorPolicy,
   OnDuplicate,
   OnUnknown,
-  Pointer,
   PollPolicy,
   ProcessPolicy,
   RetryPolicy,

@@ -2,6 +2,7 @@
  * What a service is, after configuration: every value present, every default applied.
  * `runtime` makes these from sticky.yaml and flags; everybody else only reads them.
  */
+import type { Pointer } from "@sticky-proxy/protocol/json";
 
 export interface Service {
   /** [a-z0-9][a-z0-9-]{0,62}; also its first path segment unless `match` says otherwise. */
@@ -154,9 +155,6 @@ export interface RetryPolicy {
   readonly minMs: number;
   readonly maxMs: number;
 }
-
-/** JSON Pointers (RFC 6901) are arrays of decoded reference tokens; null: not used. */
-export type Pointer = readonly string[];
 
 export interface CallbackPolicy {
   readonly inject: {

@@ -3,10 +3,11 @@
  * a callback on another one, or the sweeper. Drop, commit, drop: what a GET stored before the commit is older than
  * the result, and what one fetched meanwhile may be.
  */
+import { isSafe } from "@sticky-proxy/protocol/http";
 import type { RequestHead } from "@sticky-proxy/core/http";
 import type { Change, ProcessStore, ProcessRecord } from "@sticky-proxy/core/process";
 import type { Service } from "@sticky-proxy/core/registry";
-import { isUnsafe, hasCache, type EntryPoint } from "@sticky-proxy/core/cache";
+import { hasCache, type EntryPoint } from "@sticky-proxy/core/cache";
 import type { CacheInvalidation } from "./invalidator.ts";
 
 export interface InvalidatingDeps {
@@ -36,7 +37,7 @@ export function invalidatingStore(store: ProcessStore, deps: InvalidatingDeps): 
     const service = deps.services().find(({ name }) => name === base.service);
     if (service === undefined || !hasCache(service)) return null;
     const head = await headOf(base);
-    if (!isUnsafe(head.method) || result.status < 200 || result.status >= 400) return null;
+    if (isSafe(head.method) || result.status < 200 || result.status >= 400) return null;
     if (Buffer.byteLength(base.operation) < operationBytes || head.headers.length > 0) {
       return () => deps.invalidation.afterUnsafe(service, head, result, anywhere);
     }

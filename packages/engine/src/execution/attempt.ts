@@ -1,9 +1,9 @@
 /** One dispatch to the service, and what its outcome means for the process. */
+import { type Pointer, pointerValue, parseJsonStrict } from "@sticky-proxy/protocol/json";
 import { givesKey, headerValue, type HeaderLine, type StoredResponse } from "@sticky-proxy/core/http";
 import {
   idText,
   meaningOf,
-  pointerValue,
   processId,
   resultId,
   storedHeaders,
@@ -11,12 +11,10 @@ import {
   type ProcessRecord,
   type StoredRequest,
 } from "@sticky-proxy/core/process";
-import type { Pointer } from "@sticky-proxy/core/registry";
 import type { Processes } from "../process/processes.ts";
 import {
   executionUrl,
   formatIdempotencyKey,
-  parseJsonStrict,
   parseRetryAfter,
   type ProblemSlug,
 } from "@sticky-proxy/protocol";

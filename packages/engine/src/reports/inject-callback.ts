@@ -1,7 +1,7 @@
 /**
  * Puts the callback address where a service expects it: a query parameter, a JSON body member, or a header.
  * Pure. A JSON member is set in the parsed document, so white space may be written anew; numbers keep their digits,
- * and everything else is sent as it came. A body that cannot take the member was refused before (core: inTheWay).
+ * and everything else is sent as it came. A body that cannot take the member was refused before (pointerObstacle).
  */
 import type { CallbackPolicy } from "@sticky-proxy/core/registry";
 import type { HeaderLine, RequestHead } from "@sticky-proxy/core/http";

@@ -1,8 +1,9 @@
 /** Sources → configuration, or every reason why not. Pure: nothing is read, nothing is started. */
+import { isLoopbackHost } from "@sticky-proxy/core/http";
 import { createHash } from "node:crypto";
 import type { Config } from "./config.ts";
 import { quickForm } from "./quick-forms.ts";
-import { brokenRelations, isLoopback, type ConfigError } from "./relations.ts";
+import { brokenRelations, type ConfigError } from "./relations.ts";
 import { resolveConfig, type ValidConfig } from "./resolve.ts";
 import { schema } from "./schema.ts";
 import { readSettings, withSecrets, withSettings, type Sources } from "./sources.ts";
@@ -59,7 +60,7 @@ function withEnforcement(tree: Record<string, unknown>): Record<string, unknown>
 function warningsOf(config: Config): string[] {
   const warnings: string[] = [];
   const isRemote = config.services.some(({ instances }) =>
-    instances.some(({ origin }) => !isLoopback(new URL(origin).hostname)),
+    instances.some(({ origin }) => !isLoopbackHost(new URL(origin).hostname)),
   );
   const needsCallbacks = config.services.some(({ routes }) => routes.some(({ process }) => process !== null));
   if (config.publicUrl === null && isRemote && needsCallbacks)

@@ -2,7 +2,7 @@
  * What entries must hold toward each other. It walks data that may still be malformed (the schema has said so),
  * so that one run lists every error; hence each value is looked at before it is believed.
  */
-import { isIP } from "node:net";
+import { addressFault, addressOfHost, isLoopbackHost } from "@sticky-proxy/core/http";
 import { isCredential } from "@sticky-proxy/core/mirror";
 
 export interface ConfigError {
@@ -253,29 +253,17 @@ function isOurs(origin: string, root: Fields): boolean {
   const listens = (hostName: string, portName: string): boolean => {
     if (root[portName] !== port) return false;
     const host = root[hostName];
-    return url.hostname === host || isLoopback(url.hostname);
+    return url.hostname === host || isLoopbackHost(url.hostname);
   };
   return listens("host", "port") || listens("opsHost", "opsPort") || listens("adminHost", "adminPort");
-}
-
-/** `host` as URL.hostname writes it. */
-export function isLoopback(host: string): boolean {
-  const isAddress = host === "[::1]" || (isIP(host) === 4 && host.startsWith("127."));
-  return isAddress || host === "localhost" || host.endsWith(".localhost");
 }
 
 /** Literal addresses only; a name is checked when it is connected to. */
 function isPrivateUrl(value: string): boolean {
   if (!URL.canParse(value)) return false;
   const { hostname } = new URL(value);
-  if (isLoopback(hostname) || isLoopback(hostname.replace(/\.$/, ""))) return true;
-  if (hostname.startsWith("[")) return !/^\[[23][0-9a-f]{3}:/.test(hostname) || hostname.startsWith("[2002:");
-  return (
-    isIP(hostname) === 4 &&
-    /^(?:0|10|100\.(?:6[4-9]|[7-9]\d|1[01]\d|12[0-7])|172\.(?:1[6-9]|2\d|3[01])|192\.168|192\.0\.0|198\.1[89]|2(?:2[4-9]|[3-5]\d))\./.test(
-      hostname,
-    )
-  );
+  const address = addressOfHost(hostname);
+  return isLoopbackHost(hostname) || (address !== null && addressFault(address, false) !== null);
 }
 
 function isObject(value: unknown): value is Fields {

@@ -1,11 +1,11 @@
 /** One route's policies with the defaults that depend on its identity. */
+import { type Pointer, parsePointer } from "@sticky-proxy/protocol/json";
 import type {
   CachePolicy,
   CallbackPolicy,
   MaskRule,
   MirrorPolicy,
   OnUnknown,
-  Pointer,
   ProcessPolicy,
   RetryPolicy,
   Route,
@@ -162,7 +162,7 @@ function resolveCallback(valid: ValidProcess["callback"]): CallbackPolicy {
     inject: { ...inject, json: pointerOrNull(inject.json), header: inject.header?.toLowerCase() ?? null },
     accept: accept && {
       ...accept,
-      status: pointerTokens(accept.status),
+      status: parsePointer(accept.status),
       result: pointerOrNull(accept.result),
       error: pointerOrNull(accept.error),
       jobId: pointerPair(accept.jobId),
@@ -189,21 +189,21 @@ function resolveMirror(valid: ValidMirror): MirrorPolicy {
       orderKey === null
         ? null
         : orderKey.json !== undefined
-          ? { json: pointerTokens(orderKey.json) }
+          ? { json: parsePointer(orderKey.json) }
           : orderKey.header !== undefined
             ? { header: orderKey.header.toLowerCase() }
             : { path: orderKey.path ?? "" },
     compare: {
       ...compare,
       headers: compare.headers.map(lower),
-      ignore: compare.ignore.map(pointerTokens),
+      ignore: compare.ignore.map(parsePointer),
       rules: compare.rules.map(
         (rule) =>
           // The schema has checked that each kind has exactly its own members.
           ({
             ...rule,
-            at: pointerTokens(rule.at),
-            ...(rule.by === undefined ? {} : { by: pointerTokens(rule.by) }),
+            at: parsePointer(rule.at),
+            ...(rule.by === undefined ? {} : { by: parsePointer(rule.by) }),
           }) as unknown as MaskRule,
       ),
     },
@@ -218,18 +218,10 @@ function lower(name: string): string {
   return name.toLowerCase();
 }
 
-/** Reference tokens of a JSON Pointer, escapes decoded (RFC 6901 section 4); "" has none. */
-export function pointerTokens(text: string): Pointer {
-  return text
-    .split("/")
-    .slice(1)
-    .map((token) => token.replaceAll("~1", "/").replaceAll("~0", "~"));
-}
-
 function pointerOrNull(text: string | null): Pointer | null {
-  return text === null ? null : pointerTokens(text);
+  return text === null ? null : parsePointer(text);
 }
 
 function pointerPair(pair: PointerPair | null): { response: Pointer; callback: Pointer } | null {
-  return pair && { response: pointerTokens(pair.response), callback: pointerTokens(pair.callback) };
+  return pair && { response: parsePointer(pair.response), callback: parsePointer(pair.callback) };
 }

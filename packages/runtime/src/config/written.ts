@@ -2,7 +2,8 @@
  * The configuration in the words of sticky.yaml, every default written out: what {@link resolveConfig} made of a file,
  * turned back. The node's name is left out: it is one node's own, and a file is for all.
  */
-import type { MirrorPolicy, Pointer, ProcessPolicy, Route, Service } from "@sticky-proxy/core/registry";
+import { type Pointer, formatPointer } from "@sticky-proxy/protocol/json";
+import type { MirrorPolicy, ProcessPolicy, Route, Service } from "@sticky-proxy/core/registry";
 import type { Config, RedisNode } from "./config.ts";
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -97,7 +98,7 @@ function writtenMirror({ rate, orderKey, compare, ...rest }: MirrorPolicy): Fiel
 /** RFC 6901 section 3. */
 function textOf(pointer: Pointer | null): string | null {
   if (pointer === null) return null;
-  return pointer.map((token) => `/${token.replaceAll("~", "~0").replaceAll("/", "~1")}`).join("");
+  return formatPointer(pointer);
 }
 
 function pairOf(pair: { readonly response: Pointer; readonly callback: Pointer } | null): Fields | null {

@@ -1,4 +1,5 @@
 /** Answers on connections whose request could not be parsed. They are closed: nobody knows where a next request begins. */
+import { tokenCharacters } from "@sticky-proxy/protocol/http";
 import type { ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 
@@ -17,7 +18,7 @@ const slugs: ReadonlyMap<string, ProblemSlug> = new Map([
 ]);
 
 /** A request line whose form is right, so that its method or version can be what is wrong. Anything else is not HTTP/1. */
-const requestLine = /^(?:\r?\n)*[!#$%&'*+\-.^_`|~0-9A-Za-z]+ [^ \r\n]+ HTTP\/[0-9]\.[0-9]\r\n/;
+const requestLine = new RegExp(`^(?:\\r?\\n)*[${tokenCharacters}]+ [^ \\r\\n]+ HTTP/[0-9]\\.[0-9]\\r\\n`);
 const lingerMs = 1_000;
 
 /** A broken connection brings an error for every further packet; the first one is answered. */

@@ -9,10 +9,9 @@
  * L3 A client that sends many requests without reading responses has only so many of them begun, and is not read from
  *    until some are answered. Whether it is still there shows when something is written.
  */
+import { isSafe } from "@sticky-proxy/protocol/http";
 import type { ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
-
-import { isUnsafe } from "@sticky-proxy/core/cache";
 
 /** Requests of one connection that are begun and unanswered; more wait only where they came in the same packet. */
 const maxUnanswered = 64;
@@ -96,7 +95,7 @@ function advance({ responses, waiting }: Line): void {
 }
 
 function runsAlone({ req: { method, headers } }: ServerResponse): boolean {
-  if (isUnsafe(method ?? "")) return true;
+  if (!isSafe(method ?? "")) return true;
   return headers["transfer-encoding"] !== undefined || headers["content-length"] !== undefined;
 }
 

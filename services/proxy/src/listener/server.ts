@@ -2,9 +2,10 @@
  * The data plane's listener: Node's HTTP server with its limits set, the requests it would let through checked, and
  * every answer that Node would give by itself replaced by ours. Koa begins where this file ends.
  */
+import { addressSet } from "@sticky-proxy/core/http";
 import http from "node:http";
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { BlockList, isIP, type AddressInfo, type Socket } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 
 import { fields, Problem } from "@sticky-proxy/protocol";
@@ -48,7 +49,7 @@ export function createServer(deps: ProxyDeps): ProxyServer {
   const find = serviceFinder(deps.services);
   const handle = createApp(deps, gate, find);
   const tunnels = deps.tunnels === undefined ? null : createTunnels(deps.tunnels, deps);
-  const isTrusted = trustIn(trustedProxies);
+  const isTrusted = addressSet(trustedProxies);
   const pipelines = createPipelines();
   const requestCounts = new WeakMap<Duplex, number>();
   const perAddress = new Map<string, number>();
@@ -231,17 +232,3 @@ const serverOptions: Reply = {
   ],
   body: null,
 };
-
-function trustIn(blocks: readonly string[]): (address: string) => boolean {
-  const list = new BlockList();
-  for (const block of blocks) {
-    const [address = "", bits] = block.split("/");
-    const family = isIP(address) === 6 ? "ipv6" : "ipv4";
-    if (bits === undefined) list.addAddress(address, family);
-    else list.addSubnet(address, Number(bits), family);
-  }
-  return (address) => {
-    const version = isIP(address);
-    return version !== 0 && list.check(address, version === 6 ? "ipv6" : "ipv4");
-  };
-}

@@ -1,4 +1,4 @@
-import { parseJsonStrict, type Json } from "@sticky-proxy/protocol";
+import { parseJsonStrict, type Json } from "@sticky-proxy/protocol/json";
 import { expect } from "chai";
 import { compileBodySchema, patternRisk } from "./body-schema.ts";
 

@@ -2,8 +2,8 @@
  * Compiles a route's JSON Schema (draft 2020-12) to a check that says what is wrong where. Pure once compiled.
  * `format` is an annotation, as the draft has it by default; references lead inside the schema only.
  */
+import { pointerStep, type Json } from "@sticky-proxy/protocol/json";
 import type { Service } from "@sticky-proxy/core/registry";
-import type { Json } from "@sticky-proxy/protocol";
 import { Ajv2020, type ErrorObject } from "ajv/dist/2020.js";
 
 export interface SchemaFault {
@@ -68,7 +68,7 @@ function faultOf({ keyword, instancePath, params, message }: ErrorObject): Schem
 }
 
 function below(pointer: string, name: string): string {
-  return `${pointer}/${name.replaceAll("~", "~0").replaceAll("/", "~1")}`;
+  return pointer + pointerStep(name);
 }
 
 interface Pattern {

@@ -1,4 +1,5 @@
-import { hasCache, isUnsafe } from "@sticky-proxy/core/cache";
+import { isSafe } from "@sticky-proxy/protocol/http";
+import { hasCache } from "@sticky-proxy/core/cache";
 import { tellsOfChange } from "@sticky-proxy/engine";
 import { cachedRequest, entryPointOf } from "../cache/cached-request.ts";
 import { createFlights } from "../cache/flights.ts";
@@ -25,7 +26,7 @@ export function cache(deps: CacheParts): Middleware {
     const at = entryPointOf(state);
     if (method === "PURGE" && deps.purgeToken !== null) return purgeRequest(deps, ctx, service, at);
     const policy = route?.cache ?? null;
-    if (isUnsafe(method)) {
+    if (!isSafe(method)) {
       await next();
       const { reply } = state;
       if (reply === null || !tellsOfChange(reply)) return;

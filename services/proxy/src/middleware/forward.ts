@@ -1,3 +1,4 @@
+import { isSafe, splitList } from "@sticky-proxy/protocol/http";
 import type { IncomingMessage } from "node:http";
 
 import { headerJoined } from "@sticky-proxy/core/http";
@@ -8,16 +9,6 @@ import type { ProxyDeps } from "../deps.ts";
 import { informational } from "../listener/informational.ts";
 import type { Middleware, ProxyState } from "../state.ts";
 
-/** RFC 9110 9.2.1. */
-const safeMethods: ReadonlySet<string> = new Set([
-  "GET",
-  "HEAD",
-  "OPTIONS",
-  "PROPFIND",
-  "REPORT",
-  "SEARCH",
-  "QUERY",
-]);
 const never = new AbortController().signal;
 
 /** The plain path: streams the request to the service and its response back. Reads all of state; writes state.reply. */
@@ -37,7 +28,7 @@ export function forward({ forwarder, settings }: ProxyDeps): Middleware {
       ...(body === null ? {} : { maxBodyBytes: route?.maxBodyBytes ?? settings.plainBodyBytes }),
       client,
       // Nobody needs the answer to a safe request of a client that left; an unsafe one is let finish once it is whole.
-      signal: safeMethods.has(serviceHead.method) ? gone : body === null ? never : untilWhole(req, gone),
+      signal: isSafe(serviceHead.method) ? gone : body === null ? never : untilWhole(req, gone),
       onInformational: (status, headers) => informational(res, client.httpVersion, status, headers),
     });
     if (outcome.kind === "failed") throw problemOf(outcome, state);
@@ -76,7 +67,5 @@ export function problemOf(failed: Failed, { gone, service }: Pick<ProxyState, "g
 export function asksForTrailers({ head, client }: ProxyState): boolean {
   if (client.httpVersion !== "1.1") return false;
   const te = headerJoined(head.headers, "te");
-  return (
-    te !== null && te.split(",").some((part) => part.split(";", 1)[0]!.trim().toLowerCase() === "trailers")
-  );
+  return te !== null && splitList(te).some((part) => splitList(part, ";")[0]?.toLowerCase() === "trailers");
 }

@@ -3,8 +3,8 @@
  * the copy has been made; `x-dual-write-executed` says so only from configured peers. Everything else under these
  * names is removed on the way (the header rules do that), so that no client can switch the copying off.
  */
-import { BlockList, isIPv6 } from "node:net";
 import {
+  addressSet,
   type HeaderLine,
   type HeaderList,
   type RequestHead,
@@ -49,7 +49,7 @@ const lowerMarkerField = mirrorMarkerField.toLowerCase();
 
 export function createLoopGuard(options: LoopGuardOptions): LoopGuard {
   const { keys, newId, wallClock } = options;
-  const peers = blockList(options.trustedPeers);
+  const isTrustedPeer = addressSet(options.trustedPeers);
   /** Marker id → when it may be forgotten, oldest first. */
   const seen = new Map<string, number>();
 
@@ -74,7 +74,7 @@ export function createLoopGuard(options: LoopGuardOptions): LoopGuard {
         }
         return { hop: marker.hop };
       }
-      return saysExecuted(received.headers) && isTrusted(peers, peer) ? { hop: 1 } : null;
+      return saysExecuted(received.headers) && isTrustedPeer(peer) ? { hop: 1 } : null;
     },
     lines: (head, passed) => options.marks(head, newId(), passed?.hop ?? 0),
   };
@@ -82,21 +82,4 @@ export function createLoopGuard(options: LoopGuardOptions): LoopGuard {
 
 function saysExecuted(headers: HeaderList): boolean {
   return headerValue(headers, dualWriteField)?.trim().toLowerCase() === "true";
-}
-
-function blockList(blocks: readonly string[]): BlockList {
-  const list = new BlockList();
-  for (const block of blocks) {
-    const [address, bits] = block.split("/") as [string, string | undefined];
-    const family = isIPv6(address) ? "ipv6" : "ipv4";
-    if (bits === undefined) list.addAddress(address, family);
-    else list.addSubnet(address, Number(bits), family);
-  }
-  return list;
-}
-
-function isTrusted(peers: BlockList, peer: string): boolean {
-  const mapped = /^::ffff:([0-9.]+)$/i.exec(peer)?.[1];
-  const address = mapped ?? peer;
-  return peers.check(address, isIPv6(address) ? "ipv6" : "ipv4");
 }

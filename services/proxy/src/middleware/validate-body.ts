@@ -1,7 +1,8 @@
+import { pointerObstacle, parseJsonStrict, type Json } from "@sticky-proxy/protocol/json";
+import { isSafe } from "@sticky-proxy/protocol/http";
 import { headerLines } from "@sticky-proxy/core/http";
-import { inTheWay } from "@sticky-proxy/core/process";
 import type { Route, Service } from "@sticky-proxy/core/registry";
-import { parseJsonStrict, Problem, type Json } from "@sticky-proxy/protocol";
+import { Problem } from "@sticky-proxy/protocol";
 
 import { compileBodySchema, type BodyCheck } from "./body-schema.ts";
 import type { Middleware, ProxyState } from "../state.ts";
@@ -44,7 +45,7 @@ export function validateBody(services: () => readonly Service[]): Middleware {
     if (check !== null) requireJson(ctx.state);
     const value = parsed(ctx.state, body);
     const errors = check === null ? [] : [...check(value, body.length <= smallBytes)];
-    const blocked = address === null ? null : inTheWay(value, address);
+    const blocked = address === null ? null : pointerObstacle(value, address);
     if (blocked !== null)
       errors.push({ pointer: blocked, message: "must be an object, to hold the callback's address" });
     if (errors.length === 0) return next();
@@ -56,10 +57,8 @@ export function validateBody(services: () => readonly Service[]): Middleware {
   };
 }
 
-const safeMethods: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
-
 function isBodiless({ hasBody, head }: ProxyState): boolean {
-  return !hasBody && safeMethods.has(head.method);
+  return !hasBody && isSafe(head.method);
 }
 
 /** The step before has read it whole: a route with a schema never streams. */

@@ -1,7 +1,8 @@
 /** Reads the outcome of a job from the service's own payload, where the route says how. Pure. */
 import { processId, readOutcome, type ProcessRecord } from "@sticky-proxy/core/process";
 import type { CallbackPolicy } from "@sticky-proxy/core/registry";
-import { parseJsonObject, Problem } from "@sticky-proxy/protocol";
+import { Problem } from "@sticky-proxy/protocol";
+import { parseJsonObject } from "@sticky-proxy/protocol/json";
 import type { Report } from "./executions.ts";
 import { jsonBody } from "../reply.ts";
 

@@ -3,6 +3,7 @@
  * signatures and unknown processes all look alike (401); the cause stands in the log and, where there is a process,
  * in its timeline.
  */
+import { pointerValue, parseJsonObject } from "@sticky-proxy/protocol/json";
 import Router from "@koa/router";
 import { createHash } from "node:crypto";
 import { headerLines, headerList, type HeaderList, type StoredResponse } from "@sticky-proxy/core/http";
@@ -11,7 +12,6 @@ import {
   isTerminal,
   processId,
   resultId,
-  pointerValue,
   type ProcessEvent,
   type ProcessRecord,
   type Rules,
@@ -24,7 +24,6 @@ import {
   parseCompletion,
   parseFailure,
   parseHeartbeat,
-  parseJsonObject,
   parseProcessId,
   Problem,
   resultMediaType,

@@ -28,8 +28,8 @@ import {
   processLinks,
   readIdempotencyKey,
   readPrefer,
-  type Json,
 } from "@sticky-proxy/protocol";
+import { type Json } from "@sticky-proxy/protocol/json";
 import type { Context } from "koa";
 import {
   acceptedReply,

@@ -10,7 +10,6 @@ import {
 import type { HeaderLine, HeaderList, StoredResponse } from "@sticky-proxy/core/http";
 import {
   fields,
-  formatHttpDate,
   formatLinks,
   formatPreferenceApplied,
   formatProcessId,
@@ -21,6 +20,7 @@ import {
   type Preferences,
   type Source,
 } from "@sticky-proxy/protocol";
+import { formatHttpDate } from "@sticky-proxy/protocol/http";
 import type { Readable } from "node:stream";
 import { jsonBody, type Reply } from "../reply.ts";
 

@@ -1,14 +1,15 @@
 /**
- * Comma-separated lists, RFC 9110 5.6.1: members outside quoted strings, empty ones dropped.
+ * Comma-separated lists, RFC 9110 5.6.1: members outside quoted strings, empty ones dropped. With another separator
+ * the parameters of one member (5.6.6).
  * A quote that never closes is an ordinary character, so nothing behind it can hide.
  */
-export function splitList(text: string): string[] {
+export function splitList(text: string, separator: "," | ";" = ","): string[] {
   const members: string[] = [];
   let from = 0;
   for (let i = 0; i <= text.length; i++) {
     if (text[i] === '"') {
       i = closingQuote(text, i) ?? i;
-    } else if (i === text.length || text[i] === ",") {
+    } else if (i === text.length || text[i] === separator) {
       const member = trimOws(text.slice(from, i));
       if (member !== "") members.push(member);
       from = i + 1;
@@ -43,11 +44,4 @@ export function isQuoted(text: string): boolean {
 /** The content of a quoted-string with its escapes undone; any other text as it is. */
 export function unquote(text: string): string {
   return isQuoted(text) ? text.slice(1, -1).replace(/\\(.)/gs, "$1") : text;
-}
-
-const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
-
-/** RFC 9110 5.6.2. */
-export function isToken(text: string): boolean {
-  return token.test(text);
 }

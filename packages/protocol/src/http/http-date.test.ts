@@ -1,4 +1,4 @@
-import { formatHttpDate } from "@sticky-proxy/protocol";
+import { formatHttpDate } from "@sticky-proxy/protocol/http";
 import { expect } from "chai";
 import fc from "fast-check";
 import { parseHttpDate } from "./http-date.ts";

@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import fc from "fast-check";
 import { parseJsonObject, parseJsonStrict } from "./json.ts";
-import { Problem } from "./problems.ts";
+import { Problem } from "../problems.ts";
 
 /** Any character; fast-check's own "binary" builds a map of all of Unicode first, which takes half a second. */
 const character = fc

@@ -4,7 +4,7 @@
  * A hand-written reader because JSON.parse keeps the last of two equal names and says nothing.
  */
 
-import { Problem } from "./problems.ts";
+import { Problem } from "../problems.ts";
 
 export type Json = null | boolean | number | string | Json[] | JsonObject;
 export interface JsonObject {

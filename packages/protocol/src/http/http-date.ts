@@ -46,3 +46,8 @@ function epoch(year: number, month = "", ...[date, h, m, s]: readonly (string | 
   if (time.getUTCMonth() !== monthIndex) return null; // 31 April
   return time.setUTCHours(hour, minute, Math.min(second, 59)); // a leap second is the second before it
 }
+
+/** IMF-fixdate, the only form a sender may write. */
+export function formatHttpDate(epoch: number): string {
+  return new Date(epoch).toUTCString();
+}

@@ -1,0 +1,67 @@
+/**
+ * IP addresses: which ranges are special (IANA's special-purpose registries, as ipaddr.js names them), and sets of
+ * blocks in CIDR notation. One table for the guard of outgoing calls, the configuration's checks and trusted peers.
+ */
+import ipaddr from "ipaddr.js";
+
+type Address = ipaddr.IPv4 | ipaddr.IPv6;
+
+/** What `allowPrivate` opens. */
+const privateRanges: ReadonlySet<string> = new Set(["private", "uniqueLocal", "loopback", "carrierGradeNat"]);
+
+/** Metadata services of clouds outside the link-local range. */
+const metadata: ReadonlySet<string> = new Set(["fd00:ec2::254", "100.100.100.200"]);
+
+/** Why this address may not be called; null: it may. @param allowPrivate private and loopback ones too */
+export function addressFault(address: string, allowPrivate: boolean): string | null {
+  // Zone ids name an interface of this machine.
+  if (address.includes("%") || !ipaddr.isValid(address)) return "it is not an address";
+  const meant = embedded(ipaddr.parse(address));
+  if (metadata.has(meant.toString())) return "it is a metadata service";
+  const range = meant.range();
+  if (range === "unicast" || (allowPrivate && privateRanges.has(range))) return null;
+  return `it is ${range}`;
+}
+
+/** The address in a URL's host, brackets removed; null: the host is a name. */
+export function addressOfHost(hostname: string): string | null {
+  const host = hostname.startsWith("[") ? hostname.slice(1, -1) : hostname;
+  return ipaddr.isValid(host) ? host : null;
+}
+
+/** This machine: a loopback address, or a name that always means it (RFC 6761 6.3). `host` as URL.hostname writes it. */
+export function isLoopbackHost(host: string): boolean {
+  const name = host.replace(/\.$/, "");
+  if (name === "localhost" || name.endsWith(".localhost")) return true;
+  const address = addressOfHost(host);
+  return address !== null && embedded(ipaddr.parse(address)).range() === "loopback";
+}
+
+/** The IPv4 address inside ::ffff:0:0/96, 64:ff9b::/96 (RFC 6052) and 2002::/16 (RFC 3056): where packets really go. */
+function embedded(address: Address): Address {
+  if (address.kind() === "ipv4") return address;
+  const v6 = address as ipaddr.IPv6;
+  if (v6.isIPv4MappedAddress()) return v6.toIPv4Address();
+  const bytes = v6.toByteArray();
+  if (v6.match(ipaddr.IPv6.parse("64:ff9b::"), 96)) return new ipaddr.IPv4(bytes.slice(12, 16));
+  if (v6.match(ipaddr.IPv6.parse("2002::"), 16)) return new ipaddr.IPv4(bytes.slice(2, 6));
+  return v6;
+}
+
+/**
+ * Whether an address lies in one of `blocks`: addresses, or blocks such as "10.0.0.0/8". An IPv4 address that a
+ * dual-stack socket shows as ::ffff:a.b.c.d counts as IPv4. What is no address lies in none.
+ */
+export function addressSet(blocks: readonly string[]): (address: string) => boolean {
+  const ranges = blocks.map((block) => {
+    const [address = "", bits] = block.split("/");
+    const base = ipaddr.parse(address);
+    return [base, bits === undefined ? (base.kind() === "ipv4" ? 32 : 128) : Number(bits)] as const;
+  });
+  if (ranges.length === 0) return () => false;
+  return (text) => {
+    if (!ipaddr.isValid(text)) return false;
+    const address = ipaddr.process(text);
+    return ranges.some(([base, bits]) => base.kind() === address.kind() && address.match(base, bits));
+  };
+}
