@@ -33,7 +33,7 @@ export function parseDictionary(text: string): ReadonlyMap<string, BareItem | nu
 
 /** The strings of a list whose members are all strings, in order. null: invalid or another type. */
 export function parseStringList(text: string): string[] | null {
-  const strings = orNull(() => readList(text))?.map(([value]) => value);
+  const strings = orNull(() => readList(text))?.map(([value]): unknown => value) ?? null;
   return strings?.every((value) => typeof value === "string") === true ? strings : null;
 }
 
