@@ -155,6 +155,11 @@ const planted: Record<
   },
 };
 
+planted["a function has at most 100 lines"] = {
+  bad: [["services/proxy/src/a.ts", `export function f() {\n${"x;\n".repeat(99)}}`]],
+  good: [["services/proxy/src/b.ts", `export function f() {\n${"x;\n".repeat(98)}}`]],
+};
+
 describe("the architecture", () => {
   for (const { name, broken } of rules) {
     it(name, () => {

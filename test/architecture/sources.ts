@@ -1,6 +1,7 @@
 // What the architecture test looks at: every source file with its imports and its code without comments.
 import { readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
+import { functionsOf, type FunctionSpan } from "./functions.ts";
 
 export interface Import {
   /** As written: `node:fs`, `./lease.ts`, `@sticky-proxy/core`, `joi`. */
@@ -22,6 +23,8 @@ export interface Source {
   /** The text without comments; strings are kept. */
   readonly code: string;
   readonly lines: number;
+  /** Parsed when it is asked for: only the rule about functions needs it. */
+  readonly functions: () => readonly FunctionSpan[];
 }
 
 export interface Manifest {
@@ -70,6 +73,7 @@ export function parseSource(file: string, text: string): Source {
     imports: importsOf(code),
     code,
     lines: text.trimEnd().split("\n").length,
+    functions: () => functionsOf(file, text),
   };
 }
 
