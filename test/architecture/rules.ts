@@ -63,9 +63,6 @@ const maxLines = 400;
 
 /** Longer functions, `file function`, each for a reason. */
 const functionExceptions = new Map<string, string>([
-  ["packages/engine/src/execution/attempt.ts attempt", "its verbs share one closure"],
-  ["packages/engine/src/execution/attempt.ts createAttempts", "its verbs share one closure"],
-  ["packages/engine/src/execution/execute.ts createExecutor", "its verbs share one closure"],
   ["packages/engine/src/mirror/intents.ts createMirrorIntents", "its verbs share one closure"],
   ["packages/engine/src/process/processes.ts createProcesses", "its verbs share one closure"],
   ["packages/mirror/src/partition-drain.ts createPartitionDrain", "its verbs share one closure"],

@@ -39,131 +39,144 @@ export interface AttemptDeps {
   readonly tokenOf: (id: string, attempt: number) => string;
 }
 
-/** @returns a function that sends one attempt and never rejects for trouble upstream; `lostLease` ends it. */
-export function createAttempts({ processes, forwarder, publicUrl, tokenOf }: AttemptDeps) {
-  /** The index entry for a service's own job ids is written before the process counts as accepted. */
-  async function correlate(
-    execution: Execution,
-    record: ProcessRecord,
-    response: StoredResponse,
-  ): Promise<string | null> {
-    const { callback } = execution.rules.policy;
-    const pointer: Pointer | null = callback.correlate?.response ?? callback.accept?.jobId?.response ?? null;
-    if (pointer === null) return null;
-    const jobId = idText(pointerValue(parseJson(response.body), pointer));
-    if (jobId !== null && callback.correlate !== null) {
-      const keepMs = execution.rules.policy.deadlineMs ?? 24 * 3_600_000;
-      await processes.store.correlate(
-        record.service,
-        jobId,
-        record,
-        keepMs + execution.rules.policy.resultTtlMs,
-      );
-    }
-    return jobId;
-  }
+export type SendAttempt = (
+  execution: Execution,
+  record: ProcessRecord,
+  lostLease: AbortSignal,
+) => Promise<Attempt>;
 
-  return async function attempt(
-    execution: Execution,
-    record: ProcessRecord,
-    lostLease: AbortSignal,
-  ): Promise<Attempt> {
-    const { service, route, rules, request } = execution;
-    const id = processId(record);
-    const token = tokenOf(id, record.attempt);
+/** @returns a function that sends one attempt and never rejects for trouble upstream; `lostLease` ends it. */
+export function createAttempts(deps: AttemptDeps): SendAttempt {
+  return async function sendAttempt(execution, record, lostLease) {
+    const { processes } = deps;
     const deadline = new AbortController();
     const untilDeadline = record.deadlineAt === null ? null : record.deadlineAt - processes.now();
     const timer =
       untilDeadline === null
         ? null
         : setTimeout(() => deadline.abort(), Math.max(0, Math.min(untilDeadline, 2 ** 31 - 1)));
+    // A composed signal costs several microseconds, so only where there are two.
+    const signal = timer === null ? lostLease : AbortSignal.any([lostLease, deadline.signal]);
     try {
-      const callbackUrl = executionUrl(id, "complete", publicUrl());
-      const injected = injectCallback(
-        rules.policy.callback.inject,
-        request,
-        `${callbackUrl}?sticky=${token}`,
-      );
-      const outcome = await forwarder.forward({
-        service,
-        route,
-        head: injected.head,
-        set: [...ownFields(record, request, id, token), ...injected.set, ...execution.extra],
-        body: injected.body,
-        bodyLength: injected.body.length,
-        client: execution.client,
-        // One fence, at most one start at the service: sending again is the process's decision, with a new fence.
-        resend: false,
-        // A composed signal costs several microseconds, so only where there are two.
-        signal: timer === null ? lostLease : AbortSignal.any([lostLease, deadline.signal]),
-        ...(execution.onInformational === undefined ? {} : { onInformational: execution.onInformational }),
-      });
+      const token = deps.tokenOf(processId(record), record.attempt);
+      const outcome = await forwarded(deps, execution, record, token, signal);
       if (outcome.kind === "failed") return failed(record, outcome, deadline.signal.aborted);
-      const collected = await collectBody(outcome.body, rules.policy.maxResultBytes, {
+      const collected = await collectBody(outcome.body, execution.rules.policy.maxResultBytes, {
         instance: outcome.instance,
       });
       if (collected.kind === "failed") return failed(record, collected, deadline.signal.aborted);
-      const { status, headers } = outcome;
-      const retryAfter = headerValue(headers, "retry-after");
-      const retryAfterMs = retryAfter === null ? null : parseRetryAfter(retryAfter, processes.now());
-      const pauseMs =
-        retryAfterMs !== null && rules.policy.notExecutedStatuses.includes(status)
-          ? Math.min(retryAfterMs, 60_000)
-          : null;
-      if (collected.kind === "too-large") {
-        collected.rest.unshift(collected.head);
-        return {
-          event: { type: "responded", attempt: record.attempt, status, result: null, retryAfterMs },
-          result: null,
-          live: { status, headers, body: collected.rest },
-          sawAnswer: true,
-          pauseMs,
-        };
-      }
-      const response: StoredResponse = {
-        status,
-        headers: storedHeaders(headers, rules.policy.storedHeaders),
-        body: collected.body,
-      };
-      const meaning = meaningOf(
-        rules.policy,
-        outcome,
-        outcome.own.sticky.get("sticky-execution") ?? null,
-        token,
-      );
-      if (meaning.kind !== "result") {
-        const jobId = await correlate(execution, record, response);
-        const pollUrl = meaning.kind === "poll" ? meaning.pollUrl : null;
-        const pollInMs = pollUrl === null ? null : (retryAfterMs ?? rules.policy.pollLocation?.minMs ?? 1000);
-        return {
-          event: { type: "accepted", attempt: record.attempt, status, jobId, pollUrl, pollInMs },
-          result: null,
-          live: null,
-          sawAnswer: true,
-          pauseMs,
-        };
-      }
-      return {
-        event: {
-          type: "responded",
-          attempt: record.attempt,
-          status,
-          result: { id: resultId(response), response },
-          retryAfterMs,
-          // RFC 8470 5.2: only who sent it in early data knows when that is over.
-          ...(status === 425 && headerValue(injected.head.headers, "early-data") !== null
-            ? { isClients: true as const }
-            : {}),
-        },
-        result: response,
-        live: null,
-        sawAnswer: true,
-        pauseMs,
-      };
+      return await answered(deps, execution, record, token, outcome, collected);
     } finally {
       if (timer !== null) clearTimeout(timer);
     }
   };
+}
+
+function forwarded(
+  { forwarder, publicUrl }: AttemptDeps,
+  execution: Execution,
+  record: ProcessRecord,
+  token: string,
+  signal: AbortSignal,
+): Promise<Outcome> {
+  const { service, route, rules, request } = execution;
+  const id = processId(record);
+  const callbackUrl = `${executionUrl(id, "complete", publicUrl())}?sticky=${token}`;
+  const injected = injectCallback(rules.policy.callback.inject, request, callbackUrl);
+  return forwarder.forward({
+    service,
+    route,
+    head: injected.head,
+    set: [...ownFields(record, request, id, token), ...injected.set, ...execution.extra],
+    body: injected.body,
+    bodyLength: injected.body.length,
+    client: execution.client,
+    // One fence, at most one start at the service: sending again is the process's decision, with a new fence.
+    resend: false,
+    signal,
+    ...(execution.onInformational === undefined ? {} : { onInformational: execution.onInformational }),
+  });
+}
+
+type Outcome = Awaited<ReturnType<Forwarder["forward"]>>;
+type Collected = Exclude<Awaited<ReturnType<typeof collectBody>>, { kind: "failed" }>;
+
+/** What a complete answer means: the result, one that is too large to be kept, an acknowledgement. */
+async function answered(
+  deps: AttemptDeps,
+  execution: Execution,
+  record: ProcessRecord,
+  token: string,
+  outcome: Exclude<Outcome, { kind: "failed" }>,
+  collected: Collected,
+): Promise<Attempt> {
+  const { policy } = execution.rules;
+  const { status, headers } = outcome;
+  const { attempt } = record;
+  const retryAfter = headerValue(headers, "retry-after");
+  const retryAfterMs = retryAfter === null ? null : parseRetryAfter(retryAfter, deps.processes.now());
+  const isPause = retryAfterMs !== null && policy.notExecutedStatuses.includes(status);
+  const seen = {
+    result: null,
+    live: null,
+    sawAnswer: true,
+    pauseMs: isPause ? Math.min(retryAfterMs, maxPauseMs) : null,
+  };
+  if (collected.kind === "too-large") {
+    collected.rest.unshift(collected.head);
+    return {
+      ...seen,
+      event: { type: "responded", attempt, status, result: null, retryAfterMs },
+      live: { status, headers, body: collected.rest },
+    };
+  }
+  const response: StoredResponse = {
+    status,
+    headers: storedHeaders(headers, policy.storedHeaders),
+    body: collected.body,
+  };
+  const meaning = meaningOf(policy, outcome, outcome.own.sticky.get("sticky-execution") ?? null, token);
+  if (meaning.kind !== "result") {
+    const jobId = await correlate(deps, execution, record, response);
+    const pollUrl = meaning.kind === "poll" ? meaning.pollUrl : null;
+    const pollInMs = pollUrl === null ? null : (retryAfterMs ?? policy.pollLocation?.minMs ?? 1000);
+    return { ...seen, event: { type: "accepted", attempt, status, jobId, pollUrl, pollInMs } };
+  }
+  const result = { id: resultId(response), response };
+  // RFC 8470 5.2: only who sent it in early data knows when that is over.
+  const isClients = status === 425 && headerValue(execution.request.head.headers, "early-data") !== null;
+  return {
+    ...seen,
+    event: {
+      type: "responded",
+      attempt,
+      status,
+      result,
+      retryAfterMs,
+      ...(isClients ? { isClients: true as const } : {}),
+    },
+    result: response,
+  };
+}
+
+const maxPauseMs = 60_000;
+
+/** The service's own id of the job; the index entry for it is written before the process counts as accepted. */
+async function correlate(
+  { processes }: AttemptDeps,
+  { rules }: Execution,
+  record: ProcessRecord,
+  response: StoredResponse,
+): Promise<string | null> {
+  const { callback, deadlineMs, resultTtlMs } = rules.policy;
+  const pointer: Pointer | null = callback.correlate?.response ?? callback.accept?.jobId?.response ?? null;
+  if (pointer === null) return null;
+  const jobId = idText(pointerValue(parseJson(response.body), pointer));
+  if (jobId !== null && callback.correlate !== null) {
+    const keepMs = (deadlineMs ?? 24 * 3_600_000) + resultTtlMs;
+    await processes.store.correlate(record.service, jobId, record, keepMs);
+  }
+  return jobId;
 }
 
 function failed(

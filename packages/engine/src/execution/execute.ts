@@ -1,23 +1,23 @@
 /**
- * Runs a process that this node owns: dispatch, wait for the answer, commit it; again while the owner itself waits
- * between attempts. The client gets the committed record, never the answer in hand.
+ * Runs a process that this node owns: dispatch, prepare, send, commit; again while the owner itself waits between
+ * attempts. The client gets the committed record, never the answer in hand (P2, P9).
+ *
+ *   dispatch  a record that is not being forwarded waits for its time and becomes the next attempt (P1)
+ *   prepare   mirror intent, quorum lock and a lease that is young enough; without them the attempt is given back
+ *   send      one attempt, unless another node ends the process first
+ *   commit    the attempt's event; whoever was faster counts
  */
-import {
-  isTerminal,
-  processId,
-  StoreUnavailable,
-  type Changes,
-  type ProcessRecord,
-  type StoredRequest,
-} from "@sticky-proxy/core/process";
+import { isTerminal, type Changes, type ProcessRecord, type StoredRequest } from "@sticky-proxy/core/process";
+import type { Clock } from "@sticky-proxy/protocol";
+import type { Forwarder } from "@sticky-proxy/upstream";
 import type { DispatchIntent } from "../mirror/intents.ts";
 import type { Processes } from "../process/processes.ts";
 import type { Watchdog } from "../process/watchdog.ts";
-import { Problem, type Clock } from "@sticky-proxy/protocol";
 import { createAttempts, type Attempt } from "./attempt.ts";
+import { commitAnswer, executionLost } from "./commit-answer.ts";
 import type { Execution, Run } from "./execution.ts";
-import type { Forwarder } from "@sticky-proxy/upstream";
 import type { Pacing } from "./pacing.ts";
+import { watchEnd, type EndWatch } from "./watch-end.ts";
 
 /** Asked before every dispatch of a mirrored process; rejects when the intent is required and cannot be written. */
 export interface DispatchIntents {
@@ -61,175 +61,37 @@ export interface Executor {
   idle(): Promise<void>;
 }
 
+/** What a step decides: the record as it is now and another round, or the end of the run. */
+type Step =
+  | { readonly next: "round"; readonly record: ProcessRecord }
+  | { readonly next: "end"; readonly run: Run };
+
+type Prepared =
+  | { readonly kind: "ready"; readonly intent: DispatchIntent | null; readonly lock: Lock | null }
+  | { readonly kind: "given-back"; readonly record: ProcessRecord };
+
+interface Lock {
+  release(): Promise<void>;
+}
+
+/** What holds one round together; `close` gives all of it back. */
+interface Round {
+  readonly tracked: ReturnType<Watchdog["track"]>;
+  readonly abort: AbortController;
+  readonly elsewhere: EndWatch;
+}
+
+const ended = (record: ProcessRecord): Step => ({ next: "end", run: { record, result: null, live: null } });
+
 export function createExecutor(deps: ExecutorDeps): Executor {
-  const {
-    processes,
-    changes,
-    forwarder,
-    watchdog,
-    node,
-    publicUrl,
-    tokenOf,
-    intents,
-    guard,
-    pacing,
-    clock,
-    sleep,
-  } = deps;
-  const attempt = createAttempts({ processes, forwarder, publicUrl, tokenOf });
   const running = new Set<Promise<unknown>>();
-
-  async function run(execution: Execution): Promise<Run> {
-    let { record } = execution;
-    for (;;) {
-      if (record.owner !== node || isTerminal(record.status)) return { record, result: null, live: null };
-      const abort = new AbortController();
-      const tracked = watchdog.track(record, processes.writtenAt(record), () => abort.abort());
-      const elsewhere = watchEnd(record, abort);
-      let held: { release(): Promise<void> } | null = null;
-      let intent: DispatchIntent | null = null;
-      try {
-        if (record.phase !== "forwarding") {
-          const waitMs = (record.nextAttemptAt ?? 0) - processes.now();
-          if (waitMs > 0) await sleep(waitMs, abort.signal);
-          if (abort.signal.aborted) return { record: await current(record), result: null, live: null };
-          const isPaused = pacing.isPaused(record.service);
-          if (isPaused) tracked.release(); // this commit may end ownership too
-          const moved = await processes.apply(
-            record,
-            isPaused
-              ? { type: "postponed", ms: pacing.pausedMs(record.service), owner: node }
-              : { type: "dispatched", owner: node },
-          );
-          if (moved.kind === "gone") throw lost(record, false);
-          // Not ours to send: it ended, or somebody else sends it, be it another run on this node.
-          if (moved.kind !== "applied") return { record: moved.record, result: null, live: null };
-          record = moved.record;
-          continue;
-        }
-        if (record.mirror !== null && intents !== null) {
-          try {
-            intent = await intents.beforeDispatch(record, execution.request);
-          } catch (error) {
-            deps.onFailure("intent", error);
-            record = await giveBack(record, tracked, "intent-refused");
-            continue;
-          }
-        }
-        if (guard !== null) {
-          try {
-            held = await guard.hold(record, () => abort.abort());
-          } catch (error) {
-            deps.onFailure("quorum", error);
-            record = await giveBack(record, tracked, "quorum-refused");
-            continue;
-          }
-        }
-        if (!tracked.mayDispatch()) {
-          record = await giveBack(record, tracked, "lease-too-old");
-          continue;
-        }
-        const marked = { ...execution, extra: [...execution.extra, ...(intent?.marks ?? [])] };
-        const won = await Promise.race([attempt(marked, record, abort.signal), elsewhere.ended]);
-        if ("ended" in won) return { record: won.ended, result: null, live: null };
-        if (won.pauseMs !== null) pacing.pause(record.service, won.pauseMs);
-        tracked.release(); // before the commit that may end ownership, so that its renewal is never counted as lost
-        elsewhere.close(); // the commit learns by itself who was faster; its own notice need not be read
-        const applied = await commitAnswer(record, won, intent);
-        record = applied.record;
-        if (!applied.ours) won.live?.body.destroy();
-        if (record.owner !== node) {
-          return { record, result: applied.ours ? won.result : null, live: applied.ours ? won.live : null };
-        }
-      } finally {
-        tracked.release();
-        elsewhere.close();
-        await held?.release();
-        await intent?.close();
-      }
-    }
-  }
-
-  /** Nothing was sent: the identity is free at once instead of at the end of the lease. */
-  async function giveBack(
-    record: ProcessRecord,
-    tracked: { release(): void },
-    reason: string,
-  ): Promise<ProcessRecord> {
-    tracked.release();
-    const given = await processes.apply(record, {
-      type: "failed",
-      attempt: record.attempt,
-      executed: "no",
-      unknown: "cut",
-      slug: "store-unavailable",
-      reason,
-      retryAfterMs: null,
-    });
-    if (given.kind === "gone") throw lost(record, false);
-    return given.record;
-  }
-
-  /** Cancel, force and callbacks may end the process on another node while we wait for the service. */
-  function watchEnd(record: ProcessRecord, abort: AbortController) {
-    let close = (): void => undefined;
-    const ended = new Promise<{ ended: ProcessRecord }>((resolve) => {
-      const watch = changes.watch(record, () => {
-        current(record).then(
-          (now) => {
-            if (now.attempt === record.attempt && !isTerminal(now.status)) return;
-            // A callback that outran its own 202 leaves the service's connection alone; anything else closes it.
-            if (now.status !== "completed") abort.abort();
-            resolve({ ended: now });
-          },
-          (error: unknown) => deps.onFailure("watching a process", error),
-        );
-      });
-      close = () => watch.close();
-    });
-    return { ended, close };
-  }
-
-  async function current(record: ProcessRecord): Promise<ProcessRecord> {
-    const snapshot = await processes.read(record, { withResult: false });
-    if (snapshot.record === null) throw lost(record, false);
-    return snapshot.record;
-  }
-
-  /** Offers the answer until the store takes it, as long as a lease lasts. */
-  async function commitAnswer(
-    record: ProcessRecord,
-    answer: Attempt,
-    intent: DispatchIntent | null,
-  ): Promise<{ record: ProcessRecord; ours: boolean }> {
-    const until = clock.monotonic() + record.leaseMs;
-    const never = new AbortController().signal;
-    let committed: { record: ProcessRecord; ours: boolean } | null = null;
-    for (let pauseMs = 50; ; pauseMs = Math.min(pauseMs * 2, 1000)) {
-      try {
-        if (committed === null) {
-          await intent?.ensure();
-          const applied = await processes.apply(record, answer.event);
-          if (applied.kind === "gone") throw lost(record, answer.sawAnswer);
-          committed = { record: applied.record, ours: applied.kind === "applied" };
-        }
-        // An acknowledged result is never lost: the stronger profiles see it on a replica first.
-        if (processes.confirm !== null && isTerminal(committed.record.status)) await processes.confirm();
-        return committed;
-      } catch (error) {
-        if (!(error instanceof StoreUnavailable)) throw error;
-        if (clock.monotonic() + pauseMs > until) throw lost(record, answer.sawAnswer);
-        await sleep(pauseMs, never);
-      }
-    }
-  }
-
+  const send = createAttempts(deps);
   return {
     get inFlight() {
       return running.size;
     },
     run(execution) {
-      const promise = run(execution);
+      const promise = run(deps, send, execution);
       const settled = promise.then(
         () => undefined,
         () => undefined,
@@ -244,11 +106,151 @@ export function createExecutor(deps: ExecutorDeps): Executor {
   };
 }
 
-/** Never "no" once bytes went out; "yes" when we saw the service's answer. */
-function lost(record: ProcessRecord, sawAnswer: boolean): Problem {
-  return new Problem("execution-lost", {
-    processId: processId(record),
-    service: record.service,
-    executed: sawAnswer ? "yes" : "unknown",
+type Send = ReturnType<typeof createAttempts>;
+
+async function run(deps: ExecutorDeps, send: Send, execution: Execution): Promise<Run> {
+  const { processes, watchdog, changes, onFailure } = deps;
+  let { record } = execution;
+  while (record.owner === deps.node && !isTerminal(record.status)) {
+    const abort = new AbortController();
+    const tracked = watchdog.track(record, processes.writtenAt(record), () => abort.abort());
+    const current = (of: ProcessRecord) => currentRecord(processes, of);
+    const elsewhere = watchEnd({ changes, current, onFailure }, record, abort);
+    const round: Round = { tracked, abort, elsewhere };
+    try {
+      const step =
+        record.phase === "forwarding"
+          ? await forwardOnce(deps, send, execution, record, round)
+          : await dispatch(deps, record, round);
+      if (step.next === "end") return step.run;
+      ({ record } = step);
+    } finally {
+      tracked.release();
+      elsewhere.close();
+    }
+  }
+  return { record, result: null, live: null };
+}
+
+/** Waits until the attempt is due, and makes it the current one; a service's pause postpones it. */
+async function dispatch(deps: ExecutorDeps, record: ProcessRecord, round: Round): Promise<Step> {
+  const { processes, pacing, node, sleep } = deps;
+  const { signal } = round.abort;
+  const waitMs = (record.nextAttemptAt ?? 0) - processes.now();
+  if (waitMs > 0) await sleep(waitMs, signal);
+  if (signal.aborted) return ended(await currentRecord(processes, record));
+  const isPaused = pacing.isPaused(record.service);
+  if (isPaused) round.tracked.release(); // this commit may end ownership too
+  const moved = await processes.apply(
+    record,
+    isPaused
+      ? { type: "postponed", ms: pacing.pausedMs(record.service), owner: node }
+      : { type: "dispatched", owner: node },
+  );
+  if (moved.kind === "gone") throw executionLost(record, false);
+  // Not ours to send: it ended, or somebody else sends it, be it another run on this node.
+  return moved.kind === "applied" ? { next: "round", record: moved.record } : ended(moved.record);
+}
+
+/** The current attempt: prepared, sent, committed. */
+async function forwardOnce(
+  deps: ExecutorDeps,
+  send: Send,
+  execution: Execution,
+  record: ProcessRecord,
+  round: Round,
+): Promise<Step> {
+  const prepared = await prepare(deps, execution, record, round);
+  if (prepared.kind === "given-back") return { next: "round", record: prepared.record };
+  const { intent, lock } = prepared;
+  try {
+    const marked = { ...execution, extra: [...execution.extra, ...(intent?.marks ?? [])] };
+    const { signal } = round.abort;
+    const won = await Promise.race([
+      send(marked, record, signal),
+      round.elsewhere.ended.then((now) => ({ endedAs: now })),
+    ]);
+    return "endedAs" in won ? ended(won.endedAs) : await commit(deps, record, won, intent, round);
+  } finally {
+    await lock?.release();
+    await intent?.close();
+  }
+}
+
+/** What must stand before a byte is sent. */
+async function prepare(
+  deps: ExecutorDeps,
+  execution: Execution,
+  record: ProcessRecord,
+  { tracked, abort }: Round,
+): Promise<Prepared> {
+  const { intents, guard, onFailure } = deps;
+  const giveBack = (reason: string) => givenBack(deps, record, tracked, reason);
+  let intent: DispatchIntent | null = null;
+  let lock: Lock | null = null;
+  try {
+    if (record.mirror !== null && intents !== null)
+      intent = await intents.beforeDispatch(record, execution.request);
+  } catch (error) {
+    onFailure("intent", error);
+    return giveBack("intent-refused");
+  }
+  try {
+    if (guard !== null) lock = await guard.hold(record, () => abort.abort());
+  } catch (error) {
+    onFailure("quorum", error);
+    await intent?.close();
+    return giveBack("quorum-refused");
+  }
+  if (tracked.mayDispatch()) return { kind: "ready", intent, lock };
+  try {
+    return await giveBack("lease-too-old");
+  } finally {
+    await lock?.release();
+    await intent?.close();
+  }
+}
+
+/** P8: nothing was sent, so the identity is free at once instead of at the end of the lease. */
+async function givenBack(
+  { processes }: ExecutorDeps,
+  record: ProcessRecord,
+  tracked: Round["tracked"],
+  reason: string,
+): Promise<Extract<Prepared, { kind: "given-back" }>> {
+  tracked.release();
+  const given = await processes.apply(record, {
+    type: "failed",
+    attempt: record.attempt,
+    executed: "no",
+    unknown: "cut",
+    slug: "store-unavailable",
+    reason,
+    retryAfterMs: null,
   });
+  if (given.kind === "gone") throw executionLost(record, false);
+  return { kind: "given-back", record: given.record };
+}
+
+async function commit(
+  deps: ExecutorDeps,
+  sent: ProcessRecord,
+  answer: Attempt,
+  intent: DispatchIntent | null,
+  { tracked, elsewhere }: Round,
+): Promise<Step> {
+  if (answer.pauseMs !== null) deps.pacing.pause(sent.service, answer.pauseMs);
+  tracked.release(); // before the commit that may end ownership, so that its renewal is never counted as lost
+  elsewhere.close(); // the commit learns by itself who was faster; its own notice need not be read
+  const { record, isOurs } = await commitAnswer(deps, sent, answer, intent);
+  if (!isOurs) answer.live?.body.destroy();
+  if (record.owner === deps.node) return { next: "round", record };
+  const { result, live } = isOurs ? answer : { result: null, live: null };
+  return { next: "end", run: { record, result, live } };
+}
+
+async function currentRecord(processes: Processes, record: ProcessRecord): Promise<ProcessRecord> {
+  const snapshot = await processes.read(record, { withResult: false });
+  if (snapshot.record === null) throw executionLost(record, false);
+  return snapshot.record;
 }

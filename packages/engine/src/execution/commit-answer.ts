@@ -1,0 +1,58 @@
+/** The commit of an attempt's outcome: offered until the store takes it, for as long as a lease lasts. */
+import { isTerminal, StoreUnavailable, type ProcessRecord } from "@sticky-proxy/core/process";
+import { Problem, type Clock } from "@sticky-proxy/protocol";
+import { processId } from "@sticky-proxy/core/process";
+import type { DispatchIntent } from "../mirror/intents.ts";
+import type { Processes } from "../process/processes.ts";
+import type { Attempt } from "./attempt.ts";
+
+export interface CommitDeps {
+  readonly processes: Processes;
+  readonly clock: Pick<Clock, "monotonic">;
+  /** Resolves after ms or when the signal aborts; never rejects. */
+  readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
+}
+
+export interface Committed {
+  readonly record: ProcessRecord;
+  /** false: somebody else's event counted; the answer in hand is dropped. */
+  readonly isOurs: boolean;
+}
+
+/** @throws Problem execution-lost when the store did not take it within a lease, or has no such process any more */
+export async function commitAnswer(
+  { processes, clock, sleep }: CommitDeps,
+  record: ProcessRecord,
+  answer: Attempt,
+  intent: DispatchIntent | null,
+): Promise<Committed> {
+  const until = clock.monotonic() + record.leaseMs;
+  const never = new AbortController().signal;
+  let committed: Committed | null = null;
+  for (let pauseMs = 50; ; pauseMs = Math.min(pauseMs * 2, 1000)) {
+    try {
+      if (committed === null) {
+        await intent?.ensure();
+        const applied = await processes.apply(record, answer.event);
+        if (applied.kind === "gone") throw executionLost(record, answer.sawAnswer);
+        committed = { record: applied.record, isOurs: applied.kind === "applied" };
+      }
+      // An acknowledged result is never lost: the stronger profiles see it on a replica first.
+      if (processes.confirm !== null && isTerminal(committed.record.status)) await processes.confirm();
+      return committed;
+    } catch (error) {
+      if (!(error instanceof StoreUnavailable)) throw error;
+      if (clock.monotonic() + pauseMs > until) throw executionLost(record, answer.sawAnswer);
+      await sleep(pauseMs, never);
+    }
+  }
+}
+
+/** Never "no" once bytes went out; "yes" when the service's answer was seen. */
+export function executionLost(record: ProcessRecord, sawAnswer: boolean): Problem {
+  return new Problem("execution-lost", {
+    processId: processId(record),
+    service: record.service,
+    executed: sawAnswer ? "yes" : "unknown",
+  });
+}
