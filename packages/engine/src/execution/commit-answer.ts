@@ -1,7 +1,6 @@
 /** The commit of an attempt's outcome: offered until the store takes it, for as long as a lease lasts. */
-import { isTerminal, StoreUnavailable, type ProcessRecord } from "@sticky-proxy/core/process";
+import { isTerminal, StoreUnavailable, type ProcessRecord, processId } from "@sticky-proxy/core/process";
 import { Problem, type Clock } from "@sticky-proxy/protocol";
-import { processId } from "@sticky-proxy/core/process";
 import type { DispatchIntent } from "../mirror/intents.ts";
 import type { Processes } from "../process/processes.ts";
 import type { Attempt } from "./attempt.ts";
