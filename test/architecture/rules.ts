@@ -79,7 +79,6 @@ const functionExceptions = new Map<string, string>([
   ["packages/upstream/src/forward.ts createForwarder", "its verbs share one closure"],
   ["services/cli/src/commands/mirror.ts runMirror", "one subcommand after another"],
   ["services/proxy/src/cache/flights.ts createFlights", "its verbs share one closure"],
-  ["services/proxy/src/cache/serve-cached.ts serveCached", "one request, followed to its end"],
   ["services/proxy/src/gateway.ts createGateway", "its verbs share one closure"],
   ["services/proxy/src/listener/server.ts createServer", "its verbs share one closure"],
   ["services/proxy/src/listener/tunnel.ts createTunnels", "its verbs share one closure"],

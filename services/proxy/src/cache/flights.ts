@@ -16,9 +16,9 @@ import { createLeaseWait } from "./lease-wait.ts";
 export type FlightHead =
   | FetchHead
   /** The key changed in the meantime: repeat the look-up. */
-  | { readonly kind: "again" }
+  | { readonly kind: "key-changed" }
   /** Collapsing does not help: fetch without a flight. */
-  | { readonly kind: "apart" };
+  | { readonly kind: "not-collapsed" };
 
 export interface Flight {
   readonly head: Promise<FlightHead>;
@@ -96,7 +96,7 @@ export function createFlights(deps: CacheDeps): Flights {
     try {
       begun = await store.begin(lease, fetchLeaseMs);
       if (!begun.granted) {
-        if (!mayWait) return { kind: "apart" };
+        if (!mayWait) return { kind: "not-collapsed" };
         const waited = await awaitLease(lease, found);
         if (waited !== null && "kind" in waited) return waited;
         // The wait timed out: fetch once for all requests of this flight.
@@ -106,11 +106,11 @@ export function createFlights(deps: CacheDeps): Flights {
     } catch (error) {
       if (!(error instanceof CacheUnavailable)) throw error;
       deps.observe.storeError("lookup", error);
-      return { kind: "apart" };
+      return { kind: "not-collapsed" };
     }
     if (begun.revision !== found.revision) {
       await store.finish(lease, "failed").catch(() => {});
-      return { kind: "again" };
+      return { kind: "key-changed" };
     }
     flight.generation = begun.generation;
     const { generation, now } = begun;

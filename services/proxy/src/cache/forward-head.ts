@@ -17,8 +17,10 @@ import { asGet, type CachedRequest } from "./cached-request.ts";
 
 export type HeadAnswer =
   | { readonly kind: "reply"; readonly reply: Reply }
-  /** `status`: an error that the stored response may hide; null: no answer, for the reason in `failed`. */
-  | { readonly kind: "failed"; readonly status: number | null; readonly failed: Failed | null };
+  /** An error status that the stored response may mask (RFC 5861 4). */
+  | { readonly kind: "masked"; readonly status: number }
+  /** The service gave no response. */
+  | { readonly kind: "failed"; readonly failed: Failed };
 
 export async function forwardHead(
   deps: CacheDeps,
@@ -42,10 +44,10 @@ export async function forwardHead(
     client: request.client,
     signal,
   });
-  if (outcome.kind === "failed") return { kind: "failed", status: null, failed: outcome };
+  if (outcome.kind === "failed") return { kind: "failed", failed: outcome };
   outcome.body.resume(); // a response to HEAD has none; its end frees the connection
   if (isErrorStatus(outcome.status) && fallback.onErrorStatus) {
-    return { kind: "failed", status: outcome.status, failed: null };
+    return { kind: "masked", status: outcome.status };
   }
   const { status, headers } = outcome;
   if (stored !== null && begun !== null) {

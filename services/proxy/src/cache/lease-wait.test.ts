@@ -30,13 +30,13 @@ describe("the wait for the fetch lease of another node", () => {
 
   it("asks for another look-up when the key changed since the first one", async () => {
     const { wait, revision } = await world();
-    expect(await wait(revision + 1)).to.deep.equal({ kind: "again" });
+    expect(await wait(revision + 1)).to.deep.equal({ kind: "key-changed" });
   });
 
   it("ends when the response of the other node is marked as not shareable", async () => {
     const { store, sleeps, wait } = await world();
     sleeps.push(() => store.markUnshareable("k", "private", 20_000));
-    expect(await wait()).to.deep.equal({ kind: "apart" });
+    expect(await wait()).to.deep.equal({ kind: "not-collapsed" });
   });
 
   it("gives up after ten seconds without a result", async () => {

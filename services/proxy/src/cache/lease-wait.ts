@@ -9,14 +9,14 @@ const maxWaitMs = 10_000;
 export const maxWaiting = 1000;
 
 /**
- * The lease, once granted; "again": the key changed since the look-up; "apart": the response cannot be shared;
+ * The lease, once granted; "key-changed": the key changed since the look-up; "not-collapsed": the response cannot be shared;
  * null: the wait timed out, or too many flights wait.
  * @throws CacheUnavailable
  */
 export type AwaitLease = (
   lease: FetchLease,
   found: Pick<Lookup, "revision">,
-) => Promise<FetchBegun | { readonly kind: "again" | "apart" } | null>;
+) => Promise<FetchBegun | { readonly kind: "key-changed" | "not-collapsed" } | null>;
 
 export function createLeaseWait({
   store,
@@ -36,12 +36,12 @@ export function createLeaseWait({
           // The flight may have ended before the watch, and a notice may be lost: request the lease each time.
           const begun = await store.begin(lease, fetchLeaseMs);
           if (begun.granted) return begun;
-          if (begun.revision !== found.revision) return { kind: "again" };
+          if (begun.revision !== found.revision) return { kind: "key-changed" };
           const notice = await Promise.race([watch.notice, sleep(recheckMs, ended.signal).then(() => null)]);
-          if (notice === "stored") return { kind: "again" };
-          if (notice === "not-storable") return { kind: "apart" };
+          if (notice === "stored") return { kind: "key-changed" };
+          if (notice === "not-storable") return { kind: "not-collapsed" };
           if (notice === null && (await store.lookup(lease.key, () => "")).unshareable !== null)
-            return { kind: "apart" };
+            return { kind: "not-collapsed" };
         } finally {
           watch.close();
         }

@@ -1,6 +1,7 @@
-import { isSafe } from "@sticky-proxy/protocol/http";
 import { hasCache } from "@sticky-proxy/core/cache";
+import type { Service } from "@sticky-proxy/core/registry";
 import { tellsOfChange } from "@sticky-proxy/engine";
+import { isSafe } from "@sticky-proxy/protocol/http";
 import { cachedRequest, entryPointOf } from "../cache/cached-request.ts";
 import { createFlights } from "../cache/flights.ts";
 import { createHitCounter } from "../cache/hit-counter.ts";
@@ -9,11 +10,11 @@ import { withCacheFields } from "../cache/reply-fields.ts";
 import { storedFromPost } from "../cache/store-post.ts";
 import { serveCached } from "../cache/serve-cached.ts";
 import type { CacheParts } from "../deps.ts";
-import type { Middleware } from "../state.ts";
+import type { Middleware, ProxyState } from "../state.ts";
 
 /**
  * The shared cache (RFC 9111). Reads state.service, route, serviceHead, client; answers GET and HEAD of cached routes,
- * and drops what unsafe requests to the same service change before their answer goes out.
+ * and invalidates what an unsafe request to the same service changed before its response is written.
  */
 export function cache(deps: CacheParts): Middleware {
   const flights = createFlights(deps);
@@ -23,26 +24,36 @@ export function cache(deps: CacheParts): Middleware {
     const { service, route, serviceHead } = state;
     if (service === null || !hasCache(service)) return next();
     const { method } = serviceHead;
-    const at = entryPointOf(state);
-    if (method === "PURGE" && deps.purgeToken !== null) return purgeRequest(deps, ctx, service, at);
-    const policy = route?.cache ?? null;
+    if (method === "PURGE" && deps.purgeToken !== null) {
+      return purgeRequest(deps, ctx, service, entryPointOf(state));
+    }
     if (!isSafe(method)) {
       await next();
-      const { reply } = state;
-      if (reply === null || !tellsOfChange(reply)) return;
-      await deps.invalidation.afterUnsafe(service, serviceHead, reply, at);
-      if (route === null || policy === null) return;
-      const request = cachedRequest(state, service, route, policy);
-      const sent = method === "POST" ? await storedFromPost(deps, request, reply, at) : reply;
-      deps.observe.result(route.name, "BYPASS");
-      const told = { result: "BYPASS", source: "service", fwd: "method", stored: sent !== reply } as const;
-      state.reply = withCacheFields(sent, told);
-      return;
+      return afterUnsafe(deps, state, service);
     }
+    const policy = route?.cache ?? null;
     if (route === null || policy === null || (method !== "GET" && method !== "HEAD")) return next();
     const request = cachedRequest(state, service, route, policy);
-    return serveCached({ ...deps, flights, hits }, ctx, next, request, (key) =>
-      deps.invalidation.isTrusted(key),
-    );
+    const isTrusted = await deps.invalidation.isTrusted(request.key);
+    return serveCached({ ...deps, flights, hits }, ctx, next, request, isTrusted);
   };
+}
+
+/** Invalidates (RFC 9111 4.4), and stores a POST's response where it may answer later GETs. */
+async function afterUnsafe(deps: CacheParts, state: ProxyState, service: Service): Promise<void> {
+  const { route, serviceHead, reply } = state;
+  if (reply === null || !tellsOfChange(reply)) return;
+  await deps.invalidation.afterUnsafe(service, serviceHead, reply, entryPointOf(state));
+  const policy = route?.cache ?? null;
+  if (route === null || policy === null) return;
+  const request = cachedRequest(state, service, route, policy);
+  const sent =
+    serviceHead.method === "POST" ? await storedFromPost(deps, request, reply, entryPointOf(state)) : reply;
+  deps.observe.result(route.name, "BYPASS");
+  state.reply = withCacheFields(sent, {
+    result: "BYPASS",
+    source: "service",
+    fwd: "method",
+    stored: sent !== reply,
+  });
 }

@@ -1,0 +1,168 @@
+/** Forwards the request, alone or collapsed with others, and answers with what comes of it. */
+import { mayReuseCollapsed, type CacheDecision, type Lookup } from "@sticky-proxy/core/cache";
+import { startFetch } from "./fetch.ts";
+import type { FlightHead, LeaderPlan } from "./flights.ts";
+import { forwardHead } from "./forward-head.ts";
+import type { CacheOutcome, OpenOutcome } from "./outcome.ts";
+import { serveStaleIfError, storedResponse, type Round, type ServeDeps } from "./serve-stored.ts";
+import { sharedReply } from "./shared-reply.ts";
+
+export type Forwarding = Extract<CacheDecision, { action: "fetch" | "validate" }>;
+
+/** Shares the fetch of `flight` with the other requests that one response can satisfy. */
+export async function forwardCollapsed(
+  deps: ServeDeps,
+  round: Round & { readonly found: Lookup },
+  decision: Forwarding,
+  flight: string,
+): Promise<CacheOutcome> {
+  const { request, found } = round;
+  const joined = deps.flights.join(request, flight, found, planOf(round, decision));
+  const head = await joined.flight.head;
+  return outcomeOf(deps, round, decision, head, !joined.isLeader);
+}
+
+/** Its own fetch, ended when the client is gone. Nothing is stored when the store does not answer. */
+export async function forwardAlone(
+  deps: ServeDeps,
+  round: Round,
+  decision: Forwarding,
+): Promise<CacheOutcome> {
+  const { request, found, now, gone } = round;
+  const lease = { key: request.key, flight: "", token: null };
+  const begun = found === null ? null : await deps.store.begin(lease, null).catch(() => null);
+  const head = await startFetch(
+    deps,
+    request,
+    {
+      ...planOf(round, decision),
+      keepConditions: decision.action === "fetch" && decision.keepConditions,
+      generation: begun?.generation ?? 0,
+      now: begun?.now ?? now,
+      signal: gone,
+    },
+    { lease, mayStore: begun !== null, marker: found?.unshareable ?? null },
+  );
+  return outcomeOf(deps, round, decision, head, false);
+}
+
+/** A HEAD is never collapsed; its response updates the stored GET response (RFC 9111 4.3.5). */
+export async function forwardHeadRequest(
+  deps: ServeDeps,
+  round: Round,
+  decision: Forwarding,
+): Promise<CacheOutcome> {
+  const { fallback } = decision;
+  const answer = await forwardHead(deps, round.request, decision, round.now, round.gone);
+  switch (answer.kind) {
+    case "reply":
+      return {
+        kind: "response",
+        reply: answer.reply,
+        handling: { result: "MISS", source: "service", fwd: decision.cause },
+      };
+    case "masked":
+      return serveStaleIfError(deps, round, decision, answer.status);
+    case "failed": {
+      const { failed } = answer;
+      const stale = fallback.onDisconnect ? await serveStaleIfError(deps, round, decision, null) : null;
+      if (stale?.kind === "response") return stale;
+      return { kind: "failed", failed, collapsed: false, mustValidate: fallback.isForbidden };
+    }
+  }
+}
+
+function planOf({ onInformational }: Round, decision: Forwarding): LeaderPlan {
+  const validates =
+    decision.action === "validate" ? { stored: decision.stored, conditions: decision.conditions } : null;
+  return { validates, outdates: decision.stored, fallback: decision.fallback, onInformational };
+}
+
+/** What the head of a fetch means for one request. `collapsed`: another request started the fetch. */
+async function outcomeOf(
+  deps: ServeDeps,
+  round: Round,
+  decision: Forwarding,
+  head: FlightHead,
+  collapsed: boolean,
+): Promise<CacheOutcome> {
+  const { request } = round;
+  const { cause, fallback } = decision;
+  if (collapsed && head.kind !== "key-changed") deps.observe.collapsed(request.route.name);
+  switch (head.kind) {
+    case "key-changed":
+      return head;
+    case "not-collapsed":
+      return notReusable;
+    case "failed": {
+      const { failed } = head;
+      // An aborted request is the gateway's own doing and not hidden: the service was not asked.
+      const isMasked = fallback.onDisconnect && !failed.aborted;
+      const stale = isMasked ? await serveStaleIfError(deps, round, decision, null) : null;
+      if (stale?.kind === "response") return stale;
+      return { kind: "failed", failed, collapsed, mustValidate: fallback.isForbidden };
+    }
+    case "masked":
+      if (!fallback.onErrorStatus) return notReusable;
+      return serveStaleIfError(deps, round, decision, head.status);
+    case "revalidated": {
+      const { metadata, now, isStored, headers } = head;
+      if (collapsed && !(isStored && isReusable(round, head))) return notReusable;
+      const stored = collapsed ? metadata : { ...metadata, headers };
+      return storedResponse(deps, request, stored, now, {
+        result: "REVALIDATED",
+        source: "store",
+        fwd: cause,
+        fwdStatus: 304,
+        stored: isStored,
+        collapsed,
+      });
+    }
+    case "shared":
+      if (collapsed && !isReusable(round, head)) return notReusable;
+      return sharedResponse(round, decision, head, collapsed);
+    case "own": {
+      if (collapsed) return notReusable;
+      const { status, headers, body, trailers } = head.outcome;
+      return {
+        kind: "response",
+        reply: { status, headers, body, trailers },
+        handling: { result: "MISS", source: "service", fwd: cause, detail: head.reason },
+      };
+    }
+  }
+}
+
+async function sharedResponse(
+  { request }: Round,
+  { cause }: Forwarding,
+  head: Extract<FlightHead, { kind: "shared" }>,
+  collapsed: boolean,
+): Promise<CacheOutcome> {
+  const { status, trailers } = head.outcome;
+  const reply = sharedReply(request.head, head, !collapsed);
+  // A 304 has no body whose end waits for the commit (C1); the client's next request must find the response stored.
+  if (reply.body === null) await head.committed;
+  return {
+    kind: "response",
+    reply: { ...reply, trailers },
+    handling: {
+      result: "MISS",
+      // A collapsed response is not first-hand: the mirror step must not copy it once more.
+      source: collapsed ? "store" : "service",
+      fwd: cause,
+      stored: true,
+      collapsed,
+      ...(reply.status === status ? {} : { fwdStatus: status }),
+    },
+  };
+}
+
+function isReusable(
+  { request, found }: Round,
+  { metadata, now }: Extract<FlightHead, { kind: "shared" | "revalidated" }>,
+): boolean {
+  return mayReuseCollapsed(request.head, metadata, found?.generation ?? null, now);
+}
+
+const notReusable: OpenOutcome = { kind: "not-reusable" };
