@@ -71,7 +71,6 @@ const functionExceptions = new Map<string, string>([
   ["packages/store/src/cache/cache-housekeeping.ts createCacheHousekeeping", "its verbs share one closure"],
   ["packages/store/src/cache/cache-store.ts createRedisCacheStore", "its verbs share one closure"],
   ["packages/store/src/cluster/locks.ts createLocks", "its verbs share one closure"],
-  ["packages/store/src/cluster/profile.ts judge", "the findings about one Redis, a setting after another"],
   ["packages/store/src/mirror/differences.ts createDifferences", "its verbs share one closure"],
   ["packages/store/src/mirror/mirror-outbox.ts createMirrorOutbox", "its verbs share one closure"],
   ["packages/store/src/process/process-indexes.ts createProcessIndexes", "its verbs share one closure"],

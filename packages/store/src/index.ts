@@ -5,7 +5,7 @@ export { createDurabilityGate } from "./cluster/durability.ts";
 export { createIncarnation } from "./cluster/incarnation.ts";
 export { LocksUnavailable, createLocks, type Locks } from "./cluster/locks.ts";
 export { MetaMismatch, openMeta, verifyMeta } from "./cluster/meta.ts";
-export { profileCheck, type Health } from "./cluster/profile.ts";
+export { profileCheck, type Health } from "./cluster/profile-check.ts";
 export { createQuorumLocks, openNodeLocks } from "./cluster/quorum.ts";
 export { createRegistry, type HealthReport, type Registry } from "./cluster/registry.ts";
 export { createKeys, type Keys } from "./keys.ts";

@@ -7,7 +7,8 @@ import { createIncarnation, type Incarnation, type IncarnationOptions } from "./
 import { createKeys, type Keys } from "./keys.ts";
 import { openMeta, type Meta } from "./cluster/meta.ts";
 import { createProcessStore, type RedisProcessStore } from "./process/process-store.ts";
-import { parseInfo, type Profile } from "./cluster/profile.ts";
+import { parseInfo } from "./cluster/info.ts";
+import type { Profile } from "./cluster/profile.ts";
 import { observeScripts, type ScriptObserver } from "./redis/scripts.ts";
 import {
   connectRedis,

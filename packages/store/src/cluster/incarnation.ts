@@ -5,8 +5,9 @@
  */
 import type { Clock } from "@sticky-proxy/protocol";
 import type { Keys } from "../keys.ts";
-import { parseInfo, type Profile } from "./profile.ts";
 import type { RedisConnections } from "../redis/redis.ts";
+import { parseInfo } from "./info.ts";
+import type { Profile } from "./profile.ts";
 
 export interface Incarnation {
   /** Takes note of a fence that the store answered with. */

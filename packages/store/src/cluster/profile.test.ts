@@ -1,5 +1,6 @@
 import { expect } from "chai";
-import { type Facts, judge, parseInfo, type Profile } from "./profile.ts";
+import { parseInfo } from "./info.ts";
+import { type Facts, judge, type Profile } from "./profile.ts";
 
 const settings = {
   maxmemory: "1000",

@@ -1,0 +1,120 @@
+/**
+ * Looks whether this Redis keeps what the durability profile promises: `judge` on every master, the shared settings,
+ * and a canary process. Run at start and every 10 s.
+ */
+import { createKeys, type Keys } from "../keys.ts";
+import { createProcessStore } from "../process/process-store.ts";
+import type { Connection, RedisConnections } from "../redis/redis.ts";
+import { runCanary } from "./canary.ts";
+import { parseInfo } from "./info.ts";
+import { type Meta, MetaMismatch, verifyMeta } from "./meta.ts";
+import {
+  type Facts,
+  type Finding,
+  judge,
+  memoryShare,
+  type Profile,
+  shedAt,
+  watchedSettings,
+} from "./profile.ts";
+
+export interface Health {
+  /** No finding is worse than `warn`. */
+  readonly isReady: boolean;
+  readonly findings: readonly Finding[];
+  /** Share of maxmemory in use; null: no limit or not visible. */
+  readonly memoryShare: number | null;
+  /** Over 80 %: refuse new keyed work, finish the old. */
+  readonly sheds: boolean;
+}
+
+export interface ProfileCheckOptions {
+  readonly redis: RedisConnections;
+  readonly keys: Keys;
+  readonly meta: Meta;
+  readonly profile: Profile;
+  readonly strict: boolean;
+  /** This node's clock, epoch ms; only to compare. */
+  readonly wallClock: () => number;
+  /** The durability gate of the stronger profiles; null: none. */
+  readonly confirm: (() => Promise<void>) | null;
+  /** Looked at with each check. */
+  readonly incarnation?: { check(): Promise<void> };
+}
+
+/** Never throws: a Redis that is away is a finding. */
+export function profileCheck(options: ProfileCheckOptions): () => Promise<Health> {
+  const { redis, keys, meta, profile, strict, wallClock, confirm } = options;
+  const canaries = createProcessStore({
+    redis,
+    keys: createKeys(`${keys.prefix}canary:`),
+    partitions: 1,
+    timelineLength: 10,
+  });
+  let delayedFsyncBefore: number | null = null;
+  return async function check(): Promise<Health> {
+    const findings: Finding[] = [];
+    let memory: number | null = null;
+    try {
+      const [facts, ...others] = await Promise.all(
+        mastersOf(redis.reads).map((node) => look(node, delayedFsyncBefore, wallClock)),
+      );
+      for (const each of [facts!, ...others]) {
+        findings.push(...judge(each, profile, strict));
+        const share = memoryShare(each);
+        if (share !== null) memory = Math.max(memory ?? 0, share);
+      }
+      delayedFsyncBefore = Number(facts!.info.get("aof_delayed_fsync") ?? 0);
+      await verifyMeta(redis.writes, keys, meta);
+      await options.incarnation?.check();
+      await runCanary(canaries, confirm);
+    } catch (error) {
+      findings.unshift(findingOf(error));
+    }
+    return {
+      isReady: findings.every(({ severity }) => severity === "warn"),
+      findings,
+      memoryShare: memory,
+      sheds: memory !== null && memory > shedAt,
+    };
+  };
+}
+
+function findingOf(error: unknown): Finding {
+  const found = error instanceof Error ? error.message : String(error);
+  if (error instanceof MetaMismatch) {
+    return { severity: "refuse", setting: "partitions, schema, secret", found, cure: "see what was found" };
+  }
+  return {
+    severity: "wrong",
+    setting: "canary",
+    found,
+    cure: "bring Redis back, or look at what it refused",
+  };
+}
+
+/** Every server that owns keys. */
+function mastersOf(connection: Connection): readonly Connection[] {
+  return "nodes" in connection ? connection.nodes("master") : [connection];
+}
+
+async function look(
+  connection: Connection,
+  delayedFsyncBefore: number | null,
+  wallClock: () => number,
+): Promise<Facts> {
+  const [info, time, settings] = await Promise.all([
+    connection.info("everything"),
+    connection.time() as unknown as Promise<[string, string]>,
+    connection.config("GET", ...watchedSettings).catch(() => []), // forbidden by some hosts
+  ]);
+  const pairs = settings as string[];
+  const seen = new Map<string, string>();
+  for (let i = 0; i + 1 < pairs.length; i += 2) seen.set(pairs[i]!, pairs[i + 1]!);
+  return {
+    settings: seen,
+    info: parseInfo(info),
+    delayedFsyncBefore,
+    clockAheadMs: Number(time[0]) * 1000 + Number(time[1]) / 1000 - wallClock(),
+  };
+}
