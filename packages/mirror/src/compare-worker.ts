@@ -10,7 +10,7 @@ import {
   walkBounds,
 } from "@sticky-proxy/core/mirror";
 import type { HeaderList } from "@sticky-proxy/core/http";
-import { decodeBody } from "./decode.ts";
+import { comparableBody } from "./decode.ts";
 
 export interface WorkerAnswer {
   readonly status: number;
@@ -60,7 +60,7 @@ export function compareJob({ id, primary, secondary, policy, redactKey }: Compar
 }
 
 function decoded(answer: WorkerAnswer): WorkerAnswer {
-  return answer.body === null ? answer : { ...answer, body: decodeBody(answer.headers, answer.body) };
+  return answer.body === null ? answer : { ...answer, body: comparableBody(answer.headers, answer.body) };
 }
 
 function factsOf({ body }: WorkerAnswer): BodyFacts {

@@ -4,7 +4,13 @@
  * changes nothing.
  */
 import { createHmac } from "node:crypto";
-import { type HeaderLine, type HeaderList, type RequestHead, headerValue } from "@sticky-proxy/core/http";
+import {
+  type HeaderLine,
+  type HeaderList,
+  type RequestHead,
+  headerValue,
+  keyLine,
+} from "@sticky-proxy/core/http";
 import { type MirrorPolicy, type Service, matchRoute } from "@sticky-proxy/core/registry";
 import { type SendFailure, asksForRetry, secondaryHeaders } from "@sticky-proxy/core/mirror";
 import {
@@ -124,13 +130,9 @@ export function createSecondary(deps: SecondaryDeps): Secondary {
   }
 
   function ownLines({ head, idempotencyKey, extra }: SecondaryRequest): HeaderLine[] {
-    return [
-      ...(idempotencyKey === null
-        ? []
-        : [["Idempotency-Key", formatIdempotencyKey(idempotencyKey)] as HeaderLine]),
-      ...extra,
-      ...deps.marks(head),
-    ];
+    const written = idempotencyKey === null ? null : formatIdempotencyKey(idempotencyKey);
+    const key = keyLine(head.headers, idempotencyKey, written);
+    return [...(key === null ? [] : [key]), ...extra, ...deps.marks(head)];
   }
 
   return { send };

@@ -212,4 +212,13 @@ describe("parseHeartbeat", () => {
     }
     expect(slugOf(() => parseHeartbeat(request("text/plain", "{}")))).to.equal("unsupported-media-type");
   });
+
+  it("keeps the numbers of a result's body as they were written", () => {
+    const written = '{"id":9007199254740993,"amount":1.10,"big":12345678901234567890,"exp":1e2}';
+    const { body } = parseCompletion({
+      headers: [["Content-Type", resultMediaType]],
+      body: Buffer.from(`{"status":201,"body": ${written} }`),
+    });
+    expect(Buffer.from(body).toString()).to.equal(written);
+  });
 });

@@ -2,6 +2,7 @@
 
 import { connectionFields } from "./http/connection-fields.ts";
 import { isFieldValue, isMediaType, isToken } from "./http/token.ts";
+import { readJsonText } from "./json/json-text.ts";
 import { formatPointer } from "./json/pointer.ts";
 import { parseJsonObject, type Json, type JsonObject } from "./json/json.ts";
 import { fields, lowerFields, readResultStatus } from "./headers.ts";
@@ -75,7 +76,7 @@ export function parseCompletion({ headers, body }: CallbackRequest): Completion 
   }
   const object = parseJsonObject(body);
   onlyMembers(object, ["status", "headers", "body"]);
-  const [resultBody, impliedType] = bodyMember(object.body);
+  const [resultBody, impliedType] = bodyMember(object.body, readJsonText(body)?.at(["body"]));
   const resultHeaders = headersMember(object.headers);
   const typed = resultHeaders.some(([name]) => name.toLowerCase() === "content-type");
   if (impliedType !== null && !typed) resultHeaders.push(["content-type", impliedType]);
@@ -158,12 +159,15 @@ function requirePlainUtf8(headers: readonly FieldLine[]): void {
   if (coded) throw unsupported("The body must not have a Content-Encoding.");
 }
 
-/** A string is sent as it is, any other JSON value as JSON. */
-function bodyMember(body: Json | undefined): [body: Uint8Array, impliedType: string | null] {
+/** A string is sent as it is, any other JSON value as the text in which it was written: numbers keep their digits. */
+function bodyMember(
+  body: Json | undefined,
+  source: string | undefined,
+): [body: Uint8Array, impliedType: string | null] {
   if (body === undefined) return [new Uint8Array(0), null];
   if (typeof body === "string")
     return [new TextEncoder().encode(body), body === "" ? null : "text/plain; charset=utf-8"];
-  return [new TextEncoder().encode(JSON.stringify(body)), "application/json"];
+  return [new TextEncoder().encode(source ?? JSON.stringify(body)), "application/json"];
 }
 
 const maxResultHeaderLines = 128;

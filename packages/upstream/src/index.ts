@@ -20,3 +20,4 @@ export {
 } from "./outbound-call.ts";
 export { failedWith, type Failed, type Responded, type UpstreamOutcome } from "./outcome.ts";
 export type { HealthView, TrafficSnapshot, TrafficView } from "./traffic.ts";
+export { contentCodings, decodeBody, type DecodeBounds } from "./decode-body.ts";

@@ -152,7 +152,11 @@ describe("header rules", () => {
       "gate",
     );
     expect([...sticky]).to.deep.equal([["sticky-execution", "t"]]);
-    expect(namesOf(headers)).to.deep.equal(["x", "via"]);
+    expect(namesOf(headers), "a service that keeps keys itself says so to its client").to.deep.equal([
+      "idempotent-replayed",
+      "x",
+      "via",
+    ]);
   });
 
   it("a field with one value may stand once", () => {

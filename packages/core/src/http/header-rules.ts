@@ -200,7 +200,8 @@ export function responseHeaders(
     const name = line[0].toLowerCase();
     if (isHopByHop(name)) continue;
     if (named !== null && named.has(name)) continue;
-    if (isOurs(name)) {
+    // A service that keeps keys itself says so, and its client may rely on it.
+    if (isOurs(name) && name !== "idempotent-replayed") {
       if (name.startsWith("sticky-")) (sticky ??= new Map()).set(name, line[1]);
       continue;
     }

@@ -5,6 +5,7 @@ export {
   headerLines,
   headerList,
   headerValue,
+  keyLine,
   rawHeaders,
   withoutHeaders,
   type HeaderLine,
@@ -28,3 +29,4 @@ export { normalisePath } from "./path.ts";
 export { parseRequestTarget, type RequestTarget } from "./request-target.ts";
 export { isTraceparent, isTracestate } from "./trace-context.ts";
 export { addressFault, addressOfHost, addressSet, isLoopbackHost } from "./addresses.ts";
+export { acceptsCodings } from "./accept-encoding.ts";

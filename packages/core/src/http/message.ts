@@ -60,6 +60,19 @@ export function givesKey(list: HeaderList): boolean {
   return list.some(([name]) => /^(?:x-)?idempotency-key$/i.test(name));
 }
 
+/**
+ * The Idempotency-Key line for a service that is to get `key`: nothing to add where the client's own field goes on in the form
+ * in which it came, so that the service knows a key again that it was given directly. The alias's form where only that came.
+ * @param key null: the request's key decides nothing here
+ * @param written what to send where the client gave no key
+ */
+export function keyLine(list: HeaderList, key: string | null, written: string | null): HeaderLine | null {
+  if (headerValue(list, "idempotency-key") !== null) return null;
+  const alias = headerValue(list, "x-idempotency-key");
+  if (alias !== null) return key === null ? null : ["Idempotency-Key", alias];
+  return written === null ? null : ["Idempotency-Key", written];
+}
+
 /** All lines of that name joined with ", " (RFC 9110 5.3), or null when there is none. */
 export function headerJoined(list: HeaderList, name: string): string | null {
   const values = headerLines(list, name);

@@ -1,5 +1,6 @@
 /** What a complete answer of the service means for its process: the result, an acknowledgement, or an address to poll. Pure. */
 import { createHash } from "node:crypto";
+import { scalarOf } from "@sticky-proxy/protocol/json";
 import { headerValue, type HeaderList, type StoredResponse } from "../http/message.ts";
 import type { ProcessPolicy } from "../registry/service.ts";
 
@@ -46,8 +47,13 @@ export function storedHeaders(headers: HeaderList, names: readonly string[]): He
   );
 }
 
-/** A string or number as an id text of at most 200 characters; null for anything else. */
-export function idText(value: unknown): string | null {
+/**
+ * A job id of at most 200 characters from the source text of a JSON string or number; null for anything else. A whole
+ * number keeps its digits, however many: a double would not.
+ */
+export function idText(source: string | undefined): string | null {
+  if (source !== undefined && /^-?\d{1,200}$/.test(source)) return source;
+  const value = scalarOf(source);
   if (typeof value === "number" && Number.isSafeInteger(value)) return String(value);
   return typeof value === "string" && value.length > 0 && value.length <= 200 ? value : null;
 }

@@ -42,7 +42,7 @@ export function backOff(
       httpStatus,
       pollUrl: null,
       jobId: null,
-      ...(report === null ? {} : { lastReport: report.result.id, lastMessage: report.message }),
+      ...(report === null ? {} : { lastReport: report.result?.id ?? null, lastMessage: report.message }),
     },
     { nextAttemptAt: delayMs, wakeAt: keeps ? record.leaseMs : delayMs },
   );

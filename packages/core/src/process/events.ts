@@ -50,7 +50,8 @@ export type ProcessEvent =
       readonly type: "called-back";
       readonly attempt: number;
       readonly status: number;
-      readonly result: Result;
+      /** null: larger than the route keeps. */
+      readonly result: Result | null;
       readonly message: string | null;
     }
   /** The service reported by callback (or to a poll) that the attempt failed. */
@@ -60,7 +61,8 @@ export type ProcessEvent =
       readonly retryable: boolean;
       readonly executed: Executed;
       readonly reason: string;
-      readonly result: Result;
+      /** null: larger than the route keeps. */
+      readonly result: Result | null;
       /** Names the message that brought it, so that its repeat is known whatever it says; null: it has no name. */
       readonly message: string | null;
     }

@@ -1,13 +1,13 @@
 /** The outcome that a service's own payload reports, read by the route's pointers. Pure. */
 import type { CallbackPolicy } from "../registry/service.ts";
-import { pointerValue } from "@sticky-proxy/protocol/json";
+import { scalarOf, type JsonText } from "@sticky-proxy/protocol/json";
 import { idText } from "./answer.ts";
 
 export type JobOutcome =
-  /** `content`: the result, null where the route's pointer finds nothing. */
-  | { readonly kind: "completed"; readonly content: unknown }
+  /** `content`: the source text of the result, "null" where the route's pointer finds nothing. */
+  | { readonly kind: "completed"; readonly content: string }
   /** `word`: the state as the service calls it. */
-  | { readonly kind: "failed"; readonly content: unknown; readonly word: string }
+  | { readonly kind: "failed"; readonly content: string; readonly word: string }
   /** A state on the way. */
   | { readonly kind: "running" }
   /** It tells of another job than the service's answer did. */
@@ -24,22 +24,23 @@ export interface ExpectedJob {
 
 export function readOutcome(
   accept: NonNullable<CallbackPolicy["accept"]>,
-  payload: unknown,
+  payload: JsonText,
   { jobId, mustName }: ExpectedJob,
 ): JobOutcome {
   if (accept.jobId !== null && jobId !== null) {
-    const named = idText(pointerValue(payload, accept.jobId.callback));
+    const named = idText(payload.at(accept.jobId.callback));
     if (named === null ? mustName : named !== jobId) return { kind: "other-job" };
   }
-  const state = pointerValue(payload, accept.status);
-  if (typeof state !== "string" && typeof state !== "boolean" && typeof state !== "number")
-    return { kind: "silent" };
+  const state = scalarOf(payload.at(accept.status));
+  if (state === undefined || state === null) return { kind: "silent" };
   const word = String(state);
-  if (accept.completed.includes(word)) return { kind: "completed", content: at(payload, accept.result) };
-  if (accept.failed.includes(word)) return { kind: "failed", content: at(payload, accept.error), word };
+  if (accept.completed.includes(word))
+    return { kind: "completed", content: sourceAt(payload, accept.result) };
+  if (accept.failed.includes(word)) return { kind: "failed", content: sourceAt(payload, accept.error), word };
   return { kind: "running" };
 }
 
-function at(payload: unknown, pointer: readonly string[] | null): unknown {
-  return pointer === null ? payload : (pointerValue(payload, pointer) ?? null);
+/** A slice of what was sent, numbers as they were written. */
+function sourceAt(payload: JsonText, pointer: readonly string[] | null): string {
+  return pointer === null ? payload.text.trim() : (payload.at(pointer) ?? "null");
 }

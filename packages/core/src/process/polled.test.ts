@@ -125,13 +125,30 @@ describe("an answer at a poll address", () => {
   it("reads no status words in content that is not unambiguous JSON", () => {
     const twice: StoredResponse = { ...answer(200), body: Buffer.from('{"done":false,"done":true}') };
     expect(readPolled(twice, plain).kind).to.equal("result");
-    const coded = answer(200, { done: false }, [["Content-Encoding", "gzip"]]);
-    expect(readPolled(coded, plain).kind).to.equal("result");
     const text: StoredResponse = {
       ...answer(200, { done: false }),
       headers: [["Content-Type", "text/plain"]],
     };
     expect(readPolled(text, plain).kind).to.equal("result");
+  });
+
+  it("never takes for a result what it cannot read: a coding that is left, JSON that is none", () => {
+    const coded = answer(200, { done: false }, [["Content-Encoding", "gzip"]]);
+    expect(readPolled(coded, plain).kind).to.equal("no-answer");
+    const broken: StoredResponse = { ...answer(200), body: Buffer.from('{"status":"Runn') };
+    expect(readPolled(broken, plain).kind).to.equal("no-answer");
+    expect(readPolled(answer(200), plain).kind, "an empty answer says nothing of a state").to.equal("result");
+  });
+
+  it("keeps a result as the service wrote it: no number passes through a double", () => {
+    const written = '{"id":9007199254740993,"amount":1.10,"exp":1e2}';
+    for (const whole of [
+      `{"status":"Succeeded","result":${written}}`,
+      `{"done":true,"response": ${written} }`,
+    ]) {
+      const polled = readPolled({ ...answer(200), body: Buffer.from(whole) }, plain);
+      expect(polled.kind === "result" && Buffer.from(polled.response.body).toString()).to.equal(written);
+    }
   });
 
   it("reads any JSON under any status without throwing", () => {

@@ -10,6 +10,7 @@
  *   200 {"status": "NotStarted|Running|InProgress"} running (Azure REST guidelines, long-running operations)
  *   200 {"status": "Failed|Canceled"}               failed: 502 with `error`, else the whole body
  *   200 {"status": "Succeeded"}                     `result`, else `properties`, as JSON; else the body as it is
+ *   200 in a form that cannot be read               no answer
  *   any other 2xx                                   the answer is the result
  *   408, 425, 429, 401, 403, 404, 5xx, other 3xx    no answer: it says nothing about the work
  *   404 to a probe, 410                             the service does not know the work
@@ -17,7 +18,7 @@
  *
  * Other status words are left alone: `{"status": "pending"}` may be a result. A route names its own in `accept`.
  */
-import { pointerValue, parseJsonStrict, type Json } from "@sticky-proxy/protocol/json";
+import { readJsonText, scalarOf, type JsonText } from "@sticky-proxy/protocol/json";
 import { headerValue, type HeaderList, type StoredResponse } from "../http/message.ts";
 import type { CallbackPolicy } from "../registry/service.ts";
 import { readOutcome } from "./outcome.ts";
@@ -43,7 +44,9 @@ const noAnswerStatuses: ReadonlySet<number> = new Set([401, 403, 404, 408, 425, 
 
 export function readPolled(response: StoredResponse, context: PollContext): Polled {
   const { status, headers } = response;
-  if (status === 202) return { kind: "running", percent: percentOf(jsonObject(response)) };
+  const read = jsonObject(response);
+  if (status === 202)
+    return { kind: "running", percent: read.kind === "json" ? percentOf(read.payload) : null };
   if (status === 302 || status === 303) {
     const location = headerValue(headers, "location");
     return location === null ? { kind: "no-answer" } : { kind: "elsewhere", location };
@@ -51,8 +54,10 @@ export function readPolled(response: StoredResponse, context: PollContext): Poll
   if (status === 410 || (status === 404 && context.isProbe)) return { kind: "unknown-work" };
   if (status < 200 || (status >= 300 && status < 400) || status >= 500) return { kind: "no-answer" };
   if (noAnswerStatuses.has(status)) return { kind: "no-answer" };
-  const payload = status === 200 ? jsonObject(response) : null;
-  if (payload === null) return { kind: "result", response };
+  // What cannot be read is never taken for a result: it may say that the work still runs.
+  if (status === 200 && read.kind === "unreadable") return { kind: "no-answer" };
+  if (status !== 200 || read.kind !== "json") return { kind: "result", response };
+  const { payload } = read;
   if (context.accept !== null) {
     const accepted = byPointers(context.accept, payload, context.jobId);
     if (accepted !== null) return accepted;
@@ -63,7 +68,7 @@ export function readPolled(response: StoredResponse, context: PollContext): Poll
 /** null: the payload says nothing at the route's pointer. */
 function byPointers(
   accept: NonNullable<CallbackPolicy["accept"]>,
-  payload: Payload,
+  payload: JsonText,
   jobId: string | null,
 ): Polled | null {
   const outcome = readOutcome(accept, payload, { jobId, mustName: false });
@@ -82,72 +87,78 @@ function byPointers(
 }
 
 /** AIP-151: google.longrunning.Operation. */
-function byDone(payload: Payload): Polled | null {
-  if (payload.done === false) return { kind: "running", percent: percentOf(payload) };
-  if (payload.done !== true) return null;
-  if (payload.error !== undefined && payload.error !== null) return failed(payload.error);
-  return payload.response === undefined ? null : completed(payload.response);
+function byDone(payload: JsonText): Polled | null {
+  const done = scalarOf(payload.at(["done"]));
+  if (done === false) return { kind: "running", percent: percentOf(payload) };
+  if (done !== true) return null;
+  const error = present(payload.at(["error"]));
+  if (error !== null) return failed(error);
+  const response = payload.at(["response"]);
+  return response === undefined ? null : completed(response);
 }
 
-function byStatus(payload: Payload): Polled | null {
-  if (typeof payload.status !== "string") return null;
-  switch (payload.status.toLowerCase()) {
+function byStatus(payload: JsonText): Polled | null {
+  const status = scalarOf(payload.at(["status"]));
+  if (typeof status !== "string") return null;
+  switch (status.toLowerCase()) {
     case "notstarted":
     case "running":
     case "inprogress":
       return { kind: "running", percent: percentOf(payload) };
     case "failed":
     case "canceled":
-      return failed(payload.error ?? payload);
+      return failed(present(payload.at(["error"])) ?? payload.text.trim());
     case "succeeded": {
-      const content = payload.result ?? payload.properties;
-      return content === undefined || content === null ? null : completed(content);
+      const content = present(payload.at(["result"])) ?? present(payload.at(["properties"]));
+      return content === null ? null : completed(content);
     }
     default:
       return null;
   }
 }
 
-interface Payload {
-  readonly [member: string]: Json | undefined;
+/** null: missing, or null itself. */
+function present(source: string | undefined): string | null {
+  return source === undefined || source === "null" ? null : source;
 }
 
-/** null: no JSON object that can be read in one way only. */
-function jsonObject({ headers, body }: StoredResponse): Payload | null {
+type Read = { readonly kind: "json"; readonly payload: JsonText } | { readonly kind: "other" | "unreadable" };
+
+/** `unreadable`: it says that it is JSON, or comes in a coding that nobody undid, and cannot be read. */
+function jsonObject({ headers, body }: StoredResponse): Read {
+  const coding = headerValue(headers, "content-encoding")?.trim().toLowerCase() ?? "identity";
+  if (coding !== "identity") return { kind: "unreadable" };
   const type = headerValue(headers, "content-type")?.split(";", 1)[0]?.trim().toLowerCase() ?? "";
-  if (type !== "application/json" && !/^application\/[^/]+\+json$/.test(type)) return null;
-  const coding = headerValue(headers, "content-encoding");
-  if (coding !== null && coding.trim().toLowerCase() !== "identity") return null;
-  try {
-    const value = parseJsonStrict(body);
-    return value !== null && typeof value === "object" && !Array.isArray(value) ? value : null;
-  } catch {
-    return null;
-  }
+  if (type !== "application/json" && !/^application\/[^/]+\+json$/.test(type)) return { kind: "other" };
+  if (body.length === 0) return { kind: "other" };
+  const payload = readJsonText(body);
+  if (payload === null) return { kind: "unreadable" };
+  return payload.text.trimStart().startsWith("{") ? { kind: "json", payload } : { kind: "other" };
 }
 
 /** Azure: `percentComplete`; AIP-151 services put it into `metadata`. 0 to 100. */
-function percentOf(payload: Payload | null): number | null {
+function percentOf(payload: JsonText | null): number | null {
   if (payload === null) return null;
   const places = [["percentComplete"], ["metadata", "progressPercent"], ["metadata", "progress_percent"]];
   for (const place of places) {
-    const value = pointerValue(payload, place);
+    const value = scalarOf(payload.at(place));
     if (typeof value === "number" && value >= 0 && value <= 100) return value;
   }
   return null;
 }
 
-function completed(content: unknown): Polled {
-  return { kind: "result", response: jsonResponse(200, content) };
+/** @param source JSON text, kept as the service wrote it */
+function completed(source: string): Polled {
+  return { kind: "result", response: jsonResponse(200, source) };
 }
 
 /** 502 like a failure that was reported by callback: the service failed, the gateway did not. */
-function failed(error: unknown): Polled {
-  return { kind: "result", response: jsonResponse(502, error) };
+function failed(source: string): Polled {
+  return { kind: "result", response: jsonResponse(502, source) };
 }
 
 const jsonType: HeaderList = [["Content-Type", "application/json"]];
 
-function jsonResponse(status: number, content: unknown): StoredResponse {
-  return { status, headers: jsonType, body: new TextEncoder().encode(JSON.stringify(content)) };
+function jsonResponse(status: number, source: string): StoredResponse {
+  return { status, headers: jsonType, body: new TextEncoder().encode(source) };
 }

@@ -18,6 +18,7 @@ export function calledBack(
     executed: "yes",
     httpStatus: event.status,
     result: event.result,
+    ...tooLarge(event),
     message: event.message,
     released: !isKept(event.status, c.policy),
   });
@@ -38,7 +39,7 @@ export function reportedFailure(
       return backOff(record, delay, executed, null, event.reason, null, false, event);
     }
   }
-  const { status } = event.result.response;
+  const status = event.result?.response.status ?? 502;
   const executed = mergeExecuted(record, event.executed);
   return finish(record, c, {
     event: "reported-failure",
@@ -46,11 +47,17 @@ export function reportedFailure(
     executed,
     httpStatus: status,
     result: event.result,
+    ...tooLarge(event),
     message: event.message,
     reason: event.reason,
     released: executed === "no" || !isKept(status, c.policy),
     deadLetter: event.retryable || c.retries.attempts > 1 ? "callback" : null,
   });
+}
+
+/** The work ran, and what it brought is gone: whoever asks is told so. */
+function tooLarge({ result }: Pick<Extract<ProcessEvent, { type: "called-back" }>, "result">) {
+  return result === null ? { problem: "result-too-large" as const } : {};
 }
 
 export function heartbeat(
@@ -77,6 +84,6 @@ export function isRepeat(
   event: Extract<ProcessEvent, { type: "called-back" | "reported-failure" }>,
 ): boolean {
   if (event.message !== null && event.message === record.lastMessage) return true;
-  if (isTerminal(record.status)) return event.result.id === record.resultPayload;
-  return event.attempt === record.attempt && event.result.id === record.lastReport;
+  if (isTerminal(record.status)) return event.result !== null && event.result.id === record.resultPayload;
+  return event.attempt === record.attempt && event.result?.id === record.lastReport;
 }

@@ -1,6 +1,6 @@
 /** One dispatch to the service, and what its outcome means for the process. */
-import { type Pointer, pointerValue, parseJsonStrict } from "@sticky-proxy/protocol/json";
-import { givesKey, headerValue, type HeaderLine, type StoredResponse } from "@sticky-proxy/core/http";
+import type { Pointer } from "@sticky-proxy/protocol/json";
+import { headerValue, keyLine, type HeaderLine, type StoredResponse } from "@sticky-proxy/core/http";
 import {
   idText,
   meaningOf,
@@ -21,6 +21,7 @@ import {
 import { collectBody, type Forwarder } from "@sticky-proxy/upstream";
 import type { Execution, Run } from "./execution.ts";
 import { injectCallback } from "../reports/inject-callback.ts";
+import { readReport } from "../reports/read-report.ts";
 
 /** What one attempt brought: the event to commit, and what goes with it. */
 export interface Attempt {
@@ -87,7 +88,12 @@ function forwarded(
     service,
     route,
     head: injected.head,
-    set: [...ownFields(record, request, id, token), ...injected.set, ...execution.extra],
+    set: [
+      ...ownFields(record, request, id, token),
+      ...(isRead(rules.policy) ? [["Accept-Encoding", "identity"] as const] : []),
+      ...injected.set,
+      ...execution.extra,
+    ],
     body: injected.body,
     bodyLength: injected.body.length,
     client: execution.client,
@@ -96,6 +102,11 @@ function forwarded(
     signal,
     ...(execution.onInformational === undefined ? {} : { onInformational: execution.onInformational }),
   });
+}
+
+/** Whether the gateway itself reads the service's answer: it asks for it without a coding then. */
+function isRead({ callback, pollLocation }: Execution["rules"]["policy"]): boolean {
+  return callback.correlate !== null || callback.accept?.jobId != null || pollLocation !== null;
 }
 
 type Outcome = Awaited<ReturnType<Forwarder["forward"]>>;
@@ -171,7 +182,7 @@ async function correlate(
   const { callback, deadlineMs, resultTtlMs } = rules.policy;
   const pointer: Pointer | null = callback.correlate?.response ?? callback.accept?.jobId?.response ?? null;
   if (pointer === null) return null;
-  const jobId = idText(pointerValue(parseJson(response.body), pointer));
+  const jobId = idText(readReport(response.headers, response.body)?.at(pointer));
   if (jobId !== null && callback.correlate !== null) {
     const keepMs = (deadlineMs ?? 24 * 3_600_000) + resultTtlMs;
     await processes.store.correlate(record.service, jobId, record, keepMs);
@@ -208,10 +219,10 @@ function failed(
 
 /** API.md, "Sent to the service". */
 function ownFields(record: ProcessRecord, request: StoredRequest, id: string, token: string): HeaderLine[] {
-  // A client's key that decides nothing here goes to the service as it came.
-  const own = request.key ?? (givesKey(request.head.headers) ? null : id);
+  const { headers } = request.head;
+  const key = keyLine(headers, request.key, formatIdempotencyKey(request.key ?? id));
   const lines: HeaderLine[] = [
-    ...(own === null ? [] : [["Idempotency-Key", formatIdempotencyKey(own)] as const]),
+    ...(key === null ? [] : [key]),
     ["Sticky-Process-Id", id],
     ["Sticky-Attempt", String(record.attempt)],
     ["Sticky-Fence", String(record.fence)],
@@ -219,12 +230,4 @@ function ownFields(record: ProcessRecord, request: StoredRequest, id: string, to
   ];
   if (record.deadlineAt !== null) lines.push(["Sticky-Deadline", new Date(record.deadlineAt).toISOString()]);
   return lines;
-}
-
-function parseJson(body: Uint8Array): unknown {
-  try {
-    return parseJsonStrict(body);
-  } catch {
-    return undefined;
-  }
 }

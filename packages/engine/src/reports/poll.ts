@@ -5,6 +5,7 @@
  * An address on an instance of the service is asked with the fields that the request itself carried as its
  * credential; any other address goes through the address guard and gets none of them.
  */
+import { withoutCodings } from "./read-report.ts";
 import { headerLines, responseHeaders, type HeaderLine, type StoredResponse } from "@sticky-proxy/core/http";
 import {
   processId,
@@ -69,7 +70,7 @@ export function createPoller(deps: PollerDeps): Poller {
     return (target.isOwn ? deps.callers.allowingPrivate : deps.callers.guarded).call({
       method: "GET",
       url: target.url,
-      headers: target.isOwn ? lines : [["Accept", "*/*"]],
+      headers: [...(target.isOwn ? lines : [["Accept", "*/*"] as const]), ["Accept-Encoding", "identity"]],
       body: null,
       timeoutMs: deps.timeoutMs ?? 10_000,
       maxBytes: policy.maxResultBytes,
@@ -94,7 +95,7 @@ export function createPoller(deps: PollerDeps): Poller {
     const lines = ownLines(record, service, request);
     let answer = await ask(target, lines, policy);
     if (answer.kind === "failed") return later(answer.detail);
-    let polled = readPolled(withoutHops(answer, deps.pseudonym), {
+    let polled = readPolled(withoutCodings(withoutHops(answer, deps.pseudonym)), {
       accept: policy.callback.accept,
       jobId: record.jobId,
       isProbe,
@@ -107,7 +108,7 @@ export function createPoller(deps: PollerDeps): Poller {
         if (answer.kind === "failed") return later(answer.detail);
       }
       // A redirect to somebody else (a signed address of a storage, say) is itself the result: for the client to follow.
-      const response = withoutHops(answer, deps.pseudonym);
+      const response = withoutCodings(withoutHops(answer, deps.pseudonym));
       const isFinal = !next.isOwn || answer.status === 200;
       polled = isFinal
         ? { kind: "result", response }
@@ -189,15 +190,19 @@ function resolve(reference: string, base: URL, service: Service): Target | null 
 /** The service answered the request with these credentials; its status page wants the same. */
 function ownLines(record: ProcessRecord, service: Service, request: StoredRequest | null): HeaderLine[] {
   const id = processId(record);
-  const lines: HeaderLine[] = [
-    ["Sticky-Process-Id", id],
-    ["Idempotency-Key", formatIdempotencyKey(request?.key ?? id)],
-  ];
+  const lines: HeaderLine[] = [["Sticky-Process-Id", id], keyOf(request, id)];
   const names = new Set(service.credential.map((name) => (name.startsWith("cookie.") ? "cookie" : name)));
   for (const name of [...names, "accept"]) {
     for (const value of headerLines(request?.head.headers ?? [], name)) lines.push([name, value]);
   }
   return lines;
+}
+
+/** The key in the form in which the service got it with the request. */
+function keyOf(request: StoredRequest | null, id: string): HeaderLine {
+  const headers = request?.head.headers ?? [];
+  const given = headerLines(headers, "idempotency-key")[0] ?? headerLines(headers, "x-idempotency-key")[0];
+  return ["Idempotency-Key", given ?? formatIdempotencyKey(request?.key ?? id)];
 }
 
 type Answered = Extract<OutboundAnswer, { kind: "answered" }>;

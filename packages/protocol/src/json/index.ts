@@ -1,4 +1,4 @@
-// Grammar of JSON: strict reading, pointers.
+// Grammar of JSON: strict reading of our own API, reading of foreign text by pointer, pointers.
 export { parseJsonObject, parseJsonStrict, type Json } from "./json.ts";
 export {
   formatPointer,
@@ -9,3 +9,4 @@ export {
   pointerValue,
   type Pointer,
 } from "./pointer.ts";
+export { readFormText, readJsonText, scalarOf, type JsonText } from "./json-text.ts";

@@ -2,15 +2,18 @@
 import { processId, readOutcome, type ProcessRecord } from "@sticky-proxy/core/process";
 import type { CallbackPolicy } from "@sticky-proxy/core/registry";
 import { Problem } from "@sticky-proxy/protocol";
-import { parseJsonObject } from "@sticky-proxy/protocol/json";
+import { scalarOf, type JsonText } from "@sticky-proxy/protocol/json";
 import type { Report } from "./executions.ts";
-import { jsonBody } from "../reply.ts";
 
 type Accept = NonNullable<CallbackPolicy["accept"]>;
 
-/** @throws Problem malformed-json, malformed-request, validation-failed, execution-stale (another job's id) */
-export function readAccepted(accept: Accept, body: Uint8Array, record: ProcessRecord): Report {
-  const outcome = readOutcome(accept, parseJsonObject(body), { jobId: record.jobId, mustName: true });
+/**
+ * @param payload null: it cannot be read
+ * @throws Problem malformed-json, validation-failed, execution-stale (another job's id)
+ */
+export function readAccepted(accept: Accept, payload: JsonText | null, record: ProcessRecord): Report {
+  if (payload === null) throw new Problem("malformed-json", { detail: "The callback cannot be read." });
+  const outcome = readOutcome(accept, payload, { jobId: record.jobId, mustName: true });
   switch (outcome.kind) {
     case "completed":
       return { kind: "completed", response: jsonResponse(200, outcome.content) };
@@ -20,7 +23,7 @@ export function readAccepted(accept: Accept, body: Uint8Array, record: ProcessRe
         kind: "failed",
         retryable: false,
         executed: "yes",
-        reason: (typeof content === "string" ? content : word).slice(0, 60),
+        reason: (textOf(content) ?? word).slice(0, 60),
         response: jsonResponse(502, content),
       };
     }
@@ -40,15 +43,17 @@ export function readAccepted(accept: Accept, body: Uint8Array, record: ProcessRe
 }
 
 /** The payload has a word where the route says that the service's own form has one. */
-export function saysState(accept: Accept, body: Uint8Array): boolean {
-  try {
-    const outcome = readOutcome(accept, parseJsonObject(body), { jobId: null, mustName: false });
-    return outcome.kind !== "silent";
-  } catch {
-    return false;
-  }
+export function saysState(accept: Accept, payload: JsonText | null): boolean {
+  if (payload === null) return false;
+  return readOutcome(accept, payload, { jobId: null, mustName: false }).kind !== "silent";
 }
 
-function jsonResponse(status: number, value: unknown) {
-  return { status, headers: [["Content-Type", "application/json"] as const], body: jsonBody(value) };
+function textOf(source: string): string | null {
+  const value = scalarOf(source);
+  return typeof value === "string" ? value : null;
+}
+
+/** @param source kept as the service wrote it: no number passes through a double */
+function jsonResponse(status: number, source: string) {
+  return { status, headers: [["Content-Type", "application/json"] as const], body: Buffer.from(source) };
 }

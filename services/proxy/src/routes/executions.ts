@@ -3,7 +3,7 @@
  * signatures and unknown processes all look alike (401); the cause stands in the log and, where there is a process,
  * in its timeline.
  */
-import { pointerValue, parseJsonObject } from "@sticky-proxy/protocol/json";
+import type { JsonText } from "@sticky-proxy/protocol/json";
 import Router from "@koa/router";
 import { createHash } from "node:crypto";
 import { headerLines, headerList, type HeaderList, type StoredResponse } from "@sticky-proxy/core/http";
@@ -16,7 +16,7 @@ import {
   type ProcessRecord,
   type Rules,
 } from "@sticky-proxy/core/process";
-import type { Processes } from "@sticky-proxy/engine";
+import { readReport, type Processes } from "@sticky-proxy/engine";
 import type { Service } from "@sticky-proxy/core/registry";
 import {
   executionApiPath,
@@ -31,7 +31,7 @@ import {
 import type { Context } from "koa";
 import { jsonBody, type Reply } from "../reply.ts";
 import { problemFields, processFields } from "../submit/process-reply.ts";
-import type { CallbackVerifier, Proof } from "./verify-callback.ts";
+import { readableBytes, type CallbackVerifier, type Proof } from "./verify-callback.ts";
 import { readAccepted, saysState } from "./accept-payload.ts";
 import { createUnknownJobs } from "./unknown-jobs.ts";
 
@@ -77,11 +77,12 @@ export function executionRoutes(deps: ExecutionRouteDeps): Router {
   /** A job server with one fixed webhook address: the job's id stands in the payload. */
   router.post("/_sticky/v1/callbacks/:service", async (ctx) => {
     const service = deps.findService(ctx.params["service"] ?? "");
-    const body = await deps.readBody(ctx, service === null ? 65_536 : largestResult(service));
+    const body = await deps.readBody(ctx, readableBytes(service === null ? [] : [service]));
     if (service === null || !verifier.verifyFixed(service, linesOf(ctx), body, processes.now())) {
       throw unauthorized(deps, service?.name ?? "unknown");
     }
-    const jobId = jobIdOf(service, body);
+    const payload = readReport(linesOf(ctx), body);
+    const jobId = jobIdOf(service, payload);
     const ref = jobId === null ? null : await processes.store.correlated(service.name, jobId);
     const snapshot = ref === null ? null : await processes.read(ref, { withResult: false });
     const record = snapshot?.record ?? null;
@@ -95,7 +96,7 @@ export function executionRoutes(deps: ExecutionRouteDeps): Router {
       });
     }
     const { accept } = found.rules.policy.callback;
-    const report = accept === null ? completion(ctx, body) : readAccepted(accept, body, record);
+    const report = accept === null ? completion(ctx, body) : readAccepted(accept, payload, record);
     await take(ctx, record, service, found.rules, report, ref.attempt); // the attempt that made the job, P10
   });
 
@@ -112,11 +113,10 @@ export function executionRoutes(deps: ExecutionRouteDeps): Router {
       return;
     }
     const { response } = report;
-    if (response.body.length > rules.policy.maxResultBytes) {
-      deps.onCallback(service.name, "too_large");
-      throw new Problem("payload-too-large", { processId: processId(record) });
-    }
-    const result = { id: resultId(response), response };
+    // What cannot be kept ends the process at once, and truthfully: it ran.
+    const isKept = response.body.length <= rules.policy.maxResultBytes;
+    if (!isKept) deps.onCallback(service.name, "too_large");
+    const result = isKept ? { id: resultId(response), response } : null;
     const message = messageOf(linesOf(ctx));
     if (report.kind === "completed") {
       const { status } = response;
@@ -216,8 +216,9 @@ function completed(
 ): Report {
   const { accept } = policy.callback;
   if (accept === null) return completion(ctx, body);
-  const isOurs = via === "header" && (ctx.is(resultMediaType) !== false || !saysState(accept, body));
-  return isOurs ? completion(ctx, body) : readAccepted(accept, body, record);
+  const payload = readReport(linesOf(ctx), body);
+  const isOurs = via === "header" && (ctx.is(resultMediaType) !== false || !saysState(accept, payload));
+  return isOurs ? completion(ctx, body) : readAccepted(accept, payload, record);
 }
 
 function completion(ctx: Context, body: Uint8Array): Report {
@@ -241,18 +242,13 @@ function failure(ctx: Context, body: Uint8Array): Report {
   };
 }
 
-function jobIdOf(service: Service, body: Uint8Array): string | null {
-  const payload = parseJsonObject(body);
+function jobIdOf(service: Service, payload: JsonText | null): string | null {
   for (const route of service.routes) {
     const pointer = route.process?.callback.correlate?.callback;
-    const id = pointer === undefined ? null : idText(pointerValue(payload, pointer));
+    const id = pointer === undefined ? null : idText(payload?.at(pointer));
     if (id !== null) return id;
   }
   return null;
-}
-
-function largestResult(service: Service): number {
-  return Math.max(65_536, ...service.routes.map((route) => route.process?.maxResultBytes ?? 0));
 }
 
 /** A digest of webhook-id, which senders repeat with a message; short, since it is kept in the record. */

@@ -14,7 +14,7 @@ import {
   type Snapshot,
 } from "@sticky-proxy/core/process";
 import { partitionOf, scopeOf } from "@sticky-proxy/core/idempotency";
-import { waitFor, type Processes, type WaitDeps, type Pacing } from "@sticky-proxy/engine";
+import { readableFor, waitFor, type Processes, type WaitDeps, type Pacing } from "@sticky-proxy/engine";
 import {
   fields,
   formatRetryAfter,
@@ -173,7 +173,11 @@ export function processRoutes(deps: ProcessRouteDeps): Router {
     if (stored === null) throw endProblem(record, true);
     write(
       ctx,
-      selectRange(ctx.method, linesOf(ctx), resultReply(record, stored, { replayed: true, applied })),
+      selectRange(
+        ctx.method,
+        linesOf(ctx),
+        resultReply(record, readableFor(linesOf(ctx), stored), { replayed: true, applied }),
+      ),
     );
   });
 

@@ -68,10 +68,7 @@ export function createCallbackVerifier(secret: Buffer, services: readonly Servic
   }
 
   return {
-    largestBody: Math.max(
-      65_536,
-      ...services.flatMap((s) => s.routes.map((r) => r.process?.maxResultBytes ?? 0)),
-    ),
+    largestBody: readableBytes(services),
     verify(service, processId, lines, queryToken, body, now) {
       const { mode } = service.callbackAuth;
       const given = tokenOf(lines, queryToken);
@@ -108,4 +105,13 @@ export function createCallbackVerifier(secret: Buffer, services: readonly Servic
       return null;
     },
   };
+}
+
+/**
+ * How much of a report is read: four times the largest result that any route keeps. A report that is too large to be kept is
+ * still understood, and ends its process truthfully; a larger one is refused unread.
+ */
+export function readableBytes(services: readonly Pick<Service, "routes">[]): number {
+  const kept = services.flatMap(({ routes }) => routes.map((route) => route.process?.maxResultBytes ?? 0));
+  return Math.max(65_536, 4 * Math.max(...kept, 0));
 }

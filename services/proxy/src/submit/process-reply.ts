@@ -7,7 +7,7 @@ import {
   viewOf,
   type ProcessRecord,
 } from "@sticky-proxy/core/process";
-import type { HeaderLine, HeaderList, StoredResponse } from "@sticky-proxy/core/http";
+import { headerValue, type HeaderLine, type HeaderList, type StoredResponse } from "@sticky-proxy/core/http";
 import {
   fields,
   formatLinks,
@@ -67,12 +67,15 @@ export function resultReply(
   options: { replayed: boolean; applied: Preferences | null },
 ): Reply {
   const preference = options.applied === null ? null : formatPreferenceApplied(options.applied);
+  // A service that keeps keys itself may have replayed its answer to us: the client is told that too.
+  const said = headerValue(response.headers, "idempotent-replayed");
+  const own = response.headers.filter(([name]) => name.toLowerCase() !== "idempotent-replayed");
   return {
     status: response.status,
     headers: [
-      ...response.headers,
+      ...own,
       ...(preference === null ? [] : [[fields.preferenceApplied, preference] as HeaderLine]),
-      ...processFields(record, options.replayed ? "store" : "service", options.replayed),
+      ...processFields(record, options.replayed ? "store" : "service", options.replayed || said === "true"),
     ],
     body: response.body,
   };

@@ -19,6 +19,7 @@ import {
   type Executor,
   type Pacing,
   type Run,
+  readableFor,
 } from "@sticky-proxy/engine";
 import type { HeaderList, RequestHead, StoredResponse } from "@sticky-proxy/core/http";
 import type { Route, Service } from "@sticky-proxy/core/registry";
@@ -364,5 +365,6 @@ function answer(
 ): Reply {
   const stored = storedResult(record, result);
   if (stored === null) throw endProblem(record, replayed);
-  return resultReply(record, stored, { replayed, applied: submission.wishes.applied });
+  const readable = readableFor(submission.head.headers, stored);
+  return resultReply(record, readable, { replayed, applied: submission.wishes.applied });
 }

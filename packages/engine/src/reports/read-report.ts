@@ -1,0 +1,54 @@
+/**
+ * What a service says of its work, in whatever form it comes: content codings undone within bounds, JSON by pointer, form
+ * fields like members. Only what the route's pointers ask for has to be readable.
+ */
+import {
+  acceptsCodings,
+  headerValue,
+  type HeaderLine,
+  type HeaderList,
+  type StoredResponse,
+} from "@sticky-proxy/core/http";
+import { readFormText, readJsonText, type JsonText } from "@sticky-proxy/protocol/json";
+import { contentCodings, decodeBody } from "@sticky-proxy/upstream";
+
+const bounds = { maxBytes: 8 * 1024 * 1024, maxRatio: 200 };
+
+/** null: it cannot be read. */
+export function readReport(headers: HeaderList, body: Uint8Array): JsonText | null {
+  const decoded = decodeBody(headers, body, bounds);
+  if (decoded.kind !== "decoded") return null;
+  const type = headerValue(headers, "content-type")?.split(";", 1)[0]?.trim().toLowerCase();
+  return type === "application/x-www-form-urlencoded"
+    ? readFormText(decoded.body)
+    : readJsonText(decoded.body);
+}
+
+/** The same response without its content codings, its ETag weakened (RFC 9110 8.8.3.3); as it is where that fails. */
+export function withoutCodings(response: StoredResponse): StoredResponse {
+  if (contentCodings(response.headers).length === 0) return response;
+  const decoded = decodeBody(response.headers, response.body, bounds);
+  if (decoded.kind !== "decoded") return response;
+  const headers = response.headers
+    .filter(([name]) => !droppedWithCoding.has(name.toLowerCase()))
+    .map(([name, value]): HeaderLine => {
+      const isStrong = name.toLowerCase() === "etag" && !value.startsWith("W/");
+      return [name, isStrong ? `W/${value}` : value];
+    });
+  return { ...response, headers, body: decoded.body };
+}
+
+/** A stored response as a client can read it: without its codings where its Accept-Encoding does not name them. */
+export function readableFor(requestHeaders: HeaderList, stored: StoredResponse): StoredResponse {
+  const codings = contentCodings(stored.headers);
+  return acceptsCodings(requestHeaders, codings) ? stored : withoutCodings(stored);
+}
+
+/** They describe the coded bytes. */
+const droppedWithCoding: ReadonlySet<string> = new Set([
+  "content-encoding",
+  "content-length",
+  "content-md5",
+  "content-digest",
+  "digest",
+]);
