@@ -207,5 +207,8 @@ describe("the outcome of a cached request", () => {
     const all = [1, 2, 3].map(() => runRounds(world.deps, world.request(), world.client, true));
     expect((await Promise.all(all)).map(summaryOf)).to.deep.equal(["failed", "failed", "failed"]);
     expect(world.sent.length).to.equal(2);
+    // The failure is remembered for a second, so the next request does not reach the service.
+    expect(summaryOf(await runRounds(world.deps, world.request(), world.client, true))).to.equal("failed");
+    expect(world.sent.length).to.equal(2);
   });
 });

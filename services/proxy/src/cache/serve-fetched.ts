@@ -96,7 +96,7 @@ async function outcomeOf(
       return notReusable;
     case "failed": {
       const { failed } = head;
-      // An aborted request is the gateway's own doing and not hidden: the service was not asked.
+      // A fetch that the caller's own signal ended says nothing about the service, so nothing is masked.
       const isMasked = fallback.onDisconnect && !failed.aborted;
       const stale = isMasked ? await serveStaleIfError(deps, round, decision, null) : null;
       if (stale?.kind === "response") return stale;

@@ -11,9 +11,9 @@ type Refreshed = Pick<ExchangePlan, "validates" | "outdates">;
 async function world(changes: Partial<StoredMetadata> = {}, softPurged = false) {
   const cache = createCacheWorld();
   const stored = await storeFresh(cache, changes);
-  if (softPurged) await cache.store.drop("key", true);
+  if (softPurged) await cache.store.drop(cache.key, true);
   cache.clock.advance(20_000);
-  const found = await cache.store.lookup("key", () => "");
+  const found = await cache.store.lookup(cache.key, () => "");
   const refreshed: Refreshed[] = [];
   const flights = {
     ...cache.deps.flights,

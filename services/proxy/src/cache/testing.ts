@@ -1,10 +1,10 @@
 /** The world of the cache's unit tests: a memory store on a manual clock, and a service whose answers the test gives. */
 import { Readable } from "node:stream";
-import { defaultCachePolicy, type StoredMetadata } from "@sticky-proxy/core/cache";
+import { defaultCachePolicy, keyOf, type StoredMetadata } from "@sticky-proxy/core/cache";
 import type { HeaderList, RequestHead } from "@sticky-proxy/core/http";
 import type { CachePolicy } from "@sticky-proxy/core/registry";
 import { createManualClock, MemoryCacheStore, testRoute, testService } from "@sticky-proxy/core/testing";
-import { failedWith, type UpstreamOutcome } from "@sticky-proxy/upstream";
+import type { Failed, UpstreamOutcome } from "@sticky-proxy/upstream";
 import type { CachedRequest } from "./cached-request.ts";
 import { createFlights } from "./flights.ts";
 import type { Round, ServeDeps } from "./serve-stored.ts";
@@ -15,6 +15,8 @@ export function createCacheWorld(changes: Partial<CachePolicy> = {}) {
   const policy = { ...defaultCachePolicy(), ...changes };
   const route = testRoute({ cache: policy });
   const service = testService({ routes: [route] });
+  const at = { tenant: "", scheme: "http", host: "h" } as const;
+  const key = keyOf(service, policy, { path: "/x", query: null }, at);
   /** The heads that the service was sent, and what it answers, in order. */
   const sent: RequestHead[] = [];
   const answers: UpstreamOutcome[] = [];
@@ -35,6 +37,7 @@ export function createCacheWorld(changes: Partial<CachePolicy> = {}) {
     observe: {
       result: (_: string, result: string) => observed.push(result),
       collapsed: () => observed.push("collapsed"),
+      purgeRefused: () => observed.push("purge-refused"),
       storeError: (operation: string) => observed.push(`store-error ${operation}`),
     },
     newToken: () => "token",
@@ -50,7 +53,7 @@ export function createCacheWorld(changes: Partial<CachePolicy> = {}) {
     service,
     route,
     policy,
-    key: "key",
+    key,
     url: "http://h/x",
     head: { method, path: "/x", query: null, headers },
     client: { address: "127.0.0.1", protocol: "http", host: "h" } as CachedRequest["client"],
@@ -60,7 +63,7 @@ export function createCacheWorld(changes: Partial<CachePolicy> = {}) {
     gone: new AbortController().signal,
     onInformational: () => {},
   };
-  return { clock, store, policy, route, service, sent, answers, observed, deps, request, client };
+  return { clock, store, key, policy, route, service, sent, answers, observed, deps, request, client };
 }
 
 export function answered(status: number, headers: HeaderList = [], content = "content"): UpstreamOutcome {
@@ -76,19 +79,30 @@ export function answered(status: number, headers: HeaderList = [], content = "co
   };
 }
 
-export function unreachable(): UpstreamOutcome {
-  return failedWith("upstream-unreachable", "connection_refused", "The service refused the connection.");
+export function unreachable(changes: Partial<Failed> = {}): Failed {
+  return {
+    kind: "failed",
+    executed: "no",
+    slug: "upstream-unreachable",
+    proxyStatus: "connection_refused",
+    detail: "The service refused the connection.",
+    instance: null,
+    aborted: false,
+    retryAfter: null,
+    cause: null,
+    ...changes,
+  };
 }
 
 /** A stored response of `content`, received at `now` and fresh for ten seconds. */
 export async function storeFresh(
-  { store, clock }: Pick<ReturnType<typeof createCacheWorld>, "store" | "clock">,
+  { store, clock, key }: Pick<ReturnType<typeof createCacheWorld>, "store" | "clock" | "key">,
   changes: Partial<StoredMetadata> = {},
   content = "stored",
 ): Promise<StoredMetadata> {
-  const lease = { key: "key", flight: "", token: null };
+  const lease = { key, flight: "", token: null };
   const { generation, now } = await store.begin(lease, null);
-  const writer = store.openBody("key");
+  const writer = store.openBody(key);
   await writer.append(Buffer.from(content));
   await writer.end();
   const metadata: StoredMetadata = {

@@ -1,9 +1,11 @@
 import { fields, Problem } from "@sticky-proxy/protocol";
+import type { StoredMetadata } from "@sticky-proxy/core/cache";
 import { headerValue, type HeaderList } from "@sticky-proxy/core/http";
 import type { CachePolicy } from "@sticky-proxy/core/registry";
 import type { UpstreamOutcome } from "@sticky-proxy/upstream";
 import { expect } from "chai";
-import { answered, createCacheWorld, unreachable } from "../cache/testing.ts";
+import { Readable } from "node:stream";
+import { answered, createCacheWorld, storeFresh, unreachable } from "../cache/testing.ts";
 import type { CacheParts } from "../deps.ts";
 import type { Reply } from "../reply.ts";
 import type { ProxyContext } from "../state.ts";
@@ -18,6 +20,7 @@ interface Case {
   /** What the steps below answer with; null: they do not answer. */
   readonly below?: Reply | Problem | null;
   readonly isCached?: boolean;
+  readonly stored?: Partial<StoredMetadata>;
   /** X-Cache, Sticky-Source and Cache-Status, or what the Problem says. */
   readonly says: readonly (string | number | null)[];
   /** X-Cache of the metric. */
@@ -98,6 +101,36 @@ const cases: readonly Case[] = [
     says: ["upstream-unreachable", null],
   },
   {
+    what: "is a 504 when a required validation gets no response (RFC 9111 5.2.2.2)",
+    stored: { neverStale: true, lifetimeMs: 0 },
+    answers: [unreachable()],
+    says: ["no-stored-response", null],
+  },
+  {
+    what: "keeps a problem that says more than 502 when a required validation gets no response",
+    stored: { neverStale: true, lifetimeMs: 0 },
+    answers: [unreachable({ slug: "upstream-timeout" })],
+    says: ["upstream-timeout", null],
+  },
+  {
+    what: "refuses a PURGE without the token",
+    method: "PURGE",
+    says: ["unauthorized", null],
+    counted: ["purge-refused"],
+  },
+  {
+    what: "stores the response of a POST for later GETs of its Content-Location",
+    method: "POST",
+    below: {
+      ...first,
+      headers: [...first.headers, ...fresh, ["Content-Location", "http://h/x"]],
+      body: Readable.from([Buffer.from("below")], { objectMode: false }),
+    },
+    says: [200, "BYPASS", "service", "sticky; fwd=method; stored"],
+    counted: ["BYPASS"],
+    invalidated: 1,
+  },
+  {
     what: "invalidates what an unsafe request changed",
     method: "PUT",
     below: first,
@@ -126,15 +159,19 @@ const cases: readonly Case[] = [
 ];
 
 /** What the step makes of one request. */
-async function answer({ method, headers, policy, answers = [], below = null, isCached = true }: Case) {
+async function answer(given: Omit<Case, "what" | "says">) {
+  const { method, headers, policy, answers = [], below = null, isCached = true, stored } = given;
   const world = createCacheWorld(policy);
+  const deps = { ...world.deps, purgeToken: "token" };
   world.answers.push(...answers);
   let invalidated = 0;
+  let seenBelow: HeaderList | null = null;
   const invalidation = {
     isTrusted: () => Promise.resolve(true),
     afterUnsafe: () => Promise.resolve(void invalidated++),
   };
   const { head } = world.request(headers, method);
+  if (stored !== undefined) await storeFresh(world, stored);
   const route = isCached ? world.route : { ...world.route, cache: null };
   const state = {
     service: { ...world.service, routes: [route] },
@@ -147,9 +184,10 @@ async function answer({ method, headers, policy, answers = [], below = null, isC
     logFields: {} as Record<string, unknown>,
     reply: null as Reply | null,
   };
-  const step = cache({ ...world.deps, invalidation } as unknown as CacheParts);
+  const step = cache({ ...deps, invalidation } as unknown as CacheParts);
   const problem = await step({ state } as unknown as ProxyContext, () => {
     if (below instanceof Problem) return Promise.reject(below);
+    seenBelow = state.serviceHead.headers;
     state.reply = below;
     return Promise.resolve();
   }).then(
@@ -168,14 +206,34 @@ async function answer({ method, headers, policy, answers = [], below = null, isC
           status.length === 0 ? null : status.join(", ").replace(/key="[^"]+"/, 'key="KEY"'),
         ]
       : [problem.slug, problem.options.headers?.["X-Cache"] ?? null];
-  return { says, counted: world.observed, logged: logFields["cache"], invalidated };
+  const result = { says, counted: world.observed, logged: logFields["cache"], invalidated };
+  return { result, reply, seenBelow };
 }
 
 describe("the cache step", () => {
   for (const given of cases) {
     it(given.what, async () => {
       const { says, counted = [], logged, invalidated = 0 } = given;
-      expect(await answer(given)).to.deep.equal({ says, counted, logged, invalidated });
+      expect((await answer(given)).result).to.deep.equal({ says, counted, logged, invalidated });
+    });
+  }
+
+  it("hides fields that are no part of the key from a request that bypasses the cache", async () => {
+    const headers: HeaderList = [...noStore, ["X-Forwarded-Host", "evil"]];
+    expect((await answer({ headers, below: first })).seenBelow).to.deep.equal(noStore);
+  });
+
+  for (const { what, headers, trailers } of [
+    {
+      what: "passes trailers to a client that asked for them",
+      headers: [["TE", "trailers"]],
+      trailers: true,
+    },
+    { what: "keeps trailers from a client that did not ask for them", headers: [], trailers: false },
+  ] satisfies { what: string; headers: HeaderList; trailers: boolean }[]) {
+    it(what, async () => {
+      const { reply } = await answer({ headers, answers: [answered(200, [["Cache-Control", "private"]])] });
+      expect(typeof reply?.trailers === "function").to.equal(trailers);
     });
   }
 });
