@@ -73,8 +73,6 @@ const functionExceptions = new Map<string, string>([
   ["packages/store/src/cluster/locks.ts createLocks", "its verbs share one closure"],
   ["packages/store/src/mirror/differences.ts createDifferences", "its verbs share one closure"],
   ["packages/store/src/mirror/mirror-outbox.ts createMirrorOutbox", "its verbs share one closure"],
-  ["packages/store/src/process/process-indexes.ts createProcessIndexes", "its verbs share one closure"],
-  ["packages/store/src/process/process-store.ts createProcessStore", "its verbs share one closure"],
   ["packages/upstream/src/forward.ts createForwarder", "its verbs share one closure"],
   ["services/cli/src/commands/mirror.ts runMirror", "one subcommand after another"],
   ["services/proxy/src/cache/flights.ts createFlights", "its verbs share one closure"],

@@ -89,12 +89,12 @@ describeWithRedis("the process store on a Redis in trouble", () => {
     await delay(100);
     server.resume();
     expect(error).to.be.instanceOf(StoreUnavailable);
-    expect(store.unanswered).to.equal(1);
+    expect(store.unacknowledgedCreates).to.equal(1);
     const after = await store.read({ ...draft, epoch: null }, { withResult: false });
     expect(after.record).to.equal(null);
     await delay(250);
-    await store.settleUnanswered();
-    expect(store.unanswered).to.equal(0);
+    await store.settleUnacknowledgedCreates();
+    expect(store.unacknowledgedCreates).to.equal(0);
     expect(await admin.exists(keys.process(draft.partition, draft.scope, null))).to.equal(0);
   });
 
@@ -112,7 +112,7 @@ describeWithRedis("the process store on a Redis in trouble", () => {
       "in-progress",
       "failed",
     ]);
-    await store.settleUnanswered();
+    await store.settleUnacknowledgedCreates();
     const { record } = await store.read({ ...draft, epoch: null }, { withResult: false });
     expect(record).to.deep.include({
       status: "failed",
@@ -121,7 +121,7 @@ describeWithRedis("the process store on a Redis in trouble", () => {
       owner: null,
       version: 2,
     });
-    expect(store.unanswered).to.equal(0);
+    expect(store.unacknowledgedCreates).to.equal(0);
   });
 
   it("a commit whose answer was lost is recognised as its own, and takes effect once", async () => {
@@ -196,7 +196,7 @@ describeWithRedis("the process store on a Redis in trouble", () => {
     await admin.config("SET", "maxmemory", "1mb");
     try {
       expect(await failure(store.create(draftOf(), { withResult: true }))).to.be.instanceOf(StoreUnavailable);
-      expect(store.unanswered, "a refusal is an answer").to.equal(0);
+      expect(store.unacknowledgedCreates, "a refusal is an answer").to.equal(0);
       const refused = await failure(store.supersede(full, changeOf({}), draftOf({ scope: full.scope })));
       expect(refused).to.be.instanceOf(StoreUnavailable);
 

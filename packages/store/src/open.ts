@@ -65,17 +65,17 @@ export interface OpenStoreOptions {
  * on a Cluster
  */
 export async function openStore(options: OpenStoreOptions): Promise<OpenStore> {
-  let trouble = "nothing came back";
+  let lastError = "nothing came back";
   const redis = connectRedis(options.target, {
     onError(name, error) {
-      if (error.message !== "") trouble = error.message;
+      if (error.message !== "") lastError = error.message;
       options.onError(name, error);
     },
   });
   const unreachable = (): StoreUnreachable => {
     const place = placeOf(options.target);
     return new StoreUnreachable(
-      `Redis at ${place} did not answer within ${options.waitMs / 1000} s: ${trouble}`,
+      `Redis at ${place} did not answer within ${options.waitMs / 1000} s: ${lastError}`,
     );
   };
   if (options.onScript !== undefined) {

@@ -163,7 +163,11 @@ export async function startProxy(
       },
       { name: "proxy.read-pauses", periodMs: 1000, run: () => pacing.refresh() },
       // A Redis that came back may have made what it never acknowledged; an idle node releases it too.
-      { name: "proxy.settle-creates", periodMs: 200, run: () => store.processes.settleUnanswered() },
+      {
+        name: "proxy.settle-creates",
+        periodMs: 200,
+        run: () => store.processes.settleUnacknowledgedCreates(),
+      },
       { name: "proxy.pay-owed-invalidations", periodMs: 1000, run: () => cache.invalidation.payOwed() },
       { name: "proxy.check-redis-settings", periodMs: 10_000, jitter: 0.1, run: () => checks.check() },
       { name: "proxy.ping-redis", periodMs: 1000, jitter: 0.1, run: () => checks.ping(), atOnce: true },

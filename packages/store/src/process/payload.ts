@@ -3,7 +3,7 @@
  * The id is the one that the record names; a payload under another id belongs to another version and reads as absent.
  */
 import type { HeaderList, StoredResponse } from "@sticky-proxy/core/http";
-import type { StoredRequest } from "@sticky-proxy/core/process";
+import type { Change, Draft, StoredRequest } from "@sticky-proxy/core/process";
 import type { Reply } from "../redis/scripts.ts";
 
 const lineFeed = 0x0a;
@@ -30,6 +30,29 @@ export function decodeRequest(payload: Reply | undefined, id: string | null): St
   if (parts === null) return null;
   const [head, key, lacks] = parts.head as [StoredRequest["head"], string | null, 1?];
   return { head, key, body: parts.body, ...(lacks === 1 ? { lacksCredentials: true } : {}) };
+}
+
+/** The draft's request as its script stores it; "": none. @throws TypeError when the draft does not name it */
+export function storedRequest({ request, fields }: Draft): Buffer | string {
+  if (request === null) return "";
+  const id = fields.requestPayload;
+  if (id === undefined || id === null)
+    throw new TypeError("a draft with a request names it in requestPayload");
+  return encodeRequest(id, request);
+}
+
+/** The change's result as its script stores it; "": none. @throws TypeError when the change does not name it */
+export function storedResult({ result, set }: Change): Buffer | string {
+  if (result === null) return "";
+  const id = set.resultPayload;
+  if (id === undefined || id === null)
+    throw new TypeError("a change with a result names it in set.resultPayload");
+  return encodeResult(id, result);
+}
+
+/** Which of the two payloads the script deletes. */
+export function dropWord({ drop }: Change): string {
+  return drop.length > 1 ? "both" : (drop[0] ?? "none");
 }
 
 function encode(id: string, head: unknown, body: Uint8Array): Buffer {

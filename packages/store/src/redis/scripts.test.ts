@@ -2,7 +2,7 @@ import { expect } from "chai";
 import { readdirSync } from "node:fs";
 import { cacheScripts } from "../cache/cache-scripts.ts";
 import { mirrorScripts } from "../mirror/mirror-scripts.ts";
-import { processScripts } from "../process/process-scripts.ts";
+import { processScripts } from "../process/scripts.ts";
 import { checkScript, ScriptInvalid, type Script } from "./scripts.ts";
 
 const folders = ["process", "cache", "mirror"].map((name) => new URL(`../${name}/`, import.meta.url));

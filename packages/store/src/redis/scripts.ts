@@ -14,7 +14,7 @@ import { createHash, randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { basename } from "node:path";
 import { type Connection, destroyConnection } from "./redis.ts";
-import { type RedisTrouble, troubleOf } from "./trouble.ts";
+import { type RedisFailure, failureKind } from "./failure-kind.ts";
 
 export type ScriptArg = string | number | Uint8Array;
 /** What scripts answer: bulk strings as buffers, integers, nil, nested arrays. */
@@ -80,8 +80,8 @@ export function defineScript<const K extends string, const A extends string>(
   };
 }
 
-/** Told of every script's run; `trouble` null: it was answered. */
-export type ScriptObserver = (script: string, ms: number, trouble: RedisTrouble | null) => void;
+/** Told of every script's run; `failure` null: it was answered. */
+export type ScriptObserver = (script: string, ms: number, failure: RedisFailure | null) => void;
 
 const observers = new WeakMap<Connection, ScriptObserver>();
 
@@ -102,14 +102,14 @@ export async function runScript<K extends string, A extends string>(
   const observer = observers.get(connection);
   if (observer === undefined) return evaluate(connection, script, call);
   const startedAt = performance.now();
-  let trouble: RedisTrouble | null = null;
+  let failure: RedisFailure | null = null;
   try {
     return await evaluate(connection, script, call);
   } catch (error) {
-    trouble = troubleOf(error);
+    failure = failureKind(error);
     throw error;
   } finally {
-    observer(script.name, performance.now() - startedAt, trouble);
+    observer(script.name, performance.now() - startedAt, failure);
   }
 }
 

@@ -6,7 +6,7 @@
 import type { Scope, Clock } from "@sticky-proxy/protocol";
 import type { Change, ProcessRecord, Snapshot } from "@sticky-proxy/core/process";
 
-export interface UnansweredCreate {
+export interface UnacknowledgedCreate {
   readonly partition: number;
   readonly scope: Scope;
   readonly writeId: string;
@@ -14,8 +14,8 @@ export interface UnansweredCreate {
   readonly validUntil: number;
 }
 
-export interface Unanswered {
-  remember(create: UnansweredCreate): void;
+export interface UnacknowledgedCreates {
+  remember(create: UnacknowledgedCreate): void;
   /** Redis has answered something: look after what is remembered, soon but not at every answer. */
   answered(): void;
   /** Looks after it now; resolves when the round has ended. */
@@ -27,16 +27,16 @@ export interface Unanswered {
 const maxRemembered = 10_000;
 const roundPauseMs = 100;
 
-export function createUnanswered(io: {
-  readonly read: (create: UnansweredCreate) => Promise<Snapshot>;
+export function createUnacknowledgedCreates(io: {
+  readonly read: (create: UnacknowledgedCreate) => Promise<Snapshot>;
   readonly commit: (base: ProcessRecord, change: Change) => Promise<unknown>;
   readonly clock: Pick<Clock, "monotonic">;
-}): Unanswered {
-  const remembered = new Map<string, UnansweredCreate>();
+}): UnacknowledgedCreates {
+  const remembered = new Map<string, UnacknowledgedCreate>();
   let round: Promise<void> | null = null;
   let roundEndedAt = -Infinity;
 
-  async function settleOne(create: UnansweredCreate): Promise<void> {
+  async function settleOne(create: UnacknowledgedCreate): Promise<void> {
     const { now, record } = await io.read(create);
     const isOurs = record !== null && record.lastWrite === create.writeId && record.version === 1;
     if (isOurs) await io.commit(record, neverSent);

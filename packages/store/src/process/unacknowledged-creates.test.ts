@@ -1,9 +1,9 @@
 import { asEpochMs, asScope, asMonotonicMs } from "@sticky-proxy/protocol";
 import { expect } from "chai";
 import { blankRecord, type Change, type ProcessRecord, type Snapshot } from "@sticky-proxy/core/process";
-import { createUnanswered } from "./unanswered.ts";
+import { createUnacknowledgedCreates } from "./unacknowledged-creates.ts";
 
-describe("creates without an answer", () => {
+describe("unacknowledged creates", () => {
   const create = { partition: 1, scope: asScope("s"), writeId: "w", validUntil: 1000 };
   const ours: ProcessRecord = {
     ...blankRecord,
@@ -16,7 +16,7 @@ describe("creates without an answer", () => {
   function setUp(answers: (Snapshot | Error)[]) {
     const committed: { base: ProcessRecord; change: Change }[] = [];
     let monotonic = 0;
-    const unanswered = createUnanswered({
+    const creates = createUnacknowledgedCreates({
       async read() {
         const answer = answers.shift();
         if (answer === undefined || answer instanceof Error) throw answer ?? new Error("read too often");
@@ -27,11 +27,11 @@ describe("creates without an answer", () => {
       },
       clock: { monotonic: () => asMonotonicMs((monotonic += 1000)) },
     });
-    unanswered.remember(create);
+    creates.remember(create);
     return {
-      unanswered,
+      creates,
       committed,
-      round: () => unanswered.settle(),
+      round: () => creates.settle(),
     };
   }
   const snapshot = (now: number, record: ProcessRecord | null): Snapshot => ({
@@ -40,10 +40,10 @@ describe("creates without an answer", () => {
     result: null,
   });
 
-  it("one that took effect is released as never sent", async () => {
-    const { unanswered, committed, round } = setUp([snapshot(500, ours)]);
+  it("an unacknowledged create that took effect is released as never sent", async () => {
+    const { creates, committed, round } = setUp([snapshot(500, ours)]);
     await round();
-    expect(unanswered.size).to.equal(0);
+    expect(creates.size).to.equal(0);
     expect(committed).to.have.length(1);
     expect(committed[0]!.change.set).to.deep.include({
       status: "failed",
@@ -53,17 +53,17 @@ describe("creates without an answer", () => {
     });
   });
 
-  it("one that may still come is watched until its time limit", async () => {
-    const { unanswered, committed, round } = setUp([
+  it("an unacknowledged create that may still come is watched until its time limit", async () => {
+    const { creates, committed, round } = setUp([
       snapshot(900, null),
       snapshot(1000, null),
       snapshot(1001, null),
     ]);
     await round();
     await round();
-    expect(unanswered.size).to.equal(1);
+    expect(creates.size).to.equal(1);
     await round();
-    expect(unanswered.size).to.equal(0);
+    expect(creates.size).to.equal(0);
     expect(committed).to.have.length(0);
   });
 
@@ -72,41 +72,41 @@ describe("creates without an answer", () => {
       { ...ours, lastWrite: "x" },
       { ...ours, version: 2 },
     ]) {
-      const { unanswered, committed, round } = setUp([snapshot(1001, record)]);
+      const { creates, committed, round } = setUp([snapshot(1001, record)]);
       await round();
-      expect(unanswered.size).to.equal(0);
+      expect(creates.size).to.equal(0);
       expect(committed).to.have.length(0);
     }
   });
 
   it("a round without anything to look after does not stand in the way of the next", async () => {
-    const { unanswered, round } = setUp([snapshot(500, ours), snapshot(1001, null)]);
+    const { creates, round } = setUp([snapshot(500, ours), snapshot(1001, null)]);
     await round();
-    expect(unanswered.size).to.equal(0);
+    expect(creates.size).to.equal(0);
     await round();
-    unanswered.remember({ ...create, writeId: "w2" });
+    creates.remember({ ...create, writeId: "w2" });
     await round();
-    expect(unanswered.size).to.equal(0);
+    expect(creates.size).to.equal(0);
   });
 
   it("a round with nothing to look after does not stop the later ones", async () => {
-    const unanswered = createUnanswered({
+    const creates = createUnacknowledgedCreates({
       read: async () => snapshot(500, ours),
       commit: async () => undefined,
       clock: { monotonic: () => asMonotonicMs(0) },
     });
-    await unanswered.settle();
-    unanswered.remember(create);
-    await unanswered.settle();
-    expect(unanswered.size).to.equal(0);
+    await creates.settle();
+    creates.remember(create);
+    await creates.settle();
+    expect(creates.size).to.equal(0);
   });
 
   it("stays remembered while Redis does not answer", async () => {
-    const { unanswered, committed, round } = setUp([new Error("away"), snapshot(500, ours)]);
+    const { creates, committed, round } = setUp([new Error("away"), snapshot(500, ours)]);
     await round();
-    expect(unanswered.size).to.equal(1);
+    expect(creates.size).to.equal(1);
     await round();
-    expect(unanswered.size).to.equal(0);
+    expect(creates.size).to.equal(0);
     expect(committed).to.have.length(1);
   });
 });

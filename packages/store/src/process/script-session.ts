@@ -1,12 +1,17 @@
 /**
- * Runs the process store's scripts so that silence is never taken for "nothing happened". What starts something is not
- * repeated: it refuses itself after `validUntil`, and is watched until its fate is known (unanswered.ts). What knows
- * its own write again is repeated once. Every reply tells the server's clock.
+ * Runs the process store's scripts so that a missing answer is never taken for "nothing happened" (P1). A write that
+ * starts something is not repeated: it refuses itself after `validUntil`, and is settled once Redis answers again (unacknowledged-creates.ts). A
+ * write whose script recognises its own repetition is repeated once. Every reply tells the server's clock.
  */
 import { asEpochMs, type EpochMs, type Clock } from "@sticky-proxy/protocol";
 import { type Change, type ProcessRecord, type Snapshot, StoreUnavailable } from "@sticky-proxy/core/process";
-import { processScripts } from "../process/process-scripts.ts";
-import { type Connection, mayHaveRun, type RedisConnections, serverTime, untilReady } from "./redis.ts";
+import {
+  type Connection,
+  mayHaveRun,
+  type RedisConnections,
+  serverTime,
+  untilReady,
+} from "../redis/redis.ts";
 import {
   type Call,
   loadScripts,
@@ -15,10 +20,14 @@ import {
   replyText,
   runScript,
   type Script,
-} from "./scripts.ts";
-import { createServerClock, type ServerClock } from "./server-clock.ts";
-import { unavailable } from "./unavailable.ts";
-import { createUnanswered, type Unanswered, type UnansweredCreate } from "./unanswered.ts";
+} from "../redis/scripts.ts";
+import { createServerClock, type ServerClock } from "../redis/server-clock.ts";
+import { unavailable } from "../redis/unavailable.ts";
+import {
+  createUnacknowledgedCreates,
+  type UnacknowledgedCreate,
+  type UnacknowledgedCreates,
+} from "./unacknowledged-creates.ts";
 
 export interface ScriptAnswer {
   readonly word: string;
@@ -29,7 +38,7 @@ export interface ScriptAnswer {
 
 export interface ScriptSession {
   readonly clock: ServerClock;
-  readonly unanswered: Unanswered;
+  readonly unacknowledgedCreates: UnacknowledgedCreates;
   /** @throws StoreUnavailable with the client's error as cause */
   run<K extends string, A extends string>(
     connection: Connection,
@@ -38,7 +47,7 @@ export interface ScriptSession {
   ): Promise<ScriptAnswer>;
   /** Runs a write that starts something; remembers it when its fate is unknown. @throws StoreUnavailable */
   start(
-    place: Omit<UnansweredCreate, "validUntil">,
+    place: Omit<UnacknowledgedCreate, "validUntil">,
     write: (validUntil: number) => Promise<ScriptAnswer>,
   ): Promise<ScriptAnswer>;
   /** Runs a write whose script knows it again; once more when it got no answer. @throws StoreUnavailable */
@@ -47,8 +56,10 @@ export interface ScriptSession {
 
 export interface ScriptSessionOptions {
   readonly redis: RedisConnections;
+  /** Loaded into the server at each connection. */
+  readonly scripts: readonly Script<string, string>[];
   readonly clock: Pick<Clock, "monotonic">;
-  readonly read: (create: UnansweredCreate) => Promise<Snapshot>;
+  readonly read: (create: UnacknowledgedCreate) => Promise<Snapshot>;
   readonly commit: (base: ProcessRecord, change: Change) => Promise<unknown>;
 }
 
@@ -56,14 +67,14 @@ export interface ScriptSessionOptions {
 const reconnectWaitMs = 500;
 
 export function createScriptSession(options: ScriptSessionOptions): ScriptSession {
-  const { redis, read, commit } = options;
+  const { redis, scripts, read, commit } = options;
   const { monotonic } = options.clock;
   const clock = createServerClock(monotonic);
-  const unanswered = createUnanswered({ clock: options.clock, read, commit });
+  const unacknowledgedCreates = createUnacknowledgedCreates({ clock: options.clock, read, commit });
 
   /** Ahead of their first use, so that a write's first trip is its only one; a missing script is loaded when called. */
   function preload(): void {
-    loadScripts(redis.writes, Object.values(processScripts)).catch(() => {});
+    loadScripts(redis.writes, scripts).catch(() => {});
   }
   redis.writes.on("ready", preload);
   if (redis.writes.status === "ready") preload();
@@ -83,7 +94,7 @@ export function createScriptSession(options: ScriptSessionOptions): ScriptSessio
 
   return {
     clock,
-    unanswered,
+    unacknowledgedCreates,
     async run(connection, script, call) {
       const sentAt = monotonic();
       try {
@@ -94,7 +105,7 @@ export function createScriptSession(options: ScriptSessionOptions): ScriptSessio
           rest,
         };
         if (now !== undefined) clock.see(answer.now, sentAt);
-        unanswered.answered();
+        unacknowledgedCreates.answered();
         return answer;
       } catch (cause) {
         throw unavailable(script.name, cause);
@@ -106,7 +117,7 @@ export function createScriptSession(options: ScriptSessionOptions): ScriptSessio
         return await write(until);
       } catch (error) {
         if (mayHaveRun((error as Error).cause)) {
-          unanswered.remember({ ...place, validUntil: until });
+          unacknowledgedCreates.remember({ ...place, validUntil: until });
           if (error instanceof StoreUnavailable) error.mayHaveStarted = true;
         }
         throw error;

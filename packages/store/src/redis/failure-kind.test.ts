@@ -1,13 +1,13 @@
 import { Redis } from "ioredis";
 import { expect } from "chai";
 import { RedisDesync } from "./scripts.ts";
-import { troubleOf } from "./trouble.ts";
+import { failureKind } from "./failure-kind.ts";
 
 function reply(message: string): Error {
   return Object.assign(new Error(message), { name: "ReplyError" });
 }
 
-describe("trouble with Redis", () => {
+describe("the kind of a Redis failure", () => {
   it("has one word for what the server says", () => {
     expect(
       [
@@ -15,16 +15,16 @@ describe("trouble with Redis", () => {
         "OOM command not allowed when used memory > 'maxmemory'.",
         "LOADING Redis is loading the dataset in memory",
         "ERR something else",
-      ].map((text) => troubleOf(reply(text))),
+      ].map((text) => failureKind(reply(text))),
     ).to.deep.equal(["readonly", "oom", "loading", "other"]);
   });
 
   it("tells a reply that belongs to somebody else, silence and a lost connection apart", () => {
-    expect(troubleOf(new RedisDesync("x"))).to.equal("desync");
-    expect(troubleOf(new Error("Command timed out"))).to.equal("timeout");
-    expect(troubleOf(new Error("Connection is closed."))).to.equal("connection");
-    expect(troubleOf(new TypeError("the script answered no number"))).to.equal("other");
-    expect(troubleOf("text")).to.equal("other");
+    expect(failureKind(new RedisDesync("x"))).to.equal("desync");
+    expect(failureKind(new Error("Command timed out"))).to.equal("timeout");
+    expect(failureKind(new Error("Connection is closed."))).to.equal("connection");
+    expect(failureKind(new TypeError("the script answered no number"))).to.equal("other");
+    expect(failureKind("text")).to.equal("other");
   });
 
   it("knows the client's own words for a server that is not there", async () => {
@@ -35,6 +35,6 @@ describe("trouble with Redis", () => {
       (cause: unknown) => cause,
     );
     client.disconnect();
-    expect(troubleOf(error)).to.equal("connection");
+    expect(failureKind(error)).to.equal("connection");
   });
 });

@@ -1,0 +1,20 @@
+/** Every script of the process store, by operation. */
+import { claimDueScript } from "./claim-due.ts";
+import { commitScript } from "./commit.ts";
+import { createScript } from "./create.ts";
+import { forgetScript } from "./forget.ts";
+import { purgeScript } from "./purge.ts";
+import { readScript } from "./read.ts";
+import { renewScript } from "./renew.ts";
+import { supersedeScript } from "./supersede.ts";
+
+export const processScripts = {
+  create: createScript,
+  read: readScript,
+  commit: commitScript,
+  supersede: supersedeScript,
+  renew: renewScript,
+  claimDue: claimDueScript,
+  purge: purgeScript,
+  forget: forgetScript,
+};
