@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { createClient, isProblem } from "@sticky-proxy/client";
 import type { ProcessView } from "@sticky-proxy/protocol";
-import { listProcesses } from "@sticky-proxy/engine";
+import { listProcesses } from "@sticky-proxy/operations";
 import { openStore } from "@sticky-proxy/store";
 import { FakeUpstream } from "@sticky-proxy/testkit";
 import { expect } from "chai";
@@ -343,6 +343,7 @@ describe("control of a process, by real proxies and sweepers", function () {
           limit: 7,
           cursor,
         });
+        if (page.kind !== "page") throw new Error(page.reason);
         for (const { partition, scope, epoch, status } of page.items)
           seen.push(`${status} ${partition}.${scope}.${epoch.toString(36)}`);
         cursor = page.next;

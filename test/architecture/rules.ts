@@ -191,7 +191,7 @@ function brokenDoors({ sources, manifests }: World): string[] {
 }
 
 /** Members whose doors are curated lists. */
-const curated = ["core", "store", "upstream", "runtime", "engine", "mirror"];
+const curated = ["core", "store", "upstream", "runtime", "engine", "mirror", "operations"];
 
 function unusedExports({ sources, manifests }: World): string[] {
   const used = new Set(

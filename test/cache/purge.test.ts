@@ -1,3 +1,4 @@
+import { purgeCache, showUrl } from "@sticky-proxy/operations";
 import { describeWithRedis } from "@sticky-proxy/testkit";
 import { expect } from "chai";
 import { startOrigin, text, type Origin } from "./origin.ts";
@@ -34,7 +35,7 @@ describeWithRedis("taking responses out of the cache", () => {
       for (const v of ["1", "2"]) await replicas.get("/url", { headers: { "X-V": v } });
       await stored("/url-other");
       expect(
-        await replicas.administration.purge({ kind: "url", url: "http://any.example/url" }, false),
+        await purgeCache(replicas.operated, { kind: "url", url: "http://any.example/url" }, false),
       ).to.deep.equal({
         outcome: "purged",
         soft: false,
@@ -50,21 +51,21 @@ describeWithRedis("taking responses out of the cache", () => {
     it("a query belongs to the URL", async () => {
       await stored("/q?a=1");
       await stored("/q?a=2");
-      await replicas.administration.purge({ kind: "url", url: "/q?a=1" }, false);
+      await purgeCache(replicas.operated, { kind: "url", url: "/q?a=1" }, false);
       expect([await xCache("/q?a=1"), await xCache("/q?a=2")]).to.deep.equal(["MISS", "HIT"]);
     });
     it("a prefix, at segment ends only", async () => {
       for (const path of ["/pre", "/pre/a", "/pre/a/b", "/prefix"]) await stored(path);
-      await replicas.administration.purge({ kind: "url-prefix", url: "/pre" }, false);
+      await purgeCache(replicas.operated, { kind: "url-prefix", url: "/pre" }, false);
       for (const path of ["/pre", "/pre/a", "/pre/a/b"]) expect(await xCache(path, 2), path).to.equal("MISS");
       expect(await xCache("/prefix", 2)).to.equal("HIT");
     });
     it("a tag", async () => {
       await stored("/red", { "Surrogate-Key": "red round" });
       await stored("/blue", { "Cache-Tag": "blue,round" });
-      await replicas.administration.purge({ kind: "tag", tag: "red" }, false);
+      await purgeCache(replicas.operated, { kind: "tag", tag: "red" }, false);
       expect([await xCache("/red"), await xCache("/blue")]).to.deep.equal(["MISS", "HIT"]);
-      await replicas.administration.purge({ kind: "tag", tag: "round" }, false);
+      await purgeCache(replicas.operated, { kind: "tag", tag: "round" }, false);
       expect([await xCache("/red"), await xCache("/blue")]).to.deep.equal(["MISS", "MISS"]);
     });
     it("a group, a service, everything", async () => {
@@ -74,7 +75,7 @@ describeWithRedis("taking responses out of the cache", () => {
         { kind: "all" },
       ] as const) {
         await stored("/grouped", { "Cache-Groups": '"g 1"' });
-        await replicas.administration.purge(target, false);
+        await purgeCache(replicas.operated, target, false);
         expect(await xCache("/grouped", 1), target.kind).to.equal("MISS");
       }
     });
@@ -86,7 +87,7 @@ describeWithRedis("taking responses out of the cache", () => {
         response.end(request.headers["if-none-match"] === '"s"' ? undefined : "soft");
       });
       await replicas.get("/soft");
-      await replicas.administration.purge({ kind: "url", url: "/soft" }, true);
+      await purgeCache(replicas.operated, { kind: "url", url: "/soft" }, true);
       const got = await replicas.get("/soft", {}, 1);
       expect([got.headers["x-cache"], got.text]).to.deep.equal(["STALE", "soft"]);
       for (let i = 0; (await xCache("/soft", 2)) !== "HIT"; i++) expect(i).to.be.below(1000);
@@ -106,7 +107,7 @@ describeWithRedis("taking responses out of the cache", () => {
         const old = replicas.get(path);
         await arrived;
         const target = kind === "url" ? { kind, url: path } : { kind, tag: "inflight" };
-        await replicas.administration.purge(target, false);
+        await purgeCache(replicas.operated, target, false);
         origin.on(path, text({ ...cached, "Cache-Tag": "inflight" }, "new"));
         // Asked after the purge: neither the store nor the flight under way may answer it, here or elsewhere.
         for (const replica of [0, 1]) expect((await replicas.get(path, {}, replica)).text).to.match(/^new/);
@@ -117,7 +118,7 @@ describeWithRedis("taking responses out of the cache", () => {
     });
     it("look-up tells what is stored, and why not", async () => {
       await stored("/look", { "Cache-Tag": "seen", Vary: "X-V" });
-      const [view] = (await replicas.administration.lookUp("/look")) ?? [];
+      const [view] = (await showUrl(replicas.operated, "/look")) ?? [];
       expect(view).to.include({ service: "origin", notStored: null });
       expect(view?.variants[0]).to.include({
         status: 200,
@@ -131,11 +132,11 @@ describeWithRedis("taking responses out of the cache", () => {
       await replicas.get("/look-private");
       // The marker is written behind the answer.
       for (let i = 0; ; i++) {
-        const [hidden] = (await replicas.administration.lookUp("/look-private")) ?? [];
+        const [hidden] = (await showUrl(replicas.operated, "/look-private")) ?? [];
         if (hidden?.notStored === "private") break;
         expect(i).to.be.below(1000);
       }
-      expect(await replicas.administration.lookUp("/never-seen")).to.deep.equal([]);
+      expect(await showUrl(replicas.operated, "/never-seen")).to.deep.equal([]);
     });
   });
 

@@ -1,11 +1,8 @@
 /** Several proxy nodes in this process, with connections of their own to one Redis, in front of one origin. */
 import { randomBytes } from "node:crypto";
 import { request as httpRequest } from "node:http";
-import {
-  createCacheAdministration,
-  createInvalidation,
-  type CacheAdministration,
-} from "@sticky-proxy/engine";
+import { createInvalidation } from "@sticky-proxy/engine";
+import type { CachePorts } from "@sticky-proxy/operations";
 import { defaultCachePolicy, type CacheStore } from "@sticky-proxy/core/cache";
 import type { CachePolicy, Route, Service } from "@sticky-proxy/core/registry";
 import { createServer, type CacheParts, type ProxyServer } from "@sticky-proxy/proxy";
@@ -32,7 +29,8 @@ export interface Ask {
 export interface Replicas {
   readonly ports: readonly number[];
   readonly stores: readonly CacheStore[];
-  readonly administration: CacheAdministration;
+  /** For the verbs of operators. */
+  readonly operated: CachePorts;
   readonly results: string[];
   readonly storeErrors: string[];
   readonly logged: { readonly event: string; readonly fields: Readonly<Record<string, unknown>> }[];
@@ -155,7 +153,7 @@ export async function startReplicas(options: ReplicaOptions): Promise<Replicas> 
   return {
     ports,
     stores: nodes.map(({ store }) => store),
-    administration: createCacheAdministration({ store: nodes[0]!.store, services: () => services }),
+    operated: { store: nodes[0]!.store, services },
     results,
     storeErrors,
     logged,

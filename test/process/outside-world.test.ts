@@ -1,5 +1,6 @@
 import { systemClock } from "@sticky-proxy/runtime";
-import { redrive, createCancelHook, createPacing, type ServicePacing } from "@sticky-proxy/engine";
+import { createCancelHook, createPacing, type ServicePacing } from "@sticky-proxy/engine";
+import { redriveDeadLetter } from "@sticky-proxy/operations";
 import type { ProcessRecord } from "@sticky-proxy/core/process";
 import { parseProcessId } from "@sticky-proxy/protocol";
 import { FakeUpstream, type RecordedRequest } from "@sticky-proxy/testkit";
@@ -148,7 +149,7 @@ services:
       expect(dead).to.include({ status: "completed", deadLetter: "callback" });
       shop.respond((_request, response) => response.end());
       const { processes } = cluster.nodes[0]!.worker;
-      expect((await redrive(processes, dead)).kind).to.equal("notified-again");
+      expect((await redriveDeadLetter(processes, dead)).kind).to.equal("notified-again");
       await until(async () => (await recordOf(answer)).notifyState === "delivered", tick);
       expect([shop.requests.length, upstream.requests.length]).to.deep.equal([2, 1]);
     });
@@ -221,7 +222,7 @@ services:
       const dead = await recordOf(answer);
       expect(dead).to.include({ deadLetter: "upstream", executed: "unknown" });
       upstream.respond((_request, response) => response.end("now it did"));
-      const redriven = await redrive(cluster.nodes[2]!.worker.processes, dead);
+      const redriven = await redriveDeadLetter(cluster.nodes[2]!.worker.processes, dead);
       if (redriven.kind !== "rerun") throw new Error(redriven.kind);
       const end = await until(async () => {
         const { record } = await cluster.store.read(redriven.record, { withResult: false });

@@ -1,16 +1,13 @@
 /** What the cache's commands work with: the cache in Redis, without a node of their own. */
 import { CacheUnavailable } from "@sticky-proxy/core/cache";
-import { createCacheAdministration, type CacheAdministration } from "@sticky-proxy/engine";
-import type { Service } from "@sticky-proxy/core/registry";
+import type { CachePorts } from "@sticky-proxy/operations";
 import { storeSettings, type Config } from "@sticky-proxy/runtime";
 import { MetaMismatch, openCache, openStore, StoreUnreachable } from "@sticky-proxy/store";
 import { exitCodes, loadOrExplain, parseFlags, type Io, type Parsed } from "./command.ts";
 
 type OwnFlags = NonNullable<Parameters<typeof parseFlags>[1]>;
 
-export interface CacheOperator {
-  readonly administration: CacheAdministration;
-  readonly services: readonly Service[];
+export interface CacheOperator extends CachePorts {
   /** No configuration was given, so URLs are those of the quick form. */
   readonly isAssumed: boolean;
 }
@@ -51,9 +48,7 @@ export async function withCache(
       await cache.close();
       await state.close();
     };
-    const { services } = config;
-    const administration = createCacheAdministration({ store: cache.store, services: () => services });
-    return await run({ administration, services, isAssumed }, parsed);
+    return await run({ store: cache.store, services: config.services, isAssumed }, parsed);
   } catch (error) {
     if (
       error instanceof StoreUnreachable ||

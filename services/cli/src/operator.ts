@@ -4,6 +4,7 @@
  */
 import { randomBytes } from "node:crypto";
 import { createProcesses, type Processes, type WaitDeps, createCancelHook } from "@sticky-proxy/engine";
+import { storeNow } from "@sticky-proxy/operations";
 import {
   createRuleBook,
   StoreUnavailable,
@@ -11,7 +12,7 @@ import {
   type ProcessRef,
 } from "@sticky-proxy/core/process";
 import { partitionOf } from "@sticky-proxy/core/idempotency";
-import { parseProcessId, asScope } from "@sticky-proxy/protocol";
+import { parseProcessId } from "@sticky-proxy/protocol";
 import { storeSettings, sleep, type Config, systemClock } from "@sticky-proxy/runtime";
 import { createRegistry, MetaMismatch, openStore, StoreUnreachable } from "@sticky-proxy/store";
 import { createOutboundCallers } from "@sticky-proxy/upstream";
@@ -97,10 +98,7 @@ export function operatorOn(deps: {
   });
   return {
     processes,
-    async now() {
-      const none = { partition: 0, scope: asScope("none"), epoch: null };
-      return (await processes.read(none, { withResult: false })).now;
-    },
+    now: () => storeNow(processes),
   };
 }
 

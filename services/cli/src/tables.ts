@@ -1,6 +1,6 @@
 /** Processes as lines for people, and the small words that commands take for spans, statuses and numbers. */
 import { processId, type ProcessRecord, type Status } from "@sticky-proxy/core/process";
-import { statusesInOrder } from "@sticky-proxy/engine";
+import { statusesInOrder } from "@sticky-proxy/operations";
 import type { FlagValue } from "@sticky-proxy/runtime";
 import { UsageError } from "./command.ts";
 

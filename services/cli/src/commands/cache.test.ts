@@ -1,11 +1,10 @@
-import { createCacheAdministration } from "@sticky-proxy/engine";
 import { defaultCachePolicy, judge, keyOf, variantOf } from "@sticky-proxy/core/cache";
 import { MemoryCacheStore } from "@sticky-proxy/core/testing";
 import type { Service } from "@sticky-proxy/core/registry";
 import { expect } from "chai";
 import { exitCodes, UsageError, type Parsed } from "../command.ts";
 import type { CacheOperator } from "../cache-operator.ts";
-import { command, showTop, showUrl } from "./cache.ts";
+import { command, show, top } from "./cache.ts";
 import { clearCache } from "./clear-cache.ts";
 import { warm } from "../warm-cache.ts";
 
@@ -26,9 +25,7 @@ describe("the cache from the command line", () => {
   const io = { out: (line: string) => out.push(line), err: (line: string) => err.push(line) };
   beforeEach(() => {
     store = new MemoryCacheStore(() => 1_800_000_000_000);
-    const services = [service];
-    const administration = createCacheAdministration({ store, services: () => services });
-    operator = { administration, services, isAssumed: false };
+    operator = { store, services: [service], isAssumed: false };
     out = [];
     err = [];
   });
@@ -86,7 +83,7 @@ describe("the cache from the command line", () => {
     expect(err).to.deep.equal([]);
     const assumed = { ...operator, isAssumed: true };
     await clearCache(assumed, parsed({ url: "/shop/none" }), io, true);
-    await showUrl(assumed, parsed({}, ["/shop/none"]), io);
+    await show(assumed, parsed({}, ["/shop/none"]), io);
     await clearCache(assumed, parsed({ tag: ["red"] }), io, true);
     expect(err.filter((line) => line.startsWith("no configuration"))).to.have.lengthOf(2);
   });
@@ -128,14 +125,14 @@ describe("the cache from the command line", () => {
   });
   it("shows a URL's variants, or that nothing is stored", async () => {
     await put("/a", "red");
-    expect(await showUrl(operator, parsed({}, ["/shop/a"]), io)).to.equal(exitCodes.ok);
+    expect(await show(operator, parsed({}, ["/shop/a"]), io)).to.equal(exitCodes.ok);
     expect(out.join("\n")).to.match(
       /service shop\nkey [\w-]{43}\nhits 0\nSTATUS .*\n200 +fresh +0s +60s +max-age +0 +- +red/,
     );
-    expect(await showUrl(operator, parsed({}, ["/shop/none"]), io)).to.equal(exitCodes.failed);
+    expect(await show(operator, parsed({}, ["/shop/none"]), io)).to.equal(exitCodes.failed);
     expect(err).to.deep.equal(["/shop/none: nothing is stored"]);
     out = [];
-    await showUrl(operator, parsed({ json: true }, ["/shop/a"]), io);
+    await show(operator, parsed({ json: true }, ["/shop/a"]), io);
     expect((JSON.parse(out[0] ?? "") as { key: string }[])[0]?.key).to.have.lengthOf(43);
   });
   it("shows the most used keys first", async () => {
@@ -143,7 +140,7 @@ describe("the cache from the command line", () => {
     await put("/b");
     const key = keyOf(service, policy, { path: "/b", query: null }, at);
     await store.recordHits(new Map([[key, 5]]));
-    await showTop(operator, parsed({ limit: "1" }), io);
+    await top(operator, parsed({ limit: "1" }), io);
     expect(out[1]).to.match(/^5 +0 +http:\/\/h\/shop\/b$/);
   });
   it("an unknown verb is a usage error", () => {

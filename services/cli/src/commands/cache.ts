@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import type { UrlView } from "@sticky-proxy/engine";
+import { showUrl, topKeys, type UrlView } from "@sticky-proxy/operations";
 import { sleep } from "@sticky-proxy/runtime";
 import { exitCodes, parseFlags, UsageError, type Command, type Io, type Parsed } from "../command.ts";
 import { tellAssumed, withCache, type CacheOperator } from "../cache-operator.ts";
@@ -25,11 +25,11 @@ export const command: Command = {
       );
     if (verb === "show")
       return withCache(rest, io, { flags: json, maxWords: 1 }, (operator, parsed) =>
-        showUrl(operator, parsed, io),
+        show(operator, parsed, io),
       );
     if (verb === "top")
       return withCache(rest, io, { flags: json, maxWords: 0 }, (operator, parsed) =>
-        showTop(operator, parsed, io),
+        top(operator, parsed, io),
       );
     throw new UsageError("cache what? purge, show, top or warm");
   },
@@ -38,12 +38,11 @@ export const command: Command = {
 type Out = Pick<Io, "out" | "err">;
 
 /** What is stored for one URL; 1 when nothing is. @throws UsageError, CacheUnavailable */
-export async function showUrl(operator: CacheOperator, { flags, words }: Parsed, io: Out): Promise<number> {
-  const { administration } = operator;
+export async function show(operator: CacheOperator, { flags, words }: Parsed, io: Out): Promise<number> {
   const [url] = words;
   if (url === undefined) throw new UsageError("which URL?");
   tellAssumed(operator, io);
-  const views = await administration.lookUp(url);
+  const views = await showUrl(operator, url);
   if (views === null) {
     io.err(`${plain(url)}: no service has that URL`);
     return exitCodes.failed;
@@ -73,14 +72,10 @@ function viewLines({ service, key, hits, notStored, variants }: UrlView): string
 }
 
 /** The most used keys. @throws UsageError */
-export async function showTop(
-  { administration }: CacheOperator,
-  { flags }: Parsed,
-  io: Out,
-): Promise<number> {
-  const keys = await administration.top(countFlag("limit", flags["limit"], 20, 1000));
+export async function top(operator: CacheOperator, { flags }: Parsed, io: Out): Promise<number> {
+  const { keys, totalBytes } = await topKeys(operator, countFlag("limit", flags["limit"], 20, 1000));
   if (flags["json"] === true) {
-    io.out(JSON.stringify({ keys, totalBytes: await administration.totalBytes() }));
+    io.out(JSON.stringify({ keys, totalBytes }));
     return exitCodes.ok;
   }
   const rows = keys.map(({ hits, bytes, url }) => [String(hits), String(bytes), url]);

@@ -1,4 +1,4 @@
-import type { PurgeRequest } from "@sticky-proxy/engine";
+import { purgeCache, type PurgeRequest } from "@sticky-proxy/operations";
 import type { Service } from "@sticky-proxy/core/registry";
 import { exitCodes, UsageError, type Command, type Io, type Parsed } from "../command.ts";
 import { tellAssumed, withCache, type CacheOperator } from "../cache-operator.ts";
@@ -34,14 +34,13 @@ export async function clearCache(
   io: Pick<Io, "out" | "err">,
   allByDefault: boolean,
 ): Promise<number> {
-  const { administration, services } = operator;
   const soft = flags["soft"] === true;
   const [url, prefix, group, service] = ["url", "prefix", "group", "service"].map((way) =>
     textFlag(flags[way]),
   );
   if (url !== null || prefix !== null || (group !== null && service === null)) tellAssumed(operator, io);
-  for (const { request, what } of selected(flags, services, allByDefault)) {
-    const done = await administration.purge(request, soft);
+  for (const { request, what } of selected(flags, operator.services, allByDefault)) {
+    const done = await purgeCache(operator, request, soft);
     // The same fields as a node's log has for a PURGE, for whoever keeps account of them.
     if (flags["json"] === true) io.out(JSON.stringify({ event: "cache.purged", ...request, ...done, soft }));
     if (done.outcome === "unknown-url") {

@@ -1,15 +1,14 @@
-/** Dead letters from the command line: the same functions as the admin API (core/process/dead-letters.ts). */
 import {
   anyDeadLetter,
-  discard,
+  discardDeadLetter,
   listDeadLetters,
   planRedrive,
-  redrive,
+  redriveDeadLetter,
   showDeadLetter,
   startRedrive,
   type DeadLetterFilter,
   type Redriven,
-} from "@sticky-proxy/engine";
+} from "@sticky-proxy/operations";
 import { processId, type ProcessRecord } from "@sticky-proxy/core/process";
 import { exitCodes, UsageError, type Command, type Io, type Parsed } from "../command.ts";
 import { refOf, unconfirmed, withOperator, type Operator } from "../operator.ts";
@@ -132,7 +131,7 @@ async function showOne(operator: Needs, parsed: Parsed, io: Io): Promise<number>
 async function redriveOne(operator: Needs, { flags, words }: Parsed, io: Io): Promise<number> {
   const ref = refOf(operator, words, 1);
   if (flags["yes"] !== true) return unconfirmed(io, `redrive ${words[1]}`);
-  const redriven = await redrive(operator.processes, ref);
+  const redriven = await redriveDeadLetter(operator.processes, ref);
   const said = sayRedriven(redriven);
   if (flags["json"] === true) io.out(JSON.stringify({ id: words[1], ...said }));
   else if (said.isDone)
@@ -194,7 +193,7 @@ async function redriveAll(operator: Needs, parsed: Parsed, io: Io): Promise<numb
 async function discardOne(operator: Needs, { flags, words }: Parsed, io: Io): Promise<number> {
   const ref = refOf(operator, words, 1);
   if (flags["yes"] !== true) return unconfirmed(io, `discard ${words[1]}`);
-  const result = await discard(operator.processes, ref);
+  const result = await discardDeadLetter(operator.processes, ref);
   if (flags["json"] === true) io.out(JSON.stringify({ id: words[1], result }));
   else if (result === "discarded") io.out(`${words[1]} discarded`);
   else io.err(`${words[1]} was not discarded: ${result}`);

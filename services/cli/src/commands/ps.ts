@@ -1,4 +1,4 @@
-import { CursorInvalid, listProcesses } from "@sticky-proxy/engine";
+import { listProcesses } from "@sticky-proxy/operations";
 import { viewOf } from "@sticky-proxy/core/process";
 import { exitCodes, UsageError, type Command, type Io, type Parsed } from "../command.ts";
 import { withOperator, type Operator } from "../operator.ts";
@@ -36,17 +36,14 @@ export async function ps(operator: Needs, { flags, words }: Parsed, io: Io): Pro
     limit: countFlag("limit", flags["limit"], 50, 1000),
     cursor: textFlag(flags["cursor"]),
   };
-  try {
-    const { items, next } = await listProcesses(operator.processes.store, query);
-    if (flags["json"] === true) {
-      io.out(JSON.stringify({ processes: items.map((record) => viewOf(record, "")), next }));
-      return exitCodes.ok;
-    }
-    for (const line of table(processHead, processRows(items, await operator.now()))) io.out(line);
-    if (next !== null) io.err(`there are more: --cursor ${next}`);
+  const listed = await listProcesses(operator.processes.store, query);
+  if (listed.kind === "invalid-cursor") throw new UsageError(listed.reason);
+  const { items, next } = listed;
+  if (flags["json"] === true) {
+    io.out(JSON.stringify({ processes: items.map((record) => viewOf(record, "")), next }));
     return exitCodes.ok;
-  } catch (error) {
-    if (error instanceof CursorInvalid) throw new UsageError(error.message);
-    throw error;
   }
+  for (const line of table(processHead, processRows(items, await operator.now()))) io.out(line);
+  if (next !== null) io.err(`there are more: --cursor ${next}`);
+  return exitCodes.ok;
 }

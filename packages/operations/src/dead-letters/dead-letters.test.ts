@@ -2,18 +2,6 @@ import { asFence, asScope } from "@sticky-proxy/protocol";
 import { expect } from "chai";
 import fc from "fast-check";
 import {
-  anyDeadLetter,
-  discard,
-  listDeadLetters,
-  planRedrive,
-  planValidMs,
-  redrive,
-  showDeadLetter,
-  startRedrive,
-  type DeadLetterFilter,
-  type RedriveItem,
-} from "./dead-letters.ts";
-import {
   dutyOf,
   type BeginRequest,
   type ProcessRecord,
@@ -22,7 +10,12 @@ import {
   type ProcessStore,
 } from "@sticky-proxy/core/process";
 import { createTestWorld, testRequest } from "@sticky-proxy/core/testing";
-import { createTestProcesses, lostAnswer } from "../testing.ts";
+import { createTestProcesses, lostAnswer } from "@sticky-proxy/engine/testing";
+import { discardDeadLetter } from "./discard.ts";
+import { anyDeadLetter, listDeadLetters, type DeadLetterFilter } from "./list.ts";
+import { planRedrive, planValidMs, startRedrive, type RedriveItem } from "./redrive-all.ts";
+import { redriveDeadLetter } from "./redrive.ts";
+import { showDeadLetter } from "./show.ts";
 
 const never = { signal: new AbortController().signal, onItem: () => undefined };
 
@@ -80,7 +73,7 @@ function world() {
 }
 
 describe("dead letters", () => {
-  it("are listed newest first by filter, page by page", async () => {
+  it("dead letters are listed newest first by filter, page by page", async () => {
     const w = world();
     await w.dead("s1");
     await w.dead("s2", { service: "reports" });
@@ -107,7 +100,7 @@ describe("dead letters", () => {
     expect(await list({ olderThanMs: 5000 })).to.deep.equal(["s4", "s3", "s2", "s1"]);
   });
 
-  it("show what happened and whether the request is there", async () => {
+  it("a dead letter shows its record, its timeline and whether the request was kept", async () => {
     const w = world();
     const record = await w.dead("s1");
     const shown = await showDeadLetter(w.processes, record);
@@ -121,7 +114,7 @@ describe("dead letters", () => {
   it("D2: a redrive makes the next process of the scope, due for a sweeper, and takes the mark off", async () => {
     const w = world();
     const record = await w.dead("s1");
-    const redriven = await redrive(w.processes, record);
+    const redriven = await redriveDeadLetter(w.processes, record);
     if (redriven.kind !== "rerun") throw new Error(redriven.kind);
     expect(redriven.record).to.include({ status: "pending", owner: null, rerunOf: record.epoch });
     expect(dutyOf(redriven.record, w.now())).to.equal("dispatch");
@@ -132,7 +125,7 @@ describe("dead letters", () => {
       supersededBy: redriven.record.epoch,
       status: "failed",
     });
-    expect(await redrive(w.processes, record)).to.deep.equal({ kind: "not-dead" });
+    expect(await redriveDeadLetter(w.processes, record)).to.deep.equal({ kind: "not-dead" });
   });
 
   it("D2: a crash between the new process and the mark loses nothing and runs nothing twice", async () => {
@@ -141,48 +134,48 @@ describe("dead letters", () => {
     w.hooks.beforeCommit = (event) => {
       if (event === "discarded") throw new StoreUnavailable("crash");
     };
-    const crashed = await redrive(w.processes, record).then(
+    const crashed = await redriveDeadLetter(w.processes, record).then(
       () => null,
       (error: unknown) => error,
     );
     expect(crashed).to.be.instanceOf(StoreUnavailable);
     expect(await w.marks()).to.deep.equal(["s1"]);
     w.hooks.beforeCommit = () => undefined;
-    expect((await redrive(w.processes, record)).kind).to.equal("already-rerun");
+    expect((await redriveDeadLetter(w.processes, record)).kind).to.equal("already-rerun");
     expect(await w.marks()).to.deep.equal([]);
     expect(w.memory.all()).to.have.length(2);
   });
 
-  it("D1: what the client has run again since is left alone", async () => {
+  it("D1: a scope that the client has run again since is not redriven", async () => {
     const w = world();
     const record = await w.dead("s1");
     w.advance(w.rules.policy.resultTtlMs);
     const next = await w.begin("s1");
     await w.apply(next, w.ended(1));
-    expect(await redrive(w.processes, record)).to.deep.equal({
+    expect(await redriveDeadLetter(w.processes, record)).to.deep.equal({
       kind: "superseded",
       successor: { partition: 3, scope: "s1", epoch: next.epoch },
     });
     expect(await w.marks()).to.deep.equal(["s1"]);
-    expect(await discard(w.processes, record)).to.equal("discarded");
-    expect(await discard(w.processes, record)).to.equal("not-dead");
+    expect(await discardDeadLetter(w.processes, record)).to.equal("discarded");
+    expect(await discardDeadLetter(w.processes, record)).to.equal("not-dead");
     expect(await w.marks()).to.deep.equal([]);
   });
 
-  it("take a forced request for the redrive that it is", async () => {
+  it("a forced request counts as the redrive of its dead letter", async () => {
     const w = world();
     const record = await w.dead("s1");
     const claim = { fingerprint: "f", credential: "", force: true, onDuplicate: "join" } as const;
     const { epoch } = await w.begin("s1", { claim });
     const successor = { partition: 3, scope: "s1", epoch };
-    expect(await redrive(w.processes, record)).to.deep.equal({ kind: "already-rerun", successor });
+    expect(await redriveDeadLetter(w.processes, record)).to.deep.equal({ kind: "already-rerun", successor });
     expect(await w.marks()).to.deep.equal([]);
   });
 
   it("D1: many redrives of one dead letter side by side run it once", async () => {
     const w = world();
     const record = await w.dead("s1");
-    const kinds = await Promise.all(Array.from({ length: 8 }, () => redrive(w.processes, record)));
+    const kinds = await Promise.all(Array.from({ length: 8 }, () => redriveDeadLetter(w.processes, record)));
     expect(kinds.filter(({ kind }) => kind === "rerun")).to.have.length(1);
     expect(w.memory.all()).to.have.length(2);
   });
@@ -190,7 +183,7 @@ describe("dead letters", () => {
   it("D3: a completed process whose endpoint was not reached is notified again and never run again", async () => {
     const w = world();
     const record = await w.completedButNotTold("s1");
-    const redriven = await redrive(w.processes, record);
+    const redriven = await redriveDeadLetter(w.processes, record);
     expect(redriven.kind).to.equal("notified-again");
     const { record: now } = await w.processes.read(record, { withResult: false });
     expect(now).to.include({
@@ -203,17 +196,19 @@ describe("dead letters", () => {
     expect(w.memory.all()).to.have.length(1);
   });
 
-  it("says why it cannot redrive: no request, not dead, not there", async () => {
+  it("a redrive says why it cannot run: the request was not kept, the process is no dead letter, or there is none", async () => {
     const w = world();
     const record = await w.dead("s1", { request: null });
-    expect(await redrive(w.processes, record)).to.deep.equal({ kind: "no-request" });
+    expect(await redriveDeadLetter(w.processes, record)).to.deep.equal({ kind: "no-request" });
     expect(await w.marks()).to.deep.equal(["s1"]);
-    expect(await redrive(w.processes, await w.begin("s2"))).to.deep.equal({ kind: "not-dead" });
-    expect(await redrive(w.processes, { ...record, epoch: asFence(1) })).to.deep.equal({ kind: "not-found" });
-    expect(await discard(w.processes, { ...record, epoch: asFence(1) })).to.equal("not-found");
+    expect(await redriveDeadLetter(w.processes, await w.begin("s2"))).to.deep.equal({ kind: "not-dead" });
+    expect(await redriveDeadLetter(w.processes, { ...record, epoch: asFence(1) })).to.deep.equal({
+      kind: "not-found",
+    });
+    expect(await discardDeadLetter(w.processes, { ...record, epoch: asFence(1) })).to.equal("not-found");
   });
 
-  it("plan a bulk redrive without changing anything", async () => {
+  it("a plan of a bulk redrive counts what it would do and changes nothing", async () => {
     const w = world();
     for (let i = 1; i <= 12; i += 1) await w.dead(`s${i}`);
     await w.dead("s13", { request: null });
@@ -232,7 +227,7 @@ describe("dead letters", () => {
     expect(JSON.parse(JSON.stringify(plan))).to.deep.equal(plan);
   });
 
-  it("D4: start touches only what was dead when it was planned", async () => {
+  it("D4: a bulk redrive touches only what was dead when it was planned", async () => {
     const w = world();
     await w.dead("s1");
     await w.dead("s2", { service: "reports" });
@@ -244,7 +239,7 @@ describe("dead letters", () => {
     expect(await w.marks()).to.deep.equal(["s2", "s3"]);
   });
 
-  it("refuse a plan that is too old", async () => {
+  it("a plan that is too old is not started", async () => {
     const w = world();
     await w.dead("s1");
     const plan = await planRedrive(w.processes, anyDeadLetter);
@@ -253,7 +248,7 @@ describe("dead letters", () => {
     expect(await w.marks()).to.deep.equal(["s1"]);
   });
 
-  it("stop between two items when told to, and go on when started again", async () => {
+  it("a bulk redrive stops between two items at its signal, and continues when it is started again", async () => {
     const w = world();
     for (let i = 1; i <= 5; i += 1) await w.dead(`s${i}`);
     const plan = await planRedrive(w.processes, anyDeadLetter);
@@ -272,7 +267,7 @@ describe("dead letters", () => {
     expect(rest).to.deep.equal({ counts: { rerun: 3 }, isComplete: true });
   });
 
-  it("D1, D2: with crashes anywhere, starting again until it is complete runs each dead letter exactly once", async () => {
+  it("D1, D2: a bulk redrive that crashes anywhere and is started again until it is complete runs each dead letter exactly once", async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.integer({ min: 1, max: 8 }),

@@ -1,13 +1,12 @@
 /**
- * Processes of several services and statuses as one list with pages, newest first within each list.
+ * Lists processes of several services and statuses, page by page, newest first within each list.
  *
  * The store keeps one list per service and status. They are read one after the other, the statuses in the order in
  * which a process goes through them, and the cursor says which list and where in it. So a process that exists all the
  * while is never missed: it can only move to a list that is still to come. It may be seen twice, once in each status
  * that it had; within one list it is seen once.
  */
-import { CodedError } from "@sticky-proxy/protocol";
-import type { ProcessRecord, Status, Page, ProcessStore } from "@sticky-proxy/core/process";
+import type { ProcessRecord, ProcessStore, Status } from "@sticky-proxy/core/process";
 
 /** In the order in which a process goes through them. */
 export const statusesInOrder: readonly Status[] = [
@@ -29,25 +28,24 @@ export interface ListingQuery {
   readonly cursor: string | null;
 }
 
-/** A cursor that was not made by this query. */
-export class CursorInvalid extends CodedError {
-  override readonly name = "CursorInvalid";
-  override readonly code = "CURSOR_INVALID";
-}
+export type ListedProcesses =
+  /** May have fewer items than `limit` and still a `next`, when a page of the store had. `next` null: the last page. */
+  | { readonly kind: "page"; readonly items: readonly ProcessRecord[]; readonly next: string | null }
+  /** The cursor was not made by this query; `reason` is a sentence. */
+  | { readonly kind: "invalid-cursor"; readonly reason: string };
 
-/**
- * Reads until the page is full; a page with `next` may have fewer items than `limit` when a store's page had.
- * @throws CursorInvalid, StoreUnavailable
- */
+/** Reads until the page is full. @throws StoreUnavailable */
 export async function listProcesses(
   store: Pick<ProcessStore, "list">,
   query: ListingQuery,
-): Promise<Page<ProcessRecord>> {
+): Promise<ListedProcesses> {
   const statuses = statusesInOrder.filter(
     (status) => query.statuses.length === 0 || query.statuses.includes(status),
   );
   const lists = statuses.flatMap((status) => query.services.map((service) => ({ service, status })));
-  let { at, cursor } = query.cursor === null ? { at: 0, cursor: null } : openCursor(query.cursor, lists);
+  const start = query.cursor === null ? { at: 0, cursor: null } : openCursor(query.cursor, lists);
+  if ("reason" in start) return { kind: "invalid-cursor", reason: start.reason };
+  let { at, cursor } = start;
   const items: ProcessRecord[] = [];
   while (at < lists.length && items.length < query.limit) {
     const { olderThanMs } = query;
@@ -57,7 +55,7 @@ export async function listProcesses(
     if (cursor === null) at += 1;
   }
   const list = lists[at];
-  return { items, next: list === undefined ? null : sealCursor(list, cursor) };
+  return { kind: "page", items, next: list === undefined ? null : sealCursor(list, cursor) };
 }
 
 interface List {
@@ -65,23 +63,26 @@ interface List {
   readonly status: Status;
 }
 
-/** Names the list, so that a service added meanwhile does not shift what the cursor means. */
+/** Names the list, so that a service added between two pages does not change what the cursor means. */
 function sealCursor({ service, status }: List, cursor: string | null): string {
   return Buffer.from(JSON.stringify([service, status, cursor])).toString("base64url");
 }
 
-function openCursor(text: string, lists: readonly List[]): { at: number; cursor: string | null } {
+function openCursor(
+  text: string,
+  lists: readonly List[],
+): { readonly at: number; readonly cursor: string | null } | { readonly reason: string } {
   let parts: unknown;
   try {
     parts = JSON.parse(Buffer.from(text, "base64url").toString("utf8"));
   } catch {
-    throw new CursorInvalid("the cursor cannot be read");
+    return { reason: "the cursor cannot be read" };
   }
-  if (!Array.isArray(parts) || parts.length !== 3) throw new CursorInvalid("the cursor cannot be read");
+  if (!Array.isArray(parts) || parts.length !== 3) return { reason: "the cursor cannot be read" };
   const [service, status, cursor] = parts as unknown[];
   const at = lists.findIndex((list) => list.service === service && list.status === status);
   if (at === -1 || (cursor !== null && typeof cursor !== "string")) {
-    throw new CursorInvalid("the cursor belongs to another query");
+    return { reason: "the cursor belongs to another query" };
   }
   return { at, cursor };
 }

@@ -1,0 +1,14 @@
+// Processes.
+export { listProcesses, statusesInOrder } from "./processes/list.ts";
+export { storeNow } from "./store-clock.ts";
+// Dead letters.
+export { anyDeadLetter, listDeadLetters, type DeadLetterFilter } from "./dead-letters/list.ts";
+export { discardDeadLetter } from "./dead-letters/discard.ts";
+export { planRedrive, startRedrive } from "./dead-letters/redrive-all.ts";
+export { redriveDeadLetter, type Redriven } from "./dead-letters/redrive.ts";
+export { showDeadLetter } from "./dead-letters/show.ts";
+// The cache.
+export type { CachePorts } from "./cache/ports.ts";
+export { purgeCache, type PurgeRequest } from "./cache/purge.ts";
+export { showUrl, type UrlView } from "./cache/show-url.ts";
+export { topKeys } from "./cache/top-keys.ts";
