@@ -82,14 +82,17 @@ export function executionRoutes(deps: ExecutionRouteDeps): Router {
       throw unauthorized(deps, service?.name ?? "unknown");
     }
     const payload = readReport(linesOf(ctx), body);
+    if (payload === null) throw new Problem("malformed-json", { detail: "The callback cannot be read." });
     const jobId = jobIdOf(service, payload);
-    const ref = jobId === null ? null : await processes.store.correlated(service.name, jobId);
+    if (jobId === null)
+      throw new Problem("validation-failed", { detail: "The callback names no job, or names it twice." });
+    const ref = await processes.store.correlated(service.name, jobId);
     const snapshot = ref === null ? null : await processes.read(ref, { withResult: false });
     const record = snapshot?.record ?? null;
     const found = record === null ? null : deps.find(record);
     if (ref === null || record === null || found === null || found.service.name !== service.name) {
       // The index is written before a process counts as accepted: a webhook that is quicker is asked to come again.
-      if (jobId === null || !unknownJobs.isEarly(service.name, jobId)) throw unauthorized(deps, service.name);
+      if (!unknownJobs.isEarly(service.name, jobId)) throw unauthorized(deps, service.name);
       throw new Problem("store-unavailable", {
         detail: "No process is known for this job yet.",
         headers: { "Retry-After": "1" },
@@ -242,10 +245,10 @@ function failure(ctx: Context, body: Uint8Array): Report {
   };
 }
 
-function jobIdOf(service: Service, payload: JsonText | null): string | null {
+function jobIdOf(service: Service, payload: JsonText): string | null {
   for (const route of service.routes) {
     const pointer = route.process?.callback.correlate?.callback;
-    const id = pointer === undefined ? null : idText(payload?.at(pointer));
+    const id = pointer === undefined ? null : idText(payload.at(pointer));
     if (id !== null) return id;
   }
   return null;
