@@ -75,7 +75,6 @@ const functionExceptions = new Map<string, string>([
   ["packages/store/src/mirror/mirror-outbox.ts createMirrorOutbox", "its verbs share one closure"],
   ["packages/upstream/src/forward.ts createForwarder", "its verbs share one closure"],
   ["services/cli/src/commands/mirror.ts runMirror", "one subcommand after another"],
-  ["services/proxy/src/cache/flights.ts createFlights", "its verbs share one closure"],
   ["services/proxy/src/gateway.ts createGateway", "its verbs share one closure"],
   ["services/proxy/src/listener/server.ts createServer", "its verbs share one closure"],
   ["services/proxy/src/listener/tunnel.ts createTunnels", "its verbs share one closure"],

@@ -19,7 +19,8 @@ import type { CacheDeps } from "./cache-deps.ts";
 import type { CachedRequest } from "./cached-request.ts";
 import { exchange, type Exchanged, type ExchangePlan } from "./exchange.ts";
 import type { SharedBody } from "./shared-body.ts";
-import { commit, markerMs, storeResponse } from "./store-response.ts";
+import { ownFields, revalidatedMetadata, storeRevalidated, type Revalidated } from "./revalidation.ts";
+import { drop, markerMs, storeResponse } from "./store-response.ts";
 
 export type FetchHead =
   /** Storable: shared with every waiting request that it is selected for. */
@@ -176,10 +177,6 @@ function replaces({ head }: CachedRequest, status: number, reason: NotStored | n
   );
 }
 
-async function drop(deps: CacheDeps, { key }: CachedRequest): Promise<void> {
-  await deps.store.drop(key, false).catch((error: unknown) => deps.observe.storeError("drop", error));
-}
-
 /** Reasons that depend on this request only and do not predict the next one. */
 const requestSpecific: ReadonlySet<NotStored> = new Set([
   "method",
@@ -217,37 +214,4 @@ async function mark(
   await deps.store
     .markUnshareable(request.key, reason, markerMs)
     .catch((error: unknown) => deps.observe.storeError("store", error));
-}
-
-type Revalidated = Extract<Exchanged, { kind: "revalidated" }>;
-
-/** Fields of the 304 that must not be shared with other requests. */
-function ownFields({ response }: Revalidated, { headers }: StoredMetadata): HeaderList {
-  const shared = new Set(["age", "content-length", ...headers.map(([name]) => name.toLowerCase())]);
-  return response.headers.filter(([name]) => !shared.has(name.toLowerCase()));
-}
-
-/** The stored response with the fields of the 304; when it must not be stored, it serves this request only. */
-function revalidatedMetadata({ stored, response, judgement }: Revalidated): StoredMetadata {
-  const { bodyId, bodyBytes } = stored;
-  if (judgement.storable) return { ...judgement.metadata, bodyId, bodyBytes };
-  const headers = response.headers.filter(([name]) => name.toLowerCase() !== "age");
-  return { ...stored, headers, lifetimeMs: 0 };
-}
-
-async function storeRevalidated(
-  deps: CacheDeps,
-  request: CachedRequest,
-  exchanged: Revalidated,
-  { lease, mayStore }: FetchOptions,
-): Promise<Committed | "failed"> {
-  if (!mayStore) return "failed";
-  if (!exchanged.judgement.storable) {
-    // The 304 withdraws the permission to store.
-    await drop(deps, request);
-    return "purged";
-  }
-  const { stored } = exchanged;
-  const { maxVariants } = request.policy;
-  return commit(deps, { lease, metadata: revalidatedMetadata(exchanged), replaces: stored, maxVariants });
 }

@@ -5,29 +5,13 @@
  * admits one fetch; the other nodes wait for it (lease-wait.ts), bounded in time and number, and then fetch once each.
  * A response that cannot be shared releases all waiting requests when its header section arrives.
  */
-import { CacheUnavailable, type FetchBegun, type FetchLease, type Lookup } from "@sticky-proxy/core/cache";
+import type { Lookup } from "@sticky-proxy/core/cache";
 import type { Failed } from "@sticky-proxy/upstream";
 import type { CacheDeps } from "./cache-deps.ts";
 import type { CachedRequest } from "./cached-request.ts";
-import type { ExchangePlan } from "./exchange.ts";
-import { fetchLeaseMs, startFetch, type FetchHead } from "./fetch.ts";
+import { leadFlight, type Flight, type FlightHead, type Leading, type LeaderPlan } from "./lead-flight.ts";
 import { createLeaseWait } from "./lease-wait.ts";
-
-export type FlightHead =
-  | FetchHead
-  /** The key changed in the meantime: repeat the look-up. */
-  | { readonly kind: "key-changed" }
-  /** Collapsing does not help: fetch without a flight. */
-  | { readonly kind: "not-collapsed" };
-
-export interface Flight {
-  readonly head: Promise<FlightHead>;
-  /** The generation at the start of its fetch; null before. Requests that found a later one do not join (C2). */
-  generation: number | null;
-}
-
-/** The part of the exchange that the leading request decides. */
-export type LeaderPlan = Omit<ExchangePlan, "generation" | "now" | "signal" | "keepConditions">;
+import { createRecentFailures } from "./recent-failures.ts";
 
 export interface Flights {
   /** Joins the flight of that name or leads a new one. */
@@ -44,36 +28,28 @@ export interface Flights {
   readonly size: number;
 }
 
-const failureMs = 1000;
-const maxFailures = 1000;
-const never = new AbortController().signal;
-
 export function createFlights(deps: CacheDeps): Flights {
-  const { store, monotonic } = deps;
   const flights = new Map<string, Flight>();
-  const failures = new Map<string, { failed: Failed; until: number }>();
-  /** Background revalidations that failed: id to the monotonic ms before which none starts again. */
-  const refused = new Map<string, number>();
+  /** What a retry met too. */
+  const failures = createRecentFailures<Failed>(deps);
+  /** Background revalidations that failed. */
+  const failedRefreshes = createRecentFailures<true>(deps);
   const awaitLease = createLeaseWait(deps);
 
-  function enter(
-    request: CachedRequest,
-    name: string,
-    lead: (flight: Flight) => Promise<FlightHead>,
-  ): Flight {
+  function enter(leading: Leading, mayWait: boolean): Flight {
     const { promise: head, resolve, reject } = Promise.withResolvers<FlightHead>();
     const flight: Flight = { head, generation: null };
-    const id = `${request.key}:${name}`;
+    const id = idOf(leading.request, leading.name);
     flights.set(id, flight);
     const leave = (): void => {
       if (flights.get(id) === flight) flights.delete(id);
     };
-    lead(flight).then(
-      (told) => {
+    leadFlight(deps, leading, flight, mayWait ? awaitLease : null).then(
+      (result) => {
         // A shared body can be joined until it is committed; afterwards the store serves it.
-        if (told.kind === "shared") void told.committed.then(leave);
+        if (result.kind === "shared") void result.committed.then(leave);
         else leave();
-        resolve(told);
+        resolve(result);
       },
       (error: unknown) => {
         leave();
@@ -83,86 +59,39 @@ export function createFlights(deps: CacheDeps): Flights {
     return flight;
   }
 
-  async function lead(
-    request: CachedRequest,
-    name: string,
-    found: Lookup,
-    plan: LeaderPlan,
-    flight: Flight,
-    mayWait: boolean,
-  ): Promise<FlightHead> {
-    let lease: FetchLease = { key: request.key, flight: name, token: deps.newToken() };
-    let begun: FetchBegun;
-    try {
-      begun = await store.begin(lease, fetchLeaseMs);
-      if (!begun.granted) {
-        if (!mayWait) return { kind: "not-collapsed" };
-        const waited = await awaitLease(lease, found);
-        if (waited !== null && "kind" in waited) return waited;
-        // The wait timed out: fetch once for all requests of this flight.
-        if (waited === null) lease = { ...lease, token: null };
-        begun = waited ?? (await store.begin(lease, null));
-      }
-    } catch (error) {
-      if (!(error instanceof CacheUnavailable)) throw error;
-      deps.observe.storeError("lookup", error);
-      return { kind: "not-collapsed" };
-    }
-    if (begun.revision !== found.revision) {
-      await store.finish(lease, "failed").catch(() => {});
-      return { kind: "key-changed" };
-    }
-    flight.generation = begun.generation;
-    const { generation, now } = begun;
-    const whole: ExchangePlan = { ...plan, generation, now, signal: never, keepConditions: false };
-    return startFetch(deps, request, whole, { lease, mayStore: true, marker: found.unshareable });
-  }
-
-  /** The failure of a recent retry, which spares the service another attempt; null: none. */
-  function recentFailure(id: string): Failed | null {
-    const recent = failures.get(id);
-    if (recent === undefined) return null;
-    if (monotonic() < recent.until) return recent.failed;
-    failures.delete(id);
-    return null;
-  }
-
   return {
     join(request, name, found, plan) {
-      const failed = recentFailure(`${request.key}:${name}`);
+      const id = idOf(request, name);
+      const failed = failures.recent(id);
       if (failed !== null) {
         const head = Promise.resolve<FlightHead>({ kind: "failed", failed });
         return { flight: { head, generation: null }, isLeader: true };
       }
-      const known = flights.get(`${request.key}:${name}`);
+      const known = flights.get(id);
       // A purge since the flight began: its response may be older than the purge allows (C2).
       if (known !== undefined && (known.generation === null || known.generation >= found.generation)) {
         return { flight: known, isLeader: false };
       }
-      const flight = enter(request, name, (own) => lead(request, name, found, plan, own, true));
-      return { flight, isLeader: true };
+      return { flight: enter({ request, name, found, plan }, true), isLeader: true };
     },
     refresh(request, name, found, plan) {
-      const id = `${request.key}:${name}`;
-      if (flights.has(id) || monotonic() < (refused.get(id) ?? 0)) return;
-      refused.delete(id);
-      const flight = enter(request, name, (own) => lead(request, name, found, plan, own, false));
-      flight.head.then(
+      const id = idOf(request, name);
+      if (flights.has(id) || failedRefreshes.recent(id) !== null) return;
+      enter({ request, name, found, plan }, false).head.then(
         (head) => {
           if (head.kind === "own") head.outcome.body.destroy();
-          if (head.kind !== "failed" && head.kind !== "masked") return;
-          if (refused.size >= maxFailures) refused.clear();
-          refused.set(id, monotonic() + failureMs);
+          if (head.kind === "failed" || head.kind === "masked") failedRefreshes.record(id, true);
         },
         (error: unknown) => deps.log.warn("cache.refresh-failed", { err: error, url: request.url }),
       );
     },
-    shareFailure(request, name, failed) {
-      if (failures.size >= maxFailures) failures.clear();
-      failures.set(`${request.key}:${name}`, { failed, until: monotonic() + failureMs });
-    },
+    shareFailure: (request, name, failed) => failures.record(idOf(request, name), failed),
     get size() {
       return flights.size;
     },
   };
+}
+
+function idOf({ key }: CachedRequest, name: string): string {
+  return `${key}:${name}`;
 }

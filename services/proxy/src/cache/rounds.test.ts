@@ -201,6 +201,21 @@ describe("the outcome of a cached request", () => {
     ]);
   });
 
+  it("is a fetch of its own for each collapsed request that selects another variant than the leader", async () => {
+    const world = createCacheWorld();
+    for (const language of ["de", "fr", "fr"]) {
+      world.answers.push(answered(200, [["Vary", "Accept-Language"], ...fresh], language));
+    }
+    const all = ["de", "fr", "fr"].map((language) =>
+      runRounds(world.deps, world.request([["Accept-Language", language]]), world.client, true),
+    );
+    const [, ...others] = (await Promise.all(all)).map(summaryOf);
+    expect(others).to.deep.equal(Array(2).fill("200 MISS sticky; fwd=uri-miss; stored"));
+    expect(world.sent.length).to.equal(3);
+    // Each joined the fetch of the leader once, and was not collapsed again.
+    expect(world.observed.filter((word) => word === "collapsed").length).to.equal(2);
+  });
+
   it("is one retry for the collapsed requests of a failed fetch, whose failure all get", async () => {
     const world = createCacheWorld();
     world.answers.push(unreachable(), unreachable());

@@ -2,7 +2,7 @@ import type { CacheDecision, StoredMetadata } from "@sticky-proxy/core/cache";
 import type { HeaderList } from "@sticky-proxy/core/http";
 import { expect } from "chai";
 import { Readable } from "node:stream";
-import type { FlightHead } from "./flights.ts";
+import type { FlightHead } from "./lead-flight.ts";
 import type { CacheOutcome } from "./outcome.ts";
 import { forwardCollapsed } from "./serve-fetched.ts";
 import { answered, createCacheWorld, storeFresh, unreachable } from "./testing.ts";

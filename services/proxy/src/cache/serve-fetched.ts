@@ -1,7 +1,7 @@
 /** Forwards the request, alone or collapsed with others, and answers with what comes of it. */
 import { mayReuseCollapsed, type CacheDecision, type Lookup } from "@sticky-proxy/core/cache";
 import { startFetch } from "./fetch.ts";
-import type { FlightHead, LeaderPlan } from "./flights.ts";
+import type { FlightHead, LeaderPlan } from "./lead-flight.ts";
 import { forwardHead } from "./forward-head.ts";
 import type { CacheOutcome, OpenOutcome } from "./outcome.ts";
 import { serveStaleIfError, storedResponse, type Round, type ServeDeps } from "./serve-stored.ts";

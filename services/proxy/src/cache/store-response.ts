@@ -150,3 +150,8 @@ export async function commit(deps: CacheDeps, options: CommitOptions): Promise<C
     return "failed";
   }
 }
+
+/** Drops all that is stored under the key; the fetch goes on when the store does not answer. */
+export async function drop(deps: CacheDeps, { key }: CachedRequest): Promise<void> {
+  await deps.store.drop(key, false).catch((error: unknown) => deps.observe.storeError("drop", error));
+}

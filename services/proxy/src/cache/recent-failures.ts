@@ -1,0 +1,28 @@
+/** Failures of fetches, kept for a second, which spares a failing service one attempt for each request. */
+import type { CacheDeps } from "./cache-deps.ts";
+
+export interface RecentFailures<T> {
+  record(id: string, failure: T): void;
+  /** null: none in the last second. */
+  recent(id: string): T | null;
+}
+
+const failureMs = 1000;
+const maxFailures = 1000;
+
+export function createRecentFailures<T>({ monotonic }: Pick<CacheDeps, "monotonic">): RecentFailures<T> {
+  const failures = new Map<string, { failure: T; until: number }>();
+  return {
+    record(id, failure) {
+      if (failures.size >= maxFailures) failures.clear();
+      failures.set(id, { failure, until: monotonic() + failureMs });
+    },
+    recent(id) {
+      const known = failures.get(id);
+      if (known === undefined) return null;
+      if (monotonic() < known.until) return known.failure;
+      failures.delete(id);
+      return null;
+    },
+  };
+}
