@@ -55,7 +55,7 @@ const timerExceptions = new Map([
   ["services/proxy/src/listener/server.ts", "how long the last requests may take when the server closes"],
   ["services/proxy/src/listener/tunnel.ts", "how long one upgraded connection may live"],
   ["services/proxy/src/listener/write-reply.ts", "how long one slow client may take to read its answer"],
-  ["packages/store/src/cache/cache-guard.ts", "how long one look-up in the cache's Redis may take"],
+  ["packages/store/src/cache/guard.ts", "how long one look-up in the cache's Redis may take"],
   ["packages/upstream/src/bulkhead.ts", "one request's longest wait in its instance's queue"],
 ]);
 
@@ -68,11 +68,9 @@ const functionExceptions = new Map<string, string>([
   ["packages/mirror/src/partition-drain.ts createPartitionDrain", "its verbs share one closure"],
   ["packages/mirror/src/shadow-queue.ts createShadowQueue", "its verbs share one closure"],
   ["packages/runtime/src/metrics.ts createMetrics", "one metric a row"],
-  ["packages/store/src/cache/cache-housekeeping.ts createCacheHousekeeping", "its verbs share one closure"],
-  ["packages/store/src/cache/cache-store.ts createRedisCacheStore", "its verbs share one closure"],
+  ["packages/store/src/cache/housekeeping.ts createCacheHousekeeping", "its verbs share one closure"],
+  ["packages/store/src/cache/store.ts createRedisCacheStore", "its verbs share one closure"],
   ["packages/store/src/cluster/locks.ts createLocks", "its verbs share one closure"],
-  ["packages/store/src/mirror/differences.ts createDifferences", "its verbs share one closure"],
-  ["packages/store/src/mirror/mirror-outbox.ts createMirrorOutbox", "its verbs share one closure"],
   ["packages/upstream/src/forward.ts createForwarder", "its verbs share one closure"],
   ["services/cli/src/commands/mirror.ts runMirror", "one subcommand after another"],
   ["services/proxy/src/gateway.ts createGateway", "its verbs share one closure"],

@@ -9,6 +9,7 @@ import { guarded, type ProcessIo } from "./io.ts";
 import { parseMember, type Place } from "./place.ts";
 
 export const claimDueScript = defineScript({
+  name: "claim-due",
   file: new URL("./claim-due.lua", import.meta.url),
   keys: ["alarms"],
   args: ["partition", "call", "limit", "hideMs"],

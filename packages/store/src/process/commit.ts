@@ -9,6 +9,7 @@ import { changeWrites, recordOf, writeArgs, writtenRecord } from "./record.ts";
 import type { ScriptAnswer } from "./script-session.ts";
 
 export const commitScript = defineScript({
+  name: "commit",
   file: new URL("./commit.lua", import.meta.url),
   keys: [
     "process",

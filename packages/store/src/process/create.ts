@@ -7,6 +7,7 @@ import { decodeResult, storedRequest } from "./payload.ts";
 import { draftWrites, newRecord, recordOf, writeArgs } from "./record.ts";
 
 export const createScript = defineScript({
+  name: "create",
   file: new URL("./create.lua", import.meta.url),
   keys: ["process", "alarms", "fence", "list", "timeline", "result", "request"],
   args: ["scope", "call", "validUntil", "withResult", "stored", "entry", "cap"],

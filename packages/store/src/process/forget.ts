@@ -5,6 +5,7 @@ import { statuses } from "./lists.ts";
 import { memberOf, type Place } from "./place.ts";
 
 export const forgetScript = defineScript({
+  name: "forget",
   file: new URL("./forget.lua", import.meta.url),
   keys: ["process", "alarms", "deadLetters", "result", "request"],
   moreKeys: "lists",

@@ -5,6 +5,7 @@ import type { ProcessIo } from "./io.ts";
 import { memberOf, noticeOf, placeEpoch } from "./place.ts";
 
 export const purgeScript = defineScript({
+  name: "purge",
   file: new URL("./purge.lua", import.meta.url),
   keys: ["process", "alarms", "list", "deadLetters", "result", "request", "changes"],
   args: ["scope", "call", "epoch", "version", "member", "notice"],

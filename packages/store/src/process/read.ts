@@ -6,6 +6,7 @@ import { decodeResult } from "./payload.ts";
 import { recordOf } from "./record.ts";
 
 export const readScript = defineScript({
+  name: "read",
   file: new URL("./read.lua", import.meta.url),
   keys: ["process", "archived", "result", "archivedResult"],
   args: ["scope", "call", "epoch", "withResult"],

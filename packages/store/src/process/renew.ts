@@ -4,6 +4,7 @@ import { defineScript, newCall, replyList } from "../redis/scripts.ts";
 import type { ProcessIo } from "./io.ts";
 
 export const renewScript = defineScript({
+  name: "renew",
   file: new URL("./renew.lua", import.meta.url),
   keys: ["alarms"],
   moreKeys: "processes",

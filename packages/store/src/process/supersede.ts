@@ -15,6 +15,7 @@ import { noticeOf } from "./place.ts";
 import { changeWrites, draftWrites, type FieldWrites, newRecord, recordOf, writeArgs } from "./record.ts";
 
 export const supersedeScript = defineScript({
+  name: "supersede",
   file: new URL("./supersede.lua", import.meta.url),
   keys: [
     "process",

@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import { readdirSync } from "node:fs";
-import { cacheScripts } from "../cache/cache-scripts.ts";
-import { mirrorScripts } from "../mirror/mirror-scripts.ts";
+import { cacheScripts } from "../cache/scripts.ts";
+import { mirrorScripts } from "../mirror/scripts.ts";
 import { processScripts } from "../process/scripts.ts";
 import { checkScript, ScriptInvalid, type Script } from "./scripts.ts";
 
@@ -21,7 +21,7 @@ function check(
   given: Partial<{ keys: string[]; args: string[]; moreArgs: string; moreKeys: string }> = {},
 ): void {
   const { keys = ["process"], args = ["scope", "call"], ...more } = { moreArgs: "more", ...given };
-  checkScript(source, { file: new URL("file:///example.lua"), keys, args, ...more });
+  checkScript(source, { name: "example", file: new URL("file:///example.lua"), keys, args, ...more });
 }
 
 describe("scripts", () => {
@@ -33,8 +33,13 @@ describe("scripts", () => {
 
   it("every script's body keeps to its header, and every file is used", () => {
     for (const script of all) expect(script.text().sha, script.name).to.match(/^[0-9a-f]{40}$/);
-    const files = folders.flatMap((folder) => readdirSync(folder)).filter((name) => name.endsWith(".lua"));
-    expect(all.map(({ name }) => `${name}.lua`).sort()).to.deep.equal(files.sort());
+    const files = folders.flatMap((folder) =>
+      readdirSync(folder)
+        .filter((name) => name.endsWith(".lua"))
+        .map((name) => new URL(name, folder).href),
+    );
+    expect(all.map(({ file }) => file.href).sort()).to.deep.equal(files.sort());
+    expect(new Set(all.map(({ name }) => name)).size, "names are unique").to.equal(all.length);
   });
 
   it("finishing and deleting work when memory is full, starting does not, reading writes nothing", () => {
@@ -75,6 +80,7 @@ describe("scripts", () => {
       "open-ended arguments that the caller does not know",
       () => check(good.replace("ARGV[3..]  more (any)", "")),
     ],
+    ["a header that begins with another script's name", () => check(good.replace("example:", "other:"))],
     ["a missing flags line", () => check(good.replace("#!lua flags=no-writes\n", ""))],
     ["a header that does not say what it returns", () => check(good.replace("Returns", "Gives"))],
     ["a script with nothing to echo", () => check(good, { args: ["scope"] })],

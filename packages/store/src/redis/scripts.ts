@@ -1,13 +1,14 @@
 /**
  * Loads Lua scripts and runs them with names instead of positions.
  *
- * A script begins `#!lua flags=…`, then a header comment that names every KEYS and ARGV and says what it returns:
+ * A script begins `#!lua flags=…`, then a header comment `--[[ name: purpose` that names every KEYS and ARGV and
+ * says what it returns:
  *   KEYS[1]  process  HASH     ARGV[2]  call     ARGV[5..]  changes (op, name, value each)
  * It is refused when its body uses another KEYS or ARGV than the header names, or the caller's names differ.
- * A line `--@include name` takes in scripts/fragments/name.lua, functions that several scripts share.
+ * A line `--@include name` includes redis/fragments/name.lua: functions that several scripts share.
  *
- * Every reply begins with the script's first two arguments. RESP has no correlation ids, and a connection out of step
- * once served another request's reply; so an echo that differs destroys the connection before anything is believed.
+ * Every reply begins with the script's first two arguments. RESP has no correlation ids, and a desynchronised connection
+ * can deliver another request's reply: an echo that differs destroys the connection before the reply is used.
  */
 import { CodedError } from "@sticky-proxy/protocol";
 import { createHash, randomBytes } from "node:crypto";
@@ -33,6 +34,8 @@ export class ScriptInvalid extends CodedError {
 }
 
 export interface Definition<K extends string, A extends string> {
+  /** Unlike any other script's; begins the file's header comment, and names the script in errors and metrics. */
+  readonly name: string;
   readonly file: URL;
   /** Names in header order. The first two arguments are what the reply echoes. */
   readonly keys: readonly K[];
@@ -43,7 +46,6 @@ export interface Definition<K extends string, A extends string> {
 }
 
 export interface Script<K extends string, A extends string> extends Definition<K, A> {
-  readonly name: string;
   /** Reads and checks the file on first use. @throws ScriptInvalid */
   text(): { readonly source: string; readonly sha: string };
 }
@@ -68,7 +70,6 @@ export function defineScript<const K extends string, const A extends string>(
   let text: { source: string; sha: string } | null = null;
   return {
     ...definition,
-    name: basename(definition.file.pathname, ".lua"),
     text() {
       if (text === null) {
         const source = expand(definition.file);
@@ -204,6 +205,8 @@ export function checkScript(source: string, definition: Definition<string, strin
   if (parts === null) return invalid("does not begin with a flags line and a header comment");
   const [, header, commented] = parts as unknown as [string, string, string];
   const body = commented.replace(/--\[\[[^]*?\]\]/g, "").replace(/--.*$/gm, "");
+  if (!header.startsWith(` ${definition.name}: `))
+    invalid(`the header does not begin with "${definition.name}: "`);
   if (!/^Returns\s/m.test(header)) invalid("the header does not say what it returns");
   if (definition.args.length < 2) invalid("needs two arguments to echo");
 

@@ -6,27 +6,32 @@ const file = (name: string): URL => new URL(`./${name}.lua`, import.meta.url);
 
 export const cacheScripts = {
   lookup: defineScript({
-    file: file("cache-lookup"),
+    name: "cache-lookup",
+    file: file("lookup"),
     keys: ["entry", "generations", "marker"],
     args: ["key", "call", "variant"],
   }),
   begin: defineScript({
-    file: file("cache-begin"),
+    name: "cache-begin",
+    file: file("begin"),
     keys: ["lease", "generations", "entry"],
     args: ["key", "token", "leaseMs", "keepMs"],
   }),
   renew: defineScript({
-    file: file("cache-renew"),
+    name: "cache-renew",
+    file: file("renew"),
     keys: ["lease"],
     args: ["key", "token", "leaseMs"],
   }),
   finish: defineScript({
-    file: file("cache-finish"),
+    name: "cache-finish",
+    file: file("finish"),
     keys: ["lease", "notices"],
     args: ["key", "token", "message"],
   }),
   commit: defineScript({
-    file: file("cache-commit"),
+    name: "cache-commit",
+    file: file("commit"),
     keys: ["entry", "generations", "lease", "marker", "uses", "sizes", "hits", "notices"],
     moreKeys: "chunks",
     args: [
@@ -52,17 +57,20 @@ export const cacheScripts = {
     ],
   }),
   drop: defineScript({
-    file: file("cache-drop"),
+    name: "cache-drop",
+    file: file("drop"),
     keys: ["entry", "generations", "uses", "sizes", "hits"],
     args: ["key", "call", "mode", "rememberMs", "keepMs"],
   }),
   purge: defineScript({
-    file: file("cache-purge"),
+    name: "cache-purge",
+    file: file("purge"),
     keys: ["generations"],
     args: ["call", "field", "maxSelectors", "keepMs"],
   }),
   forget: defineScript({
-    file: file("cache-forget"),
+    name: "cache-forget",
+    file: file("forget"),
     keys: ["entry", "uses", "sizes", "hits"],
     args: ["key", "call"],
   }),

@@ -18,11 +18,11 @@ import {
   type SelectVariant,
   type StoredMetadata,
 } from "@sticky-proxy/core/cache";
-import { chunkBytes, chunkKeys, graceMs, openBody, readPiece } from "./cache-body.ts";
-import { createCacheGuard, guardDefaults } from "./cache-guard.ts";
-import { createCacheHousekeeping } from "./cache-housekeeping.ts";
-import { createCacheKeys } from "./cache-keys.ts";
-import { createFlightNotices } from "./cache-notices.ts";
+import { chunkBytes, chunkKeys, graceMs, openBody, readPiece } from "./body.ts";
+import { createCacheGuard, guardDefaults } from "./guard.ts";
+import { createCacheHousekeeping } from "./housekeeping.ts";
+import { createCacheKeys } from "./keys.ts";
+import { createFlightNotices } from "./notices.ts";
 import {
   cacheScripts,
   type IndexLine,
@@ -31,8 +31,8 @@ import {
   readDropped,
   readIndex,
   unpackMetadata,
-} from "./cache-scripts.ts";
-import { LruBytes } from "./cache-lru.ts";
+} from "./scripts.ts";
+import { LruBytes } from "./lru.ts";
 import type { RedisConnections } from "../redis/redis.ts";
 import { newCall, replyNumber, replyText, runScript } from "../redis/scripts.ts";
 

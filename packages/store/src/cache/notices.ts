@@ -1,6 +1,6 @@
 /** Ends of flights on other nodes, by sharded pub/sub: a hint, so who waits also looks again from time to time. */
 import type { FlightNotice, FlightWatch } from "@sticky-proxy/core/cache";
-import type { CacheKeys } from "./cache-keys.ts";
+import type { CacheKeys } from "./keys.ts";
 import type { Connection } from "../redis/redis.ts";
 
 export interface FlightNotices {

@@ -1,6 +1,6 @@
 import { CacheUnavailable } from "@sticky-proxy/core/cache";
 import { expect } from "chai";
-import { createCacheGuard } from "./cache-guard.ts";
+import { createCacheGuard } from "./guard.ts";
 
 function guardAt(clock: { now: number }) {
   const options = { silenceMs: 1, firstSilenceMs: 1, failures: 3, openMs: 1000, monotonic: () => clock.now };

@@ -3,8 +3,8 @@
  * It rides on commits instead of a timer of its own: a cache that stores nothing grows nothing.
  */
 import type { TopKey } from "@sticky-proxy/core/cache";
-import type { CacheKeys } from "./cache-keys.ts";
-import { cacheScripts } from "./cache-scripts.ts";
+import type { CacheKeys } from "./keys.ts";
+import { cacheScripts } from "./scripts.ts";
 import type { Connection } from "../redis/redis.ts";
 import { newCall, runScript } from "../redis/scripts.ts";
 

@@ -1,7 +1,7 @@
 /** Opens the cache's store: in a Redis of its own where there is one, else beside the processes in the state Redis. */
 import type { CacheStore } from "@sticky-proxy/core/cache";
-import { cacheScripts } from "./cache-scripts.ts";
-import { createRedisCacheStore } from "./cache-store.ts";
+import { cacheScripts } from "./scripts.ts";
+import { createRedisCacheStore } from "./store.ts";
 import { connectRedis, type ConnectionName, type RedisConnections } from "../redis/redis.ts";
 import { loadScripts, observeScripts, type ScriptObserver } from "../redis/scripts.ts";
 

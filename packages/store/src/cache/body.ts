@@ -1,8 +1,8 @@
 /** Body bytes in Redis: raw chunks of 256 KiB, filled and read piece by piece, under an id that is never used again. */
 import { randomBytes } from "node:crypto";
 import { type BodyWriter, CacheUnavailable, maxFetchMs, pieceBytes } from "@sticky-proxy/core/cache";
-import type { CacheGuard } from "./cache-guard.ts";
-import type { CacheKeys } from "./cache-keys.ts";
+import type { CacheGuard } from "./guard.ts";
+import type { CacheKeys } from "./keys.ts";
 import type { Connection } from "../redis/redis.ts";
 
 export const chunkBytes = 256 * 1024;

@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import fc from "fast-check";
-import { LruBytes } from "./cache-lru.ts";
+import { LruBytes } from "./lru.ts";
 
 const weigh = (text: string): number => text.length;
 

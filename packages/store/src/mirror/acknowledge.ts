@@ -1,0 +1,27 @@
+/** Notes beside a difference record who has seen it. */
+import type { Acknowledgement } from "@sticky-proxy/core/mirror";
+import { defineScript, newCall, replyText, runScript } from "../redis/scripts.ts";
+import { asStore, type MirrorIo } from "./io.ts";
+import type { RecordPlace } from "./records.ts";
+
+export const acknowledgeScript = defineScript({
+  name: "mirror-acknowledge",
+  file: new URL("./acknowledge.lua", import.meta.url),
+  keys: ["records"],
+  args: ["member", "call", "note"],
+});
+
+/** false: the record has gone. @throws StoreUnavailable */
+export async function writeAcknowledgement(
+  { writes, keys }: MirrorIo,
+  { partition, stamp }: RecordPlace,
+  acknowledgement: Acknowledgement,
+): Promise<boolean> {
+  const [word] = await asStore(
+    runScript(writes, acknowledgeScript, {
+      keys: { records: keys.records(partition) },
+      args: { member: String(stamp), call: newCall(), note: JSON.stringify(acknowledgement) },
+    }),
+  );
+  return replyText(word) !== "gone";
+}

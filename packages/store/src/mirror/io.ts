@@ -1,0 +1,37 @@
+/** What every operation of the mirror's store works with. */
+import { StoreUnavailable } from "@sticky-proxy/core/process";
+import type { Keys } from "../keys.ts";
+import type { Connection } from "../redis/redis.ts";
+import type { MirrorKeys } from "./keys.ts";
+
+export interface MirrorStoreDeps {
+  readonly writes: Connection;
+  readonly reads: Connection;
+  readonly keys: Keys;
+  readonly partitions: number;
+}
+
+export interface MirrorIo extends Omit<MirrorStoreDeps, "keys"> {
+  readonly keys: MirrorKeys;
+}
+
+/** How long hourly sums are kept, and a diverged key is remembered. */
+export const mirrorKeepMs = 8 * 86_400_000;
+
+/** Every failure of the client means: no answer, or a refusal by the server. @throws StoreUnavailable */
+export async function asStore<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    throw new StoreUnavailable("mirror store", { cause: error });
+  }
+}
+
+export function allPartitions(partitions: number): number[] {
+  return Array.from({ length: partitions }, (_, p) => p);
+}
+
+/** Fences are above 1e14: never in exponent form. */
+export function fenceText(owner: number): string {
+  return owner.toFixed(0);
+}

@@ -1,0 +1,70 @@
+/** Settles an entry: outcome, counters and difference in one step; the outcome of its first settlement stays. */
+import { bounded, type Outbox } from "@sticky-proxy/core/mirror";
+import { defineScript, newCall, replyText, runScript } from "../redis/scripts.ts";
+import { counterName, groupNames } from "./counters.ts";
+import { asStore, fenceText, mirrorKeepMs, type MirrorIo } from "./io.ts";
+import type { MirrorKeys } from "./keys.ts";
+
+export const settleScript = defineScript({
+  name: "mirror-settle",
+  file: new URL("./settle.lua", import.meta.url),
+  keys: ["owner", "settled", "counters", "state", "records", "byTime", "byEnd", "sums"],
+  args: [
+    "entryId",
+    "call",
+    "fence",
+    "counter",
+    "outcome",
+    "count",
+    "diverged",
+    "endedAt",
+    "record",
+    "groups",
+    "ttlMs",
+    "most",
+    "keepMs",
+  ],
+});
+
+/** @throws StoreUnavailable */
+export function createSettle({ writes, keys }: MirrorIo): Outbox["settle"] {
+  return async function settle(partition, owner, entry, settlement) {
+    const { outcome, diverged, endedAt, limits } = settlement;
+    const difference = settlement.difference === null ? null : bounded(settlement.difference);
+    const groups = groupNames(entry.service, entry.route, difference);
+    const [word] = await asStore(
+      runScript(writes, settleScript, {
+        keys: settleKeys(keys, partition, entry.window, entry.orderKey),
+        args: {
+          entryId: entry.entryId,
+          call: newCall(),
+          fence: fenceText(owner),
+          counter: counterName(entry.service, entry.route, ""),
+          outcome,
+          count: 1,
+          diverged: diverged ? 1 : 0,
+          endedAt: endedAt === null ? "" : endedAt,
+          record: difference === null ? "" : JSON.stringify(difference),
+          groups: JSON.stringify(groups),
+          ttlMs: limits.ttlMs,
+          most: limits.maxDifferences,
+          keepMs: mirrorKeepMs,
+        },
+      }),
+    );
+    return replyText(word) as "settled" | "known" | "lost";
+  };
+}
+
+export function settleKeys(keys: MirrorKeys, partition: number, window: number, orderKey: string) {
+  return {
+    owner: keys.owner(partition),
+    settled: keys.settled(partition),
+    counters: keys.counters(partition, window),
+    state: keys.keyState(partition, orderKey),
+    records: keys.records(partition),
+    byTime: keys.byTime(partition),
+    byEnd: keys.byEnd(partition),
+    sums: keys.sums(partition, window),
+  };
+}
