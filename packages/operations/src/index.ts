@@ -1,5 +1,11 @@
 // Processes.
 export { listProcesses, statusesInOrder } from "./processes/list.ts";
+export { cancelProcess } from "./processes/cancel.ts";
+export { parseProcessRef } from "./processes/ref.ts";
+export { rerunProcess } from "./processes/rerun.ts";
+export { operatorView, showProcess, shownProcessView, type ShownProcess } from "./processes/show.ts";
+export { waitForProcess } from "./processes/wait.ts";
+export { listServices } from "./services.ts";
 export { storeNow } from "./store-clock.ts";
 // Dead letters.
 export { anyDeadLetter, listDeadLetters, type DeadLetterFilter } from "./dead-letters/list.ts";

@@ -4,15 +4,13 @@
  */
 import { randomBytes } from "node:crypto";
 import { createProcesses, type Processes, type WaitDeps, createCancelHook } from "@sticky-proxy/engine";
-import { storeNow } from "@sticky-proxy/operations";
+import { listServices, parseProcessRef, storeNow } from "@sticky-proxy/operations";
 import {
   createRuleBook,
   StoreUnavailable,
   type ProcessRecord,
   type ProcessRef,
 } from "@sticky-proxy/core/process";
-import { partitionOf } from "@sticky-proxy/core/idempotency";
-import { parseProcessId } from "@sticky-proxy/protocol";
 import { storeSettings, sleep, type Config, systemClock } from "@sticky-proxy/runtime";
 import { createRegistry, MetaMismatch, openStore, StoreUnreachable } from "@sticky-proxy/store";
 import { createOutboundCallers } from "@sticky-proxy/upstream";
@@ -63,11 +61,7 @@ export async function connectOperator(config: Config, io: Pick<Io, "err">): Prom
       random: Math.random,
       clock: systemClock,
     },
-    async services() {
-      const names = new Set(config.services.map(({ name }) => name));
-      for (const name of await registry.services()) names.add(name);
-      return [...names].sort();
-    },
+    services: () => listServices({ configured: config.services, registered: () => registry.services() }),
     tellCancelled(record) {
       if (record.attempt > 0 && rules.find(record) === null)
         io.err("the service was not told of the cancel: its route is not configured here, --config names it");
@@ -137,14 +131,12 @@ export async function withOperator(
 export function refOf(operator: Pick<Operator, "processes">, words: readonly string[], at = 0): ProcessRef {
   const word = words[at];
   if (word === undefined) throw new UsageError("which process? give its id");
-  const id = parseProcessId(word);
-  if (id === null || partitionOf(id.scope, operator.processes.store.partitions) !== id.partition) {
-    throw new UsageError(`"${word}" is not a process id`);
-  }
-  return id;
+  const ref = parseProcessRef(word, operator.processes.store.partitions);
+  if (ref === null) throw new UsageError(`"${word}" is not a process id`);
+  return ref;
 }
 
-/** null, after saying so, when there is no such process. @throws UsageError, StoreUnavailable */
+/** null, after an error line, when there is no such process. @throws StoreUnavailable */
 export async function findProcess(
   operator: Pick<Operator, "processes">,
   ref: ProcessRef,
@@ -152,11 +144,17 @@ export async function findProcess(
   io: Pick<Io, "err">,
 ): Promise<ProcessRecord | null> {
   const { record } = await operator.processes.read(ref, { withResult: false });
-  if (record === null) io.err(`there is no process ${word}`);
+  if (record === null) unknownProcess(io, word);
   return record;
 }
 
-/** Says what would be done and how to have it done; the exit code of a command that was not confirmed. */
+/** The exit code of a command about a process that does not exist. */
+export function unknownProcess(io: Pick<Io, "err">, word: string): number {
+  io.err(`there is no process ${word}`);
+  return exitCodes.failed;
+}
+
+/** Prints what the command would do with --yes; the exit code of a command that was not confirmed. */
 export function unconfirmed(io: Pick<Io, "err">, what: string): number {
   io.err(`would ${what}; repeat with --yes to do it`);
   return exitCodes.failed;

@@ -1,6 +1,7 @@
 import { viewOf } from "@sticky-proxy/core/process";
+import { cancelProcess } from "@sticky-proxy/operations";
 import { exitCodes, type Command, type Io, type Parsed } from "../command.ts";
-import { findProcess, refOf, unconfirmed, withOperator, type Operator } from "../operator.ts";
+import { findProcess, refOf, unconfirmed, unknownProcess, withOperator, type Operator } from "../operator.ts";
 
 export const command: Command = {
   summary: "cancel a process; its socket is closed, the service is told, a late result is refused",
@@ -19,24 +20,24 @@ export async function cancel(
   { flags, words }: Parsed,
   io: Io,
 ): Promise<number> {
-  const record = await findProcess(operator, refOf(operator, words), words[0]!, io);
-  if (record === null) return exitCodes.failed;
-  if (flags["yes"] !== true) return unconfirmed(io, `cancel ${words[0]} (${record.status})`);
-  const applied = await operator.processes.apply(record, { type: "cancelled" });
-  switch (applied.kind) {
-    case "applied":
-      operator.tellCancelled(applied.from);
-      break;
-    case "same":
-      break;
-    case "refused":
-    case "not-due":
-      io.err(`the process has ended: ${applied.record.status}`);
+  const ref = refOf(operator, words);
+  const word = words[0]!;
+  if (flags["yes"] !== true) {
+    const record = await findProcess(operator, ref, word, io);
+    return record === null ? exitCodes.failed : unconfirmed(io, `cancel ${word} (${record.status})`);
+  }
+  const cancelled = await cancelProcess(operator, ref);
+  switch (cancelled.kind) {
+    case "cancelled":
+      io.out(flags["json"] === true ? JSON.stringify(viewOf(cancelled.record, "")) : `${word} cancelled`);
+      return exitCodes.ok;
+    case "ended":
+      io.err(`the process has ended: ${cancelled.record.status}`);
       return exitCodes.failed;
     case "gone":
       io.err("the process is gone");
       return exitCodes.failed;
+    case "not-found":
+      return unknownProcess(io, word);
   }
-  io.out(flags["json"] === true ? JSON.stringify(viewOf(applied.record, "")) : `${words[0]} cancelled`);
-  return exitCodes.ok;
 }

@@ -2,6 +2,7 @@ import {
   anyDeadLetter,
   discardDeadLetter,
   listDeadLetters,
+  operatorView,
   planRedrive,
   redriveDeadLetter,
   showDeadLetter,
@@ -12,7 +13,7 @@ import {
 import { processId, type ProcessRecord } from "@sticky-proxy/core/process";
 import { exitCodes, UsageError, type Command, type Io, type Parsed } from "../command.ts";
 import { refOf, unconfirmed, withOperator, type Operator } from "../operator.ts";
-import { described, requestOf, show } from "./show.ts";
+import { printShown } from "./show.ts";
 import { age, countFlag, spanFlag, table, textFlag, wordFlag } from "../tables.ts";
 
 const filterUsage =
@@ -87,7 +88,7 @@ async function list(operator: Needs, parsed: Parsed, io: Io): Promise<number> {
   const cursor = textFlag(flags["cursor"]);
   const { items, next } = await listDeadLetters(operator.processes, filterOf(parsed), { limit, cursor });
   if (flags["json"] === true) {
-    io.out(JSON.stringify({ deadLetters: items.map(described), next }));
+    io.out(JSON.stringify({ deadLetters: items.map(operatorView), next }));
     return exitCodes.ok;
   }
   const now = await operator.now();
@@ -122,10 +123,7 @@ async function showOne(operator: Needs, parsed: Parsed, io: Io): Promise<number>
     io.err(`${parsed.words[1]} is not a dead letter`);
     return exitCodes.failed;
   }
-  if (parsed.flags["json"] !== true) return show(operator, { ...parsed, words: parsed.words.slice(1) }, io);
-  const { record, request, timeline } = letter;
-  io.out(JSON.stringify({ ...described(record), request: requestOf(request), timeline }));
-  return exitCodes.ok;
+  return printShown(letter, parsed.flags["json"] === true, io);
 }
 
 async function redriveOne(operator: Needs, { flags, words }: Parsed, io: Io): Promise<number> {

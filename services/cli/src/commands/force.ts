@@ -1,6 +1,7 @@
 import { isTerminal, processId, viewOf } from "@sticky-proxy/core/process";
+import { rerunProcess } from "@sticky-proxy/operations";
 import { exitCodes, type Command, type Io, type Parsed } from "../command.ts";
-import { findProcess, refOf, unconfirmed, withOperator, type Operator } from "../operator.ts";
+import { findProcess, refOf, unconfirmed, unknownProcess, withOperator, type Operator } from "../operator.ts";
 
 export const command: Command = {
   summary: "run a process's request again as a new process, which a sweeper sends",
@@ -26,29 +27,26 @@ export async function force(
   { flags, words }: Parsed,
   io: Io,
 ): Promise<number> {
-  const record = await findProcess(operator, refOf(operator, words), words[0]!, io);
-  if (record === null) return exitCodes.failed;
+  const ref = refOf(operator, words);
+  const word = words[0]!;
   if (flags["yes"] !== true) {
+    const record = await findProcess(operator, ref, word, io);
+    if (record === null) return exitCodes.failed;
     const ran = isTerminal(record.status) ? `executed: ${record.executed ?? "unknown"}` : record.status;
-    return unconfirmed(io, `run ${record.operation} of ${words[0]} again (${ran})`);
+    return unconfirmed(io, `run ${record.operation} of ${word} again (${ran})`);
   }
-  const begun = await operator.processes.rerun(record, {
-    cancelRunning: flags["cancel-running"] === true,
-    dispatch: "by-alarm",
-  });
-  switch (begun.verdict) {
-    case "start":
-      if (begun.superseded !== null && !isTerminal(begun.superseded.status))
-        operator.tellCancelled(begun.superseded);
-      io.out(flags["json"] === true ? JSON.stringify(viewOf(begun.record, "")) : processId(begun.record));
+  const rerun = await rerunProcess(operator, ref, { cancelRunning: flags["cancel-running"] === true });
+  switch (rerun.kind) {
+    case "started":
+      io.out(flags["json"] === true ? JSON.stringify(viewOf(rerun.record, "")) : processId(rerun.record));
       return exitCodes.ok;
     case "running":
-    case "repeat":
-    case "superseded":
-      io.err(`${processId(begun.record)} is running; --cancel-running replaces it`);
+      io.err(`${processId(rerun.record)} is running; --cancel-running replaces it`);
       return exitCodes.failed;
     case "no-request":
       io.err("the request of this process was not kept, so it cannot be sent again");
       return exitCodes.failed;
+    case "not-found":
+      return unknownProcess(io, word);
   }
 }

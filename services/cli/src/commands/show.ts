@@ -1,7 +1,7 @@
-import { viewOf, type ProcessRecord, type StoredRequest } from "@sticky-proxy/core/process";
+import { showProcess, shownProcessView, type ShownProcess } from "@sticky-proxy/operations";
 import { redact } from "@sticky-proxy/runtime";
 import { exitCodes, type Command, type Io, type Parsed } from "../command.ts";
-import { findProcess, refOf, withOperator, type Operator } from "../operator.ts";
+import { refOf, unknownProcess, withOperator, type Operator } from "../operator.ts";
 import { plain } from "../tables.ts";
 
 export const command: Command = {
@@ -18,49 +18,15 @@ export async function show(
   { flags, words }: Parsed,
   io: Io,
 ): Promise<number> {
-  const ref = refOf(operator, words);
-  const record = await findProcess(operator, ref, words[0]!, io);
-  if (record === null) return exitCodes.failed;
-  const { store } = operator.processes;
-  const [timeline, request] = await Promise.all([
-    store.timeline(ref),
-    store.readRequest(record, { mayLackCredentials: true }),
-  ]);
-  const shown = { ...described(record), request: requestOf(request), timeline };
-  if (flags["json"] === true) io.out(JSON.stringify(shown));
-  else for (const line of lines(shown, 0)) io.out(line);
+  const shown = await showProcess(operator.processes, refOf(operator, words));
+  return shown === null ? unknownProcess(io, words[0]!) : printShown(shown, flags["json"] === true, io);
+}
+
+export function printShown(shown: ShownProcess, asJson: boolean, io: Pick<Io, "out">): number {
+  const view = shownProcessView(shown, redact);
+  if (asJson) io.out(JSON.stringify(view));
+  else for (const line of lines(view, 0)) io.out(line);
   return exitCodes.ok;
-}
-
-/** The client's view, and what only operators may know. */
-export function described(record: ProcessRecord) {
-  const { links: _, ...view } = viewOf(record, "");
-  return {
-    ...view,
-    owner: record.owner,
-    fence: record.fence,
-    reason: record.reason,
-    deadLetter: record.deadLetter,
-    released: record.released,
-    jobId: record.jobId,
-    webhook:
-      record.notify === null
-        ? null
-        : { endpoint: record.notify, state: record.notifyState, attempts: record.notifyAttempt },
-    mirror: record.mirror,
-  };
-}
-
-/** Never the body: payloads are the clients' business. The key shows as its scope only. */
-export function requestOf(request: StoredRequest | null) {
-  if (request === null) return null;
-  const { method, path, query, headers } = request.head;
-  return redact({
-    method,
-    target: query === null ? path : `${path}?${query}`,
-    headers: Object.fromEntries(headers.map(([name, value]) => [name.toLowerCase(), value])),
-    bodyBytes: request.body.length,
-  });
 }
 
 /** Nested values indented, empty ones left out. */

@@ -1,10 +1,10 @@
-import { isTerminal, viewOf } from "@sticky-proxy/core/process";
-import { waitFor } from "@sticky-proxy/engine";
+import { viewOf } from "@sticky-proxy/core/process";
+import { waitForProcess } from "@sticky-proxy/operations";
 import { exitCodes, type Command, type Io, type Parsed } from "../command.ts";
-import { findProcess, refOf, withOperator, type Operator } from "../operator.ts";
+import { refOf, unknownProcess, withOperator, type Operator } from "../operator.ts";
 import { spanFlag } from "../tables.ts";
 
-/** sysexits.h, EX_TEMPFAIL: still running when the time was over. */
+/** EX_TEMPFAIL of sysexits.h: the process still runs at the timeout. */
 export const stillRunning = 75;
 
 export const command: Command = {
@@ -27,18 +27,15 @@ export async function wait(
 ): Promise<number> {
   const ref = refOf(operator, words);
   const timeoutMs = spanFlag("timeout", flags["timeout"]) ?? 60_000;
-  if ((await findProcess(operator, ref, words[0]!, io)) === null) return exitCodes.failed;
-  const { record } = await waitFor(
-    operator.waiting,
-    ref,
-    ({ record: now }) => now === null || isTerminal(now.status),
-    { timeoutMs, signal: new AbortController().signal, withResult: false },
-  );
-  if (record === null) {
+  const { signal } = new AbortController();
+  const waited = await waitForProcess(operator.waiting, ref, { timeoutMs, signal });
+  if (waited.kind === "not-found") return unknownProcess(io, words[0]!);
+  if (waited.kind === "gone") {
     io.err("the process is gone");
     return exitCodes.failed;
   }
+  const { record } = waited;
   io.out(flags["json"] === true ? JSON.stringify(viewOf(record, "")) : record.status);
-  if (!isTerminal(record.status)) return stillRunning;
+  if (waited.kind === "running") return stillRunning;
   return record.status === "completed" ? exitCodes.ok : exitCodes.failed;
 }
