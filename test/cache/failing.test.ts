@@ -47,7 +47,10 @@ describeWithRedis("when something fails", () => {
       expect(await second(safe, "/e", swr, garbage)).to.deep.equal([200, "STALE"]);
     });
     it("stale-if-error passes every other error status to the client", async () => {
-      expect(await second(safe, "/e404", swr, text({}, "error", 404))).to.deep.equal([404, "MISS"]);
+      for (const status of [400, 401, 403, 404, 409, 410, 422, 429, 451, 501, 505, 507, 599]) {
+        const got = await second(safe, `/e${status}`, swr, text({}, "error", status));
+        expect(got, String(status)).to.deep.equal([status, "MISS"]);
+      }
     });
     it("must-revalidate prohibits a stale response when the service fails", async () => {
       const control = `${swr}, must-revalidate`;

@@ -6,20 +6,20 @@ export type CacheResult = "HIT" | "MISS" | "STALE" | "REVALIDATED" | "BYPASS";
 export interface CacheStatus {
   /** The request was not answered by going forward; never together with `fwd` (RFC 9211 2.1). */
   readonly hit: boolean;
-  /** What is left of the stored response's lifetime, negative when it is stale; null: not told. */
+  /** Remaining lifetime of the stored response in ms, negative when it is stale; null: not mentioned. */
   readonly ttlMs: number | null;
   readonly fwd: ForwardCause | "method" | "bypass" | null;
-  /** Status of the service's answer, told where it differs from ours or was not passed on. */
+  /** Status of the service's response where it differs from ours or was not passed on; null: not mentioned. */
   readonly fwdStatus: number | null;
   readonly stored: boolean;
   readonly collapsed: boolean;
-  /** A token: why, in one word. */
+  /** The reason, as a token. */
   readonly detail: string | null;
-  /** Shown where the route says so. */
+  /** The cache key; null: the route does not show it. */
   readonly key: string | null;
 }
 
-/** This cache's member of the list; upstream's members stand before it. */
+/** This cache's member of the list; the members of caches nearer the service precede it. */
 export function formatCacheStatus(status: CacheStatus): string {
   const parts = ["sticky"];
   if (status.hit) parts.push("hit");

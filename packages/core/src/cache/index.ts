@@ -52,7 +52,7 @@ export {
   type CacheStore,
   type CommitOptions,
   type Committed,
-  type FetchBegun,
+  type FetchStart,
   type FetchLease,
   type FlightNotice,
   type FlightWatch,

@@ -13,7 +13,7 @@ export interface EntryPoint {
   readonly host: string;
 }
 
-/** What the service is told about the host, so what may shape its response: the configured one, or the client's. */
+/** The host that the service sees, which may therefore shape its response: the configured one, or the client's. */
 export function shownHost(service: Service, host: string): string {
   return service.match.host ?? (service.preserveHost ? host : "");
 }

@@ -1,24 +1,24 @@
 /**
- * The port to the store that all replicas share: metadata and bodies apart, fetch leases, purges as generations.
+ * The port to the store that all replicas share: metadata and bodies are separate, purges are generations.
  *
  * C1 A stored response is visible only after every byte of its body is: bodies first, metadata last.
  * C2 A purge beats every fetch that began before it: a fetch carries the partition's generation from its beginning,
  *    `commit` refuses and `lookup` rejects what is older than a generation of its key or of one of its selectors.
  * C3 A bodyId is never written twice, so a reader that holds metadata never gets another body's bytes.
- * C4 An older response never takes the place of a newer one, however late its body ends.
+ * C4 An older response never replaces a newer one, however late its body ends.
  *
- * Every method may reject with {@link CacheUnavailable}; the caller goes on without the cache.
+ * Every method may reject with {@link CacheUnavailable}; the caller continues without the cache.
  */
 import { CodedError } from "@sticky-proxy/protocol";
 import type { StoredMetadata } from "./stored-metadata.ts";
 
-/** Bodies are written and read in pieces of this size; only the last may be shorter. No more of one is in memory. */
+/** Bytes of a piece: bodies are written and read in pieces, of which only the last may be shorter. */
 export const pieceBytes = 64 * 1024;
 
-/** No fetch that took longer than this is stored: a dropped key remembers its drop for so long. */
+/** A longer fetch is not stored: the store remembers the drop of a key for so long. */
 export const maxFetchMs = 600_000;
 
-/** The store did not answer in time, or is given a pause. */
+/** The store did not answer in time, or its breaker is open. */
 export class CacheUnavailable extends CodedError {
   override readonly name = "CacheUnavailable";
   override readonly code = "CACHE_UNAVAILABLE";
@@ -49,7 +49,7 @@ export interface Lookup {
 /** Computes the variant that a request selects by these names. */
 export type SelectVariant = (varyNames: readonly string[]) => string;
 
-export interface FetchBegun {
+export interface FetchStart {
   /** true: the lease is the caller's. Always true when none was asked for, or when a purge came since it was taken. */
   readonly granted: boolean;
   readonly generation: number;
@@ -57,28 +57,28 @@ export interface FetchBegun {
   readonly now: number;
 }
 
-/** What followers elsewhere are told about a flight. */
+/** How a flight ended, as the waiting nodes are notified. */
 export type FlightNotice = "stored" | "not-storable" | "failed";
 
 export interface FetchLease {
   readonly key: string;
   /** Which of the key's fetches: values of the selecting names known so far. */
   readonly flight: string;
-  /** Random; null: a fetch that nobody waits for, without a lease. */
+  /** Random; null: a fetch without a lease, for which no other node waits. */
   readonly token: string | null;
 }
 
 export interface CommitOptions {
   readonly lease: FetchLease;
   readonly metadata: StoredMetadata;
-  /** The stored response that was freshened, when only its metadata changes. */
+  /** The stored response whose metadata alone is updated (RFC 9111 4.3.4); null: a new response. */
   readonly replaces: StoredMetadata | null;
-  /** What was stored for the same request. It goes when the new response has no Vary, as it would be preferred to it. */
+  /** The stored response of the same request, removed when the new one has no Vary, since it would be preferred (4.1). */
   readonly outdates?: StoredMetadata | null;
   readonly maxVariants: number;
 }
 
-/** `gone`: what was to be freshened is not there any more. `older`: what is stored was received later. */
+/** `gone`: the response to update, or the body, was evicted. `older`: the stored response was received later. */
 export type Committed =
   | "stored"
   | "purged"
@@ -96,11 +96,11 @@ export interface BodyWriter {
   append(bytes: Uint8Array): Promise<void>;
   /** Writes the rest. */
   end(): Promise<void>;
-  /** Forgets what was written; never rejects. */
+  /** Removes the written bytes; never rejects. */
   abandon(): Promise<void>;
 }
 
-/** The variant that must not stay beside the new response; its own when there is no other. */
+/** The variant that the new response replaces; its own when there is no other. */
 export function outdatedVariant({ metadata, outdates }: CommitOptions): string {
   return metadata.variant === "" ? (outdates?.variant ?? "") : metadata.variant;
 }
@@ -111,7 +111,7 @@ export interface PurgeReport {
   readonly missing: readonly number[];
 }
 
-/** For people: what is stored for one key. */
+/** What is stored for one key, for operators. */
 export interface KeyView {
   readonly now: number;
   readonly variants: readonly { readonly metadata: StoredMetadata; readonly softPurgedAt: number | null }[];
@@ -136,26 +136,26 @@ export interface FlightWatch {
 export interface CacheStore {
   lookup(key: string, select: SelectVariant): Promise<Lookup>;
   /** Begins a fetch. `leaseMs` null: without a lease. */
-  begin(lease: FetchLease, leaseMs: number | null): Promise<FetchBegun>;
-  /** Keeps a lease that is still the caller's for another `leaseMs`; takes none. */
+  begin(lease: FetchLease, leaseMs: number | null): Promise<FetchStart>;
+  /** Extends a lease that the caller still has to `leaseMs` from now; acquires none. */
   renew(lease: FetchLease, leaseMs: number): Promise<void>;
-  /** Ends a fetch: frees the lease if it is still the caller's and tells those who wait. */
+  /** Ends a fetch: releases the lease if the caller still has it, and notifies the waiting nodes. */
   finish(lease: FetchLease, notice: FlightNotice): Promise<void>;
-  /** Resolves once notices of this flight cannot be missed any more. */
+  /** Resolves when every later notice of this flight will be received. */
   watch(key: string, flight: string): Promise<FlightWatch>;
   openBody(key: string): BodyWriter;
   /** The nth piece of a committed body, or of one of the writer's `writtenPieces`; null when it is gone. */
   readPiece(key: string, bodyId: string, n: number): Promise<Buffer | null>;
   /**
    * Makes a response visible if its body is whole; what the writer was given before counts even while its promise is
-   * pending. "stored" also ends the fetch: the lease is free and those who wait are told.
+   * pending. "stored" also ends the fetch: the lease is released and the waiting nodes are notified.
    */
   commit(options: CommitOptions): Promise<Committed>;
   /** Leaves a hit-for-miss marker for `ms`. */
   markUnshareable(key: string, reason: string, ms: number): Promise<void>;
-  /** All variants of one key. Hard: gone. Soft: stale from now. */
+  /** Invalidates all variants of one key. Hard: removed. Soft: stale from now. */
   drop(key: string, soft: boolean): Promise<void>;
-  /** Everything that carries the selector. The same number of commands however much is stored. */
+  /** Invalidates every response with the selector, in a number of commands independent of how much is stored. */
   purge(selector: string, soft: boolean): Promise<PurgeReport>;
   /** Counts uses; best effort. */
   recordHits(hits: ReadonlyMap<string, number>): Promise<void>;

@@ -15,7 +15,7 @@ export interface StoredMetadata {
   readonly varyNames: readonly string[];
   /** Identifies (varyNames, the request's values for them). */
   readonly variant: string;
-  /** What a purge can select it by, the key apart. */
+  /** The selectors by which a purge finds it, besides the key. */
   readonly selectors: readonly string[];
   /** The partition's generation when the fetch began. */
   readonly generation: number;

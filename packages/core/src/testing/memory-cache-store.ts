@@ -1,7 +1,7 @@
 /** The cache's store in one process: the reference of its contract, and what unit tests run on. Nothing is evicted. */
 import {
   type BodyWriter,
-  type FetchBegun,
+  type FetchStart,
   type CacheStore,
   type CommitOptions,
   type Committed,
@@ -74,7 +74,7 @@ export class MemoryCacheStore implements CacheStore {
     });
   }
 
-  begin({ key, flight, token }: FetchLease, leaseMs: number | null): Promise<FetchBegun> {
+  begin({ key, flight, token }: FetchLease, leaseMs: number | null): Promise<FetchStart> {
     const now = this.#now();
     const name = `${key}:${flight}`;
     const held = this.#leases.get(name);

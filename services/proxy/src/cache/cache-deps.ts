@@ -1,13 +1,13 @@
-/** What the cache's part of the data plane is handed. */
+/** The dependencies of the cache on the data plane. */
 import type { CacheResult, CacheStore } from "@sticky-proxy/core/cache";
 import type { Forwarder } from "@sticky-proxy/upstream";
 import type { Logger } from "@sticky-proxy/runtime";
 
-/** Closed words for metrics. */
+/** Metrics of the cache; every argument but `error` is one of a closed set of label values. */
 export interface CacheObserver {
   result(route: string, result: CacheResult): void;
   collapsed(route: string): void;
-  /** A store operation that failed open. */
+  /** A store operation failed, and the request went on without the cache. */
   readonly storeError: (operation: "lookup" | "store" | "drop" | "purge", error: unknown) => void;
   purged(kind: "key" | "tag"): void;
   purgeRefused(): void;
@@ -24,7 +24,7 @@ export interface CacheDeps {
   readonly observe: CacheObserver;
   /** Random, unguessable. */
   readonly newToken: () => string;
-  /** Milliseconds that never go back. */
+  /** Monotonic ms. */
   readonly monotonic: () => number;
   /** Resolves after ms or when the signal aborts; never rejects. */
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;

@@ -1,4 +1,4 @@
-/** The cache's part of a proxy node, from its store and the node's own parts. */
+/** Wires the cache of a proxy node from its store, metrics and log. */
 import { randomBytes } from "node:crypto";
 import { createInvalidation } from "@sticky-proxy/engine";
 import type { CacheStore } from "@sticky-proxy/core/cache";
@@ -7,8 +7,8 @@ import type { Forwarder } from "@sticky-proxy/upstream";
 import type { CacheParts } from "../deps.ts";
 import type { CacheDeps, CacheObserver } from "./cache-deps.ts";
 
-/** A store that is away fails every request; one line in a while says so. */
-const tellEveryMs = 5000;
+/** Every request fails while the store is unreachable; log at most one line in this time. */
+const logEveryMs = 5000;
 
 export interface CachePartsOptions {
   readonly config: Config;
@@ -19,15 +19,15 @@ export interface CachePartsOptions {
 }
 
 export function createCacheParts({ config, store, forwarder, metrics, log }: CachePartsOptions): CacheParts {
-  let toldAt = -Infinity;
+  let loggedAt = -Infinity;
   const observe: CacheObserver = {
     result: (route, result) => metrics.cacheRequests.inc({ route, result }),
     collapsed: (route) => metrics.cacheCollapsed.inc({ route }),
     storeError(operation, error) {
       metrics.cacheStoreErrors.inc({ operation });
       const now = monotonic();
-      if (now - toldAt < tellEveryMs) return;
-      toldAt = now;
+      if (now - loggedAt < logEveryMs) return;
+      loggedAt = now;
       log.warn("cache.store-error", { operation, err: error });
     },
     purged: (kind) => metrics.cachePurges.inc({ kind }),

@@ -1,4 +1,4 @@
-/** One GET or HEAD on a cached route, as the cache sees it: nothing in it can poison what others get. */
+/** One GET or HEAD on a cached route, without the fields that could poison the response for other clients. */
 import { keyOf, shownHost, withoutUnkeyed, type EntryPoint } from "@sticky-proxy/core/cache";
 import type { CachePolicy, Route, Service } from "@sticky-proxy/core/registry";
 import type { HeaderList, RequestHead } from "@sticky-proxy/core/http";
@@ -10,10 +10,10 @@ export interface CachedRequest {
   readonly route: Route;
   readonly policy: CachePolicy;
   readonly key: string;
-  /** For look-up by people. */
+  /** Shown to operators; not part of the key. */
   readonly url: string;
   readonly head: RequestHead;
-  /** Told to the service: the configured host, never the client's word for it. */
+  /** Forwarded to the service with the configured host, unless the service preserves the client's Host. */
   readonly client: ForwardClient;
   readonly trace: HeaderList;
 }
@@ -43,7 +43,7 @@ export function cachedRequest(
   };
 }
 
-/** The request as a GET: a HEAD freshens what a GET stored, and what is refreshed behind it is the whole. */
+/** The request as a GET: a HEAD updates the stored GET response, and its background revalidation is a GET. */
 export function asGet(head: RequestHead): RequestHead {
   return head.method === "GET" ? head : { ...head, method: "GET" };
 }

@@ -1,4 +1,4 @@
-/** One request of the cache to the service, and what its answer means for what is stored. */
+/** One request of the cache to the service, and whether its response validates, replaces or leaves the stored one. */
 import {
   freshen,
   isErrorStatus,
@@ -14,9 +14,9 @@ import type { CacheDeps } from "./cache-deps.ts";
 import { asGet, type CachedRequest } from "./cached-request.ts";
 
 export interface ExchangePlan {
-  /** The stored response that is validated; null: the whole is fetched. */
+  /** The stored response to validate; null: an unconditional request. */
   readonly validates: { readonly stored: StoredMetadata; readonly conditions: readonly HeaderLine[] } | null;
-  /** What is stored and may not answer this request; a full response that cannot be stored takes it away. */
+  /** The stored response that may not answer this request; a full response that cannot be stored invalidates it. */
   readonly outdates: StoredMetadata | null;
   /** The client's own conditions go to the service, whose 304 is then for this client alone. */
   readonly keepConditions: boolean;
@@ -30,7 +30,7 @@ export interface ExchangePlan {
 
 export type Exchanged =
   | { readonly kind: "failed"; readonly failed: Failed }
-  /** An error that the stored response may hide; its body is gone. */
+  /** An error status that the stored response may mask (RFC 5861 4); the body was discarded. */
   | { readonly kind: "masked"; readonly status: number }
   | {
       readonly kind: "revalidated";
@@ -67,7 +67,7 @@ export async function exchange(
       bodyLength: null,
       client: request.client,
       signal: plan.signal,
-      // With a stored response at hand nothing is gained by sending the request twice.
+      // The stored response replaces a failure, so the request is not sent twice.
       resend: !fallback.onDisconnect,
       ...(plan.onInformational === null ? {} : { onInformational: plan.onInformational }),
     });
@@ -87,12 +87,12 @@ export async function exchange(
   let { outcome, times } = await send(validates?.conditions ?? []);
   if (outcome.kind === "responded" && outcome.status === 304 && validates !== null) {
     const response = freshen(validates.stored, outcome);
-    outcome.body.resume(); // it is empty; the connection is free again
+    outcome.body.resume(); // a 304 has no body; this frees the connection
     if (response !== null) {
       const judgement = judged(asGet(request.head), response, times);
       return { kind: "revalidated", stored: validates.stored, response, judgement, now: times.responseAt };
     }
-    ({ outcome, times } = await send([])); // 4.3.4: the 304 is about something we do not have
+    ({ outcome, times } = await send([])); // 4.3.4: the validators of the 304 do not match the stored response
   }
   if (outcome.kind === "failed") return { kind: "failed", failed: outcome };
   if (isErrorStatus(outcome.status) && fallback.onErrorStatus) {

@@ -7,7 +7,7 @@ import type { CachedRequest } from "./cached-request.ts";
 import { fetchLeaseMs, startFetch } from "./fetch.ts";
 
 describe("a fetch of the cache", () => {
-  it("keeps its lease while it runs, and no longer", async () => {
+  it("renews its lease until it ends", async () => {
     let now = 0;
     const store = new MemoryCacheStore(() => now);
     const { promise: outcome, resolve: answer } = Promise.withResolvers<UpstreamOutcome>();

@@ -89,17 +89,17 @@ async function run(
   request: CachedRequest,
   plan: ExchangePlan,
   options: FetchOptions,
-  tell: (head: FetchHead) => void,
+  publish: (head: FetchHead) => void,
 ): Promise<void> {
   const until = deps.monotonic() + maxFetchMs;
   const ended = finisher(deps, options);
-  const fetch: Fetch = { deps, request, plan, options, tell, ended, until };
+  const fetch: Fetch = { deps, request, plan, options, publish, ended, until };
   try {
     const exchanged = await exchange(deps, request, plan);
     switch (exchanged.kind) {
       case "failed":
       case "masked":
-        tell(exchanged);
+        publish(exchanged);
         return await ended("failed");
       case "revalidated":
         return await settleRevalidated(fetch, exchanged);
@@ -119,7 +119,7 @@ interface Fetch {
   readonly plan: ExchangePlan;
   readonly options: FetchOptions;
   /** Called once, with the head that the waiting requests get. */
-  readonly tell: (head: FetchHead) => void;
+  readonly publish: (head: FetchHead) => void;
   /** Ends the lease; the first notice counts. */
   readonly ended: (notice: FlightNotice) => Promise<void>;
   /** Monotonic ms; later than this nothing is committed. */
@@ -128,16 +128,16 @@ interface Fetch {
 
 /** The service answered 304: the stored response is updated with its fields (RFC 9111 4.3.4). */
 async function settleRevalidated(fetch: Fetch, exchanged: Revalidated): Promise<void> {
-  const { deps, request, plan, options, tell, ended } = fetch;
+  const { deps, request, plan, options, publish, ended } = fetch;
   const committed = await storeRevalidated(deps, request, exchanged, options);
   if (committed === "gone") {
     // The stored body was evicted; fetch again without conditions.
-    return run(deps, request, { ...plan, validates: null }, options, tell);
+    return run(deps, request, { ...plan, validates: null }, options, publish);
   }
   const metadata = revalidatedMetadata(exchanged);
   const headers = [...metadata.headers, ...ownFields(exchanged, metadata)];
   const isStored = committed === "stored";
-  tell({ kind: "revalidated", metadata, headers, isStored, now: exchanged.now });
+  publish({ kind: "revalidated", metadata, headers, isStored, now: exchanged.now });
   await ended(isStored ? "stored" : committed === "older" ? "failed" : "not-storable");
 }
 
@@ -146,7 +146,7 @@ async function settleResponse(
   fetch: Fetch,
   { outcome, judgement, now }: Extract<Exchanged, { kind: "response" }>,
 ): Promise<void> {
-  const { deps, request, plan, options, tell, ended, until } = fetch;
+  const { deps, request, plan, options, publish, ended, until } = fetch;
   const { outdates } = plan;
   const reason = notStoredBecause(judgement, options);
   if (reason === null && judgement.storable) {
@@ -154,11 +154,11 @@ async function settleResponse(
     return storeResponse(
       deps,
       { request, lease: options.lease, response: outcome, metadata, outdates, until, ended },
-      (shared) => tell({ kind: "shared", outcome, now, metadata, ...shared }),
+      (shared) => publish({ kind: "shared", outcome, now, metadata, ...shared }),
     );
   }
   if (outdates !== null && replaces(request, outcome.status, reason)) await drop(deps, request);
-  tell({ kind: "own", outcome, reason: reason ?? "store-unavailable", now });
+  publish({ kind: "own", outcome, reason: reason ?? "store-unavailable", now });
   await ended("not-storable");
   const isPartial = [206, 304, 416].includes(outcome.status); // caused by the client's own Range or conditions
   if (reason !== null && !isPartial && !requestSpecific.has(reason))

@@ -1,4 +1,4 @@
-/** A HEAD that nothing stored can answer: forwarded, and what it tells about the stored GET is kept (RFC 9111 4.3.5). */
+/** Forwards a HEAD that no stored response satisfies; its response updates or invalidates the stored GET (RFC 9111 4.3.5). */
 import {
   headEffect,
   isErrorStatus,
@@ -31,12 +31,12 @@ export async function forwardHead(
 ): Promise<HeadAnswer> {
   const { key, head, policy, service, url } = request;
   const lease = { key, flight: "", token: null };
-  const begun = stored === null ? null : await deps.store.begin(lease, null).catch(() => null);
+  const start = stored === null ? null : await deps.store.begin(lease, null).catch(() => null);
   const startedAt = deps.monotonic();
   const outcome = await deps.forwarder.forward({
     service,
     route: request.route,
-    // With something stored the client's conditions are judged here, against what the service says now.
+    // With a stored response the client's conditions are evaluated here, against the response to the HEAD.
     head: stored === null ? head : { ...head, headers: withoutConditions(head.headers) },
     set: request.trace,
     body: null,
@@ -50,9 +50,9 @@ export async function forwardHead(
     return { kind: "masked", status: outcome.status };
   }
   const { status, headers } = outcome;
-  if (stored !== null && begun !== null) {
-    const responseAt = Math.floor(begun.now + (deps.monotonic() - startedAt));
-    await apply(stored, { status, headers }, { requestAt: begun.now, responseAt }, begun.generation);
+  if (stored !== null && start !== null) {
+    const responseAt = Math.floor(start.now + (deps.monotonic() - startedAt));
+    await apply(stored, { status, headers }, { requestAt: start.now, responseAt }, start.generation);
   }
   if (stored !== null && isNotModified(head.headers, { status, headers, dateAt: now }, now)) {
     return { kind: "reply", reply: { status: 304, headers: notModifiedHeaders(headers), body: null } };

@@ -1,9 +1,9 @@
-/** Counts uses of stored responses, told to the store at most once a second: look-up and eviction need no more. */
+/** Counts uses of stored responses and reports them to the store at most once a second. */
 import type { CacheDeps } from "./cache-deps.ts";
 
 export interface HitCounter {
   count(key: string): void;
-  /** Tells what was not told yet. */
+  /** Reports the pending counts. */
   flush(): Promise<void>;
 }
 
@@ -19,7 +19,7 @@ export function createHitCounter({ store, monotonic }: Pick<CacheDeps, "store" |
     const hits = pending;
     pending = new Map();
     flushedAt = monotonic();
-    await store.recordHits(hits).catch(() => {}); // a count that is lost is lost
+    await store.recordHits(hits).catch(() => {}); // counts are best effort
   }
 
   return {

@@ -1,5 +1,5 @@
 /** Collapsed forwarding from the leader's side: the fetch lease of the cluster, then the fetch. */
-import { CacheUnavailable, type FetchBegun, type FetchLease, type Lookup } from "@sticky-proxy/core/cache";
+import { CacheUnavailable, type FetchStart, type FetchLease, type Lookup } from "@sticky-proxy/core/cache";
 import type { CacheDeps } from "./cache-deps.ts";
 import type { CachedRequest } from "./cached-request.ts";
 import type { ExchangePlan } from "./exchange.ts";
@@ -44,28 +44,28 @@ export async function leadFlight(
 ): Promise<FlightHead> {
   const { store } = deps;
   let lease: FetchLease = { key: request.key, flight: name, token: deps.newToken() };
-  let begun: FetchBegun;
+  let start: FetchStart;
   try {
-    begun = await store.begin(lease, fetchLeaseMs);
-    if (!begun.granted) {
+    start = await store.begin(lease, fetchLeaseMs);
+    if (!start.granted) {
       if (awaitLease === null) return { kind: "not-collapsed" };
       const waited = await awaitLease(lease, found);
       if (waited !== null && "kind" in waited) return waited;
       // The wait timed out: fetch once for all requests of this flight.
       if (waited === null) lease = { ...lease, token: null };
-      begun = waited ?? (await store.begin(lease, null));
+      start = waited ?? (await store.begin(lease, null));
     }
   } catch (error) {
     if (!(error instanceof CacheUnavailable)) throw error;
     deps.observe.storeError("lookup", error);
     return { kind: "not-collapsed" };
   }
-  if (begun.revision !== found.revision) {
+  if (start.revision !== found.revision) {
     await store.finish(lease, "failed").catch(() => {});
     return { kind: "key-changed" };
   }
-  flight.generation = begun.generation;
-  const { generation, now } = begun;
+  flight.generation = start.generation;
+  const { generation, now } = start;
   const whole: ExchangePlan = { ...plan, generation, now, signal: never, keepConditions: false };
   return startFetch(deps, request, whole, { lease, mayStore: true, marker: found.unshareable });
 }

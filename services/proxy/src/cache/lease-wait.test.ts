@@ -54,12 +54,12 @@ describe("the wait for the fetch lease of another node", () => {
     expect(await wait()).to.deep.equal({ kind: "not-collapsed" });
   });
 
-  it("asks for another look-up when the other node tells that it stored the response", async () => {
+  it("asks for another look-up when the other node notifies that it stored the response", async () => {
     const { waitFor } = await world();
     expect(await waitFor("stored")).to.deep.equal([{ kind: "key-changed" }, ["closed"]]);
   });
 
-  it("ends when the other node tells that the response cannot be stored", async () => {
+  it("ends when the other node notifies that the response cannot be stored", async () => {
     const { waitFor } = await world();
     expect(await waitFor("not-storable")).to.deep.equal([{ kind: "not-collapsed" }, ["closed"]]);
   });

@@ -1,5 +1,5 @@
 /** Waiting for the fetch lease while another node holds it. */
-import type { FetchBegun, FetchLease, Lookup } from "@sticky-proxy/core/cache";
+import type { FetchStart, FetchLease, Lookup } from "@sticky-proxy/core/cache";
 import type { CacheDeps } from "./cache-deps.ts";
 import { fetchLeaseMs } from "./fetch.ts";
 
@@ -16,7 +16,7 @@ export const maxWaiting = 1000;
 export type AwaitLease = (
   lease: FetchLease,
   found: Pick<Lookup, "revision">,
-) => Promise<FetchBegun | { readonly kind: "key-changed" | "not-collapsed" } | null>;
+) => Promise<FetchStart | { readonly kind: "key-changed" | "not-collapsed" } | null>;
 
 export function createLeaseWait({
   store,
@@ -34,9 +34,9 @@ export function createLeaseWait({
         const watch = await store.watch(lease.key, lease.flight);
         try {
           // The flight may have ended before the watch, and a notice may be lost: request the lease each time.
-          const begun = await store.begin(lease, fetchLeaseMs);
-          if (begun.granted) return begun;
-          if (begun.revision !== found.revision) return { kind: "key-changed" };
+          const start = await store.begin(lease, fetchLeaseMs);
+          if (start.granted) return start;
+          if (start.revision !== found.revision) return { kind: "key-changed" };
           const notice = await Promise.race([watch.notice, sleep(recheckMs, ended.signal).then(() => null)]);
           if (notice === "stored") return { kind: "key-changed" };
           if (notice === "not-storable") return { kind: "not-collapsed" };

@@ -1,4 +1,4 @@
-/** PURGE on the data plane: one URL with all its variants, or the tags it names. Off without a configured token. */
+/** PURGE on the data plane: drops a URL with all its variants, or the tags it names. Off without a configured token. */
 import { createHash, timingSafeEqual } from "node:crypto";
 import { headerLines, headerValue } from "@sticky-proxy/core/http";
 import { keysOfUri, selectorOf, type EntryPoint } from "@sticky-proxy/core/cache";
@@ -7,7 +7,7 @@ import { Problem } from "@sticky-proxy/protocol";
 import type { ProxyContext } from "../state.ts";
 import type { CacheDeps } from "./cache-deps.ts";
 
-/** `Authorization: Bearer <token>`; `Sticky-Purge: soft` makes stale instead of gone; Surrogate-Key or Cache-Tag name tags. */
+/** `Authorization: Bearer <token>`; `Sticky-Purge: soft` makes responses stale instead of dropping them; Surrogate-Key or Cache-Tag name tags. */
 export async function purgeRequest(
   deps: CacheDeps,
   ctx: ProxyContext,
@@ -27,8 +27,8 @@ export async function purgeRequest(
     .split(/[\s,]+/)
     .filter((tag) => tag !== "");
   const kind = tags.length > 0 ? "tag" : "key";
-  // Who took what out of the cache, and whether it is gone: the same fields either way.
-  const told = {
+  // The fields of the audit line, the same for a complete and an incomplete purge.
+  const entry = {
     requestId,
     client: client.address,
     kind,
@@ -51,7 +51,7 @@ export async function purgeRequest(
     }
   } catch (cause) {
     observe.storeError("purge", cause);
-    log.warn("cache.purged", { ...told, result: "incomplete" });
+    log.warn("cache.purged", { ...entry, result: "incomplete" });
     throw new Problem("store-unavailable", {
       detail: "The purge is not complete; repeat it.",
       cause,
@@ -59,7 +59,7 @@ export async function purgeRequest(
     });
   }
   observe.purged(kind);
-  log.info("cache.purged", { ...told, result: "purged" });
+  log.info("cache.purged", { ...entry, result: "purged" });
   const body = Buffer.from(JSON.stringify({ purged: kind, soft }));
   ctx.state.reply = {
     status: 200,
@@ -72,7 +72,7 @@ export async function purgeRequest(
   };
 }
 
-/** Compared as digests, so that neither content nor length shows in the time it takes. */
+/** Compares digests in constant time, so that the duration reveals neither content nor length. */
 function isBearer(authorization: string | null, token: string): boolean {
   const given = /^Bearer +(\S+)$/i.exec(authorization ?? "")?.[1] ?? "";
   const digest = (text: string): Buffer => createHash("sha256").update(text).digest();

@@ -17,7 +17,7 @@ describe("the recent failures of fetches", () => {
     expect(failures.recent("a")).to.equal(null);
   });
 
-  it("are remembered for each fetch apart", () => {
+  it("are remembered for each fetch separately", () => {
     const { failures } = world();
     failures.record("a", "refused");
     expect(failures.recent("b")).to.equal(null);

@@ -30,18 +30,18 @@ export async function forwardAlone(
 ): Promise<CacheOutcome> {
   const { request, found, now, gone } = round;
   const lease = { key: request.key, flight: "", token: null };
-  const begun = found === null ? null : await deps.store.begin(lease, null).catch(() => null);
+  const start = found === null ? null : await deps.store.begin(lease, null).catch(() => null);
   const head = await startFetch(
     deps,
     request,
     {
       ...planOf(round, decision),
       keepConditions: decision.action === "fetch" && decision.keepConditions,
-      generation: begun?.generation ?? 0,
-      now: begun?.now ?? now,
+      generation: start?.generation ?? 0,
+      now: start?.now ?? now,
       signal: gone,
     },
-    { lease, mayStore: begun !== null, marker: found?.unshareable ?? null },
+    { lease, mayStore: start !== null, marker: found?.unshareable ?? null },
   );
   return outcomeOf(deps, round, decision, head, false);
 }

@@ -13,7 +13,7 @@ async function readAll(readable: Readable): Promise<Buffer> {
   return Buffer.concat(parts);
 }
 
-describe("a body that is stored while it is read", () => {
+describe("a shared response body", () => {
   let store: MemoryCacheStore;
   let writer: BodyWriter;
   let body: SharedBody;
@@ -35,7 +35,7 @@ describe("a body that is stored while it is read", () => {
     body.end();
   }
 
-  it("is the same for everybody, whenever they come and however slow they are", async () => {
+  it("is identical for every reader, whenever the reader joins and however slow it is", async () => {
     const early = readAll(body.reader());
     const slow = body.reader(); // nobody reads it until the end
     await passAll();
@@ -45,7 +45,7 @@ describe("a body that is stored while it is read", () => {
     expect((await late).equals(bytes)).to.equal(true);
   });
 
-  it("is not kept in memory beyond a piece while the store takes it", async () => {
+  it("keeps at most one piece in memory while it is stored", async () => {
     let inMemory = 0;
     for (let at = 0; at < bytes.length; at += 10_000) {
       await pass(at, Math.min(at + 10_000, bytes.length));
@@ -54,7 +54,7 @@ describe("a body that is stored while it is read", () => {
     expect(inMemory).to.be.below(2 * pieceBytes);
   });
 
-  it("goes on for its reader when the store is given up, at the reader's pace", async () => {
+  it("continues at the reader's pace after storing has stopped", async () => {
     const reader = body.reader();
     await pass(0, 150_000);
     body.stopStoring();
@@ -70,7 +70,7 @@ describe("a body that is stored while it is read", () => {
     await rest;
   });
 
-  describe("given up by the store, with several readers", () => {
+  describe("with several readers after storing has stopped", () => {
     const mebibyte = 1024 * 1024;
     /** Gives until there is no room; more than that is never in memory. */
     async function fill(): Promise<number> {
@@ -83,7 +83,7 @@ describe("a body that is stored while it is read", () => {
       return given;
     }
 
-    it("waits for the slowest, who gets it whole too", async () => {
+    it("waits for the slowest reader, which gets the complete body", async () => {
       const fast = readAll(body.reader());
       const slow = body.reader();
       body.stopStoring();
@@ -96,7 +96,7 @@ describe("a body that is stored while it is read", () => {
       expect((await fast).length).to.equal(given);
     });
 
-    it("what is in the store is no reason to wait: a slow reader has it there", async () => {
+    it("does not wait for a slow reader that can read from the store", async () => {
       const slow = body.reader();
       const fast = readAll(body.reader());
       await pass(0, 3 * pieceBytes);
@@ -109,7 +109,7 @@ describe("a body that is stored while it is read", () => {
       expect((await fast).length).to.equal(3 * pieceBytes + mebibyte);
     });
 
-    it("who holds the others up can be cut off; among none but slow ones only the slowest", async () => {
+    it("disconnects readers that delay others, and only the slowest when all are slow", async () => {
       const fast = readAll(body.reader());
       const slow = body.reader();
       body.stopStoring();
@@ -118,12 +118,12 @@ describe("a body that is stored while it is read", () => {
       await body.room();
       let message = "";
       await readAll(slow).catch((error: Error) => (message = error.message));
-      expect(message).to.match(/held the others up/);
+      expect(message).to.match(/delayed the others/);
       body.end();
       expect((await fast).length).to.equal(mebibyte);
     });
 
-    it("the only reader is never cut off", async () => {
+    it("never disconnects the only reader", async () => {
       const only = body.reader();
       body.stopStoring();
       const given = await fill();
@@ -133,7 +133,7 @@ describe("a body that is stored while it is read", () => {
     });
   });
 
-  it("is of no use once neither a store nor a reader wants it", async () => {
+  it("is useless when it is not stored and has no readers", async () => {
     const reader = body.reader();
     await pass(0, 1000);
     body.stopStoring();
@@ -144,7 +144,7 @@ describe("a body that is stored while it is read", () => {
     await body.room();
   });
 
-  it("breaks off for everybody when its source does", async () => {
+  it("fails for every reader when its source fails", async () => {
     const reader = body.reader();
     await pass(0, 1000);
     body.fail(new Error("reset"));

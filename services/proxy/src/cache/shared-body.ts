@@ -1,15 +1,15 @@
 /**
- * A response body under way: written to the store by one, read by its client and by those who joined the fetch.
+ * A response body in transfer: one writer stores it, the clients of the collapsed fetch read it.
  *
  * Bytes already in the store are read from there, the rest (less than a piece, and what is being written) from memory,
- * so a slow reader neither holds the fetch nor fills the memory. Once the store is given up, the body goes on for its
- * readers: the slowest of them sets the pace, and who holds the others up for too long is cut off.
+ * so a slow reader neither delays the fetch nor fills the memory. After storing has stopped, the slowest reader sets the
+ * pace, and a reader that delays the others for too long is disconnected.
  */
 import { Readable } from "node:stream";
 import { BodyGone } from "@sticky-proxy/engine";
 import { pieceBytes, type BodyWriter, type CacheStore } from "@sticky-proxy/core/cache";
 
-/** In memory for readers once nothing goes to the store any more. */
+/** Bytes in memory for readers after storing has stopped. */
 const maxTailBytes = 1024 * 1024;
 
 interface Reader {
@@ -45,24 +45,24 @@ export class SharedBody {
     return this.#storing;
   }
 
-  /** Nobody reads, and nothing is stored: the rest is of no use. */
+  /** No readers, and nothing is stored: the fetch can end. */
   get isUseless(): boolean {
     return !this.#storing && this.#readers.size === 0;
   }
 
-  /** Bytes for readers; what the store must get is the caller's to write first or afterwards. */
+  /** Adds bytes for the readers; the caller writes them to the store. */
   give(bytes: Buffer): void {
     this.#tail.push(bytes);
     this.#length += bytes.length;
     this.#notify();
   }
 
-  /** Forgets from memory what can be read from the store, or what nobody has to read any more. */
+  /** Frees the bytes that can be read from the store, or that every reader has read. */
   release(): void {
     this.#trim(this.#storing ? this.#writer.writtenPieces * pieceBytes : this.#needed());
   }
 
-  /** Nothing more goes to the store. */
+  /** No further bytes go to the store. */
   stopStoring(): void {
     this.#storing = false;
     this.#notify();
@@ -78,7 +78,7 @@ export class SharedBody {
     this.#notify();
   }
 
-  /** false: what is in memory is all that may be. While the store takes the bytes there always is. */
+  /** false: the memory limit is reached. Always true while the body is stored. */
   get hasRoom(): boolean {
     return this.#storing || this.#error !== null || this.#length - this.#needed() < this.#window;
   }
@@ -88,7 +88,7 @@ export class SharedBody {
     this.release();
   }
 
-  /** Ends those for whom others wait that have read all there is; among none but slow ones the slowest. */
+  /** Disconnects the slow readers; if all are slow, only the slowest. The only reader is never disconnected. */
   cutSlowest(): void {
     const lag = (reader: Reader): number => this.#length - this.#inMemory(reader);
     const slow = [...this.#readers].filter((reader) => lag(reader) >= pieceBytes);
@@ -102,24 +102,24 @@ export class SharedBody {
     this.#notify();
   }
 
-  /** One reader is never far ahead of itself; among several, one that pauses need not stop the rest. */
+  /** Bytes that the fastest reader may be ahead of the slowest. */
   get #window(): number {
     return this.#readers.size > 1 ? maxTailBytes : pieceBytes;
   }
 
-  /** Up to here nobody needs the memory any more. */
+  /** Offset below which no reader needs the memory. */
   #needed(): number {
     let needed = this.#length;
     for (const reader of this.#readers) needed = Math.min(needed, this.#inMemory(reader));
     return needed;
   }
 
-  /** What the reader reads next that is not in the store. */
+  /** Offset of the reader's next byte that is not in the store. */
   #inMemory({ at }: Reader): number {
     return Math.max(at, this.#writer.writtenPieces * pieceBytes);
   }
 
-  /** Resolves once nobody reads. */
+  /** Resolves when there are no readers. */
   async unread(): Promise<void> {
     while (this.#readers.size > 0) await this.#change();
   }
@@ -138,7 +138,7 @@ export class SharedBody {
 
   async *#read(reader: Reader): AsyncGenerator<Buffer> {
     for (;;) {
-      if (reader.isCut) throw new BodyGone("the reader held the others up");
+      if (reader.isCut) throw new BodyGone("the reader delayed the others");
       if (reader.at < this.#length) {
         const bytes =
           reader.at < this.#tailStart ? await this.#stored(reader.at) : this.#remembered(reader.at);

@@ -1,11 +1,11 @@
-/** Replies made from a response that is on its way into the store. */
+/** Replies from a response that is being stored. */
 import { isNotModified, notModifiedHeaders } from "@sticky-proxy/core/cache";
 import type { HeaderList, RequestHead } from "@sticky-proxy/core/http";
 import type { Reply } from "../reply.ts";
 import type { FetchHead } from "./fetch.ts";
 import { ageField } from "./stored-reply.ts";
 
-/** The leader gets the response as it came; others what may be reused of it (RFC 9111 3.1). */
+/** The leading request gets the response unchanged; the others get the fields that may be reused (RFC 9111 3.1). */
 export function sharedReply(
   request: RequestHead,
   { metadata, outcome, body, now }: Extract<FetchHead, { kind: "shared" }>,

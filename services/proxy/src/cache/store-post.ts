@@ -1,6 +1,6 @@
 /**
- * A POST's response that says it is what a GET of the same URI would give (RFC 9110 9.3.3): explicit freshness, and
- * Content-Location equal to the URI. It is stored for later GETs; a POST itself is never answered from the store.
+ * Stores the response of a POST for later GETs (RFC 9110 9.3.3): it needs explicit freshness and a Content-Location equal
+ * to the URI. A POST itself is never answered from the store.
  */
 import { judge, maxFetchMs, originsOf, type EntryPoint } from "@sticky-proxy/core/cache";
 import type { Reply } from "../reply.ts";
@@ -8,7 +8,7 @@ import type { CacheDeps } from "./cache-deps.ts";
 import type { CachedRequest } from "./cached-request.ts";
 import { storeResponse } from "./store-response.ts";
 
-/** The reply to send in place of the given one: the same bytes, stored on their way. Never rejects. */
+/** The reply with a body that is stored while it is read; the given reply when it may not be stored. Never rejects. */
 export async function storedFromPost(
   deps: CacheDeps,
   request: CachedRequest,
@@ -21,10 +21,10 @@ export async function storedFromPost(
   const from = { service: request.service.name, url: request.url, generation: 0, origins };
   const judgedAt = (now: number, generation: number) =>
     judge(request.head, reply, request.policy, { requestAt: now, responseAt: now }, { ...from, generation });
-  if (!judgedAt(0, 0).storable) return reply; // the usual case costs no round trip
+  if (!judgedAt(0, 0).storable) return reply; // most responses: no round trip to the store
   const lease = { key: request.key, flight: "", token: null };
-  const begun = await deps.store.begin(lease, null).catch(() => null);
-  const judgement = begun === null ? null : judgedAt(begun.now, begun.generation);
+  const start = await deps.store.begin(lease, null).catch(() => null);
+  const judgement = start === null ? null : judgedAt(start.now, start.generation);
   if (judgement === null || !judgement.storable) return reply;
   const { metadata } = judgement;
   return new Promise((resolve) => {

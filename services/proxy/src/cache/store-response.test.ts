@@ -67,10 +67,10 @@ async function read(reader: Readable): Promise<Buffer> {
   return Buffer.concat(parts);
 }
 
-describe("a response that could not be stored in the end", () => {
+describe("a response that turns out not to be storable", () => {
   const purge = { change: (its: MemoryCacheStore) => its.drop("key", false) };
 
-  it("a slow reader gets it whole although it was purged meanwhile; then it is forgotten", async () => {
+  it("is complete for a slow reader although it was purged during the fetch, and its body is then removed", async () => {
     const { store, readers, committed, ended } = await begin(purge);
     expect(await committed).to.equal("purged");
     for (const reader of readers) expect((await read(reader)).equals(whole)).to.equal(true);
@@ -78,7 +78,7 @@ describe("a response that could not be stored in the end", () => {
     expect(await store.readPiece("key", "1", 0)).to.equal(null);
   });
 
-  it("one whose readers have left is forgotten at once", async () => {
+  it("is removed at once when its readers have left", async () => {
     const { store, readers, committed, ended } = await begin(purge);
     for (const reader of readers) reader.destroy();
     expect(await committed).to.equal("purged");
@@ -86,7 +86,7 @@ describe("a response that could not be stored in the end", () => {
     expect(await store.readPiece("key", "1", 0)).to.equal(null);
   });
 
-  it("too large: everybody gets it whole, at the pace of the slowest", async () => {
+  it("is complete for every reader at the pace of the slowest when it is too large", async () => {
     const { readers, ended } = await begin({ maxObjectBytes: 5 * pieceBytes });
     const [fast, slow] = readers;
     const fastBytes = read(fast);
@@ -95,7 +95,7 @@ describe("a response that could not be stored in the end", () => {
     await ended();
   });
 
-  it("too large: who holds up the others for too long is cut off", async () => {
+  it("disconnects a reader that delays the others for too long when it is too large", async () => {
     const { body, readers, ended, waiting, losePatience } = await begin({ maxObjectBytes: 5 * pieceBytes });
     const [fast, slow] = readers;
     let taken = 0;
@@ -107,11 +107,11 @@ describe("a response that could not be stored in the end", () => {
     expect(taken).to.equal(whole.length);
     let message = "";
     await read(slow).catch((error: Error) => (message = error.message));
-    expect(message).to.match(/held the others up/);
+    expect(message).to.match(/delayed the others/);
     await ended();
   });
 
-  it("too large: patience with the next one that stands still ends too", async () => {
+  it("disconnects the next reader that stalls as well when it is too large", async () => {
     const { body, readers, ended, waiting, losePatience } = await begin({ maxObjectBytes: 5 * pieceBytes });
     const late = body.reader();
     await waiting;

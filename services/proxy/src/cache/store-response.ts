@@ -1,4 +1,4 @@
-/** A response on its way: into the store, and to those who read along. Nobody sees its end before the commit. */
+/** Stores a response while its clients read it. No client sees its end before the commit (C1). */
 import type { Readable } from "node:stream";
 import { BodyGone } from "@sticky-proxy/engine";
 import { headerValue, type ResponseHead } from "@sticky-proxy/core/http";
@@ -21,7 +21,7 @@ export interface Storing {
   readonly outdates: StoredMetadata | null;
   /** Monotonic ms; later than this nothing is committed. */
   readonly until: number;
-  /** Called once or more with how it ended; the first counts. */
+  /** Called once or more with the result; the first call counts. */
   readonly ended: (notice: FlightNotice) => Promise<void>;
 }
 
@@ -30,16 +30,16 @@ export interface Stored {
   readonly committed: Promise<Committed | "failed">;
 }
 
-/** How long requests for what cannot be shared are not made to wait for each other. */
+/** Lifetime of a hit-for-miss marker: for so long requests are not collapsed. */
 export const markerMs = 20_000;
-/** How long readers of what is too large to be stored wait for the slowest of them. */
+/** How long the readers of a response that is not stored wait for the slowest of them. */
 const patienceMs = 30_000;
 
-/** `tell` is called once, as soon as readers may begin. Never rejects. */
+/** `onReadable` is called once, when readers may start. Never rejects. */
 export async function storeResponse(
   deps: CacheDeps,
   { request, lease, response, metadata, outdates, until, ended }: Storing,
-  tell: (stored: Stored) => void,
+  onReadable: (stored: Stored) => void,
 ): Promise<void> {
   const { store } = deps;
   const { maxObjectBytes, maxVariants } = request.policy;
@@ -48,11 +48,11 @@ export async function storeResponse(
   const announced = headerValue(response.headers, "content-length") === null ? null : metadata.bodyBytes;
   const { promise: committed, resolve: settle } = Promise.withResolvers<Committed | "failed">();
   const stored = { body, committed };
-  // A 205 has no content, whatever a service sends behind it (RFC 9110 15.3.6).
+  // A 205 has no content (RFC 9110 15.3.6); bytes after it are discarded.
   const hasContent = response.status !== 205;
-  // Where there is no body, the head is the end.
+  // Without a body the header section is the end, so it waits for the commit.
   const isEmpty = announced === 0 || response.status === 204 || !hasContent;
-  if (!isEmpty) tell(stored);
+  if (!isEmpty) onReadable(stored);
 
   const stop = async (why: "too-large" | "store-unavailable", error: unknown): Promise<void> => {
     body.stopStoring();
@@ -77,7 +77,7 @@ export async function storeResponse(
     for await (const chunk of hasContent ? (response.body as AsyncIterable<Buffer>) : []) {
       received += chunk.length;
       if (received > maxObjectBytes && body.isStoring) await stop("too-large", null);
-      // The bytes that complete an announced length are the end for whoever counts them: held until the commit.
+      // A client that counts bytes takes the last ones for the end: they are kept back until the commit (C1).
       if (announced !== null && received >= announced && body.isStoring) held = chunk;
       else body.give(chunk);
       await write(chunk);
@@ -93,12 +93,12 @@ export async function storeResponse(
     }
   } catch (error) {
     body.fail(error instanceof Error ? error : new BodyGone("the service's response broke off"));
-    if (isEmpty) tell(stored);
+    if (isEmpty) onReadable(stored);
     settle("failed");
     await Promise.all([writer.abandon(), ended("failed")]);
     return;
   }
-  // The commit goes right behind the last bytes; it compares their length, so it cannot overtake them.
+  // The commit is sent without waiting for the last write: it compares the length, so it cannot overtake it.
   const written = write(null);
   let isStored = false;
   if (body.isStoring) {
@@ -110,19 +110,19 @@ export async function storeResponse(
     await written;
     isStored = word === "stored";
     settle(word);
-    // Whoever waits for a response that came too late finds the newer one.
+    // Requests that wait for a response older than the stored one find the newer one.
     await ended(isStored ? "stored" : word === "older" ? "failed" : "not-storable");
   }
   if (held !== null) body.give(held);
   body.end();
-  if (isEmpty) tell(stored);
+  if (isEmpty) onReadable(stored);
   if (isStored) return;
-  // Whoever reads slowly still has its bytes there.
+  // Slow readers still read their bytes from the store.
   await body.unread();
   await writer.abandon();
 }
 
-/** Waits for the slowest reader, but not for ever: a client must not be able to hold up all the others. */
+/** Waits for the slowest reader, for a bounded time: one client must not stall all others. */
 async function roomFor(deps: CacheDeps, body: SharedBody): Promise<void> {
   const room = new AbortController();
   void cutUntil(room.signal, deps, body);

@@ -1,4 +1,4 @@
-/** Replies made from what is stored: the whole, a range, 304 or 416 (RFC 9110 14, 15.4.5). */
+/** Replies from a stored response: in full, a range, 304 or 416 (RFC 9110 14, 15.4.5). */
 import { Readable } from "node:stream";
 import {
   answerFrom,
@@ -13,7 +13,7 @@ import { BodyGone, readBody } from "@sticky-proxy/engine";
 import type { HeaderLine, RequestHead } from "@sticky-proxy/core/http";
 import type { Reply } from "../reply.ts";
 
-/** @throws BodyGone or CacheUnavailable while nothing has been sent: then the request is fetched instead. */
+/** @throws BodyGone or CacheUnavailable before anything is sent, so that the caller can forward the request. */
 export async function storedReply(
   store: CacheStore,
   request: RequestHead,
@@ -27,7 +27,7 @@ export async function storedReply(
   if (request.method === "HEAD" || range === null) return { status, headers, body: null };
   if (stored.bodyId === null) return { status, headers, body: null };
   const parts = readBody(store, key, stored.bodyId, range.first, range.last);
-  // The first piece before the head: what is gone by now is fetched instead of cut off.
+  // Reads the first piece before the header section is sent: an evicted body is fetched, not cut off.
   const first = await parts.next();
   if (first.done === true) throw new BodyGone("the stored body is empty");
   if (range.last - range.first < pieceBytes) {
