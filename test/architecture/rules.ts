@@ -72,7 +72,6 @@ const functionExceptions = new Map<string, string>([
   ["packages/store/src/cache/store.ts createRedisCacheStore", "its verbs share one closure"],
   ["packages/store/src/cluster/locks.ts createLocks", "its verbs share one closure"],
   ["packages/upstream/src/forward.ts createForwarder", "its verbs share one closure"],
-  ["services/cli/src/commands/mirror.ts runMirror", "one subcommand after another"],
   ["services/proxy/src/gateway.ts createGateway", "its verbs share one closure"],
   ["services/proxy/src/listener/server.ts createServer", "its verbs share one closure"],
   ["services/proxy/src/listener/tunnel.ts createTunnels", "its verbs share one closure"],

@@ -18,3 +18,15 @@ export type { CachePorts } from "./cache/ports.ts";
 export { purgeCache, type PurgeRequest } from "./cache/purge.ts";
 export { showUrl, type UrlView } from "./cache/show-url.ts";
 export { topKeys } from "./cache/top-keys.ts";
+// The mirror.
+export { mirrorCoverage } from "./mirror/coverage.ts";
+export {
+  acknowledgeDifference,
+  exportDifferences,
+  groupDifferences,
+  listDifferences,
+  showDifference,
+  type DifferenceFilter,
+} from "./mirror/differences.ts";
+export { listGaps, listParkedKeys, unparkKey } from "./mirror/outbox.ts";
+export type { MirrorPorts } from "./mirror/ports.ts";

@@ -1,9 +1,10 @@
 import { createMemoryMirror, type MemoryMirror } from "@sticky-proxy/core/testing";
 import { coverageWindow, type NewDifference } from "@sticky-proxy/core/mirror";
 import { testDifference, testIntent } from "@sticky-proxy/testkit";
+import { systemClock } from "@sticky-proxy/runtime";
 import { expect } from "chai";
 import { parseFlags, UsageError } from "../command.ts";
-import { command, runMirror } from "./mirror.ts";
+import { command, mirrorFlags, runMirror } from "./mirror.ts";
 
 describe("sticky-proxy mirror", () => {
   let mirror: MemoryMirror;
@@ -11,22 +12,12 @@ describe("sticky-proxy mirror", () => {
   let err: string[];
 
   const io = { out: (line: string) => out.push(line), err: (line: string) => err.push(line), env: {} };
-  const own = Object.fromEntries(
-    ["service", "route", "class", "path", "since", "limit", "cursor", "by", "note"].map((name) => [
-      name,
-      { type: "string" as const },
-    ]),
-  );
 
   async function run(...args: string[]): Promise<number> {
     out = [];
     err = [];
-    const parsed = parseFlags(
-      args,
-      { ...own, all: { type: "boolean" }, json: { type: "boolean" } },
-      { maxWords: 2 },
-    );
-    return runMirror({ outbox: mirror, differences: mirror, now: Date.now }, parsed, io as never);
+    const parsed = parseFlags(args, mirrorFlags, { maxWords: 2 });
+    return runMirror({ outbox: mirror, differences: mirror, clock: systemClock }, parsed, io as never);
   }
   async function observe(more: Partial<NewDifference> = {}): Promise<void> {
     await mirror.observe({

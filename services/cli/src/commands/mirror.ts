@@ -1,40 +1,48 @@
-/** The mirror from the command line: the same functions as the admin API (core/mirror, store). */
 import { userInfo } from "node:os";
 import {
   coverageView,
   differenceClasses,
   differenceView,
   gapView,
-  parkedKeyName,
   parkedView,
-  parseParkedKey,
   pending,
   type Difference,
-  type DifferenceQuery,
-  type Differences,
-  type Outbox,
 } from "@sticky-proxy/core/mirror";
-import { StoreUnavailable } from "@sticky-proxy/core/process";
-import { storeSettings, type Config } from "@sticky-proxy/runtime";
 import {
-  createDifferences,
-  createMirrorOutbox,
-  MetaMismatch,
-  openStore,
-  StoreUnreachable,
-} from "@sticky-proxy/store";
-import {
-  exitCodes,
-  loadOrExplain,
-  parseFlags,
-  UsageError,
-  type Command,
-  type Io,
-  type Parsed,
-} from "../command.ts";
-import { age, countFlag, spanFlag, table, textFlag, wordFlag } from "../tables.ts";
+  acknowledgeDifference,
+  exportDifferences,
+  groupDifferences,
+  listDifferences,
+  listGaps,
+  listParkedKeys,
+  mirrorCoverage,
+  showDifference,
+  unparkKey,
+  type DifferenceFilter,
+  type MirrorPorts,
+} from "@sticky-proxy/operations";
+import { exitCodes, parseFlags, UsageError, type Command, type Io, type Parsed } from "../command.ts";
+import { withMirror } from "../mirror-operator.ts";
+import { coverageTable, differenceTable, gapTable, groupTable, parkedTable } from "../mirror-tables.ts";
+import { countFlag, spanFlag, textFlag, wordFlag } from "../tables.ts";
 
 const filterUsage = "[--service NAME] [--route NAME] [--class WORD] [--path /POINTER] [--since 24h] [--all]";
+
+const text = { type: "string" } as const;
+
+export const mirrorFlags = {
+  service: text,
+  route: text,
+  class: text,
+  path: text,
+  since: text,
+  limit: text,
+  cursor: text,
+  by: text,
+  note: text,
+  all: { type: "boolean" },
+  json: { type: "boolean" },
+} as const;
 
 export const command: Command = {
   summary: "what the mirror found: differences, coverage, gaps, parked keys",
@@ -49,267 +57,159 @@ export const command: Command = {
     "mirror parked [--limit 50] [--json]",
     "mirror unpark KEY",
   ].join("\n  sticky-proxy "),
-  async run(args, io) {
-    const text = { type: "string" } as const;
-    const parsed = parseFlags(
-      args,
-      {
-        ...Object.fromEntries(
-          ["service", "route", "class", "path", "since", "limit", "cursor", "by", "note"].map((name) => [
-            name,
-            text,
-          ]),
-        ),
-        all: { type: "boolean" },
-        json: { type: "boolean" },
-      },
-      { maxWords: 2 },
-    );
-    const loaded = loadOrExplain(parsed.flags, io, "tool");
-    if (loaded === null) return exitCodes.config;
-    try {
-      return await withMirror(loaded.config, (mirror) => runMirror(mirror, parsed, io));
-    } catch (error) {
-      const isAway = [StoreUnreachable, MetaMismatch, StoreUnavailable].some((kind) => error instanceof kind);
-      if (!isAway) throw error;
-      io.err(`the store is not available: ${(error as Error).message}`);
-      return exitCodes.unavailable;
-    }
+  run(args, io) {
+    const parsed = parseFlags(args, mirrorFlags, { maxWords: 2 });
+    return withMirror(parsed, io, (mirror) => runMirror(mirror, parsed, io));
   },
 };
 
-export interface MirrorOperator {
-  readonly outbox: Outbox;
-  readonly differences: Differences;
-  /** Epoch ms, to turn spans into times. */
-  readonly now: () => number;
+/** One `mirror` action with its flags read. */
+interface Call {
+  readonly mirror: MirrorPorts;
+  readonly flags: Parsed["flags"];
+  /** The id or key of an action that needs one, else "". */
+  readonly word: string;
+  readonly limit: number;
+  readonly json: boolean;
+  readonly io: Io;
 }
 
-async function withMirror(config: Config, run: (mirror: MirrorOperator) => Promise<number>): Promise<number> {
-  const store = await openStore({
-    ...storeSettings(config),
-    waitMs: 3000,
-    onError: () => undefined, // said once, when the command gives up
-  });
-  try {
-    const { writes, reads } = store.redis;
-    const deps = { writes, reads, keys: store.keys, partitions: store.meta.partitions };
-    return await run({
-      outbox: createMirrorOutbox(deps),
-      differences: createDifferences(deps),
-      now: Date.now,
-    });
-  } finally {
-    await store.close();
-  }
-}
+type Action = (call: Call) => Promise<number>;
+
+const actions: ReadonlyMap<string, Action> = new Map([
+  ["differences", differences],
+  ["groups", groups],
+  ["show", show],
+  ["ack", acknowledge],
+  ["export", exportAll],
+  ["coverage", coverage],
+  ["gaps", gaps],
+  ["parked", parked],
+  ["unpark", unpark],
+]);
+
+const actionsWithWord: ReadonlySet<string> = new Set(["show", "ack", "unpark"]);
 
 /** @throws UsageError, StoreUnavailable */
-export async function runMirror(mirror: MirrorOperator, { flags, words }: Parsed, io: Io): Promise<number> {
-  const [action, word] = words;
-  const json = flags["json"] === true;
-  const write = (head: readonly string[], rows: readonly (readonly string[])[]): void => {
-    for (const line of table(head, rows)) io.out(line);
-  };
-  const since = (): number | null => {
-    const ms = spanFlag("since", flags["since"]);
-    return ms === null ? null : mirror.now() - ms;
-  };
+export async function runMirror(mirror: MirrorPorts, { flags, words }: Parsed, io: Io): Promise<number> {
+  const [name, word] = words;
   const limit = countFlag("limit", flags["limit"], 50, 1000);
-  const wantsWord = action === "show" || action === "ack" || action === "unpark";
-  if (word !== undefined && !wantsWord) throw new UsageError(`unexpected argument "${word}"`);
-  if (word === undefined && wantsWord) throw new UsageError(`mirror ${action} what? give its id`);
+  if (name === undefined) throw new UsageError(`mirror what? one of: ${[...actions.keys()].join(", ")}`);
+  const needsWord = actionsWithWord.has(name);
+  if (word !== undefined && !needsWord) throw new UsageError(`unexpected argument "${word}"`);
+  if (word === undefined && needsWord) throw new UsageError(`mirror ${name} what? give its id`);
+  const action = actions.get(name);
+  if (action === undefined) throw new UsageError(`there is no "mirror ${name}"`);
+  return action({ mirror, flags, word: word ?? "", limit, json: flags["json"] === true, io });
+}
 
-  switch (action) {
-    case "differences": {
-      const { items, next } = await mirror.differences.list(queryOf(flags, since(), limit));
-      if (json) io.out(JSON.stringify({ differences: items.map(differenceView), next }));
-      else {
-        write(
-          differenceHead,
-          items.map((item) => differenceRow(item, mirror.now())),
-        );
-        if (next !== null) io.err(`there are more: --cursor ${next}`);
-        await tellCoverage(mirror, io);
-      }
+async function differences({ mirror, flags, limit, json, io }: Call): Promise<number> {
+  const page = { limit, cursor: textFlag(flags["cursor"]) };
+  const { items, next } = await listDifferences(mirror, filterOf(flags), page);
+  if (json) return print(io, { differences: items.map(differenceView), next });
+  printLines(io, differenceTable(items, mirror.clock.now()));
+  if (next !== null) io.err(`there are more: --cursor ${next}`);
+  await printCompared(mirror, io);
+  return exitCodes.ok;
+}
+
+async function groups({ mirror, flags, json, io }: Call): Promise<number> {
+  const found = await groupDifferences(mirror, { sinceMs: sinceOf(flags) });
+  if (json) return print(io, { groups: found });
+  printLines(io, groupTable(found));
+  await printCompared(mirror, io);
+  return exitCodes.ok;
+}
+
+async function show({ mirror, word, json, io }: Call): Promise<number> {
+  return printDifference(io, word, await showDifference(mirror, word), json);
+}
+
+async function acknowledge({ mirror, flags, word, json, io }: Call): Promise<number> {
+  const by = textFlag(flags["by"]) ?? userInfo().username;
+  const note = textFlag(flags["note"]) ?? "";
+  return printDifference(io, word, await acknowledgeDifference(mirror, word, { by, note }), json);
+}
+
+/** NDJSON. */
+async function exportAll({ mirror, flags, io }: Call): Promise<number> {
+  for await (const difference of exportDifferences(mirror, filterOf(flags)))
+    io.out(JSON.stringify(differenceView(difference)));
+  return exitCodes.ok;
+}
+
+async function coverage({ mirror, flags, json, io }: Call): Promise<number> {
+  const query = { sinceMs: sinceOf(flags), service: textFlag(flags["service"]) };
+  const rows = await mirrorCoverage(mirror, query);
+  if (json) return print(io, { coverage: rows.map(coverageView) });
+  return printLines(io, coverageTable(rows));
+}
+
+async function gaps({ mirror, limit, json, io }: Call): Promise<number> {
+  const found = await listGaps(mirror, { limit });
+  if (json) return print(io, { gaps: found.map(gapView) });
+  return printLines(io, gapTable(found));
+}
+
+async function parked({ mirror, limit, json, io }: Call): Promise<number> {
+  const keys = await listParkedKeys(mirror, { limit });
+  if (json) return print(io, { parked: keys.map(parkedView) });
+  return printLines(io, parkedTable(keys, mirror.clock.now()));
+}
+
+async function unpark({ mirror, word, io }: Call): Promise<number> {
+  switch (await unparkKey(mirror, word)) {
+    case "unparked":
       return exitCodes.ok;
-    }
-    case "groups": {
-      const groups = await mirror.differences.groups({ since: since() });
-      if (json) io.out(JSON.stringify({ groups }));
-      else {
-        write(
-          ["COUNT", "SERVICE", "ROUTE", "CLASS", "PATH"],
-          groups.map((group) => [String(group.count), group.service, group.route, group.class, group.path]),
-        );
-        await tellCoverage(mirror, io);
-      }
-      return exitCodes.ok;
-    }
-    case "show": {
-      const difference = await mirror.differences.show(word!);
-      return difference === null ? unknown(io, word!) : shown(difference, json, io);
-    }
-    case "ack": {
-      const by = textFlag(flags["by"]) ?? userInfo().username;
-      const noted = await mirror.differences.acknowledge(word!, by, textFlag(flags["note"]) ?? "");
-      return noted === null ? unknown(io, word!) : shown(noted, json, io);
-    }
-    case "export":
-      return exportAll(mirror, flags, since(), io);
-    case "coverage": {
-      const rows = await mirror.differences.coverage({ since: since(), service: textFlag(flags["service"]) });
-      if (json) io.out(JSON.stringify({ coverage: rows.map(coverageView) }));
-      else write(coverageHead, rows.map(coverageCells));
-      return exitCodes.ok;
-    }
-    case "gaps": {
-      const gaps = await mirror.outbox.gaps({ limit });
-      if (json) io.out(JSON.stringify({ gaps: gaps.map(gapView) }));
-      else {
-        write(
-          ["FROM", "TO", "CALLS", "REASON", "SERVICE", "ROUTE"],
-          gaps.map((gap) => [
-            new Date(gap.from).toISOString(),
-            new Date(gap.to).toISOString(),
-            String(gap.count),
-            gap.reason,
-            gap.service,
-            gap.route,
-          ]),
-        );
-      }
-      return exitCodes.ok;
-    }
-    case "parked": {
-      const keys = await mirror.outbox.parkedKeys({ limit });
-      if (json) io.out(JSON.stringify({ parked: keys.map(parkedView) }));
-      else {
-        write(
-          ["KEY", "SERVICE", "REASON", "ENTRIES", "TRIES", "AGE", "NEXT", "ERROR"],
-          keys.map((key) => [
-            parkedKeyName(key),
-            key.service,
-            key.reason,
-            String(key.entries),
-            String(key.attempts),
-            age(mirror.now() - key.parkedAt),
-            key.nextAt === null ? "never" : age(key.nextAt - mirror.now()),
-            key.error,
-          ]),
-        );
-      }
-      return exitCodes.ok;
-    }
-    case "unpark": {
-      const key = parseParkedKey(word!, mirror.outbox.partitions);
-      if (key === null) throw new UsageError(`"${word}" is not a key as "mirror parked" shows them`);
-      const done = await mirror.outbox.unpark(key.partition, key.orderKey);
-      if (done === "unparked") return exitCodes.ok;
+    case "not-parked":
       io.err(`the key ${word} is not parked`);
       return exitCodes.failed;
-    }
-    case undefined:
-    default:
-      throw new UsageError(
-        action === undefined
-          ? "mirror what? one of: differences, groups, show, ack, export, coverage, gaps, parked, unpark"
-          : `there is no "mirror ${action}"`,
-      );
+    case "invalid-name":
+      throw new UsageError(`"${word}" is not a key as "mirror parked" shows them`);
   }
 }
 
-function queryOf(flags: Parsed["flags"], since: number | null, limit: number): DifferenceQuery {
+function filterOf(flags: Parsed["flags"]): DifferenceFilter {
   return {
     service: textFlag(flags["service"]),
     route: textFlag(flags["route"]),
     class: wordFlag("class", flags["class"], differenceClasses),
     path: textFlag(flags["path"]),
-    since,
+    sinceMs: sinceOf(flags),
     open: flags["all"] !== true,
-    limit,
-    cursor: textFlag(flags["cursor"]),
   };
 }
 
-/** NDJSON, newest first, page by page, so that a long list needs no memory. */
-async function exportAll(
-  { differences }: MirrorOperator,
-  flags: Parsed["flags"],
-  since: number | null,
-  io: Io,
-): Promise<number> {
-  let query = queryOf(flags, since, 200);
-  for (;;) {
-    const { items, next } = await differences.list(query);
-    for (const item of items) io.out(JSON.stringify(differenceView(item)));
-    if (next === null) return exitCodes.ok;
-    query = { ...query, cursor: next };
-  }
+function sinceOf(flags: Parsed["flags"]): number | null {
+  return spanFlag("since", flags["since"]);
 }
 
-function shown(difference: Difference, json: boolean, io: Io): number {
+function printDifference(io: Io, id: string, difference: Difference | null, json: boolean): number {
+  if (difference === null) {
+    io.err(`there is no difference ${id}`);
+    return exitCodes.failed;
+  }
   io.out(JSON.stringify(differenceView(difference), null, json ? undefined : 2));
   return exitCodes.ok;
 }
 
-function unknown(io: Io, id: string): number {
-  io.err(`there is no difference ${id}`);
-  return exitCodes.failed;
-}
-
 /** "No differences" says nothing without how much was compared. */
-async function tellCoverage({ differences }: MirrorOperator, io: Io): Promise<void> {
-  for (const { service, route, coverage } of await differences.coverage({ since: null, service: null })) {
-    const compared = coverage.matched + coverage.masked + coverage.different;
-    io.err(`${service} ${route}: ${compared} of ${coverage.eligible} compared, ${pending(coverage)} pending`);
+async function printCompared(mirror: MirrorPorts, io: Io): Promise<void> {
+  for (const row of await mirrorCoverage(mirror, { sinceMs: null, service: null })) {
+    const { matched, masked, different, eligible } = row.coverage;
+    const compared = matched + masked + different;
+    io.err(
+      `${row.service} ${row.route}: ${compared} of ${eligible} compared, ${pending(row.coverage)} pending`,
+    );
   }
 }
 
-const differenceHead = ["ID", "AGE", "SERVICE", "CLASS", "OPERATION", "WHERE"] as const;
-
-function differenceRow(difference: Difference, now: number): string[] {
-  const { sides, edits } = difference;
-  const [first] = edits;
-  const where =
-    first === undefined
-      ? `${sides.primary.status ?? "-"} / ${sides.secondary.status ?? sides.secondary.error ?? "-"}`
-      : `${first.part === "body" ? "" : `${first.part} `}${first.path} ${first.primary ?? "(none)"} / ${first.secondary ?? "(none)"}`;
-  const more = edits.length > 1 ? ` (+${edits.length - 1})` : "";
-  return [
-    difference.id,
-    age(now - difference.at),
-    difference.service,
-    difference.class,
-    difference.operation,
-    where.slice(0, 120) + more,
-  ];
+function print(io: Io, value: object): number {
+  io.out(JSON.stringify(value));
+  return exitCodes.ok;
 }
 
-const coverageHead = [
-  "SERVICE",
-  "ROUTE",
-  "ELIGIBLE",
-  "MATCHED",
-  "MASKED",
-  "DIFFERENT",
-  "RACE",
-  "FAILED",
-  "PENDING",
-  "SKIPPED",
-] as const;
-
-function coverageCells({
-  service,
-  route,
-  coverage,
-}: Awaited<ReturnType<Differences["coverage"]>>[number]): string[] {
-  const skipped = [...coverage.skipped].map(([reason, count]) => `${reason} ${count}`).join(", ");
-  const { eligible, matched, masked, different, race, failed } = coverage;
-  return [
-    service,
-    route,
-    ...[eligible, matched, masked, different, race, failed, pending(coverage)].map(String),
-    skipped || "-",
-  ];
+function printLines(io: Io, lines: readonly string[]): number {
+  for (const line of lines) io.out(line);
+  return exitCodes.ok;
 }
