@@ -44,7 +44,7 @@ describeWithRedis("the shared cache of three real replicas behind the balancer",
       });
     });
 
-  it("100 cold requests are one request to the service", async () => {
+  it("100 concurrent requests without a stored response are one request to the service", async () => {
     origin.on("/cold", async (_, response) => {
       await new Promise((resolve) => setTimeout(resolve, 300)); // the service's own time
       response.writeHead(200, { "Cache-Control": "max-age=600" });
@@ -57,7 +57,7 @@ describeWithRedis("the shared cache of three real replicas behind the balancer",
     expect(origin.seen("/cold")).to.have.lengthOf(1);
   });
 
-  it("MISS, HIT, expired, revalidated, HIT: whichever replica answers", async () => {
+  it("every replica sees a response stored, reused, expired, revalidated and reused again", async () => {
     origin.on("/item", (request, response, nth) => {
       response.setHeader("ETag", '"1"');
       response.setHeader("Cache-Control", nth === 1 ? "max-age=1" : "max-age=600");
@@ -77,7 +77,7 @@ describeWithRedis("the shared cache of three real replicas behind the balancer",
     expect(origin.seen("/item")).to.have.lengthOf(2);
   });
 
-  it("the command line empties the cache for all of them", async () => {
+  it("the command line purges the cache of all replicas", async () => {
     origin.on("/cleared", (_, response) => {
       response.writeHead(200, { "Cache-Control": "max-age=600" });
       response.end();
@@ -88,7 +88,7 @@ describeWithRedis("the shared cache of three real replicas behind the balancer",
     expect([await xCache(), await xCache(), await xCache()]).to.deep.equal(["MISS", "HIT", "HIT"]);
   });
 
-  it("a process drops what it changes at its 202, and again when a callback on any replica ends it", async () => {
+  it("a process invalidates its URI at its 202, and again when a callback on any replica ends it", async () => {
     let callback: { url: string; token: string } | null = null;
     origin.on("/job", (request, response, nth) => {
       if (request.method === "POST") {
@@ -120,7 +120,7 @@ describeWithRedis("the shared cache of three real replicas behind the balancer",
     expect((await look())[0]).to.equal("MISS");
   });
 
-  it("an unsafe request through one replica is seen by all", async () => {
+  it("an unsafe request through one replica invalidates for all replicas", async () => {
     origin.on("/written", (request, response, nth) => {
       response.writeHead(request.method === "GET" ? 200 : 204, { "Cache-Control": "max-age=600" });
       response.end(request.method === "GET" ? `v${nth}` : undefined);

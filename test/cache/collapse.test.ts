@@ -38,7 +38,7 @@ describeWithRedis("collapsed forwarding", () => {
   const burst = (path: string, count: number, headers: Record<string, string> = {}): Promise<Got[]> =>
     Promise.all(Array.from({ length: count }, (_, i) => replicas.get(path, { headers }, i)));
 
-  it("100 cold requests over three replicas are one request to the service", async () => {
+  it("100 concurrent requests over three replicas without a stored response are one request to the service", async () => {
     origin.on("/cold", async (_, response) => {
       response.setHeader("Cache-Control", "max-age=60");
       await new Promise((resolve) => setTimeout(resolve, 100)); // the service's own time, so that all of them come meanwhile
@@ -103,7 +103,7 @@ describeWithRedis("collapsed forwarding", () => {
     ["Vary: *", { "Cache-Control": "max-age=60", Vary: "*" }],
     ["no-cache", { "Cache-Control": "no-cache", ETag: '"x"' }],
   ] as const) {
-    it(`${what}: nobody gets another one's answer`, async () => {
+    it(`${what}: each client gets its own response`, async () => {
       const path = `/apart-${what.replace(/\W/g, "")}`;
       const door = gate(path, text(headers));
       const answers = burst(path, 9);

@@ -4,7 +4,7 @@ import { startOrigin, text, type Origin } from "./origin.ts";
 import { startReplicas, type Ask, type Replicas } from "./replicas.ts";
 
 /** Poisoning: one client's request shapes what others get. Deception: a client is led to store a victim's own page. */
-describeWithRedis("nobody shapes, and nobody sees, another one's response", () => {
+describeWithRedis("cache poisoning and responses for a single client", () => {
   let origin: Origin;
   let replicas: Replicas;
   before(async () => {
@@ -52,22 +52,22 @@ describeWithRedis("nobody shapes, and nobody sees, another one's response", () =
       expect(next).to.not.contain(evil);
     });
   }
-  it("Forwarded does not reach the service as it came", async () => {
+  it("the client's Forwarded field does not reach the service unchanged", async () => {
     expect((await poison({ headers: { Forwarded: `host=${evil};for=6.6.6.6` } })).seen).to.not.contain(evil);
   });
-  it("nor does a Host that the gateway was not configured with", async () => {
+  it("a Host that is not configured does not reach the service", async () => {
     expect((await poison({ headers: { Host: evil } })).seen).to.not.contain(evil);
   });
-  it("a field that Connection names cannot smuggle one through", async () => {
+  it("a field listed in Connection cannot carry an unkeyed field to the service", async () => {
     const { seen } = await poison({ headers: { Connection: "X-Forwarded-Host", "X-Forwarded-Host": evil } });
     expect(seen).to.not.contain(evil);
   });
-  it("a body of a GET is refused, so it cannot differ under one key", async () => {
+  it("a GET with a body is refused, since the key does not include the body", async () => {
     const got = await replicas.get("/reflects?body", { body: "evil", headers: { "Content-Length": "4" } });
     expect(got.status).to.equal(400);
     expect(origin.seen("/reflects?body")).to.have.lengthOf(0);
   });
-  it("an error that a crafted request provokes is not everybody's", async () => {
+  it("an error that a crafted request provokes is not served to other clients", async () => {
     origin.on("/fragile", (request, response, nth) => {
       const isBad = (request.headers["x-bad"] ?? "") !== "";
       text({}, isBad ? "broken" : "fine", isBad ? 400 : 200)(request, response, nth);
@@ -76,14 +76,14 @@ describeWithRedis("nobody shapes, and nobody sees, another one's response", () =
     expect((await replicas.get("/fragile")).status).to.equal(200);
   });
 
-  it("file extensions and path parameters decide nothing", async () => {
+  it("file extensions and path parameters do not make a response storable", async () => {
     for (const path of ["/account/x.css", "/account;x.css", "/account.js"]) {
       origin.on(path, text({ "Cache-Control": "private", "Content-Type": "text/css" }, "secret"));
       await replicas.get(path, { headers: { Cookie: "session=victim" } });
       expect((await replicas.get(path)).headers["x-cache"], path).to.equal("MISS");
     }
   });
-  it("nothing without explicit freshness is stored because its path looks static", async () => {
+  it("a response without explicit freshness is not stored because its path looks static", async () => {
     origin.on("/profile/a.png", text({}, "secret"));
     await replicas.get("/profile/a.png", { headers: { Cookie: "session=victim" } });
     expect((await replicas.get("/profile/a.png")).text).to.equal("secret 2");
@@ -97,7 +97,7 @@ describeWithRedis("nobody shapes, and nobody sees, another one's response", () =
     ["Vary: *", { "Cache-Control": "max-age=60", Vary: "*" }, {}],
     ["Vary: Cookie", { "Cache-Control": "max-age=60", Vary: "Cookie" }, { Cookie: "session=victim" }],
   ] as const) {
-    it(`a response with ${what} stays with who asked`, async () => {
+    it(`a response with ${what} reaches only the client that asked`, async () => {
       const path = `/secret-${what.replace(/\W/g, "")}`;
       origin.on(path, text(fields, "secret"));
       await replicas.get(path, { headers: { ...headers } });
@@ -105,7 +105,7 @@ describeWithRedis("nobody shapes, and nobody sees, another one's response", () =
       expect([other.headers["x-cache"], other.text]).to.deep.equal(["MISS", "secret 2"]);
     });
   }
-  it("fields that private names stay with who asked", async () => {
+  it("fields that private lists reach only the client that asked", async () => {
     origin.on(
       "/qualified",
       text({ "Cache-Control": 'max-age=60, private="X-Secret"', "X-Secret": "yes" }, "open"),
@@ -114,7 +114,7 @@ describeWithRedis("nobody shapes, and nobody sees, another one's response", () =
     const other = await replicas.get("/qualified");
     expect([other.headers["x-cache"], other.headers["x-secret"]]).to.deep.equal(["HIT", undefined]);
   });
-  it("keys do not run into each other", async () => {
+  it("different URIs never have the same key", async () => {
     origin.on("/k", text({ "Cache-Control": "max-age=60" }));
     const paths = [
       "/k",
@@ -133,7 +133,7 @@ describeWithRedis("nobody shapes, and nobody sees, another one's response", () =
     expect(new Set(texts).size).to.equal(paths.length);
   });
 
-  describe("what a route keys by", () => {
+  describe("the cache key of a route", () => {
     let keyed: Replicas;
     before(async () => {
       keyed = await startReplicas({
@@ -152,18 +152,18 @@ describeWithRedis("nobody shapes, and nobody sees, another one's response", () =
     const xCache = async (path: string, headers: Record<string, string> = {}) =>
       (await keyed.get(path, { headers })).headers["x-cache"];
 
-    it("cookies and query parameters by its rules", async () => {
+    it("contains cookies and query parameters by the rules of the route", async () => {
       origin.on("/keyed", text({ "Cache-Control": "max-age=60" }));
       expect(await xCache("/keyed?b=1&a=2", { Cookie: "plan=free; id=1" })).to.equal("MISS");
       expect(await xCache("/keyed?a=2&b=1&utm_source=x", { Cookie: "id=2; plan=free" })).to.equal("HIT");
       expect(await xCache("/keyed?a=2&b=1", { Cookie: "plan=pro" })).to.equal("MISS");
       expect(await xCache("/keyed?a=2&b=1", { Cookie: "plan=pro; preview=1" })).to.equal("BYPASS");
     });
-    it("errors have their own lifetime", async () => {
+    it("error responses have the lifetime of the route's negative TTL", async () => {
       origin.on("/absent", text({}, "no", 404));
       expect([await xCache("/absent"), await xCache("/absent")]).to.deep.equal(["MISS", "HIT"]);
     });
-    it("the key is shown where the route says so", async () => {
+    it("is shown in Cache-Status where the route is configured to", async () => {
       expect((await keyed.get("/absent")).headers["cache-status"]).to.match(/; key="[\w-]{43}"/);
     });
   });

@@ -4,7 +4,7 @@ import { expect } from "chai";
 import { startOrigin, text, type Origin } from "./origin.ts";
 import { startReplicas, type Replicas } from "./replicas.ts";
 
-describeWithRedis("taking responses out of the cache", () => {
+describeWithRedis("purges and invalidation of the cache", () => {
   let origin: Origin;
   let replicas: Replicas;
   const token = "purge-token";
@@ -27,7 +27,7 @@ describeWithRedis("taking responses out of the cache", () => {
   const bearer = { Authorization: `Bearer ${token}` };
 
   describe("by operators", () => {
-    it("a URL with all its variants, on every replica at once", async () => {
+    it("a purge of a URL removes all its variants on every replica", async () => {
       origin.on("/url", (request, response) => {
         response.writeHead(200, { ...cached, Vary: "X-V" });
         response.end(request.headers["x-v"]);
@@ -48,19 +48,19 @@ describeWithRedis("taking responses out of the cache", () => {
       }
       expect(await xCache("/url-other", 2)).to.equal("HIT");
     });
-    it("a query belongs to the URL", async () => {
+    it("a purge of a URL does not affect other queries", async () => {
       await stored("/q?a=1");
       await stored("/q?a=2");
       await purgeCache(replicas.operated, { kind: "url", url: "/q?a=1" }, false);
       expect([await xCache("/q?a=1"), await xCache("/q?a=2")]).to.deep.equal(["MISS", "HIT"]);
     });
-    it("a prefix, at segment ends only", async () => {
+    it("a purge of a prefix matches at segment ends only", async () => {
       for (const path of ["/pre", "/pre/a", "/pre/a/b", "/prefix"]) await stored(path);
       await purgeCache(replicas.operated, { kind: "url-prefix", url: "/pre" }, false);
       for (const path of ["/pre", "/pre/a", "/pre/a/b"]) expect(await xCache(path, 2), path).to.equal("MISS");
       expect(await xCache("/prefix", 2)).to.equal("HIT");
     });
-    it("a tag", async () => {
+    it("a purge of a tag removes the responses that carry it", async () => {
       await stored("/red", { "Surrogate-Key": "red round" });
       await stored("/blue", { "Cache-Tag": "blue,round" });
       await purgeCache(replicas.operated, { kind: "tag", tag: "red" }, false);
@@ -68,7 +68,7 @@ describeWithRedis("taking responses out of the cache", () => {
       await purgeCache(replicas.operated, { kind: "tag", tag: "round" }, false);
       expect([await xCache("/red"), await xCache("/blue")]).to.deep.equal(["MISS", "MISS"]);
     });
-    it("a group, a service, everything", async () => {
+    it("a purge selects a group, a service or everything", async () => {
       for (const target of [
         { kind: "group", service: "origin", group: "g 1" },
         { kind: "service", service: "origin" },
@@ -79,7 +79,7 @@ describeWithRedis("taking responses out of the cache", () => {
         expect(await xCache("/grouped", 1), target.kind).to.equal("MISS");
       }
     });
-    it("soft: validated instead of fetched, and usable where stale is", async () => {
+    it("a softly purged response is validated, and reusable where a stale one is", async () => {
       origin.on("/soft", (request, response) => {
         response.setHeader("Cache-Control", "max-age=60, stale-while-revalidate=60");
         response.setHeader("ETag", '"s"');
@@ -92,7 +92,7 @@ describeWithRedis("taking responses out of the cache", () => {
       expect([got.headers["x-cache"], got.text]).to.deep.equal(["STALE", "soft"]);
       for (let i = 0; (await xCache("/soft", 2)) !== "HIT"; i++) expect(i).to.be.below(1000);
     });
-    it("a purge that was acknowledged beats the store of a fetch under way", async () => {
+    it("an acknowledged purge prevents the commit of a fetch in progress", async () => {
       for (const kind of ["url", "tag"] as const) {
         const path = `/inflight-${kind}`;
         const { promise: arrived, resolve: arrive } = Promise.withResolvers<void>();
@@ -116,7 +116,7 @@ describeWithRedis("taking responses out of the cache", () => {
         expect((await replicas.get(path, {}, 2)).text).to.match(/^new/);
       }
     });
-    it("look-up tells what is stored, and why not", async () => {
+    it("inspecting a URL shows what is stored, or why nothing is", async () => {
       await stored("/look", { "Cache-Tag": "seen", Vary: "X-V" });
       const [view] = (await showUrl(replicas.operated, "/look")) ?? [];
       expect(view).to.include({ service: "origin", notStored: null });
@@ -141,7 +141,7 @@ describeWithRedis("taking responses out of the cache", () => {
   });
 
   describe("by PURGE", () => {
-    it("needs its token", async () => {
+    it("PURGE without the token is refused", async () => {
       await stored("/guarded");
       for (const headers of [{}, { Authorization: "Bearer wrong" }, { Authorization: `Basic ${token}` }]) {
         const refused = await replicas.get("/guarded", { method: "PURGE", headers });
@@ -150,7 +150,7 @@ describeWithRedis("taking responses out of the cache", () => {
       expect(await xCache("/guarded")).to.equal("HIT");
       expect(origin.seen("/guarded").filter(({ method }) => method === "PURGE")).to.have.lengthOf(0);
     });
-    it("drops its URL, or makes it stale", async () => {
+    it("PURGE removes its URL, or makes it stale", async () => {
       await stored("/purged", { ETag: '"p"' });
       const done = await replicas.get("/purged", { method: "PURGE", headers: bearer }, 1);
       expect([done.status, JSON.parse(done.text)]).to.deep.equal([200, { purged: "key", soft: false }]);
@@ -158,7 +158,7 @@ describeWithRedis("taking responses out of the cache", () => {
       await replicas.get("/purged", { method: "PURGE", headers: { ...bearer, "Sticky-Purge": "soft" } });
       expect((await replicas.get("/purged", {}, 2)).headers["cache-status"]).to.contain("fwd=stale");
     });
-    it("leaves a line in the log: who, what, and what came of it", async () => {
+    it("PURGE is logged with its client, target and result", async () => {
       const lines = (result: string) =>
         replicas.logged.filter(
           ({ event, fields }) => event === "cache.purged" && fields["result"] === result,
@@ -169,7 +169,7 @@ describeWithRedis("taking responses out of the cache", () => {
       expect(line?.fields["client"]).to.be.a("string");
       expect(JSON.stringify(line)).to.not.contain(token);
     });
-    it("drops by tag", async () => {
+    it("PURGE removes by tag", async () => {
       await stored("/tagged", { "Cache-Tag": "one" });
       await replicas.get("/", { method: "PURGE", headers: { ...bearer, "Cache-Tag": "zero, one" } });
       expect(await xCache("/tagged", 1)).to.equal("MISS");
@@ -178,7 +178,7 @@ describeWithRedis("taking responses out of the cache", () => {
 
   describe("by unsafe requests (RFC 9111 4.4)", () => {
     for (const method of ["POST", "PUT", "DELETE", "PATCH", "M-SEARCH"]) {
-      it(`${method} drops its URI everywhere, before its answer is out`, async () => {
+      it(`${method} drops its URI on every replica before its response is sent`, async () => {
         await stored("/changed");
         origin.on("/changed", (request, response, nth) => {
           if (request.method === "GET") return text(cached)(request, response, nth);
@@ -190,7 +190,7 @@ describeWithRedis("taking responses out of the cache", () => {
         expect(await xCache("/changed", 2)).to.equal("MISS");
       });
     }
-    it("an error drops nothing, a safe method neither", async () => {
+    it("an error response and a safe method invalidate nothing", async () => {
       await stored("/kept");
       origin.on("/kept", text({}, "no", 500));
       await replicas.get("/kept", { method: "POST", body: "x" });
@@ -198,7 +198,7 @@ describeWithRedis("taking responses out of the cache", () => {
       await replicas.get("/kept", { method: "OPTIONS" });
       expect(await xCache("/kept", 1)).to.equal("HIT");
     });
-    it("Location and Content-Location go too, in every form that is ours", async () => {
+    it("Location and Content-Location are invalidated too, in every form of our origin", async () => {
       for (const [from, field, reference] of [
         ["/to-a", "Location", "/to-a"],
         ["/to-b", "Content-Location", "/to-b"],

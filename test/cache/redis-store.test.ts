@@ -106,7 +106,7 @@ describeWithRedis("the cache's store in Redis", () => {
     for (const key of ["m7", "m99999", "k1"]) expect((await store.lookup(key, names)).stored).to.equal(null);
   }).timeout(60_000);
 
-  it("C2: when the generations are lost, nothing stored before is believed", async () => {
+  it("C2: when the generations are lost, nothing stored before is reused", async () => {
     const keys = createCacheKeys(prefix, partitions);
     await put("k");
     await connections.writes.del(keys.generations(keys.partitionOf("k")));
@@ -118,7 +118,7 @@ describeWithRedis("the cache's store in Redis", () => {
     expect((await store.lookup("k", names)).stored).to.not.equal(null);
   });
 
-  it("every key it writes ends by itself, except the bounded counts", async () => {
+  it("every key it writes has an expiry, except the bounded counts", async () => {
     const writer = store.openBody("k");
     await writer.append(Buffer.alloc(300_000));
     await writer.end();
@@ -135,7 +135,7 @@ describeWithRedis("the cache's store in Redis", () => {
     }
   });
 
-  it("over its budget the least recently used go", async () => {
+  it("the least recently used responses are evicted beyond the byte budget", async () => {
     const small = createRedisCacheStore(connections, {
       keyPrefix: prefix,
       partitions: 1,
@@ -157,7 +157,7 @@ describeWithRedis("the cache's store in Redis", () => {
     expect((await small.lookup("k3", names)).stored).to.not.equal(null);
   });
 
-  it("a commit right behind the last bytes finds them, also in a store that was not used for long", async () => {
+  it("a commit sent right after the last bytes finds them, also in a store that was idle for long", async () => {
     let now = 0;
     const idle = createRedisCacheStore(connections, { keyPrefix: prefix, partitions, monotonic: () => now });
     for (let i = 0; i < 3; i++, now += 3_600_000) {
@@ -172,7 +172,7 @@ describeWithRedis("the cache's store in Redis", () => {
     }
   });
 
-  it("bodies under way count too: they stop at 80 % of the server's memory, before process state is refused", async () => {
+  it("bodies in transfer count towards memory: they stop at 80 % of it, before process state is refused", async () => {
     const used = Number(/used_memory:(\d+)/.exec(await connections.reads.info("memory"))?.[1]);
     await connections.reads.config("SET", "maxmemory", String(Math.round((used + 4_000_000) / 0.8)));
     try {
@@ -208,7 +208,7 @@ describeWithRedis("the cache's store in Redis", () => {
     }
   });
 
-  it("a look-up costs one round trip once it is known how the key selects, two before", async () => {
+  it("a look-up costs one round trip when the names of Vary are known, and two before", async () => {
     const trips = async (work: () => Promise<unknown>): Promise<number> => {
       const count = async () =>
         Number(/cmdstat_evalsha:calls=(\d+)/.exec(await connections.reads.info("commandstats"))?.[1] ?? NaN);

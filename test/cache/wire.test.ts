@@ -416,7 +416,7 @@ describeWithRedis("RFC 9111 on the wire", () => {
       ],
     ],
   ];
-  it("a part answers requests of ranges within it, in conformance only (3.3)", async () => {
+  it("a stored 206 answers requests for ranges within it, in the conformance profile only (RFC 9111 3.3)", async () => {
     const part = (first: number, last: number) => ({
       status: 206,
       fields: {

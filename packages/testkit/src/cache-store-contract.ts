@@ -96,13 +96,13 @@ export function cacheStoreContract(name: string, open: OpenCacheStores): void {
       return Buffer.concat(parts).subarray(first - from * pieceBytes, last - from * pieceBytes + 1);
     }
 
-    it("knows nothing of a key that was never stored", async () => {
+    it("a look-up finds nothing for a key that was never stored", async () => {
       const lookup = await a.lookup(freshKey(), by(plain));
       expect(lookup).to.deep.include({ stored: null, otherVariants: false, unshareable: null, revision: 0 });
       expect(lookup.now).to.be.closeTo(Date.now(), 60_000);
     });
 
-    it("what one replica stores the other finds, unchanged", async () => {
+    it("one replica finds unchanged what another one stored", async () => {
       const key = freshKey();
       const { word, kept } = await store(key);
       expect(word).to.equal("stored");
@@ -110,7 +110,7 @@ export function cacheStoreContract(name: string, open: OpenCacheStores): void {
       expect((await b.lookup(key, by(plain))).revision).to.be.above(0);
     });
 
-    it("C1: a body is not visible before its commit, and is the same bytes after it", async () => {
+    it("C1: a body is invisible before its commit and byte for byte the same after it", async () => {
       const key = freshKey();
       const body = Buffer.alloc(9 * pieceBytes + 77);
       for (let i = 0; i < body.length; i++) body[i] = (i * 7 + (i >> 8)) & 0xff;
@@ -125,13 +125,13 @@ export function cacheStoreContract(name: string, open: OpenCacheStores): void {
       expect(part.equals(body.subarray(pieceBytes - 3, pieceBytes + 5))).to.equal(true);
     });
 
-    it("C1: a response whose body is not there is not stored", async () => {
+    it("C1: a commit without the body stores nothing", async () => {
       const key = freshKey();
       expect((await store(key, { bodyId: "never-written", bodyBytes: 10 })).word).to.equal("gone");
       expect(await found(key)).to.equal(null);
     });
 
-    it("C1: nor one whose body is shorter than it says", async () => {
+    it("C1: a commit of a body shorter than its length stores nothing", async () => {
       const key = freshKey();
       const writer = a.openBody(key);
       await writer.append(Buffer.from("12345"));
@@ -140,7 +140,7 @@ export function cacheStoreContract(name: string, open: OpenCacheStores): void {
       expect((await store(key, { bodyId: writer.bodyId, bodyBytes: 5 })).word).to.equal("stored");
     });
 
-    it("an abandoned body is gone", async () => {
+    it("an abandoned body is removed", async () => {
       const key = freshKey();
       const writer = a.openBody(key);
       await writer.append(Buffer.alloc(pieceBytes));
@@ -149,7 +149,7 @@ export function cacheStoreContract(name: string, open: OpenCacheStores): void {
       expect(await b.readPiece(key, writer.bodyId, 0)).to.equal(null);
     });
 
-    it("C4: an older response does not take a newer one's place", async () => {
+    it("C4: an older response does not replace a newer one", async () => {
       const key = freshKey();
       const { now } = await a.begin(leaseOf(key), null);
       const { kept } = await store(key, { url: "newer", responseAt: now - 10 });
@@ -158,7 +158,7 @@ export function cacheStoreContract(name: string, open: OpenCacheStores): void {
       expect((await store(key, { url: "as new", responseAt: now - 10 })).word).to.equal("stored");
     });
 
-    it("C4: nor does it stand before a newer one that the same request selects", async () => {
+    it("C4: an older variant is not preferred to a newer one that the same request selects", async () => {
       const key = freshKey();
       const { now } = await a.begin(leaseOf(key), null);
       const variant = variantOf(plain, ["x"]);
@@ -167,7 +167,7 @@ export function cacheStoreContract(name: string, open: OpenCacheStores): void {
       expect(await found(key)).to.deep.equal(kept);
     });
 
-    it("C4: a clock that went back keeps nothing out", async () => {
+    it("C4: a response from a clock that went back does not block later ones", async () => {
       const key = freshKey();
       const { now } = await a.begin(leaseOf(key), null);
       await store(key, { url: "future", responseAt: now + 3_600_000 });
@@ -175,7 +175,7 @@ export function cacheStoreContract(name: string, open: OpenCacheStores): void {
       expect(await found(key)).to.include({ url: "now" });
     });
 
-    it("variants stand side by side, others are a vary-miss", async () => {
+    it("variants are stored side by side, and a request that selects none is a vary-miss", async () => {
       const key = freshKey();
       const en: HeaderList = [["Accept-Language", "en"]];
       const de: HeaderList = [["Accept-Language", "de"]];
@@ -188,7 +188,7 @@ export function cacheStoreContract(name: string, open: OpenCacheStores): void {
       expect((await b.lookup(key, by(plain))).varyNames).to.deep.equal(names);
     });
 
-    it("one without Vary is found where no other is, and takes the place of what its request selected (4.1)", async () => {
+    it("a response without Vary is found when no variant is, and replaces the one that its request selected (RFC 9111 4.1)", async () => {
       const key = freshKey();
       const foo = (value: string): HeaderList => [["Foo", value]];
       const varying = (value: string) => ({
@@ -207,7 +207,7 @@ export function cacheStoreContract(name: string, open: OpenCacheStores): void {
       expect((await found(key, foo("2")))?.status).to.equal(203);
     });
 
-    it("more variants than allowed are refused, replacing one is not", async () => {
+    it("a variant beyond the maximum is refused, but not one that replaces another", async () => {
       const key = freshKey();
       for (const variant of ["1", "2", "3"])
         expect((await store(key, { varyNames: ["x"], variant })).word).to.equal("stored");
@@ -215,7 +215,7 @@ export function cacheStoreContract(name: string, open: OpenCacheStores): void {
       expect((await store(key, { varyNames: ["x"], variant: "2" })).word).to.equal("stored");
     });
 
-    it("freshening rewrites metadata only, and moves the variant when its names change", async () => {
+    it("freshening rewrites only the metadata, and the variant when the names of Vary change", async () => {
       const key = freshKey();
       const bodyId = await write(key, Buffer.from("hello"));
       const { kept } = await store(key, { bodyId, bodyBytes: 5 });
@@ -232,7 +232,7 @@ export function cacheStoreContract(name: string, open: OpenCacheStores): void {
       expect((await read(key, bodyId, 0, 4)).toString()).to.equal("hello");
     });
 
-    it("what was replaced meanwhile cannot be freshened", async () => {
+    it("a response that was replaced meanwhile cannot be freshened", async () => {
       const key = freshKey();
       const { kept } = await store(key, { bodyId: await write(key, Buffer.from("one")), bodyBytes: 3 });
       await store(key, { bodyId: await write(key, Buffer.from("two")), bodyBytes: 3, status: 203 });
@@ -242,14 +242,14 @@ export function cacheStoreContract(name: string, open: OpenCacheStores): void {
     });
 
     describe("fetch leases", () => {
-      it("one of two gets it, the other after its end", async () => {
+      it("a lease is granted to one of two nodes, and to the other after its end", async () => {
         const key = freshKey();
         expect((await a.begin(leaseOf(key, "one"), 60_000)).granted).to.equal(true);
         expect((await b.begin(leaseOf(key, "two"), 60_000)).granted).to.equal(false);
         await a.finish(leaseOf(key, "one"), "failed");
         expect((await b.begin(leaseOf(key, "two"), 60_000)).granted).to.equal(true);
       });
-      it("renewed, it lasts as long as that says; one that is another's or nobody's is not", async () => {
+      it("a renewed lease lasts for the new time, and only its holder can renew it", async () => {
         const key = freshKey();
         await a.begin(leaseOf(key, "one"), 60_000);
         await b.renew(leaseOf(key, "two"), 1);
@@ -260,7 +260,7 @@ export function cacheStoreContract(name: string, open: OpenCacheStores): void {
         await a.renew(leaseOf(key, "one"), 60_000);
         expect((await b.begin(leaseOf(key, "two"), 60_000)).granted).to.equal(true);
       });
-      it("a holder that lost it cannot commit, nor free its successor's", async () => {
+      it("a node that lost its lease can neither commit nor release its successor's lease", async () => {
         const key = freshKey();
         const first = await a.begin(leaseOf(key, "one"), 60_000);
         await a.finish(leaseOf(key, "one"), "failed");
@@ -276,13 +276,13 @@ export function cacheStoreContract(name: string, open: OpenCacheStores): void {
         await a.finish(leaseOf(key, "one"), "stored");
         expect((await a.begin(leaseOf(key, "three"), 60_000)).granted).to.equal(false);
       });
-      it("a purge since it was taken: it does not hold up those who ask after the purge", async () => {
+      it("a lease from before a purge does not delay requests after the purge", async () => {
         const key = freshKey();
         await a.begin(leaseOf(key, "one"), 60_000);
         await b.drop(key, false);
         expect((await b.begin(leaseOf(key, "two"), 60_000)).granted).to.equal(true);
       });
-      it("who waits elsewhere is told how it ended", async () => {
+      it("a waiting node is notified of how the fetch ended", async () => {
         const key = freshKey();
         await a.begin(leaseOf(key, "one"), 60_000);
         const watch = await b.watch(key, "f");
@@ -290,7 +290,7 @@ export function cacheStoreContract(name: string, open: OpenCacheStores): void {
         expect(await watch.notice).to.equal("not-storable");
         watch.close();
       });
-      it("a commit ends it: the lease is free, and who waits is told", async () => {
+      it("a commit releases the lease and notifies the waiting nodes", async () => {
         const key = freshKey();
         const { generation } = await a.begin(leaseOf(key, "one"), 60_000);
         const watch = await b.watch(key, "f");
@@ -299,7 +299,7 @@ export function cacheStoreContract(name: string, open: OpenCacheStores): void {
         watch.close();
         expect((await b.begin(leaseOf(key, "two"), 60_000)).granted).to.equal(true);
       });
-      it("beginning tells that something was stored meanwhile", async () => {
+      it("the start of a fetch shows that something was stored since the look-up", async () => {
         const key = freshKey();
         const before = await b.lookup(key, by(plain));
         await store(key);
@@ -308,7 +308,7 @@ export function cacheStoreContract(name: string, open: OpenCacheStores): void {
     });
 
     describe("purges", () => {
-      it("a hard one takes what carries the selector, and nothing else", async () => {
+      it("a hard purge removes the responses with the selector, and nothing else", async () => {
         const [red, blue] = [freshKey(), freshKey()];
         const selector = `t:${red}`;
         await store(red, { selectors: ["a", selector] });
@@ -319,7 +319,7 @@ export function cacheStoreContract(name: string, open: OpenCacheStores): void {
         await store(red, { selectors: ["a", selector] });
         expect(await found(red)).to.not.equal(null);
       });
-      it("a soft one makes it stale from now", async () => {
+      it("a soft purge makes a response stale from now", async () => {
         const key = freshKey();
         await store(key, { selectors: [`t:${key}`] });
         await a.purge(`t:${key}`, true);
@@ -327,31 +327,31 @@ export function cacheStoreContract(name: string, open: OpenCacheStores): void {
         expect(lookup.stored).to.not.equal(null);
         expect(lookup.softPurgedAt).to.be.closeTo(lookup.now, 5000);
       });
-      it("a soft one never softens a hard one", async () => {
+      it("a soft purge does not undo a hard purge", async () => {
         const key = freshKey();
         await store(key, { selectors: [`t:${key}`] });
         await a.purge(`t:${key}`, false);
         await a.purge(`t:${key}`, true);
         expect(await found(key)).to.equal(null);
       });
-      it("C2: beats the store of a fetch that began before it", async () => {
+      it("C2: a purge prevents the commit of a fetch that began before it", async () => {
         const key = freshKey();
         const { generation } = await a.begin(leaseOf(key), null);
         await b.purge(`t:${key}`, false);
         expect((await store(key, { generation, selectors: [`t:${key}`] })).word).to.equal("purged");
         expect(await found(key)).to.equal(null);
       });
-      it("C2: a dropped key beats it too, hard and soft", async () => {
+      it("C2: a drop of the key, hard or soft, prevents the reuse of a fetch that began before it", async () => {
         const hard = freshKey();
         const soft = freshKey();
-        const begun = [await a.begin(leaseOf(hard), null), await a.begin(leaseOf(soft), null)];
+        const starts = [await a.begin(leaseOf(hard), null), await a.begin(leaseOf(soft), null)];
         await b.drop(hard, false);
         await b.drop(soft, true);
-        expect((await store(hard, { generation: begun[0]?.generation ?? 0 })).word).to.equal("purged");
-        await store(soft, { generation: begun[1]?.generation ?? 0 });
+        expect((await store(hard, { generation: starts[0]?.generation ?? 0 })).word).to.equal("purged");
+        await store(soft, { generation: starts[1]?.generation ?? 0 });
         expect((await a.lookup(soft, by(plain))).softPurgedAt).to.not.equal(null);
       });
-      it("dropping a key takes all its variants, and it can be stored again", async () => {
+      it("a drop of a key removes all its variants, and the key can be stored again", async () => {
         const key = freshKey();
         await store(key, { varyNames: ["x"], variant: "1" });
         await store(key, { varyNames: ["x"], variant: "2" });
@@ -371,7 +371,7 @@ export function cacheStoreContract(name: string, open: OpenCacheStores): void {
       expect((await b.lookup(key, by(plain))).unshareable).to.equal(null);
     });
 
-    it("look-up tells variants, hits and bytes", async () => {
+    it("inspecting a key shows its variants, hits and bytes", async () => {
       const key = freshKey();
       const before = await a.totalBytes();
       await store(key, {

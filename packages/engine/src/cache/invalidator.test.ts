@@ -18,7 +18,7 @@ const service = {
 const at = { tenant: "", scheme: "http", host: "gateway" } as const;
 const post = (path: string) => ({ method: "POST", path, query: null, headers: [] });
 
-describe("what unsafe requests take out of the cache", () => {
+describe("the invalidation by unsafe requests", () => {
   let store: MemoryCacheStore;
   let errors: string[];
   let invalidation: CacheInvalidation;
@@ -44,14 +44,14 @@ describe("what unsafe requests take out of the cache", () => {
   }
   const has = async (path: string) => (await store.lookup(keyAt(path), () => "")).stored !== null;
 
-  it("a path named with the service's prefix is the service's own path too", async () => {
+  it("a path with the service's prefix also invalidates the path below the prefix", async () => {
     await put("/item");
     const response = { status: 201, headers: [["Location", "http://gateway/shop/item"]] as HeaderList };
     await invalidation.afterUnsafe(service, post("/items"), response, at);
     expect(await has("/item")).to.equal(false);
   });
 
-  it("a drop that failed is owed: its key is not trusted until the drop is done", async () => {
+  it("a key whose drop failed is not trusted until the drop is done", async () => {
     await put("/item");
     const { drop } = store;
     store.drop = () => Promise.reject(new CacheUnavailable("away"));
@@ -64,7 +64,7 @@ describe("what unsafe requests take out of the cache", () => {
     expect(await has("/item")).to.equal(false);
   });
 
-  it("what is owed is paid although nobody asks for it again, and given up for now at the first that fails", async () => {
+  it("pending drops are repeated without a request for them, and the round ends at the first failure", async () => {
     for (const path of ["/a", "/b", "/c"]) await put(path);
     const { drop } = store;
     let tries = 0;
@@ -82,7 +82,7 @@ describe("what unsafe requests take out of the cache", () => {
     for (const path of ["/a", "/b", "/c"]) expect(await has(path)).to.equal(false);
   });
 
-  it("a group that could not be made stale makes everything owed", async () => {
+  it("no key is trusted while the soft purge of a group is pending", async () => {
     await put("/item");
     const { purge } = store;
     store.purge = () => Promise.resolve({ partitions: 1, missing: [0] });
@@ -165,7 +165,7 @@ describe("what unsafe requests take out of the cache", () => {
     }
     const options = { ifDue: false, writeId: "w" };
 
-    it("its URI is dropped before the commit and after it", async () => {
+    it("a process drops its URI before the commit and after it", async () => {
       await put("/item");
       const seen: boolean[] = [];
       const store = processes(async () => {
@@ -177,7 +177,7 @@ describe("what unsafe requests take out of the cache", () => {
       expect(await has("/item")).to.equal(false);
       expect(store.partitions).to.equal(8);
     });
-    it("nothing is dropped by a failure, a safe method, or a step on the way", async () => {
+    it("a failure, a safe method and an intermediate step drop nothing", async () => {
       await put("/item");
       await processes().commit(base, completed(500), options);
       await processes().commit({ ...base, operation: "GET /item" }, completed(200), options);
@@ -188,7 +188,7 @@ describe("what unsafe requests take out of the cache", () => {
       );
       expect(await has("/item")).to.equal(true);
     });
-    it("the kept request tells the URI, and the result's Location another", async () => {
+    it("the stored request gives the URI to drop, and the Location of the result another", async () => {
       await put("/long");
       await put("/made");
       const head = { ...post("/long"), headers: [["Host", "h"]] };
@@ -196,7 +196,7 @@ describe("what unsafe requests take out of the cache", () => {
       await processes(undefined, head).commit(kept, completed(201, [["Location", "/made"]]), options);
       expect([await has("/long"), await has("/made")]).to.deep.equal([false, false]);
     });
-    it("where only a cut path is left, what is above it goes", async () => {
+    it("a truncated path drops everything below it", async () => {
       const long = `/deep/${"x".repeat(80)}`;
       await put(long);
       await put("/flat");
