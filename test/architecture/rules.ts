@@ -68,8 +68,6 @@ const functionExceptions = new Map<string, string>([
   ["packages/mirror/src/partition-drain.ts createPartitionDrain", "its verbs share one closure"],
   ["packages/mirror/src/shadow-queue.ts createShadowQueue", "its verbs share one closure"],
   ["packages/runtime/src/metrics.ts createMetrics", "one metric a row"],
-  ["packages/store/src/cache/housekeeping.ts createCacheHousekeeping", "its verbs share one closure"],
-  ["packages/store/src/cache/store.ts createRedisCacheStore", "its verbs share one closure"],
   ["packages/store/src/cluster/locks.ts createLocks", "its verbs share one closure"],
   ["packages/upstream/src/forward.ts createForwarder", "its verbs share one closure"],
   ["services/proxy/src/gateway.ts createGateway", "its verbs share one closure"],

@@ -58,7 +58,6 @@ export {
   type FlightWatch,
   type KeyView,
   type Lookup,
-  type PurgeReport,
   type SelectVariant,
   type TopKey,
 } from "./store.ts";

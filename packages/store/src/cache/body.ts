@@ -9,7 +9,7 @@ export const chunkBytes = 256 * 1024;
 const piecesPerChunk = chunkBytes / pieceBytes;
 
 /** How long the chunks of a body that nothing names any more serve readers under way. */
-export const graceMs = 60_000;
+const graceMs = 60_000;
 
 export interface BodyWriterDeps {
   readonly connection: Connection;
@@ -79,6 +79,20 @@ export async function readPiece(
   const name = keys.chunk(key, bodyId, Math.floor(n / piecesPerChunk));
   const piece = await connection.getrangeBuffer(name, from, from + pieceBytes - 1);
   return piece.length === 0 ? null : piece;
+}
+
+/** Bodies that nothing names any more stay for the readers under way, then expire. Never rejects. */
+export async function retireBodies(
+  connection: Connection,
+  keys: CacheKeys,
+  key: string,
+  bodies: readonly { bodyId: string; bytes: number }[],
+): Promise<void> {
+  const names = bodies.flatMap(({ bodyId, bytes }) =>
+    chunkKeys(keys, key, bodyId === "" ? null : bodyId, bytes),
+  );
+  // Best effort: every chunk has a TTL of its own.
+  await Promise.allSettled(names.map((name) => connection.pexpire(name, graceMs)));
 }
 
 /** The keys of a body of so many bytes. */

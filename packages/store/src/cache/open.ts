@@ -46,8 +46,8 @@ export async function openCache(options: OpenCacheOptions): Promise<OpenCache> {
   });
   // Missing scripts are loaded when they are called; ahead of time the first requests need not wait for them.
   await Promise.allSettled([
-    loadScripts(connections.reads, Object.values(cacheScripts)),
-    loadScripts(connections.writes, Object.values(cacheScripts)),
+    loadScripts(connections.reads, cacheScripts),
+    loadScripts(connections.writes, cacheScripts),
   ]);
   return { store, close: async () => own?.close() };
 }

@@ -25,11 +25,7 @@ function check(
 }
 
 describe("scripts", () => {
-  const all: Script<string, string>[] = [
-    ...Object.values(processScripts),
-    ...Object.values(cacheScripts),
-    ...Object.values(mirrorScripts),
-  ];
+  const all: Script<string, string>[] = [...Object.values(processScripts), ...cacheScripts, ...mirrorScripts];
 
   it("every script's body keeps to its header, and every file is used", () => {
     for (const script of all) expect(script.text().sha, script.name).to.match(/^[0-9a-f]{40}$/);

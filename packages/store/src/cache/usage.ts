@@ -1,0 +1,52 @@
+/** Hits by key, and the bytes of all stored bodies. */
+import type { CacheStore } from "@sticky-proxy/core/cache";
+import { serverTime } from "../redis/redis.ts";
+import { allPartitions, type CacheIo } from "./io.ts";
+
+type Usage = Pick<CacheStore, "recordHits" | "top" | "totalBytes">;
+
+/** @throws the client's error; from `recordHits` CacheUnavailable */
+export function createUsage({ writes, keys, guard }: CacheIo): Usage {
+  async function countHits(hits: ReadonlyMap<string, number>): Promise<void> {
+    const now = await serverTime(writes);
+    const counted = [...hits].flatMap(([key, count]) => {
+      const partition = keys.partitionOf(key);
+      return [
+        // Only what is stored is counted: a key that was dropped meanwhile must not come back.
+        writes.zadd(keys.hits(partition), "XX", "INCR", count, key),
+        writes.zadd(keys.uses(partition), "XX", now, key),
+      ];
+    });
+    await Promise.all(counted);
+  }
+  return {
+    recordHits: (hits) => guard.run(() => countHits(hits)),
+
+    async top(count) {
+      const all = await Promise.all(
+        allPartitions(keys).map((p) => writes.zrevrange(keys.hits(p), 0, count - 1, "WITHSCORES")),
+      );
+      const scored = all.flatMap((flat) =>
+        Array.from({ length: flat.length / 2 }, (_, i) => ({
+          key: flat[2 * i] ?? "",
+          hits: Number(flat[2 * i + 1]),
+        })),
+      );
+      const best = scored.toSorted((a, b) => b.hits - a.hits).slice(0, count);
+      return Promise.all(
+        best.map(async ({ key, hits }) => {
+          const [url, bytes] = await Promise.all([
+            writes.hget(keys.entry(key), "u"),
+            writes.hget(keys.sizes(keys.partitionOf(key)), key),
+          ]);
+          return { key, hits, url: url ?? "", bytes: Number(bytes ?? 0) };
+        }),
+      );
+    },
+
+    async totalBytes() {
+      const sizes = await Promise.all(allPartitions(keys).map((p) => writes.hget(keys.sizes(p), "#")));
+      return sizes.reduce((sum, size) => sum + Number(size ?? 0), 0);
+    },
+  };
+}
