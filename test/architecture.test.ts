@@ -74,6 +74,7 @@ const planted: Record<
     bad: [
       ["services/proxy/src/middleware/a.ts", 'import { x } from "@sticky-proxy/store";'],
       ["services/sweeper/src/a.ts", 'import { x } from "@sticky-proxy/upstream";'],
+      ["services/sweeper/src/b.ts", 'import { x } from "@sticky-proxy/store/testing";'],
     ],
     good: [
       ["services/proxy/src/main.ts", 'import { x } from "@sticky-proxy/store";'],

@@ -315,7 +315,9 @@ function concreteOutsideMain(world: World): string[] {
     .filter(({ kind, file }) => kind === "service" && !isEntry(file))
     .flatMap(({ file, imports }) =>
       imports
-        .filter(({ specifier, isType }) => !isType && /^@sticky-proxy\/(store|upstream)$/.test(specifier))
+        .filter(
+          ({ specifier, isType }) => !isType && /^@sticky-proxy\/(store|upstream)(\/|$)/.test(specifier),
+        )
         .map(({ specifier }) => `${file} imports ${specifier}`),
     );
 }

@@ -1,4 +1,4 @@
-import { connectRedis, createRedisCacheStore } from "@sticky-proxy/store";
+import { connectRedis, createRedisCacheStore } from "@sticky-proxy/store/testing";
 import {
   cacheStoreContract,
   describeWithRedis,

@@ -4,7 +4,7 @@ import {
   createCacheKeys,
   createRedisCacheStore,
   type RedisConnections,
-} from "@sticky-proxy/store";
+} from "@sticky-proxy/store/testing";
 import { describeWithRedis, startRedis, type TestRedis, uniquePrefix } from "@sticky-proxy/testkit";
 import { expect } from "chai";
 

@@ -7,7 +7,7 @@ import { defaultCachePolicy, type CacheStore } from "@sticky-proxy/core/cache";
 import type { CachePolicy, Route, Service } from "@sticky-proxy/core/registry";
 import { createServer, type CacheParts, type ProxyServer } from "@sticky-proxy/proxy";
 import { monotonic, sleep, type Logger } from "@sticky-proxy/runtime";
-import { connectRedis, createRedisCacheStore } from "@sticky-proxy/store";
+import { connectRedis, createRedisCacheStore } from "@sticky-proxy/store/testing";
 import { sharedRedisUrl, uniquePrefix } from "@sticky-proxy/testkit";
 import { createForwarder } from "@sticky-proxy/upstream";
 import { settings } from "../http/gateway.ts";

@@ -1,5 +1,5 @@
 import { MemoryCacheStore } from "@sticky-proxy/core/testing";
-import { connectRedis, createRedisCacheStore } from "@sticky-proxy/store";
+import { connectRedis, createRedisCacheStore } from "@sticky-proxy/store/testing";
 import { cacheStoreContract, describeWithRedis, sharedRedisUrl, uniquePrefix } from "@sticky-proxy/testkit";
 
 cacheStoreContract("the memory store", async () => {

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { createMemoryStore } from "@sticky-proxy/core/testing";
-import { connectRedis, createChanges, createKeys, createProcessStore } from "@sticky-proxy/store";
+import { connectRedis, createChanges, createKeys, createProcessStore } from "@sticky-proxy/store/testing";
 import { describeWithRedis, processStoreContract, sharedRedisUrl, uniquePrefix } from "@sticky-proxy/testkit";
 import { startRedisCluster } from "../support/redis-cluster.ts";
 

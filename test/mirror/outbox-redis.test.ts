@@ -1,10 +1,5 @@
-import {
-  createDifferences,
-  createKeys,
-  createMirrorOutbox,
-  connectRedis,
-  mirrorScripts,
-} from "@sticky-proxy/store";
+import { createDifferences, createMirrorOutbox } from "@sticky-proxy/store";
+import { createKeys, connectRedis, mirrorScripts } from "@sticky-proxy/store/testing";
 import {
   type MirrorUnderTest,
   describeDifferencesContract,

@@ -1,7 +1,8 @@
 import { asScope } from "@sticky-proxy/protocol";
 import { StoreUnavailable } from "@sticky-proxy/core/process";
 import { sleep, systemClock } from "@sticky-proxy/runtime";
-import { createLocks, createQuorumLocks, type Locks } from "@sticky-proxy/store";
+import type { Locks } from "@sticky-proxy/store";
+import { createLocks, createQuorumLocks } from "@sticky-proxy/store/testing";
 import { FakeUpstream, startRedis, type TestRedis } from "@sticky-proxy/testkit";
 import { expect } from "chai";
 import { startNodes, type Nodes } from "../support/nodes.ts";

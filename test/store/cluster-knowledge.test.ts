@@ -6,6 +6,7 @@ import { once } from "node:events";
 import { Redis } from "ioredis";
 import { StoreUnavailable } from "@sticky-proxy/core/process";
 import { monotonic, sleep } from "@sticky-proxy/runtime";
+import { createRegistry, openStore, profileCheck } from "@sticky-proxy/store";
 import {
   connectRedis,
   createChanges,
@@ -13,14 +14,11 @@ import {
   createIncarnation,
   createKeys,
   createProcessStore,
-  createRegistry,
   destroyConnection,
   type Keys,
   openMeta,
-  openStore,
-  profileCheck,
   type RedisConnections,
-} from "@sticky-proxy/store";
+} from "@sticky-proxy/store/testing";
 import { describeWithRedis, startRedis, type TestRedis, uniquePrefix } from "@sticky-proxy/testkit";
 
 const newId = (): string => randomBytes(16).toString("base64url");

@@ -1,6 +1,7 @@
 import { expect } from "chai";
 import { monotonic, sleep, systemClock } from "@sticky-proxy/runtime";
-import { createLocks, type Locks, LocksUnavailable } from "@sticky-proxy/store";
+import type { Locks } from "@sticky-proxy/store";
+import { createLocks, LocksUnavailable } from "@sticky-proxy/store/testing";
 import { describeWithRedis, startRedis, type TestRedis } from "@sticky-proxy/testkit";
 
 describeWithRedis("locks", () => {

@@ -5,7 +5,12 @@ import fc from "fast-check";
 import type { Redis } from "ioredis";
 import type { Change, Draft, ProcessRecord, ProcessStore } from "@sticky-proxy/core/process";
 import { createMemoryStore, type MemoryStore } from "@sticky-proxy/core/testing";
-import { connectRedis, createKeys, createProcessStore, type RedisConnections } from "@sticky-proxy/store";
+import {
+  connectRedis,
+  createKeys,
+  createProcessStore,
+  type RedisConnections,
+} from "@sticky-proxy/store/testing";
 import { describeWithRedis, sharedRedisUrl, uniquePrefix } from "@sticky-proxy/testkit";
 
 /** Far beyond the run, so that "due" means wakeAt 0 on both clocks. */

@@ -14,7 +14,7 @@ import {
   type Keys,
   type RedisConnections,
   type RedisProcessStore,
-} from "@sticky-proxy/store";
+} from "@sticky-proxy/store/testing";
 import { describeWithRedis, startRedis, type TestRedis, uniquePrefix } from "@sticky-proxy/testkit";
 import { startRedisCluster } from "../support/redis-cluster.ts";
 

@@ -1,15 +1,14 @@
 import { expect } from "chai";
 import { describeWithRedis, startRedis, type TestRedis } from "@sticky-proxy/testkit";
+import { MetaMismatch, openStore } from "@sticky-proxy/store";
 import {
   connectRedis,
   createKeys,
   destroyConnection,
-  MetaMismatch,
   openMeta,
-  openStore,
   placeOf,
   verifyMeta,
-} from "@sticky-proxy/store";
+} from "@sticky-proxy/store/testing";
 
 describeWithRedis("connections and the cluster's own settings", () => {
   let server: TestRedis;

@@ -9,7 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Redis } from "ioredis";
 import { sleep } from "@sticky-proxy/runtime";
-import { connectRedis, createKeys, createProcessStore } from "@sticky-proxy/store";
+import { connectRedis, createKeys, createProcessStore } from "@sticky-proxy/store/testing";
 import { describeWithRedis, localRedisServer, startRedis } from "@sticky-proxy/testkit";
 
 describeWithRedis("the process store behind Sentinel", () => {

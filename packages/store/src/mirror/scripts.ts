@@ -1,4 +1,4 @@
-/** Every script of the mirror's store, for loading ahead of the first call. */
+/** Every script of the mirror's store. */
 import { ackScript } from "./ack.ts";
 import { acknowledgeScript } from "./acknowledge.ts";
 import { appendScript } from "./append.ts";
