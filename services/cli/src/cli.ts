@@ -1,10 +1,10 @@
 /**
- * `sticky-proxy <command> [options]`. Commands are loaded when they are called, so that `check-config` does not
- * wait for the data plane's modules.
+ * `sticky-proxy <command> [options]`. A command is loaded when it is called, so that `check-config` does not load
+ * the modules of the data plane.
  */
 import { exitCodes, UsageError, type Command, type Io } from "./command.ts";
 
-/** One line per command; its file is cli/<name>.ts. */
+/** One line per command. */
 export const commands: Readonly<Record<string, () => Promise<{ command: Command }>>> = {
   serve: () => import("./commands/serve.ts"),
   "check-config": () => import("./commands/check-config.ts"),
@@ -22,7 +22,7 @@ export const commands: Readonly<Record<string, () => Promise<{ command: Command 
   version: () => import("./commands/version.ts"),
 };
 
-/** The command that `argv` means: a word first, or the flag forms of other proxies' command lines. */
+/** The command that `argv` names: its first word, or a flag form as other proxies have it. */
 export function selectCommand(argv: readonly string[]): {
   readonly name: string;
   readonly args: readonly string[];
@@ -62,14 +62,14 @@ export async function runCli(argv: readonly string[], io: Io): Promise<number> {
   }
 }
 
-// `mirror export | head`: whoever has read enough closes the pipe. That is no failure.
+// `mirror export | head`: the reader closes the pipe when it has enough. That is not a failure.
 if (import.meta.main)
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
     if (error.code !== "EPIPE") throw error;
     process.exit(exitCodes.ok);
   });
 
-// No top-level await: `help` imports this file, and would wait for its end.
+// No top-level await: `help` imports this file, and would wait for itself.
 if (import.meta.main)
   void runCli(process.argv.slice(2), {
     out: (line) => void process.stdout.write(`${line}\n`),

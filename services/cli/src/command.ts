@@ -1,6 +1,6 @@
 /**
- * What a command of the CLI is. A command lives in cli/<name>.ts, exports `command`, and has one line in cli.ts.
- * It writes through `io` only, and its exit code is what `run` resolves to.
+ * The interface of a command. Each is in commands/<name>.ts, exports `command`, and has one line in cli.ts.
+ * It writes through `io` only, and `run` resolves to its exit code.
  */
 import { CodedError } from "@sticky-proxy/protocol";
 import { parseArgs, type ParseArgsConfig } from "node:util";
@@ -18,9 +18,9 @@ import { brokenSchemas } from "@sticky-proxy/proxy/body-schema";
 export const exitCodes = { ok: 0, failed: 1, usage: 64, unavailable: 69, internal: 70, config: 78 } as const;
 
 export interface Io {
-  /** One line of what was asked for. */
+  /** One line of standard output: the result. */
   out(line: string): void;
-  /** One line for the person at the terminal. */
+  /** One line of standard error: messages for people. */
   err(line: string): void;
   readonly env: Readonly<Record<string, string | undefined>>;
 }
@@ -33,7 +33,7 @@ export interface Command {
   run(args: readonly string[], io: Io): Promise<number>;
 }
 
-/** The arguments make no sense; the message says which. */
+/** Wrong arguments; the message names them. */
 export class UsageError extends CodedError {
   override readonly name = "UsageError";
   override readonly code = "USAGE";
@@ -72,7 +72,7 @@ export function parseFlags(
   return { flags: values as Parsed["flags"], words };
 }
 
-/** Node's messages go on with advice about "--" that is of no use here. */
+/** Node's messages end with advice about "--" that does not help here. */
 function firstSentence(message: string): string {
   return message.split(/\.\s/)[0] ?? message;
 }

@@ -1,13 +1,13 @@
-/** Warming: URLs requested at a bounded rate, and what the cache said about each. */
+/** Warms the cache: requests URLs at a bounded rate and counts the X-Cache results. */
 import { exitCodes, type Io } from "./command.ts";
 
-/** Requests a URL and reads its body to the end; `result` is X-Cache, null: the answer is not the cache's. */
+/** Requests a URL and reads its body to the end; `result` is its X-Cache, null: the response has none. */
 export type Visit = (url: string) => Promise<{ readonly status: number; readonly result: string | null }>;
 
 export interface WarmOptions {
-  /** One URL or path on each line; empty lines and lines that begin with "#" count for nothing. */
+  /** One URL or path on each line; empty lines and lines that begin with "#" are skipped. */
   readonly text: string;
-  /** What paths are below of. */
+  /** Base URL of the paths. */
   readonly gateway: string;
   /** Requests begun per second. */
   readonly rate: number;
@@ -17,7 +17,7 @@ export interface WarmOptions {
 
 const maxInFlight = 32;
 
-/** 0 when every URL was answered below 400. */
+/** Exit code 0: every response had a status below 400. */
 export async function warm(options: WarmOptions, io: Pick<Io, "out" | "err">): Promise<number> {
   const lines = options.text.split("\n").map((line) => line.trim());
   const urls = lines.filter((line) => line !== "" && !line.startsWith("#"));

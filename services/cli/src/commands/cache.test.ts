@@ -3,7 +3,7 @@ import { MemoryCacheStore } from "@sticky-proxy/core/testing";
 import type { Service } from "@sticky-proxy/core/registry";
 import { expect } from "chai";
 import { exitCodes, UsageError, type Parsed } from "../command.ts";
-import type { CacheOperator } from "../cache-operator.ts";
+import type { CacheOperator } from "../connections/cache.ts";
 import { command, show, top } from "./cache.ts";
 import { clearCache } from "./clear-cache.ts";
 import { warm } from "../warm-cache.ts";

@@ -2,9 +2,10 @@ import { readFileSync } from "node:fs";
 import { showUrl, topKeys, type UrlView } from "@sticky-proxy/operations";
 import { sleep } from "@sticky-proxy/runtime";
 import { exitCodes, parseFlags, UsageError, type Command, type Io, type Parsed } from "../command.ts";
-import { tellAssumed, withCache, type CacheOperator } from "../cache-operator.ts";
+import { tellAssumed, withCache, type CacheOperator } from "../connections/cache.ts";
 import { clearCache, purgeFlags, purgeUsage } from "./clear-cache.ts";
-import { countFlag, plain, table, textFlag } from "../tables.ts";
+import { countFlag, textFlag } from "../flags.ts";
+import { plain, table } from "../printing/table.ts";
 import { warm, type Visit } from "../warm-cache.ts";
 
 export const command: Command = {
@@ -37,7 +38,7 @@ export const command: Command = {
 
 type Out = Pick<Io, "out" | "err">;
 
-/** What is stored for one URL; 1 when nothing is. @throws UsageError, CacheUnavailable */
+/** Prints what is stored for one URL; exit code 1: nothing. @throws UsageError, CacheUnavailable */
 export async function show(operator: CacheOperator, { flags, words }: Parsed, io: Out): Promise<number> {
   const [url] = words;
   if (url === undefined) throw new UsageError("which URL?");
@@ -71,7 +72,7 @@ function viewLines({ service, key, hits, notStored, variants }: UrlView): string
   return [...head, ...table(["STATUS", "STATE", "AGE", "TTL", "FROM", "BYTES", "VARY", "TAGS"], rows)];
 }
 
-/** The most used keys. @throws UsageError */
+/** Prints the most used keys. @throws UsageError */
 export async function top(operator: CacheOperator, { flags }: Parsed, io: Out): Promise<number> {
   const { keys, totalBytes } = await topKeys(operator, countFlag("limit", flags["limit"], 20, 1000));
   if (flags["json"] === true) {
@@ -83,7 +84,7 @@ export async function top(operator: CacheOperator, { flags }: Parsed, io: Out): 
   return exitCodes.ok;
 }
 
-/** Through the gateway's front door, so that a warmed response is stored as any other is. */
+/** Requests through the gateway, so that a warmed response is stored like any other. */
 async function warmFrom(args: readonly string[], io: Io): Promise<number> {
   const own = { rate: { type: "string" }, gateway: { type: "string" } } as const;
   const { flags, words } = parseFlags(args, own, { only: [], maxWords: 1 });
@@ -103,6 +104,6 @@ async function warmFrom(args: readonly string[], io: Io): Promise<number> {
 
 const visit: Visit = async (url) => {
   const response = await fetch(url, { redirect: "manual", signal: AbortSignal.timeout(60_000) });
-  await response.body?.pipeTo(new WritableStream()); // stored only when it is whole
+  await response.body?.pipeTo(new WritableStream()); // a response is stored only when it is complete
   return { status: response.status, result: response.headers.get("x-cache") };
 };

@@ -1,7 +1,14 @@
 import { viewOf } from "@sticky-proxy/core/process";
 import { cancelProcess } from "@sticky-proxy/operations";
 import { exitCodes, type Command, type Io, type Parsed } from "../command.ts";
-import { findProcess, refOf, unconfirmed, unknownProcess, withOperator, type Operator } from "../operator.ts";
+import {
+  findProcess,
+  refOf,
+  unconfirmed,
+  unknownProcess,
+  withOperator,
+  type Operator,
+} from "../connections/processes.ts";
 
 export const command: Command = {
   summary: "cancel a process; its socket is closed, the service is told, a late result is refused",

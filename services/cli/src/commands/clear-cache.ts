@@ -1,8 +1,8 @@
 import { purgeCache, type PurgeRequest } from "@sticky-proxy/operations";
 import type { Service } from "@sticky-proxy/core/registry";
 import { exitCodes, UsageError, type Command, type Io, type Parsed } from "../command.ts";
-import { tellAssumed, withCache, type CacheOperator } from "../cache-operator.ts";
-import { textFlag } from "../tables.ts";
+import { tellAssumed, withCache, type CacheOperator } from "../connections/cache.ts";
+import { textFlag } from "../flags.ts";
 
 export const purgeFlags = {
   url: { type: "string" },
@@ -27,7 +27,7 @@ export const command: Command = {
     ),
 };
 
-/** `allByDefault`: nothing selected means everything. @throws UsageError, CacheUnavailable */
+/** @param allByDefault without a selection everything is purged; else that is an error. @throws UsageError, CacheUnavailable */
 export async function clearCache(
   operator: CacheOperator,
   { flags }: Parsed,
@@ -41,7 +41,7 @@ export async function clearCache(
   if (url !== null || prefix !== null || (group !== null && service === null)) tellAssumed(operator, io);
   for (const { request, what } of selected(flags, operator.services, allByDefault)) {
     const done = await purgeCache(operator, request, soft);
-    // The same fields as a node's log has for a PURGE, for whoever keeps account of them.
+    // The fields of the log event of a PURGE, so that one audit reads both.
     if (flags["json"] === true) io.out(JSON.stringify({ event: "cache.purged", ...request, ...done, soft }));
     if (done.outcome === "unknown-url") {
       io.err(`${what}: no service has that URL`);

@@ -12,9 +12,10 @@ import {
 } from "@sticky-proxy/operations";
 import { processId, type ProcessRecord } from "@sticky-proxy/core/process";
 import { exitCodes, UsageError, type Command, type Io, type Parsed } from "../command.ts";
-import { refOf, unconfirmed, withOperator, type Operator } from "../operator.ts";
+import { refOf, unconfirmed, withOperator, type Operator } from "../connections/processes.ts";
 import { printShown } from "./show.ts";
-import { age, countFlag, spanFlag, table, textFlag, wordFlag } from "../tables.ts";
+import { countFlag, spanFlag, textFlag, wordFlag } from "../flags.ts";
+import { age, table } from "../printing/table.ts";
 
 const filterUsage =
   "[--service NAME] [--class upstream|callback|internal] [--reason WORD] [--executed no|yes|unknown] [--older-than 1h]";

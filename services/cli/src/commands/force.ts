@@ -1,7 +1,14 @@
 import { isTerminal, processId, viewOf } from "@sticky-proxy/core/process";
 import { rerunProcess } from "@sticky-proxy/operations";
 import { exitCodes, type Command, type Io, type Parsed } from "../command.ts";
-import { findProcess, refOf, unconfirmed, unknownProcess, withOperator, type Operator } from "../operator.ts";
+import {
+  findProcess,
+  refOf,
+  unconfirmed,
+  unknownProcess,
+  withOperator,
+  type Operator,
+} from "../connections/processes.ts";
 
 export const command: Command = {
   summary: "run a process's request again as a new process, which a sweeper sends",

@@ -36,7 +36,7 @@ export const command: Command = {
   },
 };
 
-/** What every command that works on Redis takes. */
+/** Options of every command that works on Redis. */
 const operatingLines = [
   "",
   "  --redis URL or --config FILE says where Redis is; else REDIS_URL, else redis://127.0.0.1:6379.",

@@ -22,9 +22,9 @@ import {
   type MirrorPorts,
 } from "@sticky-proxy/operations";
 import { exitCodes, parseFlags, UsageError, type Command, type Io, type Parsed } from "../command.ts";
-import { withMirror } from "../mirror-operator.ts";
-import { coverageTable, differenceTable, gapTable, groupTable, parkedTable } from "../mirror-tables.ts";
-import { countFlag, spanFlag, textFlag, wordFlag } from "../tables.ts";
+import { withMirror } from "../connections/mirror.ts";
+import { coverageTable, differenceTable, gapTable, groupTable, parkedTable } from "../printing/mirror.ts";
+import { countFlag, spanFlag, textFlag, wordFlag } from "../flags.ts";
 
 const filterUsage = "[--service NAME] [--route NAME] [--class WORD] [--path /POINTER] [--since 24h] [--all]";
 

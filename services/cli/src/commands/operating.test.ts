@@ -13,7 +13,7 @@ import { exitCodes, UsageError, type Io, type Parsed } from "../command.ts";
 import { cancel } from "./cancel.ts";
 import { dlq } from "./dlq.ts";
 import { force } from "./force.ts";
-import { operatorOn, type Operator } from "../operator.ts";
+import { operatorOn, type Operator } from "../connections/processes.ts";
 import { ps } from "./ps.ts";
 import { show } from "./show.ts";
 import { stillRunning, wait } from "./wait.ts";

@@ -1,8 +1,10 @@
 import { listProcesses } from "@sticky-proxy/operations";
 import { viewOf } from "@sticky-proxy/core/process";
 import { exitCodes, UsageError, type Command, type Io, type Parsed } from "../command.ts";
-import { withOperator, type Operator } from "../operator.ts";
-import { countFlag, processHead, processRows, spanFlag, statusesFlag, table, textFlag } from "../tables.ts";
+import { withOperator, type Operator } from "../connections/processes.ts";
+import { countFlag, spanFlag, statusesFlag, textFlag } from "../flags.ts";
+import { processHead, processRows } from "../printing/processes.ts";
+import { table } from "../printing/table.ts";
 
 export const command: Command = {
   summary: "list processes by service, status and age",

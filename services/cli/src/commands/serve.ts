@@ -1,4 +1,4 @@
-/** Runs the gateway: proxy and sweeper in one process, or one of them (which is how replicas run). */
+/** Runs the gateway: proxy and sweeper in one process, or one of them, as replicas do. */
 import {
   configHash,
   createLifecycle,
@@ -42,7 +42,7 @@ function readRole(word: string | undefined): Role | "all" {
   return role;
 }
 
-/** Resolves when the process is to end. */
+/** Resolves to the exit code when the process should end. */
 async function serve(
   loaded: Config,
   warnings: readonly string[],
@@ -50,7 +50,7 @@ async function serve(
   reread: () => LoadResult,
   io: Io,
 ): Promise<number> {
-  // Services ask this object for `services` each time; a reload changes that one entry.
+  // A reload replaces `services` in this object; the parts read it from here each time.
   const config: LiveConfig = { ...loaded };
   const { promise: ended, resolve: exit } = Promise.withResolvers<number>();
   const serviceName = role === "all" ? "sticky-proxy" : role;
@@ -96,7 +96,7 @@ async function serve(
 
 type LiveConfig = { -readonly [K in keyof Config]: Config[K] };
 
-/** A new configuration that is wrong, or needs a restart, is refused as a whole: the old one stays in use. */
+/** A configuration that is not valid or needs a restart is refused as a whole: the old one stays in use. */
 function reload(
   config: LiveConfig,
   reread: () => LoadResult,
@@ -133,7 +133,7 @@ async function start(
   return listening;
 }
 
-/** What did start is taken down again; the reason is one line. */
+/** Shuts down what has started; the reason is one line. */
 async function giveUp(error: unknown, lifecycle: Lifecycle, io: Io): Promise<number> {
   io.err(`sticky-proxy: ${explain(error)}`);
   await lifecycle.shutdown("start-failed", { skipDelay: true });
@@ -151,7 +151,7 @@ function explain(error: unknown): string {
 
 type SystemError = NodeJS.ErrnoException & { readonly port?: number };
 
-/** By name: the store is loaded with the services only. */
+/** By name: the module of the store is loaded with the services only. */
 function isStoreAway(error: unknown): error is Error {
   return error instanceof Error && error.name === "StoreUnreachable";
 }

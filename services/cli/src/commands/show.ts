@@ -1,8 +1,8 @@
 import { showProcess, shownProcessView, type ShownProcess } from "@sticky-proxy/operations";
 import { redact } from "@sticky-proxy/runtime";
 import { exitCodes, type Command, type Io, type Parsed } from "../command.ts";
-import { refOf, unknownProcess, withOperator, type Operator } from "../operator.ts";
-import { plain } from "../tables.ts";
+import { refOf, unknownProcess, withOperator, type Operator } from "../connections/processes.ts";
+import { plain } from "../printing/table.ts";
 
 export const command: Command = {
   summary: "show a process: state, attempts, timeline, and its request without secrets",

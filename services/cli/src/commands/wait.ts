@@ -1,8 +1,8 @@
 import { viewOf } from "@sticky-proxy/core/process";
 import { waitForProcess } from "@sticky-proxy/operations";
 import { exitCodes, type Command, type Io, type Parsed } from "../command.ts";
-import { refOf, unknownProcess, withOperator, type Operator } from "../operator.ts";
-import { spanFlag } from "../tables.ts";
+import { refOf, unknownProcess, withOperator, type Operator } from "../connections/processes.ts";
+import { spanFlag } from "../flags.ts";
 
 /** EX_TEMPFAIL of sysexits.h: the process still runs at the timeout. */
 export const stillRunning = 75;

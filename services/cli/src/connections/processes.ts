@@ -1,20 +1,16 @@
 /**
- * What the operating commands work with: the processes in Redis, without a node of their own. Nothing is dispatched
- * from here; what has to be sent is left to a sweeper, so a command may end at once.
+ * The connections of the commands on processes: the processes in Redis, without a node. The command line sends no
+ * process: a sweeper does, so a command may end at once.
  */
 import { randomBytes } from "node:crypto";
 import { createProcesses, type Processes, type WaitDeps, createCancelHook } from "@sticky-proxy/engine";
 import { listServices, parseProcessRef, storeNow } from "@sticky-proxy/operations";
-import {
-  createRuleBook,
-  StoreUnavailable,
-  type ProcessRecord,
-  type ProcessRef,
-} from "@sticky-proxy/core/process";
+import { createRuleBook, type ProcessRecord, type ProcessRef } from "@sticky-proxy/core/process";
 import { storeSettings, sleep, type Config, systemClock } from "@sticky-proxy/runtime";
-import { createRegistry, MetaMismatch, openStore, StoreUnreachable } from "@sticky-proxy/store";
+import { createRegistry, openStore } from "@sticky-proxy/store";
 import { createOutboundCallers } from "@sticky-proxy/upstream";
-import { exitCodes, loadOrExplain, parseFlags, UsageError, type Io, type Parsed } from "./command.ts";
+import { exitCodes, loadOrExplain, parseFlags, UsageError, type Io, type Parsed } from "../command.ts";
+import { exitUnavailable, waitForRedisMs } from "./unavailable.ts";
 
 export interface Operator {
   readonly processes: Processes;
@@ -23,19 +19,17 @@ export interface Operator {
   services(): Promise<readonly string[]>;
   /** The store's clock, epoch ms. */
   now(): Promise<number>;
-  /** Tells the service that its work is not wanted any more; bounded by `close`. */
+  /** Calls the cancel hook of the process's route; `close` waits for the call. */
   tellCancelled(record: ProcessRecord): void;
   close(): Promise<void>;
 }
 
-const waitForRedisMs = 3000;
-
 /** @throws StoreUnreachable, MetaMismatch */
-export async function connectOperator(config: Config, io: Pick<Io, "err">): Promise<Operator> {
+async function connectOperator(config: Config, io: Pick<Io, "err">): Promise<Operator> {
   const store = await openStore({
     ...storeSettings(config),
     waitMs: waitForRedisMs,
-    onError: () => undefined, // said once, when the command gives up
+    onError: () => undefined, // reported once, by exitUnavailable
   });
   const rules = createRuleBook(() => config.services);
   const registry = createRegistry(store);
@@ -75,7 +69,7 @@ export async function connectOperator(config: Config, io: Pick<Io, "err">): Prom
   };
 }
 
-/** The part that needs only the port. */
+/** The part that needs a store only. */
 export function operatorOn(deps: {
   readonly store: Processes["store"];
   readonly rulesOf: Parameters<typeof createProcesses>[0]["rulesOf"];
@@ -98,7 +92,7 @@ export function operatorOn(deps: {
 
 type OwnFlags = NonNullable<Parameters<typeof parseFlags>[1]>;
 
-/** Parses, connects, runs, closes; trouble with Redis is one line and 69. */
+/** Parses, connects, runs, closes. Resolves to the exit code. @throws UsageError */
 export async function withOperator(
   args: readonly string[],
   io: Io,
@@ -108,23 +102,14 @@ export async function withOperator(
   const parsed = parseFlags(args, own.flags, { maxWords: own.maxWords });
   const loaded = loadOrExplain(parsed.flags, io, "tool");
   if (loaded === null) return exitCodes.config;
-  let operator: Operator | null = null;
-  try {
-    operator = await connectOperator(loaded.config, io);
-    return await run(operator, parsed);
-  } catch (error) {
-    if (
-      error instanceof StoreUnreachable ||
-      error instanceof MetaMismatch ||
-      error instanceof StoreUnavailable
-    ) {
-      io.err(`the store is not available: ${error.message}`);
-      return exitCodes.unavailable;
+  return exitUnavailable("the store", io, async () => {
+    const operator = await connectOperator(loaded.config, io);
+    try {
+      return await run(operator, parsed);
+    } finally {
+      await operator.close();
     }
-    throw error;
-  } finally {
-    await operator?.close();
-  }
+  });
 }
 
 /** The process that the first word names. @throws UsageError when it is no process id */

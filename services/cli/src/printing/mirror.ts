@@ -8,7 +8,7 @@ import {
   type Gap,
   type ParkedKey,
 } from "@sticky-proxy/core/mirror";
-import { age, table } from "./tables.ts";
+import { age, table } from "./table.ts";
 
 const differenceHead = ["ID", "AGE", "SERVICE", "CLASS", "OPERATION", "WHERE"] as const;
 

@@ -1,9 +1,9 @@
-/** What the cache's commands work with: the cache in Redis, without a node of their own. */
-import { CacheUnavailable } from "@sticky-proxy/core/cache";
+/** The connections of the cache's commands: the cache in Redis, without a node. */
 import type { CachePorts } from "@sticky-proxy/operations";
 import { storeSettings, type Config } from "@sticky-proxy/runtime";
-import { MetaMismatch, openCache, openStore, StoreUnreachable } from "@sticky-proxy/store";
-import { exitCodes, loadOrExplain, parseFlags, type Io, type Parsed } from "./command.ts";
+import { openCache, openStore } from "@sticky-proxy/store";
+import { exitCodes, loadOrExplain, parseFlags, type Io, type Parsed } from "../command.ts";
+import { exitUnavailable, waitForRedisMs } from "./unavailable.ts";
 
 type OwnFlags = NonNullable<Parameters<typeof parseFlags>[1]>;
 
@@ -12,9 +12,7 @@ export interface CacheOperator extends CachePorts {
   readonly isAssumed: boolean;
 }
 
-const waitForRedisMs = 3000;
-
-/** Parses, connects, runs, closes; trouble with Redis is one line and 69. */
+/** Parses, connects, runs, closes. Resolves to the exit code. @throws UsageError */
 export async function withCache(
   args: readonly string[],
   io: Io,
@@ -25,15 +23,19 @@ export async function withCache(
   const found = configOf(parsed.flags, io);
   if (found === null) return exitCodes.config;
   const { config, isAssumed } = found;
-  const onError = (): void => undefined; // said once, when the command gives up
-  let close = (): Promise<void> => Promise.resolve();
+  return exitUnavailable("the cache's store", io, () =>
+    withOpenCache(config, (store) => run({ store, services: config.services, isAssumed }, parsed)),
+  );
+}
+
+/** @throws StoreUnreachable, MetaMismatch */
+async function withOpenCache(
+  config: Config,
+  run: (store: CachePorts["store"]) => Promise<number>,
+): Promise<number> {
+  const onError = (): void => undefined; // reported once, by exitUnavailable
+  const state = await openStore({ ...storeSettings(config), waitMs: waitForRedisMs, onError });
   try {
-    const state = await openStore({
-      ...storeSettings(config),
-      waitMs: waitForRedisMs,
-      onError,
-    });
-    close = () => state.close();
     const cache = await openCache({
       state: state.redis,
       url: config.cache.redis,
@@ -44,23 +46,13 @@ export async function withCache(
       waitMs: waitForRedisMs,
       onError,
     });
-    close = async () => {
+    try {
+      return await run(cache.store);
+    } finally {
       await cache.close();
-      await state.close();
-    };
-    return await run({ store: cache.store, services: config.services, isAssumed }, parsed);
-  } catch (error) {
-    if (
-      error instanceof StoreUnreachable ||
-      error instanceof MetaMismatch ||
-      error instanceof CacheUnavailable
-    ) {
-      io.err(`the cache's store is not available: ${error.message}`);
-      return exitCodes.unavailable;
     }
-    throw error;
   } finally {
-    await close();
+    await state.close();
   }
 }
 
@@ -73,7 +65,7 @@ function configOf(flags: Parsed["flags"], io: Io): { config: Config; isAssumed: 
   return quick === null ? null : { config: quick.config, isAssumed: true };
 }
 
-/** What depends on the services is said to be a guess where they are one. */
+/** Warns that whatever depends on the services is a guess, where the services are one. */
 export function tellAssumed({ isAssumed }: Pick<CacheOperator, "isAssumed">, io: Pick<Io, "err">): void {
   if (isAssumed) io.err("no configuration: taken as of `serve --origin … --cache`; else give --config");
 }

@@ -1,0 +1,34 @@
+/** The connections of the mirror's commands: outbox and differences in Redis, without a node. */
+import type { MirrorPorts } from "@sticky-proxy/operations";
+import { storeSettings, systemClock } from "@sticky-proxy/runtime";
+import { createDifferences, createMirrorOutbox, openStore } from "@sticky-proxy/store";
+import { exitCodes, loadOrExplain, type Io, type Parsed } from "../command.ts";
+import { exitUnavailable, waitForRedisMs } from "./unavailable.ts";
+
+/** Connects, runs, closes. Resolves to the exit code. */
+export async function withMirror(
+  parsed: Parsed,
+  io: Io,
+  run: (mirror: MirrorPorts) => Promise<number>,
+): Promise<number> {
+  const loaded = loadOrExplain(parsed.flags, io, "tool");
+  if (loaded === null) return exitCodes.config;
+  return exitUnavailable("the store", io, async () => {
+    const store = await openStore({
+      ...storeSettings(loaded.config),
+      waitMs: waitForRedisMs,
+      onError: () => undefined, // reported once, by exitUnavailable
+    });
+    try {
+      const { writes, reads } = store.redis;
+      const deps = { writes, reads, keys: store.keys, partitions: store.meta.partitions };
+      return await run({
+        outbox: createMirrorOutbox(deps),
+        differences: createDifferences(deps),
+        clock: systemClock,
+      });
+    } finally {
+      await store.close();
+    }
+  });
+}
