@@ -3,7 +3,7 @@ import type { DifferenceSide, NewDifference, OutboxEntry } from "@sticky-proxy/c
 import { type ProcessRecord, processId } from "@sticky-proxy/core/process";
 import type { SecondaryOutcome } from "./secondary.ts";
 import type { Compared } from "./comparer.ts";
-import type { MirrorRoute } from "./mirror-entry.ts";
+import type { MirrorRoute } from "./mirrored-routes.ts";
 
 const noAnswer: DifferenceSide = {
   instance: null,

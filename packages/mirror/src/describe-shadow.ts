@@ -2,7 +2,7 @@
 import type { DifferenceSide, NewDifference } from "@sticky-proxy/core/mirror";
 import type { Compared } from "./comparer.ts";
 import type { SecondaryOutcome } from "./secondary.ts";
-import type { PrimaryAnswer, ShadowJob } from "./shadow-queue.ts";
+import type { PrimaryAnswer, ShadowJob } from "./shadow-job.ts";
 
 export function answeredDifference(
   job: ShadowJob,

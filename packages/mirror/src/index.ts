@@ -3,5 +3,6 @@ export type { MirrorEntryDeps } from "./mirror-entry.ts";
 export { exportLag, observeLatencies, observeMirror } from "./observe-mirror.ts";
 export { createPartitionDrain, type PartitionDrain } from "./partition-drain.ts";
 export { createSecondary, markLines, markerKeys, type MarkerKeys } from "./secondary.ts";
-export { createShadowQueue, type ShadowJob, type ShadowQueue } from "./shadow-queue.ts";
+export type { ShadowJob } from "./shadow-job.ts";
+export { createShadowQueue, type ShadowQueue } from "./shadow-queue.ts";
 export { isAnyMirrored, mirrorRoutes } from "./mirrored-routes.ts";

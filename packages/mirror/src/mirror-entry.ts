@@ -19,7 +19,6 @@ import {
   orderKeyPartition,
   overlaps,
 } from "@sticky-proxy/core/mirror";
-import type { MirrorPolicy, Route, Service } from "@sticky-proxy/core/registry";
 import { type ProcessRecord, type ProcessStore, processId } from "@sticky-proxy/core/process";
 import { type StoredResponse, givesKey } from "@sticky-proxy/core/http";
 import type { Secondary, SecondaryOutcome } from "./secondary.ts";
@@ -30,15 +29,8 @@ import {
   unansweredDifference,
   unknownPrimary,
 } from "./describe-difference.ts";
+import type { MirrorRoute } from "./mirrored-routes.ts";
 import type { Latencies } from "./observe-mirror.ts";
-
-/** Where an intent's route leads. */
-export interface MirrorRoute {
-  readonly service: Service;
-  readonly route: Route;
-  readonly policy: MirrorPolicy;
-  readonly secondary: Service;
-}
 
 export interface MirrorEntryDeps {
   readonly outbox: Outbox;

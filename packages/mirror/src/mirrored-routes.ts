@@ -1,5 +1,12 @@
-import type { MirrorPolicy, Service } from "@sticky-proxy/core/registry";
-import type { MirrorRoute } from "./mirror-entry.ts";
+import type { MirrorPolicy, Route, Service } from "@sticky-proxy/core/registry";
+
+/** Where an intent's route leads. */
+export interface MirrorRoute {
+  readonly service: Service;
+  readonly route: Route;
+  readonly policy: MirrorPolicy;
+  readonly secondary: Service;
+}
 
 /** Whether any route copies to a second backend. */
 export function isAnyMirrored(services: readonly Service[]): boolean {
@@ -9,7 +16,7 @@ export function isAnyMirrored(services: readonly Service[]): boolean {
 /** Looks a mirrored route up by the names in an intent. */
 export function mirrorRoutes(
   services: () => readonly Service[],
-): (service: string, route: string) => (MirrorRoute & { readonly policy: MirrorPolicy }) | null {
+): (service: string, route: string) => MirrorRoute | null {
   return (serviceName, routeName) => {
     const service = services().find(({ name }) => name === serviceName);
     const route = service?.routes.find(({ name }) => name === routeName);

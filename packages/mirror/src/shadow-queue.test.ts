@@ -4,7 +4,8 @@ import type { MirrorPolicy, Route, Service } from "@sticky-proxy/core/registry";
 import type { Secondary, SecondaryOutcome, SecondaryRequest } from "./secondary.ts";
 import { testIntent } from "@sticky-proxy/testkit";
 import { expect } from "chai";
-import { createShadowQueue, type ShadowJob, type ShadowQueue } from "./shadow-queue.ts";
+import type { ShadowJob } from "./shadow-job.ts";
+import { createShadowQueue, type ShadowQueue } from "./shadow-queue.ts";
 
 const timeouts = { connectMs: 1, firstByteMs: 1, idleMs: 1 };
 const service = { name: "users", timeouts, credential: [] } as unknown as Service;

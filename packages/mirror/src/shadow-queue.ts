@@ -16,39 +16,14 @@ import {
   isSampled,
   orderKeyPartition,
 } from "@sticky-proxy/core/mirror";
-import type { HeaderList, RequestHead } from "@sticky-proxy/core/http";
-import type { MirrorPolicy, Route, Service } from "@sticky-proxy/core/registry";
+import type { Service } from "@sticky-proxy/core/registry";
 import type { Compared, Comparer } from "./comparer.ts";
 import type { Latencies } from "./observe-mirror.ts";
 import { recordsPerPartition } from "./mirror-entry.ts";
 import type { Secondary, SecondaryOutcome } from "./secondary.ts";
 import { answeredDifference, failedDifference } from "./describe-shadow.ts";
+import type { PrimaryAnswer, ShadowJob } from "./shadow-job.ts";
 import { createObservations } from "./observations.ts";
-
-export interface ShadowJob {
-  readonly service: Service;
-  readonly secondary: Service;
-  readonly route: Route;
-  readonly policy: MirrorPolicy;
-  readonly head: RequestHead;
-  readonly body: Uint8Array;
-  readonly orderKey: string;
-  /** Keys of the paths above: what they create may be what is read. */
-  readonly after: readonly string[];
-  readonly idempotencyKey: string | null;
-  /** The word: it goes out, and there is nothing to compare its answer with. */
-  readonly primary: PrimaryAnswer | "asynchronous" | "primary-unknown";
-  /** Epoch ms of the store's clock. */
-  readonly at: number;
-}
-
-export interface PrimaryAnswer {
-  readonly status: number;
-  readonly headers: HeaderList;
-  /** null: larger than what is kept. */
-  readonly body: Uint8Array | null;
-  readonly latencyMs: number;
-}
 
 export interface ShadowQueueDeps {
   readonly differences: Pick<Differences, "observe">;

@@ -3,7 +3,7 @@
  * numbers) are; a different error of the same event is another line. One event has a larger limit of its own, so
  * that messages which are all different do not flood the log either.
  */
-import type { LogFields } from "./logger.ts";
+type LogFields = Readonly<Record<string, unknown>>;
 
 /** Lines alike, and lines of one event, that pass in a window. */
 const likeLimit = 10;
