@@ -294,9 +294,10 @@ describe("control of a process, by real proxies and sweepers", function () {
     });
 
   it("a key is found while its process lives; 410 while the tombstone does; then nothing is left", async () => {
-    const client = createClient({ baseUrl: cluster.url(2) });
+    const owner = { Authorization: "Bearer brief" };
+    const client = createClient({ baseUrl: cluster.url(2), headers: owner });
     const idempotencyKey = "brief";
-    const answer = await post("/brief/x", 0, { "Idempotency-Key": idempotencyKey });
+    const answer = await post("/brief/x", 0, { "Idempotency-Key": idempotencyKey, ...owner });
     const id = idOf(answer);
     expect((await client.lookup({ service: "brief", idempotencyKey }))?.id).to.equal(id);
     expect(await client.lookup({ service: "listed", idempotencyKey })).to.equal(null);

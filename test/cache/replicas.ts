@@ -78,6 +78,7 @@ function service({ origin, policy = {}, methods = [], service: changes = {} }: R
     callbackAuth: { mode: "token", secrets: [], sharedToken: null },
     limits: { maxInFlight: 1000, maxQueue: 1000, queueTimeoutMs: 5000 },
     timeouts: { connectMs: 2000, firstByteMs: 5000, idleMs: 5000 },
+    access: "id",
     credential: [],
     preserveHost: false,
     breaker: null,

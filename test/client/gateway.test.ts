@@ -200,8 +200,9 @@ services:
 
   it("a key is found again, and forgotten when its process has ended", async () => {
     const idempotencyKey = randomUUID();
-    const { id } = await client().submit("reports/monthly", { idempotencyKey });
-    expect((await client().lookup({ service: "reports", idempotencyKey }))?.id).to.equal(id);
+    const owner = client();
+    const { id } = await owner.submit("reports/monthly", { idempotencyKey });
+    expect((await owner.lookup({ service: "reports", idempotencyKey }))?.id).to.equal(id);
     expect(isProblem(await rejection(client().forget(id)), "process-running")).to.equal(true);
     await receiver.complete(await execution(), { json: 1 });
     await client().forget(id);

@@ -125,14 +125,21 @@ services:
 
   it("finds a process by its key at the address that it names", async () => {
     upstream.respond((_request, response) => response.writeHead(201).end("{}"));
-    await send("POST", "/work/charges", { "Idempotency-Key": "order-1" });
-    const found = await send(
-      "POST",
-      "/_sticky/v1/processes:lookup",
-      json,
-      '{"service":"work","idempotencyKey":"order-1"}',
-    );
+    const owner = { Authorization: "Bearer owner" };
+    const lookup = (key: string, headers: Record<string, string>) =>
+      send(
+        "POST",
+        "/_sticky/v1/processes:lookup",
+        { ...json, ...headers },
+        `{"service":"work","idempotencyKey":"${key}"}`,
+      );
+    await send("POST", "/work/charges", { "Idempotency-Key": "order-1", ...owner });
+    await send("POST", "/work/charges", { "Idempotency-Key": "order-2" });
+    const found = await lookup("order-1", owner);
     expect(found.status).to.equal(200);
     isA("Process", await found.json());
+    const anonymous = await lookup("order-2", {});
+    expect(anonymous.status).to.equal(200);
+    isA("ProcessState", await anonymous.json());
   });
 });

@@ -109,6 +109,7 @@ export function service(origins: string | readonly string[], more: Partial<Servi
     callbackAuth: { mode: "token", secrets: [], sharedToken: null },
     limits: { maxInFlight: 100, maxQueue: 100, queueTimeoutMs: 1_000 },
     timeouts: { connectMs: 1_000, firstByteMs: 5_000, idleMs: 5_000 },
+    access: "id",
     credential: ["authorization", "cookie"],
     preserveHost: false,
     breaker: null,

@@ -514,7 +514,7 @@ services:
 
     it("413, 415, 400 and 422 for callbacks that cannot be read", async () => {
       const { sent } = await submit();
-      expect((await report(sent, "complete", "x".repeat(3_000_000))).status).to.equal(413);
+      expect((await report(sent, "complete", "x".repeat(30_000_000))).status).to.equal(413);
       expect((await report(sent, "heartbeat", "x", 1, { "Content-Type": "text/plain" })).status).to.equal(
         415,
       );
@@ -687,11 +687,15 @@ services:
     });
 
     it("a key finds its process until its result's end, swept or not", async () => {
-      const { sent, body } = await submit("/reports/short", newBody(), { "Idempotency-Key": "to be found" });
+      const owner = { Authorization: "Bearer finder" };
+      const { sent, body } = await submit("/reports/short", newBody(), {
+        "Idempotency-Key": "to be found",
+        ...owner,
+      });
       const lookUp = () =>
         fetch(`${cluster.url(1)}/_sticky/v1/processes:lookup`, {
           method: "POST",
-          headers: { "Content-Type": "application/json" },
+          headers: { "Content-Type": "application/json", ...owner },
           body: '{"service":"reports","idempotencyKey":"to be found"}',
         });
       await report(sent, "complete", body);

@@ -1,5 +1,6 @@
 /** The client: submit a request, follow its process from anywhere, read the result. */
 
+import { createOwners } from "./owners.ts";
 import { fields, formatIdempotencyKey, processApiPath, type ProcessView } from "@sticky-proxy/protocol";
 import { isProblem, UnexpectedResponseError, WaitTimeoutError } from "./errors.ts";
 import { checkedKey, submission, wholeSeconds, type SubmitInit } from "./submission.ts";
@@ -108,6 +109,8 @@ export function createClient(options: ClientOptions): Client {
     });
   }
 
+  const owners = createOwners();
+
   const client: Client = {
     async submit(target, init = {}) {
       const { key, path, ...request } = submission(target, init);
@@ -137,12 +140,21 @@ export function createClient(options: ClientOptions): Client {
     result: (id, resultOptions = {}) => awaitResult(id, resultOptions),
 
     cancel: async (id, { signal } = {}) =>
-      viewFrom(await call("POST", `${processPath(id)}/cancel`, { signal: signal ?? null })),
+      viewFrom(
+        await call("POST", `${processPath(id)}/cancel`, {
+          headers: owners.fields(id),
+          signal: signal ?? null,
+        }),
+      ),
 
     async rerun(id, rerunOptions = {}) {
       const key = checkedKey(rerunOptions.idempotencyKey ?? crypto.randomUUID());
       const response = await call("POST", `${processPath(id)}/rerun`, {
-        headers: { [fields.idempotencyKey]: formatIdempotencyKey(key), "Content-Type": "application/json" },
+        headers: {
+          [fields.idempotencyKey]: formatIdempotencyKey(key),
+          "Content-Type": "application/json",
+          ...owners.fields(id),
+        },
         body: JSON.stringify({ cancelRunning: rerunOptions.cancelRunning ?? false }),
         idempotencyKey: key,
         signal: rerunOptions.signal ?? null,
@@ -151,7 +163,10 @@ export function createClient(options: ClientOptions): Client {
     },
 
     async forget(id, { signal } = {}) {
-      const response = await call("DELETE", processPath(id), { signal: signal ?? null });
+      const response = await call("DELETE", processPath(id), {
+        headers: owners.fields(id),
+        signal: signal ?? null,
+      });
       if (response.status !== 204)
         throw new UnexpectedResponseError("the process was not forgotten", response);
     },
@@ -159,7 +174,7 @@ export function createClient(options: ClientOptions): Client {
     async lookup({ service, idempotencyKey }, { signal } = {}) {
       try {
         const response = await call("POST", `${processApiPath}:lookup`, {
-          headers: { "Content-Type": "application/json" },
+          headers: { "Content-Type": "application/json", ...owners.fieldsOfKey(idempotencyKey) },
           body: JSON.stringify({ service, idempotencyKey: checkedKey(idempotencyKey) }),
           signal: signal ?? null,
         });
@@ -204,6 +219,7 @@ export function createClient(options: ClientOptions): Client {
         { idempotencyKey: key },
       );
     }
+    owners.remember(id, key, response.headers.get(fields.stickyOwner));
     const replayed = response.headers.get(fields.idempotentReplayed) === "true";
     if (!isPending(response)) return handle(id, key, replayed, response);
     await response.body?.cancel();

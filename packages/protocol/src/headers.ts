@@ -23,6 +23,7 @@ export const fields = {
   stickyProcessId: "Sticky-Process-Id",
   stickyProcessStatus: "Sticky-Process-Status",
   stickySource: "Sticky-Source",
+  stickyOwner: "Sticky-Owner",
   stickyOnDuplicate: "Sticky-On-Duplicate",
   stickyForce: "Sticky-Force",
   stickyDeadline: "Sticky-Deadline",

@@ -108,7 +108,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
     secret,
     execute: (record) => void execute(record),
     tellCancelled: deps.cancelHook,
-    isService: (name) => deps.services().some((service) => service.name === name),
+    findService: (name) => deps.services().find((service) => service.name === name) ?? null,
     tenantOf: () => "",
     readBody: (ctx, max) => readBytes(asOurs(ctx), max),
     write,

@@ -4,3 +4,4 @@ export { credentialDigest, fingerprint, namedHeaders } from "./fingerprint.ts";
 export { crc16, partitionOf, scopeOf } from "./scope.ts";
 // What a known scope means for a new request.
 export { verdictOf, type Claim, type Verdict } from "./verdict.ts";
+export { ownerToken, relationOf, type Relation } from "./owner.ts";

@@ -16,6 +16,8 @@ export interface Service {
   readonly timeouts: UpstreamTimeouts;
   /** Header names (lower-case) or "cookie.<name>" whose values are the request's credential; empty: none. */
   readonly credential: readonly string[];
+  /** Who may read a process by its id: whoever has it, or its owner alone. Changing one always takes its owner. */
+  readonly access: "id" | "owner";
   /** Forward the client's Host instead of the instance's. */
   readonly preserveHost: boolean;
   readonly breaker: BreakerPolicy | null;

@@ -138,6 +138,7 @@ export function testService(over: Partial<Service> = {}): Service {
     limits: { maxInFlight: 100, maxQueue: 100, queueTimeoutMs: 1000 },
     timeouts: { connectMs: 1000, firstByteMs: 1000, idleMs: 1000 },
     credential: [],
+    access: "id",
     preserveHost: false,
     breaker: null,
     honoursKey: false,

@@ -99,6 +99,11 @@ const service = Joi.object({
     })
     .description("What tells one client's requests from another's; `none`: nothing.")
     .default(["authorization", "cookie"]),
+  access: oneOf(
+    "Who may read a process by its id: whoever has the id, or its owner alone. Changing one always takes its owner.",
+    ["id", "owner"],
+    "id",
+  ),
   preserveHost: flag("Forward the client's Host instead of the instance's.", false),
   breaker: Joi.object({
     failures: integer("Consecutive failures that open the circuit.", 5, { min: 1, max: 10_000 }),

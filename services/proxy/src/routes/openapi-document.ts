@@ -64,6 +64,13 @@ export function openApiDocument(): Readonly<Record<string, unknown>> {
           description: "1 to 255 printable ASCII characters, quoted or not; `X-Idempotency-Key` is the same.",
           schema: { type: "string" },
         },
+        Owner: {
+          name: "Sticky-Owner",
+          in: "header",
+          description:
+            "As the submission's own reply carried it; the same credential as the submission's does as well.",
+          schema: { type: "string" },
+        },
       },
       securitySchemes: {
         execution: {

@@ -124,10 +124,10 @@ const processPaths = {
       operationId: "cancelProcess",
       tags: ["processes"],
       summary: "Cancel a process; effective at once, whatever the service still does",
-      parameters: [id],
+      parameters: [id, { $ref: "#/components/parameters/Owner" }],
       responses: {
         "200": aProcess("It is cancelled, by this call or before."),
-        ...problems(...reading, "process-terminal"),
+        ...problems(...reading, "process-terminal", "forbidden"),
       },
     },
   },
@@ -136,7 +136,11 @@ const processPaths = {
       operationId: "rerunProcess",
       tags: ["processes"],
       summary: "Run the stored request again, as a new process",
-      parameters: [id, { $ref: "#/components/parameters/IdempotencyKey" }],
+      parameters: [
+        id,
+        { $ref: "#/components/parameters/Owner" },
+        { $ref: "#/components/parameters/IdempotencyKey" },
+      ],
       requestBody: {
         content: {
           "application/json": {
@@ -181,7 +185,20 @@ const processPaths = {
         },
       },
       responses: {
-        "200": aProcess("The current process of the key."),
+        "200": {
+          description:
+            "The current process of the key, for its owner; of one that was begun without any credential only its state.",
+          content: {
+            "application/json": {
+              schema: {
+                anyOf: [
+                  { $ref: "#/components/schemas/Process" },
+                  { $ref: "#/components/schemas/ProcessState" },
+                ],
+              },
+            },
+          },
+        },
         ...problems(
           "process-not-found",
           "malformed-json",

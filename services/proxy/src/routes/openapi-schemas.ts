@@ -15,13 +15,15 @@ const processId = {
 const nullableId = { ...processId, type: ["string", "null"] };
 const reference = { type: "string", format: "uri-reference" };
 
+const processPhases = ["forwarding", "awaiting-callback", "backing-off"];
+
 const processView: Schema = closed({
   id: processId,
   service: { type: "string" },
   operation: { type: "string", description: 'Method and path, e.g. "POST /reports".' },
   status: { enum: processStatuses },
   phase: {
-    enum: ["forwarding", "awaiting-callback", "backing-off", null],
+    enum: [...processPhases, null],
     description: "Inside in-progress; else null.",
   },
   done: { type: "boolean" },
@@ -98,6 +100,12 @@ const webhookEvent: Schema = closed({
 
 export const schemas: Readonly<Record<string, Schema>> = {
   Process: processView,
+  ProcessState: closed({
+    service: { type: "string" },
+    status: { enum: processStatuses },
+    phase: { enum: [...processPhases, null] },
+    done: { type: "boolean" },
+  }),
   Progress: closed({
     percent: { type: ["number", "null"], minimum: 0, maximum: 100 },
     message: { type: ["string", "null"], maxLength: 1024 },

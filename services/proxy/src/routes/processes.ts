@@ -13,6 +13,7 @@ import {
   type ProcessRef,
   type Snapshot,
 } from "@sticky-proxy/core/process";
+import type { Service } from "@sticky-proxy/core/registry";
 import { partitionOf, scopeOf } from "@sticky-proxy/core/idempotency";
 import { readableFor, waitFor, type Processes, type WaitDeps, type Pacing } from "@sticky-proxy/engine";
 import {
@@ -42,6 +43,7 @@ import {
   storedResult,
 } from "../submit/process-reply.ts";
 import { jsonBody, type Reply } from "../reply.ts";
+import { createOwnership, type Ownership } from "./ownership.ts";
 import { selectRange } from "./select-range.ts";
 import type { Waiters } from "../submit/waiters.ts";
 import { eventStream } from "./event-stream.ts";
@@ -56,7 +58,7 @@ export interface ProcessRouteDeps {
   readonly execute: (record: ProcessRecord) => void;
   /** Tells the service that its work is not wanted any more; never rejects. */
   readonly tellCancelled: (record: ProcessRecord) => void;
-  readonly isService: (name: string) => boolean;
+  readonly findService: (name: string) => Service | null;
   /** The caller's tenant. */
   readonly tenantOf: (ctx: Context) => string;
   readonly readBody: (ctx: Context, maxBytes: number) => Promise<Uint8Array>;
@@ -71,6 +73,7 @@ const rerunMemoryMs = 24 * 3_600_000;
 
 export function processRoutes(deps: ProcessRouteDeps): Router {
   const { processes, waiting, write } = deps;
+  const ownership = createOwnership(deps);
   const router = new Router({ prefix: processApiPath });
 
   /** null: this node holds as many clients as it may, so the poll is answered at once. */
@@ -105,12 +108,20 @@ export function processRoutes(deps: ProcessRouteDeps): Router {
   function mine(ctx: Context, snapshot: Snapshot): ProcessRecord {
     const { record } = snapshot;
     if (record === null || record.tenant !== deps.tenantOf(ctx)) throw new Problem("process-not-found");
+    ownership.mayRead(linesOf(ctx), record);
     return record;
   }
 
   async function find(ctx: Context & { params: Record<string, string> }): Promise<ProcessRecord> {
     const record = mine(ctx, await processes.read(refOf(ctx), { withResult: false }));
     if (isPast(record, processes.now())) throw expiredProblem(record, false);
+    return record;
+  }
+
+  /** @throws Problem forbidden for a stranger, process-not-found */
+  async function findOwn(ctx: Context & { params: Record<string, string> }): Promise<ProcessRecord> {
+    const record = await find(ctx);
+    ownership.mayChange(linesOf(ctx), record);
     return record;
   }
 
@@ -171,18 +182,14 @@ export function processRoutes(deps: ProcessRouteDeps): Router {
     if (isPast(record, processes.now())) throw expiredProblem(record, true);
     const stored = storedResult(record, result);
     if (stored === null) throw endProblem(record, true);
-    write(
-      ctx,
-      selectRange(
-        ctx.method,
-        linesOf(ctx),
-        resultReply(record, readableFor(linesOf(ctx), stored), { replayed: true, applied }),
-      ),
-    );
+    const lines = linesOf(ctx);
+    const readable = readableFor(lines, stored);
+    const shown = { ...readable, headers: ownership.withoutCookies(lines, record, readable.headers) };
+    write(ctx, selectRange(ctx.method, lines, resultReply(record, shown, { replayed: true, applied })));
   });
 
   router.post("/:id/cancel", async (ctx) => {
-    const record = await find(ctx);
+    const record = await findOwn(ctx);
     const applied = await processes.apply(record, { type: "cancelled" });
     if (applied.kind === "gone") throw new Problem("process-not-found");
     if (applied.kind === "refused") {
@@ -197,7 +204,7 @@ export function processRoutes(deps: ProcessRouteDeps): Router {
   });
 
   router.post("/:id/rerun", async (ctx) => {
-    const record = await find(ctx);
+    const record = await findOwn(ctx);
     const lines = linesOf(ctx);
     const key = readIdempotencyKey(
       headerLines(lines, lowerFields.idempotencyKey),
@@ -256,7 +263,7 @@ export function processRoutes(deps: ProcessRouteDeps): Router {
   });
 
   router.delete("/:id", async (ctx) => {
-    const record = await find(ctx);
+    const record = await findOwn(ctx);
     if (!isTerminal(record.status)) {
       throw new Problem("process-running", {
         processId: processId(record),
@@ -274,7 +281,7 @@ export function processRoutes(deps: ProcessRouteDeps): Router {
     write(ctx, { status: 204, headers: processFields(record, "gateway", false), body: null });
   });
 
-  router.post("\\:lookup", lookupRoute(deps));
+  router.post("\\:lookup", lookupRoute(deps, ownership));
 
   return router;
 }
@@ -291,19 +298,42 @@ function rerunCall(record: ProcessRecord, key: string, cancelRunning: boolean) {
   };
 }
 
-/** `POST /processes:lookup`: keys stay out of access logs. */
-function lookupRoute(deps: ProcessRouteDeps) {
+/**
+ * `POST /processes:lookup`: keys stay out of access logs. Keys can be guessed, so only the owner finds its process; of one
+ * that was begun without any credential the state is told, never its id.
+ */
+function lookupRoute(deps: ProcessRouteDeps, ownership: Ownership) {
   return async function lookup(ctx: Context): Promise<void> {
     const body = parseJsonRequest({ headers: linesOf(ctx), body: await deps.readBody(ctx, 4096) });
     const service = textMember(body["service"], "service");
     const key = readIdempotencyKey([textMember(body["idempotencyKey"], "idempotencyKey")], []);
-    if (key === null || !deps.isService(service)) throw new Problem("process-not-found");
+    if (key === null || deps.findService(service) === null) throw new Problem("process-not-found");
     const tenant = deps.tenantOf(ctx);
     const scope = scopeOf(deps.secret, { tenant, service, identity: { kind: "key", key } });
     const partition = partitionOf(scope, deps.processes.store.partitions);
     const { record } = await deps.processes.read({ partition, scope, epoch: null }, { withResult: false });
     if (record === null || isPast(record, deps.processes.now())) throw new Problem("process-not-found");
-    deps.write(ctx, statusReply(record, [], null));
+    switch (ownership.relation(linesOf(ctx), record)) {
+      case "owner":
+        return deps.write(ctx, statusReply(record, [], null));
+      case "anonymous":
+        return deps.write(ctx, stateReply(record));
+      case "stranger":
+        throw new Problem("process-not-found");
+    }
+  };
+}
+
+/** What may be told to whoever knows the key. */
+function stateReply(record: ProcessRecord): Reply {
+  const { service, status, phase, done } = viewOf(record, "");
+  return {
+    status: 200,
+    headers: [
+      ["Content-Type", "application/json"],
+      ["Cache-Control", "no-store"],
+    ],
+    body: jsonBody({ service, status, phase, done }),
   };
 }
 

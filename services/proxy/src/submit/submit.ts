@@ -4,12 +4,13 @@
  */
 import type { KeyObject } from "node:crypto";
 import {
+  processId,
   isTerminal,
   StoreUnavailable,
   type ProcessRecord,
   type StoredRequest,
 } from "@sticky-proxy/core/process";
-import { partitionOf, type Claim } from "@sticky-proxy/core/idempotency";
+import { ownerToken, partitionOf, type Claim } from "@sticky-proxy/core/idempotency";
 import { requestToCopy } from "@sticky-proxy/core/mirror";
 import {
   waitFor,
@@ -96,11 +97,11 @@ export async function submit(deps: SubmitDeps, submission: Submission): Promise<
       begun = await begin(deps, submission);
       submission.onBegun(begun.record, begun.verdict);
       const reply = await serve(deps, submission, begun);
-      if (reply !== null) return reply;
+      if (reply !== null) return withOwner(deps, begun, reply);
     }
     throw new StoreUnavailable("every process it joined was given back unsent");
   } catch (error) {
-    if (!(error instanceof StoreUnavailable)) throw named(error, begun);
+    if (!(error instanceof StoreUnavailable)) throw named(deps, error, begun);
     // Fail closed: before the begin nothing was sent; after it nobody knows.
     throw new Problem("store-unavailable", {
       service: submission.service.name,
@@ -112,14 +113,26 @@ export async function submit(deps: SubmitDeps, submission: Submission): Promise<
 }
 
 /** A problem that its thrower knew no process fields for gets them here. */
-function named(error: unknown, begun: Begun | null): unknown {
+function named(deps: SubmitDeps, error: unknown, begun: Begun | null): unknown {
   if (!(error instanceof Problem) || begun === null || begun.verdict === "mismatch") return error;
   const { options } = error;
-  if (options.headers?.[fields.stickyProcessId] !== undefined) return error;
+  const isNamed = options.headers?.[fields.stickyProcessId] !== undefined;
+  if (isNamed && begun.verdict !== "start") return error;
   return new Problem(error.slug, {
     ...options,
-    headers: { ...problemFields(begun.record, false), ...options.headers },
+    headers: { ...problemFields(begun.record, false), ...options.headers, ...ownerFields(deps, begun) },
   });
+}
+
+/** The submission's own reply, and no other, brings the token that lets its client cancel, run again and forget. */
+function withOwner(deps: SubmitDeps, begun: Begun, reply: Reply): Reply {
+  const lines = Object.entries(ownerFields(deps, begun));
+  return lines.length === 0 ? reply : { ...reply, headers: [...reply.headers, ...lines] };
+}
+
+function ownerFields({ secret }: SubmitDeps, { verdict, record }: Begun): Record<string, string> {
+  if (verdict !== "start" || record.identity === "none") return {};
+  return { [fields.stickyOwner]: ownerToken(secret, processId(record)) };
 }
 
 async function begin(deps: SubmitDeps, submission: Submission): Promise<Begun> {

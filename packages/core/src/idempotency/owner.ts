@@ -1,0 +1,40 @@
+/**
+ * Whose process is it? A process belongs to the credential that its submission carried, or to whoever holds the owner
+ * token that the submission's own reply brought: a client whose access token rotates keeps control of what it began.
+ */
+import { createHmac, timingSafeEqual, type BinaryLike, type KeyObject } from "node:crypto";
+
+export type Relation =
+  /** The same credential, or a valid owner token. */
+  | "owner"
+  /** The process was begun without any credential, and the caller brings none and no token. */
+  | "anonymous"
+  | "stranger";
+
+export interface Caller {
+  /** From credentialDigest, by the sources of the process's service; "" without a credential. */
+  readonly credential: string;
+  /** The field Sticky-Owner; null: not sent. */
+  readonly token: string | null;
+}
+
+/** 43 base64url characters. */
+export function ownerToken(secret: BinaryLike | KeyObject, processId: string): string {
+  return createHmac("sha256", secret).update(`owner;${processId}`).digest("base64url");
+}
+
+export function relationOf(
+  secret: BinaryLike | KeyObject,
+  process: { readonly id: string; readonly credential: string },
+  caller: Caller,
+): Relation {
+  if (caller.token !== null && isEqual(caller.token, ownerToken(secret, process.id))) return "owner";
+  if (!isEqual(caller.credential, process.credential)) return "stranger";
+  return process.credential === "" ? "anonymous" : "owner";
+}
+
+/** In constant time for texts of one length. */
+function isEqual(a: string, b: string): boolean {
+  const [left, right] = [Buffer.from(a), Buffer.from(b)];
+  return left.length === right.length && timingSafeEqual(left, right);
+}
