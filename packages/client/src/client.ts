@@ -69,7 +69,10 @@ export interface Client {
   rerun(id: string, options?: RerunOptions): Promise<ProcessHandle>;
   /** Forgets a finished process and its result. */
   forget(id: string, options?: CallOptions): Promise<void>;
-  /** The process of a key; null when there is none. */
+  /**
+   * The process of a key; null when there is none, or none that this client may know: one of another credential, or one
+   * that was begun without any credential and not by this client.
+   */
   lookup(
     key: { readonly service: string; readonly idempotencyKey: string },
     options?: CallOptions,
@@ -178,7 +181,8 @@ export function createClient(options: ClientOptions): Client {
           body: JSON.stringify({ service, idempotencyKey: checkedKey(idempotencyKey) }),
           signal: signal ?? null,
         });
-        return await viewFrom(response);
+        const view = await viewFrom(response);
+        return "id" in view ? view : null;
       } catch (error) {
         if (isProblem(error, "process-not-found")) return null;
         throw error;
