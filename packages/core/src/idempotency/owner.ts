@@ -25,12 +25,12 @@ export function ownerToken(secret: BinaryLike | KeyObject, processId: string): s
 
 export function relationOf(
   secret: BinaryLike | KeyObject,
-  process: { readonly id: string; readonly credential: string },
+  owned: { readonly id: string; readonly credential: string },
   caller: Caller,
 ): Relation {
-  if (caller.token !== null && isEqual(caller.token, ownerToken(secret, process.id))) return "owner";
-  if (!isEqual(caller.credential, process.credential)) return "stranger";
-  return process.credential === "" ? "anonymous" : "owner";
+  if (caller.token !== null && isEqual(caller.token, ownerToken(secret, owned.id))) return "owner";
+  if (!isEqual(caller.credential, owned.credential)) return "stranger";
+  return owned.credential === "" ? "anonymous" : "owner";
 }
 
 /** In constant time for texts of one length. */

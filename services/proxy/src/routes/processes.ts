@@ -8,18 +8,14 @@ import { headerLines, headerList, type HeaderList } from "@sticky-proxy/core/htt
 import {
   isTerminal,
   processId,
-  viewOf,
   type ProcessRecord,
   type ProcessRef,
   type Snapshot,
 } from "@sticky-proxy/core/process";
 import type { Service } from "@sticky-proxy/core/registry";
-import { partitionOf, scopeOf } from "@sticky-proxy/core/idempotency";
+import { partitionOf } from "@sticky-proxy/core/idempotency";
 import { readableFor, waitFor, type Processes, type WaitDeps, type Pacing } from "@sticky-proxy/engine";
 import {
-  fields,
-  formatRetryAfter,
-  formatVersionTag,
   lowerFields,
   matchesVersionTag,
   parseJsonRequest,
@@ -30,7 +26,6 @@ import {
   readIdempotencyKey,
   readPrefer,
 } from "@sticky-proxy/protocol";
-import { type Json } from "@sticky-proxy/protocol/json";
 import type { Context } from "koa";
 import {
   acceptedReply,
@@ -39,11 +34,12 @@ import {
   processFields,
   problemFields,
   resultReply,
-  retryIn,
   storedResult,
 } from "../submit/process-reply.ts";
-import { jsonBody, type Reply } from "../reply.ts";
-import { createOwnership, type Ownership } from "./ownership.ts";
+import type { Reply } from "../reply.ts";
+import { lookupRoute } from "./lookup.ts";
+import { isPast, maxHoldMs, statusReply } from "./status-reply.ts";
+import { createOwnership } from "./ownership.ts";
 import { selectRange } from "./select-range.ts";
 import type { Waiters } from "../submit/waiters.ts";
 import { eventStream } from "./event-stream.ts";
@@ -67,8 +63,6 @@ export interface ProcessRouteDeps {
   readonly endOf: (ctx: Context) => AbortSignal;
 }
 
-/** The longest a poll is held, whatever the client prefers. */
-const maxHoldMs = 60_000;
 const rerunMemoryMs = 24 * 3_600_000;
 
 export function processRoutes(deps: ProcessRouteDeps): Router {
@@ -298,64 +292,6 @@ function rerunCall(record: ProcessRecord, key: string, cancelRunning: boolean) {
   };
 }
 
-/**
- * `POST /processes:lookup`: keys stay out of access logs. Keys can be guessed, so only the owner finds its process; of one
- * that was begun without any credential the state is told, never its id.
- */
-function lookupRoute(deps: ProcessRouteDeps, ownership: Ownership) {
-  return async function lookup(ctx: Context): Promise<void> {
-    const body = parseJsonRequest({ headers: linesOf(ctx), body: await deps.readBody(ctx, 4096) });
-    const service = textMember(body["service"], "service");
-    const key = readIdempotencyKey([textMember(body["idempotencyKey"], "idempotencyKey")], []);
-    if (key === null || deps.findService(service) === null) throw new Problem("process-not-found");
-    const tenant = deps.tenantOf(ctx);
-    const scope = scopeOf(deps.secret, { tenant, service, identity: { kind: "key", key } });
-    const partition = partitionOf(scope, deps.processes.store.partitions);
-    const { record } = await deps.processes.read({ partition, scope, epoch: null }, { withResult: false });
-    if (record === null || isPast(record, deps.processes.now())) throw new Problem("process-not-found");
-    switch (ownership.relation(linesOf(ctx), record)) {
-      case "owner":
-        return deps.write(ctx, statusReply(record, [], null));
-      case "anonymous":
-        return deps.write(ctx, stateReply(record));
-      case "stranger":
-        throw new Problem("process-not-found");
-    }
-  };
-}
-
-/** What may be told to whoever knows the key. */
-function stateReply(record: ProcessRecord): Reply {
-  const { service, status, phase, done } = viewOf(record, "");
-  return {
-    status: 200,
-    headers: [
-      ["Content-Type", "application/json"],
-      ["Cache-Control", "no-store"],
-    ],
-    body: jsonBody({ service, status, phase, done }),
-  };
-}
-
-function statusReply(record: ProcessRecord, known: readonly string[], waitMs: number | null): Reply {
-  const headers: HeaderList = [
-    ["ETag", formatVersionTag(record.version)],
-    ["Cache-Control", "no-store"],
-    ...(isTerminal(record.status) ? [] : [[fields.retryAfter, formatRetryAfter(retryIn(record))] as const]),
-    ...(waitMs === null
-      ? []
-      : [[fields.preferenceApplied, `wait=${Math.floor(Math.min(waitMs, maxHoldMs) / 1000)}`] as const]),
-    ...processFields(record, "gateway", false),
-  ];
-  if (known.length > 0 && matchesVersionTag(known, record.version))
-    return { status: 304, headers, body: null };
-  return {
-    status: 200,
-    headers: [["Content-Type", "application/json"], ...headers],
-    body: jsonBody(viewOf(record, "")),
-  };
-}
-
 /** It was there when the wait began, so it is not "no" that it executed. */
 function vanished({ service }: ProcessRecord): never {
   throw new Problem("process-not-found", {
@@ -371,11 +307,6 @@ function lastEventOf(id: string, record: ProcessRecord): number {
   return seen <= record.version ? seen : 0;
 }
 
-/** The sweeper may be down: what has expired is gone for clients all the same. */
-function isPast(record: ProcessRecord, now: number): boolean {
-  return record.expired || (isTerminal(record.status) && record.expireAt !== null && record.expireAt <= now);
-}
-
 function linesOf(ctx: Context): HeaderList {
   return headerList(ctx.req.rawHeaders);
 }
@@ -389,14 +320,4 @@ function readRerun(headers: HeaderList, body: Uint8Array): { cancelRunning: bool
     });
   }
   return { cancelRunning: cancelRunning ?? false };
-}
-
-function textMember(value: Json | undefined, name: string): string {
-  if (typeof value !== "string" || value === "") {
-    throw new Problem("validation-failed", {
-      detail: `/${name} must be a string.`,
-      extensions: { errors: [{ pointer: `/${name}`, message: "must be a string" }] },
-    });
-  }
-  return value;
 }

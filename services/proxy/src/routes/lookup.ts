@@ -1,0 +1,74 @@
+import type { KeyObject } from "node:crypto";
+import { headerList, type HeaderList } from "@sticky-proxy/core/http";
+import { partitionOf, scopeOf } from "@sticky-proxy/core/idempotency";
+import { viewOf, type ProcessRecord } from "@sticky-proxy/core/process";
+import type { Service } from "@sticky-proxy/core/registry";
+import type { Processes } from "@sticky-proxy/engine";
+import { parseJsonRequest, Problem, readIdempotencyKey } from "@sticky-proxy/protocol";
+import type { Json } from "@sticky-proxy/protocol/json";
+import type { Context } from "koa";
+import { jsonBody, type Reply } from "../reply.ts";
+import type { Ownership } from "./ownership.ts";
+import { isPast, statusReply } from "./status-reply.ts";
+
+export interface LookupDeps {
+  readonly processes: Processes;
+  readonly secret: KeyObject;
+  readonly findService: (name: string) => Service | null;
+  readonly tenantOf: (ctx: Context) => string;
+  readonly readBody: (ctx: Context, maxBytes: number) => Promise<Uint8Array>;
+  readonly write: (ctx: Context, reply: Reply) => void;
+}
+
+/**
+ * `POST /processes:lookup`: keys stay out of access logs. Keys can be guessed, so only the owner finds its process; of one
+ * that was begun without any credential the state is told, never its id.
+ */
+export function lookupRoute(deps: LookupDeps, ownership: Ownership) {
+  return async function lookup(ctx: Context): Promise<void> {
+    const body = parseJsonRequest({ headers: linesOf(ctx), body: await deps.readBody(ctx, 4096) });
+    const service = textMember(body["service"], "service");
+    const key = readIdempotencyKey([textMember(body["idempotencyKey"], "idempotencyKey")], []);
+    if (key === null || deps.findService(service) === null) throw new Problem("process-not-found");
+    const tenant = deps.tenantOf(ctx);
+    const scope = scopeOf(deps.secret, { tenant, service, identity: { kind: "key", key } });
+    const partition = partitionOf(scope, deps.processes.store.partitions);
+    const { record } = await deps.processes.read({ partition, scope, epoch: null }, { withResult: false });
+    if (record === null || isPast(record, deps.processes.now())) throw new Problem("process-not-found");
+    switch (ownership.relation(linesOf(ctx), record)) {
+      case "owner":
+        return deps.write(ctx, statusReply(record, [], null));
+      case "anonymous":
+        return deps.write(ctx, stateReply(record));
+      case "stranger":
+        throw new Problem("process-not-found");
+    }
+  };
+}
+
+/** What may be told to whoever knows the key. */
+function stateReply(record: ProcessRecord): Reply {
+  const { service, status, phase, done } = viewOf(record, "");
+  return {
+    status: 200,
+    headers: [
+      ["Content-Type", "application/json"],
+      ["Cache-Control", "no-store"],
+    ],
+    body: jsonBody({ service, status, phase, done }),
+  };
+}
+
+function textMember(value: Json | undefined, name: string): string {
+  if (typeof value !== "string" || value === "") {
+    throw new Problem("validation-failed", {
+      detail: `/${name} must be a string.`,
+      extensions: { errors: [{ pointer: `/${name}`, message: "must be a string" }] },
+    });
+  }
+  return value;
+}
+
+function linesOf(ctx: Context): HeaderList {
+  return headerList(ctx.req.rawHeaders);
+}

@@ -1,0 +1,33 @@
+/** A process as the answer of the process API. */
+import type { HeaderList } from "@sticky-proxy/core/http";
+import { isTerminal, viewOf, type ProcessRecord } from "@sticky-proxy/core/process";
+import { fields, formatRetryAfter, formatVersionTag, matchesVersionTag } from "@sticky-proxy/protocol";
+import { jsonBody, type Reply } from "../reply.ts";
+import { processFields, retryIn } from "../submit/process-reply.ts";
+
+/** The longest a poll is held, whatever the client prefers. */
+export const maxHoldMs = 60_000;
+
+export function statusReply(record: ProcessRecord, known: readonly string[], waitMs: number | null): Reply {
+  const headers: HeaderList = [
+    ["ETag", formatVersionTag(record.version)],
+    ["Cache-Control", "no-store"],
+    ...(isTerminal(record.status) ? [] : [[fields.retryAfter, formatRetryAfter(retryIn(record))] as const]),
+    ...(waitMs === null
+      ? []
+      : [[fields.preferenceApplied, `wait=${Math.floor(Math.min(waitMs, maxHoldMs) / 1000)}`] as const]),
+    ...processFields(record, "gateway", false),
+  ];
+  if (known.length > 0 && matchesVersionTag(known, record.version))
+    return { status: 304, headers, body: null };
+  return {
+    status: 200,
+    headers: [["Content-Type", "application/json"], ...headers],
+    body: jsonBody(viewOf(record, "")),
+  };
+}
+
+/** The sweeper may be down: what has expired is gone for clients all the same. */
+export function isPast(record: ProcessRecord, now: number): boolean {
+  return record.expired || (isTerminal(record.status) && record.expireAt !== null && record.expireAt <= now);
+}
