@@ -15,7 +15,7 @@ async function run(argv: readonly string[], env: Record<string, string> = {}) {
 const origin = ["--origin", "http://127.0.0.1:8000"];
 
 describe("command line", () => {
-  it("a word names the command; flags alone mean serve, as with other proxies", () => {
+  it("the first word names the command, and flags alone mean serve", () => {
     expect(selectCommand(["serve", "proxy", "--port", "1"])).to.deep.equal({
       name: "serve",
       args: ["proxy", "--port", "1"],
@@ -30,7 +30,7 @@ describe("command line", () => {
     expect(selectCommand(["--version"])).to.deep.equal({ name: "version", args: [] });
   });
 
-  it("help lists every command, and explains one with every option", async () => {
+  it("help lists every command and explains one with every option", async () => {
     const { code, out } = await run(["help"]);
     expect(code).to.equal(exitCodes.ok);
     for (const name of Object.keys(commands)) expect(out).to.match(new RegExp(`^  ${name} +\\S`, "m"));
@@ -45,7 +45,7 @@ describe("command line", () => {
     expect((await run(["help", "version"])).out).to.not.contain("--redis");
   });
 
-  it("version", async () => {
+  it("version prints the versions of sticky-proxy and of Node", async () => {
     expect((await run(["version"])).out).to.match(/^sticky-proxy \d+\.\d+\.\d+ \(node 24\./);
   });
 
@@ -65,7 +65,7 @@ describe("command line", () => {
     ["one word too many", ["serve", "proxy", "sweeper"], /unexpected argument "sweeper"/],
     ["a word that check-config does not know", ["check-config", "sticky.yaml"], /unexpected argument/],
   ] as const)
-    it(`refuses ${what} with 64 and one line that says what to try`, async () => {
+    it(`${what} is refused with 64 and one line that says what to try`, async () => {
       const { code, out, err } = await run(argv);
       expect(code).to.equal(exitCodes.usage);
       expect(out).to.equal("");
@@ -74,13 +74,13 @@ describe("command line", () => {
         .and.match(/try: sticky-proxy help/);
     });
 
-  it("check-config counts what it found", async () => {
+  it("check-config counts services and routes", async () => {
     const { code, out } = await run(["check-config", ...origin, "--idempotent"]);
     expect(code).to.equal(exitCodes.ok);
     expect(out).to.equal("the configuration is valid: services 1, routes 1");
   });
 
-  it("check-config compiles the routes' schemas: a broken one is an error with its path, and 78", async () => {
+  it("check-config reports a route's schema that does not compile with its path, and exits with 78", async () => {
     const folder = mkdtempSync(join(tmpdir(), "sticky-cli-"));
     const file = join(folder, "sticky.yaml");
     const schemas = ["{ type: object }", "{ type: objekt }", '{ pattern: "(a+)+" }'];
@@ -96,7 +96,7 @@ describe("command line", () => {
     expect(lines[2]).to.match(/2 errors/);
   });
 
-  it("check-config puts every error on a line of its own and exits with 78", async () => {
+  it("check-config prints every error on its own line and exits with 78", async () => {
     const { code, err, out } = await run(["check-config", "--origin", "ftp://x", "--port=-1"], {
       STICKY_OPS_PORT: "many",
     });
@@ -110,14 +110,14 @@ describe("command line", () => {
     ]);
   });
 
-  it("a missing configuration says what to give", async () => {
+  it("an error about a missing configuration names the flags to give", async () => {
     expect((await run(["serve"])).err).to.match(/^services: no service is configured: give .* --origin/);
     const { code, err } = await run(["serve", "--config", "/nowhere.yaml"]);
     expect(code).to.equal(exitCodes.config);
     expect(err).to.match(/^--config: \/nowhere\.yaml: there is no such file$/m);
   });
 
-  it("print-config shows every default as YAML or JSON, and no secret", async () => {
+  it("print-config prints every default as YAML or JSON, without secrets", async () => {
     const env = { STICKY_PURGE_TOKEN: "a-token-that-nobody-may-see" };
     const yaml = await run(["print-config", ...origin], env);
     expect(yaml.out)

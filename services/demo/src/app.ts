@@ -1,4 +1,4 @@
-/** The parts of the demo behind one port. Everything is in memory; a restart forgets it. */
+/** The demo service: all its parts on one port. Its data is in memory; a restart loses it. */
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import Koa from "koa";
@@ -15,11 +15,11 @@ import { users } from "./users.ts";
 export interface Demo {
   readonly port: number;
   readonly url: string;
-  /** Ends running jobs and open connections. */
+  /** Aborts running jobs and closes open connections. */
   close(): Promise<void>;
 }
 
-/** Port 0: any free one. Rejects when the address is taken. */
+/** @param port 0: any free port. Rejects when the address is in use. */
 export async function startDemo(
   { port, host = "127.0.0.1" }: { readonly port: number; readonly host?: string },
   options: Partial<DemoOptions> = {},
@@ -43,7 +43,7 @@ export async function startDemo(
 
 export function createApp(options: DemoOptions, closing: AbortSignal): Koa {
   const app = new Koa();
-  // Connections that were cut on request are no errors.
+  // A connection that a request asked to cut is not an error to log.
   app.silent = true;
   app.use(async function name(ctx, next) {
     ctx.set("X-Demo-Instance", options.name);

@@ -1,11 +1,11 @@
-/** Request bodies and their members; what is wrong becomes an error that the client sees. */
+/** Reads request bodies and their members; a wrong one is an error in the response. */
 import { CodedError, Problem } from "@sticky-proxy/protocol";
 import { parseJsonObject, type Json } from "@sticky-proxy/protocol/json";
 import type { Context } from "koa";
 
 const maxBodyBytes = 1024 * 1024;
 
-/** An error whose answer is known: `{"error": message, …members}`. */
+/** An error with its response: `{"error": message, …members}`. */
 export class DemoError extends CodedError {
   override readonly name = "DemoError";
   override readonly code = "DEMO";
@@ -21,7 +21,7 @@ export class DemoError extends CodedError {
 
 export type Members = Readonly<Record<string, Json>>;
 
-/** The JSON object of the body; no body is an empty one. Throws 400 and 413. */
+/** The JSON object of the body; without a body an empty object. @throws DemoError 400, 413 */
 export async function readObject(ctx: Context): Promise<Members> {
   const chunks: Buffer[] = [];
   let size = 0;
@@ -45,7 +45,7 @@ export interface Range {
   readonly initial: number;
 }
 
-/** A number from the body or the query; absent: `initial`. Throws 422. */
+/** A number from the body or the query; absent: `initial`. @throws DemoError 422 */
 export function numberOf(value: unknown, name: string, { min = 0, max, initial }: Range): number {
   if (value === undefined || value === null) return initial;
   const number = typeof value === "string" && value !== "" ? Number(value) : value;

@@ -1,8 +1,8 @@
 /**
- * A job server with webhooks of its own, as one finds them: POST /jobs answers 202 with an id and later posts
- * `{"id", "state": "done", "data"}` to the address in the request's body (`callback_url`), or to its one fixed
- * address, or to nobody: then GET /jobs/{id} is polled. On request it misbehaves: fails, repeats itself, contradicts
- * itself late, and lets a forger post first.
+ * A job server with webhooks in its own format, as real services have: POST /jobs answers 202 with an id and later
+ * posts `{"id", "state": "done", "data"}` to `callback_url` of the request's body, or to its one fixed address. Without
+ * an address GET /jobs/{id} is polled. On request it misbehaves: the job fails, the result is posted twice, a different
+ * result is posted late, or a forged one is posted first.
  */
 import { createHash } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -17,7 +17,7 @@ interface Job {
   readonly id: string;
   readonly account: string;
   state: "running" | "done" | "failed";
-  /** What was posted and how it was answered. */
+  /** What was posted, and the status of each response. */
   readonly callbacks: { readonly kind: CallbackKind; readonly status: number }[];
 }
 
@@ -95,7 +95,7 @@ export function callbackJob({ name, webhook }: DemoOptions, closing: AbortSignal
 
   async function report(job: Job, kind: CallbackKind, plan: Plan, value: unknown): Promise<void> {
     const body = JSON.stringify(value);
-    // A duplicate repeats the result's id; everything else is a message of its own.
+    // A duplicate has the message id of the result; every other message has its own.
     const messageId = `${job.id}-${kind === "duplicate" ? "result" : kind}`;
     const target =
       plan.callbackUrl === null ? fixedAddress(messageId, body) : { url: plan.callbackUrl, headers: {} };
@@ -145,7 +145,7 @@ function readPlan(body: Members, account: string): Plan {
   };
 }
 
-/** The same account always fails or never does: a share in [0, 1) from its name. */
+/** A number in [0, 1) from the account's name, so that one account always fails or never does. */
 function shareOf(account: string): number {
   return createHash("sha256").update(account).digest().readUInt32BE(0) / 2 ** 32;
 }
@@ -156,7 +156,7 @@ function payload({ id, account }: Pick<Job, "id" | "account">, state: Job["state
   return { id, state, data: { account, balance: account.length * 100 } };
 }
 
-/** What somebody without the secret would send: the right address, a wrong proof. */
+/** What somebody without the secret would send: the right address, a wrong token and signature. */
 function forge({ url, headers }: Target): Target {
   const forged = new URL(url);
   if (forged.searchParams.has("sticky")) forged.searchParams.set("sticky", `1.${"A".repeat(43)}`);

@@ -1,4 +1,4 @@
-/** A Map that forgets its oldest entry beyond `limit`: nothing in a demo may grow without end. */
+/** A Map that deletes its oldest entry beyond `limit`, so that the memory of the demo is bounded. */
 export class CappedMap<K, V> extends Map<K, V> {
   readonly limit: number;
 

@@ -8,7 +8,7 @@ describe("demo catalogue", () => {
   });
   after(() => demo.close());
 
-  it("gives validators, a lifetime and tags, and counts what reached it", async () => {
+  it("a product has validators, a lifetime and tags, and its requests are counted", async () => {
     const first = await fetch(`${demo.url}/products/1?maxAge=5`);
     expect(first.status).to.equal(200);
     expect(first.headers.get("cache-control")).to.equal("public, max-age=5");
@@ -23,7 +23,7 @@ describe("demo catalogue", () => {
     expect(await again.text()).to.equal("");
   });
 
-  it("answers in full when the product has changed", async () => {
+  it("a conditional request for a changed product gets the whole product", async () => {
     const etag = (await fetch(`${demo.url}/products/2`)).headers.get("etag") ?? "";
     await fetch(`${demo.url}/products/2`, { method: "PUT", body: '{"name": "Stool", "price": 1}' });
     const after = await fetch(`${demo.url}/products/2`, { headers: { "if-none-match": etag } });
@@ -31,7 +31,7 @@ describe("demo catalogue", () => {
     expect(await after.json()).to.deep.equal({ id: "2", name: "Stool", price: 1 });
   });
 
-  it("forbids storing what changes with every look", async () => {
+  it("the stock changes with every request and has no-store", async () => {
     const answers = await Promise.all([fetch(`${demo.url}/stock/1`), fetch(`${demo.url}/stock/1`)]);
     expect(answers.map((answer) => answer.headers.get("cache-control"))).to.deep.equal([
       "no-store",
@@ -41,7 +41,7 @@ describe("demo catalogue", () => {
     expect(a).to.not.equal(b);
   });
 
-  it("is slow where it was asked to be, and still cacheable", async () => {
+  it("a slow response is cacheable", async () => {
     const answer = await fetch(`${demo.url}/slow?delayMs=1&maxAge=7`);
     expect(answer.headers.get("cache-control")).to.equal("max-age=7");
   });

@@ -1,10 +1,10 @@
-/** Cacheable reads with validators and tags, one that must never be stored, one that is slow. */
+/** Cacheable resources with validators and tags, one with no-store, and a slow one. */
 import { createHash } from "node:crypto";
 import Router from "@koa/router";
 import type { Context } from "koa";
 import { DemoError, integerOf, readObject } from "./body.ts";
 import { CappedMap } from "./capped-map.ts";
-import { delay, readTrouble } from "./misbehave.ts";
+import { delay, readFaults } from "./misbehave.ts";
 
 interface Product {
   readonly id: string;
@@ -13,10 +13,10 @@ interface Product {
   readonly changedAt: number;
 }
 
-/** Every answer says how often its path has been asked for (`X-Demo-Executions`): a cache hit does not count up. */
+/** Every response counts the requests of its path (`X-Demo-Executions`), so that a cache hit shows: it does not count. */
 export function catalogue(startedAt: number): Router {
   const products = new CappedMap<string, Product>(1000);
-  const asked = new CappedMap<string, number>();
+  const requests = new CappedMap<string, number>();
   for (const [id, name, price] of [
     ["1", "Lamp", 3900],
     ["2", "Chair", 12_900],
@@ -55,7 +55,7 @@ export function catalogue(startedAt: number): Router {
   });
 
   router.get("/slow", async (ctx) => {
-    const { delayMs } = readTrouble(ctx);
+    const { delayMs } = readFaults(ctx);
     count(ctx);
     await delay(delayMs === 0 ? 500 : delayMs, ctx);
     ctx.set("Cache-Control", `max-age=${maxAge(ctx)}`);
@@ -69,8 +69,8 @@ export function catalogue(startedAt: number): Router {
   }
 
   function count(ctx: Context): number {
-    const executions = (asked.get(ctx.path) ?? 0) + 1;
-    asked.set(ctx.path, executions);
+    const executions = (requests.get(ctx.path) ?? 0) + 1;
+    requests.set(ctx.path, executions);
     ctx.set("X-Demo-Executions", String(executions));
     return executions;
   }
@@ -92,8 +92,8 @@ export function catalogue(startedAt: number): Router {
 }
 
 /**
- * RFC 9110 13.2.2: If-None-Match decides alone where it is present. (Koa's own test says "changed" to every request
- * with no-cache, which is exactly what a validating cache sends.)
+ * RFC 9110 13.2.2: If-Modified-Since is ignored where If-None-Match is present. Koa's `ctx.fresh` is not used: it is
+ * false for every request with no-cache, which a cache sends when it validates.
  */
 function isUnchanged(ctx: Context, changedAt: number): boolean {
   const etags = ctx.get("if-none-match");

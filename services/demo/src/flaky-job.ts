@@ -1,4 +1,4 @@
-/** Fails as often as asked, then works: per Idempotency-Key, so that every retry is seen as one more attempt. */
+/** Fails a requested number of times for each Idempotency-Key, then succeeds; the attempts are counted. */
 import Router from "@koa/router";
 import { integerOf, keyOf, readObject } from "./body.ts";
 import { CappedMap } from "./capped-map.ts";

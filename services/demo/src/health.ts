@@ -1,4 +1,4 @@
-/** GET /health, and a switch to make it fail: POST /health {"up": false}. */
+/** GET /health; POST /health {"up": false} makes it fail. */
 import Router from "@koa/router";
 import { DemoError, readObject } from "./body.ts";
 

@@ -1,14 +1,14 @@
-/** One running copy of the demo service: its switches, and what each of its parts needs from the others. */
+/** Options of one instance of the demo service. */
 export interface DemoOptions {
-  /** Named in every response (`X-Demo-Instance`), so that one can see which instance answered. */
+  /** Sent in every response (`X-Demo-Instance`): which instance answered. */
   readonly name: string;
-  /** `users` as the old or the new implementation; they answer alike unless `usersDifference` is on. */
+  /** Version of `users`; both answer the same unless `usersDifference` is set. */
   readonly usersVersion: 1 | 2;
-  /** Version 2 then stores e-mail addresses in lower case: the known difference that comparing should find. */
+  /** Version 2 stores e-mail addresses in lower case: a difference for the mirror to find. */
   readonly usersDifference: boolean;
-  /** Argon2id cost. */
+  /** Memory of one Argon2id hash, KiB. */
   readonly hashMemoryKib: number;
-  /** Where finished jobs are reported when the request names no address; null: they are polled. */
+  /** Where jobs are reported whose request names no address; null: they are polled. */
   readonly webhook: {
     readonly url: string;
     readonly token: string | null;

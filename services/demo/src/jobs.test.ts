@@ -78,7 +78,7 @@ describe("demo slow job", () => {
     "sticky-attempt": "2",
   });
 
-  it("answers 202, sends heartbeats, then the result, each with the execution token", () =>
+  it("a report is answered with 202, and its heartbeats and its result carry the execution token", () =>
     withDemo(
       () => ({}),
       async (url, recorder) => {
@@ -102,7 +102,7 @@ describe("demo slow job", () => {
       },
     ));
 
-  it("reports a failure as problem+json where it was asked to fail", () =>
+  it("a report that is asked to fail sends problem+json", () =>
     withDemo(
       () => ({}),
       async (url, recorder) => {
@@ -113,7 +113,7 @@ describe("demo slow job", () => {
       },
     ));
 
-  it("stops when a heartbeat's answer asks for it", () =>
+  it("a report stops when the response to a heartbeat requests it", () =>
     withDemo(
       () => ({}),
       async (url, recorder) => {
@@ -131,7 +131,7 @@ describe("demo slow job", () => {
       },
     ));
 
-  it("repeats a report that the gateway could not take", () =>
+  it("a callback is sent again after a 503", () =>
     withDemo(
       () => ({}),
       async (url, recorder) => {
@@ -145,7 +145,7 @@ describe("demo slow job", () => {
       },
     ));
 
-  it("refuses a request that names no callback address", () =>
+  it("a request without a callback address is refused", () =>
     withDemo(
       () => ({}),
       async (url) => {
@@ -155,7 +155,7 @@ describe("demo slow job", () => {
 });
 
 describe("demo job server", () => {
-  it("posts the result to the address in the body", () =>
+  it("a job posts its result to the address in the request", () =>
     withDemo(
       () => ({}),
       async (url, recorder) => {
@@ -177,7 +177,7 @@ describe("demo job server", () => {
       },
     ));
 
-  it("enqueues nothing without an account", () =>
+  it("a job without a valid account or address is refused", () =>
     withDemo(
       () => ({}),
       async (url) => {
@@ -187,7 +187,7 @@ describe("demo job server", () => {
       },
     ));
 
-  it("on request a forger posts first, the result is repeated, and a different one comes late", () =>
+  it("a job posts a forged result first, its result twice and another one late when it is asked to", () =>
     withDemo(
       () => ({}),
       async (url, recorder) => {
@@ -208,7 +208,7 @@ describe("demo job server", () => {
       },
     ));
 
-  it("fails by account: rate 1 always, rate 0 never", () =>
+  it("every job fails at the failure rate 1 and none at 0", () =>
     withDemo(
       () => ({}),
       async (url, recorder) => {
@@ -223,7 +223,7 @@ describe("demo job server", () => {
       },
     ));
 
-  it("with one fixed address it signs, and a duplicate keeps its message id", () => {
+  it("messages to the fixed address are signed, and a duplicate has the same message id", () => {
     const secret = `whsec_${Buffer.alloc(32, 7).toString("base64")}`;
     return withDemo(
       (recorder) => ({ webhook: { url: `${recorder.url}/hook`, token: "shared-token", secret } }),
@@ -249,7 +249,7 @@ describe("demo job server", () => {
     );
   });
 
-  it("without any address it is polled: 202 with Retry-After, then 200", () =>
+  it("a job without an address is polled: 202 with Retry-After, then 200", () =>
     withDemo(
       () => ({}),
       async (url) => {
@@ -266,7 +266,7 @@ describe("demo job server", () => {
 });
 
 describe("demo flaky job", () => {
-  it("fails as often as asked per key, then works", () =>
+  it("a request fails as often as asked for each key, then succeeds", () =>
     withDemo(
       () => ({}),
       async (url) => {

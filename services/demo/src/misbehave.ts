@@ -1,6 +1,6 @@
 /**
- * Trouble on request, by query or header: `delayMs`, `status` (answer with it instead), `cut` (break the
- * connection: `before` any work, `silent` after the work and before a byte, `half-way` through the body).
+ * Faults on request, by query or header: `delayMs`; `status`, the status of the response; `cut`, where the connection
+ * is closed: `before` any work, `silent` after the work and before the first byte, `half-way` through the body.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Context } from "koa";
@@ -8,15 +8,15 @@ import { DemoError, integerOf } from "./body.ts";
 
 export type Cut = "none" | "before" | "silent" | "half-way";
 
-export interface Trouble {
+export interface Faults {
   readonly delayMs: number;
-  /** null: the usual one. */
+  /** null: that of the route. */
   readonly status: number | null;
   readonly cut: Cut;
 }
 
-/** Reads `?delayMs=&status=&cut=`, or the fields X-Demo-Delay-Ms, X-Demo-Status, X-Demo-Cut. Throws 422. */
-export function readTrouble(ctx: Context): Trouble {
+/** Reads `?delayMs=&status=&cut=`, or the fields X-Demo-Delay-Ms, X-Demo-Status, X-Demo-Cut. @throws DemoError 422 */
+export function readFaults(ctx: Context): Faults {
   const ask = (parameter: string, field: string): string | undefined => {
     const [value] = [ctx.query[parameter]].flat();
     return value ?? (ctx.get(field) || undefined);
@@ -29,30 +29,30 @@ export function readTrouble(ctx: Context): Trouble {
   return { delayMs, status: status === 0 ? null : status, cut };
 }
 
-/** Waits; resolves early and says false when the client has gone. */
+/** Waits; resolves early, to false, when the client has closed the connection. */
 export async function delay(ms: number, ctx: Context): Promise<boolean> {
   if (ms > 0) {
-    const gone = new AbortController();
-    const onClose = (): void => gone.abort();
+    const closed = new AbortController();
+    const onClose = (): void => closed.abort();
     ctx.res.once("close", onClose);
-    await sleep(ms, undefined, { signal: gone.signal }).catch(() => undefined);
+    await sleep(ms, undefined, { signal: closed.signal }).catch(() => undefined);
     ctx.res.off("close", onClose);
   }
   return !ctx.res.destroyed && !ctx.req.destroyed;
 }
 
-/** Answers with `body`, or breaks the connection as asked. */
-export function reply(ctx: Context, trouble: Trouble, status: number, body: unknown): void {
+/** Answers with `body`, or closes the connection where `faults.cut` says. */
+export function reply(ctx: Context, faults: Faults, status: number, body: unknown): void {
   const text = JSON.stringify(body);
-  if (trouble.cut === "none") {
-    ctx.status = trouble.status ?? status;
+  if (faults.cut === "none") {
+    ctx.status = faults.status ?? status;
     ctx.type = "application/json";
     ctx.body = text;
     return;
   }
   ctx.respond = false;
-  if (trouble.cut === "half-way") {
-    ctx.res.writeHead(trouble.status ?? status, {
+  if (faults.cut === "half-way") {
+    ctx.res.writeHead(faults.status ?? status, {
       "content-type": "application/json",
       "content-length": Buffer.byteLength(text),
     });

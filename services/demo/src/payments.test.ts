@@ -20,7 +20,7 @@ describe("demo payments", () => {
       executions: Record<string, number>;
     };
 
-  it("counts each execution of a key, so that a second one is seen", async () => {
+  it("each execution of a key is counted", async () => {
     expect(await (await charge('"twice"')).json()).to.include({ amount: 100, key: "twice", executions: 1 });
     const second = await charge("twice");
     expect(second.status).to.equal(201);
@@ -30,7 +30,7 @@ describe("demo payments", () => {
     expect(await listed("twice")).to.deep.include({ count: 2 });
   });
 
-  it("refuses a charge without a sensible amount, and charges nothing", async () => {
+  it("a charge without a valid amount is refused and does not run", async () => {
     for (const body of ["{}", '{"amount": 0}', '{"amount": 1.5}', '{"amount": "x"}']) {
       const answer = await charge("bad", "", body);
       expect(answer.status, body).to.equal(422);
@@ -42,36 +42,36 @@ describe("demo payments", () => {
     expect(await listed("bad")).to.deep.include({ count: 0 });
   });
 
-  it("answers with the status that was asked for without charging", async () => {
+  it("a request for an error status gets it and does not run", async () => {
     expect((await charge("refused", "?status=503")).status).to.equal(503);
     expect(await listed("refused")).to.deep.include({ count: 0 });
   });
 
-  it("cut half-way: the charge ran, the client gets a broken body", async () => {
+  it("a charge that is cut half-way runs, and its body breaks off", async () => {
     const answer = await charge("half", "?cut=half-way");
     expect(answer.status).to.equal(201);
     expect(await answer.text().catch(() => "broken")).to.equal("broken");
     expect(await listed("half")).to.deep.include({ count: 1 });
   });
 
-  it("cut silently: the charge ran, no byte of an answer came", async () => {
+  it("a charge that is cut silently runs, and no byte of a response is sent", async () => {
     expect(await charge("silent", "?cut=silent").catch(() => "no answer")).to.equal("no answer");
     expect(await listed("silent")).to.deep.include({ count: 1 });
   });
 
-  it("cut before: nothing ran", async () => {
+  it("a charge that is cut before its work does not run", async () => {
     expect(await charge("before", "?cut=before").catch(() => "no answer")).to.equal("no answer");
     expect(await listed("before")).to.deep.include({ count: 0 });
   });
 
-  it("answers 404 for what is not there", async () => {
+  it("an unknown charge or path is answered with 404", async () => {
     expect((await fetch(`${demo.url}/charges/ch_0`)).status).to.equal(404);
     expect((await fetch(`${demo.url}/nothing`)).status).to.equal(404);
   });
 });
 
 describe("demo health", () => {
-  it("can be switched off and on again", async () => {
+  it("the health check can be switched off and on again", async () => {
     const demo = await startDemo({ port: 0 });
     const put = (up: unknown) =>
       fetch(`${demo.url}/health`, { method: "POST", body: JSON.stringify({ up }) });

@@ -1,8 +1,8 @@
-/** Payments: what must not run twice. It does not deduplicate; it counts, so that a second run is seen. */
+/** Payments must not run twice. This service does not deduplicate: it counts executions, so that a second one shows. */
 import Router from "@koa/router";
 import { DemoError, integerOf, keyOf, readObject } from "./body.ts";
 import { CappedMap } from "./capped-map.ts";
-import { delay, readTrouble, reply } from "./misbehave.ts";
+import { delay, readFaults, reply } from "./misbehave.ts";
 
 interface Charge {
   readonly id: string;
@@ -20,14 +20,14 @@ export function payments(): Router {
   const router = new Router();
 
   router.post("/charges", async (ctx) => {
-    const trouble = readTrouble(ctx);
-    if (trouble.cut === "before") return reply(ctx, trouble, 201, {});
+    const faults = readFaults(ctx);
+    if (faults.cut === "before") return reply(ctx, faults, 201, {});
     const body = await readObject(ctx);
     if (body.amount === undefined) throw new DemoError(422, "amount is required");
     const amount = integerOf(body.amount, "amount", { min: 1, max: 1e12, initial: 0 });
-    await delay(trouble.delayMs, ctx);
-    if (trouble.status !== null && trouble.status >= 400)
-      return reply(ctx, trouble, trouble.status, { error: "as you asked" });
+    await delay(faults.delayMs, ctx);
+    if (faults.status !== null && faults.status >= 400)
+      return reply(ctx, faults, faults.status, { error: "as you asked" });
     const key = keyOf(ctx);
     const count = (executions.get(key) ?? 0) + 1;
     if (key !== "") executions.set(key, count);
@@ -35,7 +35,7 @@ export function payments(): Router {
     const charge: Charge = { id: `ch_${last}`, amount, key, fence: ctx.get("sticky-fence") || null };
     charges.set(charge.id, charge);
     ctx.set("Location", `/charges/${charge.id}`);
-    reply(ctx, trouble, 201, { ...charge, executions: key === "" ? 1 : count });
+    reply(ctx, faults, 201, { ...charge, executions: key === "" ? 1 : count });
   });
 
   router.get("/charges", (ctx) => {

@@ -1,4 +1,4 @@
-/** Reports to the gateway: repeated while it is away, as the contract asks of a service. */
+/** Posts reports to the gateway, again while it is not available: services must retry callbacks. */
 import { setTimeout as sleep } from "node:timers/promises";
 
 export interface Report {
@@ -8,17 +8,17 @@ export interface Report {
 }
 
 export interface Reported {
-  /** 0: no answer came. */
+  /** 0: there was no response. */
   readonly status: number;
   readonly body: string;
 }
 
-const tries = 5;
+const maxAttempts = 5;
 
-/** Posts until an answer other than 5xx comes, at most five times; Retry-After is honoured up to 5 s. */
+/** Posts until a response is not 5xx, at most five times; Retry-After is honoured up to 5 s. */
 export async function post({ url, headers, body }: Report, signal: AbortSignal): Promise<Reported> {
   let last: Reported = { status: 0, body: "" };
-  for (let attempt = 1; attempt <= tries && !signal.aborted; attempt += 1) {
+  for (let attempt = 1; attempt <= maxAttempts && !signal.aborted; attempt += 1) {
     let waitMs = 100 * 2 ** attempt;
     try {
       const answer = await fetch(url, {

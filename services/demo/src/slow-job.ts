@@ -1,6 +1,6 @@
 /**
- * A service that works long and calls back: 202 at once, heartbeats meanwhile, then complete or fail. It stops
- * when a heartbeat's answer says `cancelRequested`, or that the execution is no longer current.
+ * A long job with callbacks: it answers 202 at once, sends heartbeats, then complete or fail. It stops when the
+ * response to a heartbeat has `cancelRequested`, or says that the execution is no longer current.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import Router from "@koa/router";
@@ -23,14 +23,14 @@ interface Plan {
   readonly fail: boolean;
 }
 
-/** POST /reports {title, delayMs, heartbeats, fail}, GET /reports. `closing` ends all work. */
+/** POST /reports {title, delayMs, heartbeats, fail}, GET /reports. `closing` aborts all work. */
 export function slowJob(name: string, closing: AbortSignal): Router {
   const works = new CappedMap<number, Work>();
   let last = 0;
   const router = new Router();
 
   router.post("/reports", async (ctx) => {
-    // The gateway names the address of `complete`; the others are its neighbours.
+    // The gateway sends the URL of `complete`; heartbeat and fail are below the same parent.
     const base = ctx.get(lowerFields.stickyCallbackUrl).replace(/\/complete$/, "");
     const token = ctx.get(lowerFields.stickyExecution);
     const body = await readObject(ctx);
@@ -60,7 +60,7 @@ export function slowJob(name: string, closing: AbortSignal): Router {
   });
 
   async function run(work: Work, plan: Plan, base: string, token: string): Promise<void> {
-    const tell = (action: string, type: string, value: unknown) =>
+    const report = (action: string, type: string, value: unknown) =>
       post(
         {
           url: `${base}/${action}`,
@@ -74,7 +74,7 @@ export function slowJob(name: string, closing: AbortSignal): Router {
         () => undefined,
       );
       const percent = Math.round((100 * beat) / (plan.heartbeats + 1));
-      const answer = await tell("heartbeat", "application/json", {
+      const answer = await report("heartbeat", "application/json", {
         progress: { percent, message: "working" },
       });
       work.heartbeats += 1;
@@ -87,14 +87,14 @@ export function slowJob(name: string, closing: AbortSignal): Router {
     await sleep(plan.delayMs / (plan.heartbeats + 1), undefined, { signal: closing }).catch(() => undefined);
     if (closing.aborted) return;
     const answer = plan.fail
-      ? await tell("fail", "application/problem+json", {
+      ? await report("fail", "application/problem+json", {
           type: "about:blank",
           title: "The report could not be made",
           status: 500,
           retryable: false,
           executed: "yes",
         })
-      : await tell("complete", "application/json", {
+      : await report("complete", "application/json", {
           title: work.title,
           pages: 12,
           by: name,

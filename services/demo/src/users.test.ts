@@ -16,13 +16,13 @@ function call(demo: Demo, method: string, path: string, body?: unknown): Promise
 
 describe("demo users", () => {
   let demo: Demo;
-  // The least memory that Argon2 takes: these tests are about users, not about the cost of a guess.
+  // The least memory that Argon2 allows: its cost is not tested here.
   beforeEach(async () => {
     demo = await startDemo({ port: 0 }, { hashMemoryKib: 8 });
   });
   afterEach(() => demo.close());
 
-  it("creates, lists, changes and deletes", async () => {
+  it("a user is created, listed, changed and deleted", async () => {
     const created = await call(demo, "POST", "/users", ann);
     expect(created.status).to.equal(201);
     expect(created.headers.get("location")).to.equal("/users/1");
@@ -36,7 +36,7 @@ describe("demo users", () => {
     expect((await call(demo, "GET", "/users/1")).status).to.equal(404);
   });
 
-  it("keeps an Argon2id hash, which verifies and is not shown unless asked for", async () => {
+  it("the password is stored as an Argon2id hash, which verifies and is shown on request only", async () => {
     const user = (await (await call(demo, "POST", "/users", ann)).json()) as User;
     expect(user).to.not.have.any.keys("password", "password_hash", "passwordHash");
     const shown = (await (await call(demo, "GET", "/users/1?include=password_hash")).json()) as User;
@@ -53,7 +53,7 @@ describe("demo users", () => {
     });
   });
 
-  it("names every wrong member", async () => {
+  it("a user that is not valid is refused with every wrong member", async () => {
     const answer = await call(demo, "POST", "/users", {
       name: "",
       email: "no",
@@ -65,7 +65,7 @@ describe("demo users", () => {
     expect(fields.map(({ field }) => field)).to.deep.equal(["name", "email", "password", "admin"]);
   });
 
-  it("refuses an address that is taken, also by two requests at once", async () => {
+  it("one of two requests at once for the same address is refused", async () => {
     const answers = await Promise.all([call(demo, "POST", "/users", ann), call(demo, "POST", "/users", ann)]);
     expect(answers.map(({ status }) => status).toSorted((a, b) => a - b)).to.deep.equal([201, 409]);
   });
@@ -81,7 +81,7 @@ describe("demo users, version 2", () => {
     }
   };
 
-  it("answers like version 1 until the difference is switched on", async () => {
+  it("version 2 answers like version 1 until the difference is switched on", async () => {
     const old = await created({ usersVersion: 1, usersDifference: true });
     const same = await created({ usersVersion: 2, usersDifference: false });
     const other = await created({ usersVersion: 2, usersDifference: true });

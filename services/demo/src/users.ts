@@ -1,8 +1,8 @@
 /**
- * Users, as an old backend (version 1) and its successor (version 2) keep them. Both answer alike; with
- * `usersDifference` version 2 stores e-mail addresses in lower case, which is what comparing should find.
- * Ids count from 1, so that two backends which got the same requests know the same users.
- * Passwords are kept as Argon2id hashes only; `?include=password_hash` shows one (never equal on two backends).
+ * Users, in an old backend (version 1) and its successor (version 2). Both answer the same; with `usersDifference`
+ * version 2 stores e-mail addresses in lower case, a difference for the mirror to find.
+ * Ids count from 1, so two backends that got the same requests have the same users.
+ * Passwords are stored as Argon2id hashes; `?include=password_hash` shows one, and it is never equal on two backends.
  */
 import { randomBytes } from "node:crypto";
 import Router from "@koa/router";
@@ -45,7 +45,7 @@ export function users({ usersVersion, usersDifference, hashMemoryKib }: DemoOpti
     if (byId.size >= maxUsers) throw new DemoError(507, "this demo keeps no more users");
     refuseTaken(normal(email), null);
     const passwordHash = await hash(password);
-    // Hashing took a while: somebody else may have taken the address.
+    // Another request may have taken the address while the password was hashed.
     refuseTaken(normal(email), null);
     const now = new Date().toISOString();
     const user: User = {
@@ -135,7 +135,7 @@ interface UserFields {
   password: string;
 }
 
-/** Throws 422 that names every wrong member. */
+/** @throws DemoError 422 that names every wrong member */
 function readUser(body: Members, members: "all"): UserFields;
 function readUser(body: Members, members: "all" | "some"): Partial<UserFields>;
 function readUser(body: Members, members: "all" | "some"): Partial<UserFields> {

@@ -58,18 +58,18 @@ describe("the cache from the command line", () => {
     (await store.lookup(keyOf(service, policy, { path, query: null }, at), (names) => variantOf([], names)))
       .stored !== null;
 
-  it("clear-cache takes everything", async () => {
+  it("clear-cache purges everything", async () => {
     await put("/a");
     expect(await clearCache(operator, parsed(), io, true)).to.equal(exitCodes.ok);
     expect(await has("/a")).to.equal(false);
     expect(out).to.deep.equal(["everything: gone"]);
   });
-  it("cache purge takes nothing unless it is told what", async () => {
+  it("cache purge without a selection is refused", async () => {
     let error: unknown = null;
     await clearCache(operator, parsed(), io, false).catch((thrown: unknown) => (error = thrown));
     expect(error).to.be.instanceOf(UsageError);
   });
-  it("takes one URL, given as URL or path", async () => {
+  it("a purge by URL or path removes that URL only", async () => {
     for (const url of ["http://gateway.example/shop/a", "/shop/a"]) {
       await put("/a");
       await put("/b");
@@ -77,7 +77,7 @@ describe("the cache from the command line", () => {
       expect([await has("/a"), await has("/b")]).to.deep.equal([false, true]);
     }
   });
-  it("says when there was nothing to take at a URL, and when its service is a guess", async () => {
+  it("a purge reports a URL where nothing was stored, and warns when the service is a guess", async () => {
     expect(await clearCache(operator, parsed({ url: "/shop/none" }), io, true)).to.equal(exitCodes.ok);
     expect(out).to.deep.equal(["/shop/none: nothing was stored"]);
     expect(err).to.deep.equal([]);
@@ -87,7 +87,7 @@ describe("the cache from the command line", () => {
     await clearCache(assumed, parsed({ tag: ["red"] }), io, true);
     expect(err.filter((line) => line.startsWith("no configuration"))).to.have.lengthOf(2);
   });
-  it("as JSON: what was selected, and what came of it", async () => {
+  it("a purge prints its selection and its outcome as JSON", async () => {
     await clearCache(operator, parsed({ tag: ["red"], soft: true, json: true }), io, true);
     expect(out.map((line) => JSON.parse(line) as unknown)).to.deep.equal([
       { event: "cache.purged", kind: "tag", tag: "red", outcome: "purged", soft: true, held: null },
@@ -97,7 +97,7 @@ describe("the cache from the command line", () => {
     );
     expect(JSON.parse(out[1] ?? "")).to.include({ kind: "url", url: "/elsewhere", outcome: "unknown-url" });
   });
-  it("takes a prefix, several tags, a group of the only service", async () => {
+  it("a purge removes a prefix, several tags, and a group of the only service", async () => {
     await put("/a/b");
     await clearCache(operator, parsed({ prefix: "/shop/a" }), io, true);
     expect(await has("/a/b")).to.equal(false);
@@ -108,13 +108,13 @@ describe("the cache from the command line", () => {
     expect(await clearCache(operator, parsed({ group: "g" }), io, true)).to.equal(exitCodes.ok);
     expect(out.at(-1)).to.equal("group g of shop: gone");
   });
-  it("soft leaves it for validation", async () => {
+  it("a soft purge leaves the response for validation", async () => {
     await put("/a");
     await clearCache(operator, parsed({ all: true, soft: true }), io, true);
     expect(await has("/a")).to.equal(true);
     expect(out).to.deep.equal(["everything: stale from now"]);
   });
-  it("refuses two ways at once and says when a URL is nobody's", async () => {
+  it("a purge refuses two selections at once and a URL that no service has", async () => {
     let error: unknown = null;
     await clearCache(operator, parsed({ url: "/x", all: true }), io, true).catch(
       (thrown: unknown) => (error = thrown),
@@ -123,7 +123,7 @@ describe("the cache from the command line", () => {
     expect(await clearCache(operator, parsed({ url: "/elsewhere" }), io, true)).to.equal(exitCodes.failed);
     expect(err).to.deep.equal(["/elsewhere: no service has that URL"]);
   });
-  it("shows a URL's variants, or that nothing is stored", async () => {
+  it("cache show prints the variants of a URL, or that nothing is stored", async () => {
     await put("/a", "red");
     expect(await show(operator, parsed({}, ["/shop/a"]), io)).to.equal(exitCodes.ok);
     expect(out.join("\n")).to.match(
@@ -135,7 +135,7 @@ describe("the cache from the command line", () => {
     await show(operator, parsed({ json: true }, ["/shop/a"]), io);
     expect((JSON.parse(out[0] ?? "") as { key: string }[])[0]?.key).to.have.lengthOf(43);
   });
-  it("shows the most used keys first", async () => {
+  it("cache top prints the most used keys first", async () => {
     await put("/a");
     await put("/b");
     const key = keyOf(service, policy, { path: "/b", query: null }, at);
@@ -143,11 +143,11 @@ describe("the cache from the command line", () => {
     await top(operator, parsed({ limit: "1" }), io);
     expect(out[1]).to.match(/^5 +0 +http:\/\/h\/shop\/b$/);
   });
-  it("an unknown verb is a usage error", () => {
+  it("an unknown cache action is a usage error", () => {
     expect(() => command.run(["frob"], { ...io, env: {} } as never)).to.throw(UsageError);
   });
 
-  it("warming requests every line at its rate and counts what came", async () => {
+  it("cache warm requests every line at its rate and counts the results", async () => {
     const visited: string[] = [];
     let slept = 0;
     const visit = (url: string) => {

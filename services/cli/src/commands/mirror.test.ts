@@ -36,7 +36,7 @@ describe("sticky-proxy mirror", () => {
     mirror = createMemoryMirror({ now: () => Date.now() });
   });
 
-  it("lists differences as lines with the coverage beside them, and as JSON", async () => {
+  it("mirror differences prints lines with the coverage, or JSON", async () => {
     await observe();
     expect(await run("differences")).to.equal(0);
     expect(out[1]).to.match(/body .*\/0\/name "a" \/ "b"/);
@@ -45,7 +45,7 @@ describe("sticky-proxy mirror", () => {
     expect(JSON.parse(out[0]!)).to.deep.equal({ differences: [], next: null });
   });
 
-  it("shows one, and acknowledges it with name and note; acknowledged ones are listed with --all only", async () => {
+  it("mirror ack records name and note, and an acknowledged difference is listed with --all only", async () => {
     await observe();
     await run("differences", "--json");
     const { id } = (JSON.parse(out[0]!) as { differences: [{ id: string }] }).differences[0];
@@ -60,7 +60,7 @@ describe("sticky-proxy mirror", () => {
     expect(await run("show", "1.2")).to.equal(1);
   });
 
-  it("exports one JSON object per line", async () => {
+  it("mirror export prints one JSON object per line", async () => {
     for (let i = 0; i < 3; i++) await observe({ processId: `p${i}` });
     await run("export");
     expect(out.map((line) => (JSON.parse(line) as { processId: string }).processId)).to.deep.equal([
@@ -70,7 +70,7 @@ describe("sticky-proxy mirror", () => {
     ]);
   });
 
-  it("prints groups and a coverage whose sum adds up", async () => {
+  it("mirror groups and mirror coverage print counts that add up", async () => {
     await observe();
     await mirror.append(testIntent("x"), { validUntil: null });
     await run("groups", "--json");
@@ -82,7 +82,7 @@ describe("sticky-proxy mirror", () => {
     expect(out).to.have.length(2);
   });
 
-  it("lists parked keys by a name that unpark takes, and gaps", async () => {
+  it("mirror parked prints names that mirror unpark takes, and mirror gaps prints gaps", async () => {
     const intent = testIntent("x");
     await mirror.append(intent, { validUntil: null });
     const all = await Promise.all(
@@ -110,7 +110,7 @@ describe("sticky-proxy mirror", () => {
     expect(JSON.parse(out[0]!)).to.have.nested.property("gaps[0].count", 2);
   });
 
-  it("says what it does not understand", async () => {
+  it("an unknown action, a missing or surplus word and an unknown class are usage errors", async () => {
     for (const args of [
       [],
       ["nonsense"],

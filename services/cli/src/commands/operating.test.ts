@@ -43,7 +43,7 @@ describe("operating processes from the command line", () => {
       waiting: {
         store,
         changes: store,
-        // A wait that nothing wakes is over at once.
+        // A wait that no change ends is over at once.
         sleep: () => {
           world.clock.advance(1000);
           return Promise.resolve();
@@ -113,7 +113,7 @@ describe("operating processes from the command line", () => {
   }
 
   describe("ps", () => {
-    it("lists by service, status and age, newest first, with pages", async () => {
+    it("ps lists by service, status and age, newest first, page by page", async () => {
       const first = await begin();
       const other = await begin("reports");
       const failed = await dead();
@@ -136,7 +136,7 @@ describe("operating processes from the command line", () => {
       expect(rest.next).to.equal(null);
     });
 
-    it("refuses what it does not understand", async () => {
+    it("ps refuses a flag value that is not valid", async () => {
       for (const flags of [
         { status: "done" },
         { "older-than": "soon" },
@@ -149,7 +149,7 @@ describe("operating processes from the command line", () => {
       }
     });
 
-    it("lets no control characters of a client reach the terminal", async () => {
+    it("ps prints no control characters of a client", async () => {
       await begin("payments", { operation: "POST /\u001b[2J\nx" });
       const { out } = await run(ps, []);
       expect(out).to.match(/POST \/\?\[2J\?x/);
@@ -158,7 +158,7 @@ describe("operating processes from the command line", () => {
   });
 
   describe("show", () => {
-    it("shows state, timeline and request without secrets", async () => {
+    it("show prints state, timeline and request without secrets", async () => {
       const record = await dead();
       const { code, out } = await run(show, [processId(record)]);
       expect(code).to.equal(exitCodes.ok);
@@ -171,7 +171,7 @@ describe("operating processes from the command line", () => {
       expect(JSON.stringify(shown)).not.to.include("abcdefghijkl");
     });
 
-    it("tells an unknown process from something that is no id", async () => {
+    it("show fails for an unknown process and refuses a word that is not an id", async () => {
       const record = await begin();
       const unknown = await run(show, [processId({ ...record, epoch: asFence(1) })]);
       expect([unknown.code, unknown.out]).to.deep.equal([exitCodes.failed, ""]);
@@ -187,7 +187,7 @@ describe("operating processes from the command line", () => {
   });
 
   describe("cancel", () => {
-    it("cancels when confirmed, and tells the service", async () => {
+    it("cancel needs --yes and tells the service once", async () => {
       const record = await begin();
       const id = processId(record);
       const asked = await run(cancel, [id]);
@@ -199,14 +199,14 @@ describe("operating processes from the command line", () => {
       expect([again.code, again.json().status, told.length]).to.deep.equal([exitCodes.ok, "cancelled", 1]);
     });
 
-    it("fails for a process that has ended", async () => {
+    it("cancel fails for a process that has ended", async () => {
       const { code, err } = await run(cancel, [processId(await completed())], { yes: true });
       expect([code, err]).to.deep.equal([exitCodes.failed, "the process has ended: completed"]);
     });
   });
 
   describe("force", () => {
-    it("makes a new process that a sweeper will send, when confirmed", async () => {
+    it("force needs --yes and makes a new process that a sweeper sends", async () => {
       const id = processId(await completed());
       const asked = await run(force, [id]);
       expect([asked.code, store.all().length]).to.deep.equal([exitCodes.failed, 1]);
@@ -217,7 +217,7 @@ describe("operating processes from the command line", () => {
       expect(next).to.include({ status: "pending", owner: null, wakeAt: world.clock.now() });
     });
 
-    it("replaces a running one only when told to, and needs the request", async () => {
+    it("force replaces a running process with --cancel-running only, and needs the request", async () => {
       const running = await begin();
       expect((await run(force, [processId(running)], { yes: true })).code).to.equal(exitCodes.failed);
       expect((await run(force, [processId(running)], { yes: true, "cancel-running": true })).code).to.equal(
@@ -234,14 +234,14 @@ describe("operating processes from the command line", () => {
   });
 
   describe("wait", () => {
-    it("says by its exit code how the process ended, or that it runs", async () => {
+    it("wait tells by its exit code whether the process completed, failed or still runs", async () => {
       expect((await run(wait, [processId(await completed())])).code).to.equal(0);
       expect((await run(wait, [processId(await dead())])).code).to.equal(1);
       const running = await run(wait, [processId(await begin())], { timeout: "5s" });
       expect([running.code, running.out]).to.deep.equal([stillRunning, "in-progress"]);
     });
 
-    it("returns when the process ends", async () => {
+    it("wait returns when the process ends", async () => {
       const record = await begin();
       operator = {
         ...operator,
@@ -258,7 +258,7 @@ describe("operating processes from the command line", () => {
   });
 
   describe("dlq", () => {
-    it("lists by filter and shows one", async () => {
+    it("dlq list prints what matches the filter, and dlq show prints one dead letter", async () => {
       const letter = await dead();
       await dead("reports");
       await completed();
@@ -273,7 +273,7 @@ describe("operating processes from the command line", () => {
       expect((await run(dlq, ["show", processId(await completed())])).code).to.equal(exitCodes.failed);
     });
 
-    it("redrives one when confirmed", async () => {
+    it("dlq redrive of one dead letter needs --yes", async () => {
       const id = processId(await dead());
       expect((await run(dlq, ["redrive", id])).code).to.equal(exitCodes.failed);
       const { code, out } = await run(dlq, ["redrive", id], { yes: true, json: true });
@@ -282,7 +282,7 @@ describe("operating processes from the command line", () => {
       expect([again.code, again.err]).to.deep.equal([exitCodes.failed, `${id} was not redriven: not-dead`]);
     });
 
-    it("redrives all that match after a dry run that changes nothing", async () => {
+    it("dlq redrive of all that match changes nothing in its dry run", async () => {
       for (let i = 0; i < 3; i += 1) await dead();
       await dead("reports");
       await dead("payments", { request: null });
@@ -305,21 +305,21 @@ describe("operating processes from the command line", () => {
       ]);
     });
 
-    it("redrives everything only when told so", async () => {
+    it("dlq redrive of everything needs --all", async () => {
       await dead();
       const error = await run(dlq, ["redrive"], { yes: true }).catch((thrown: unknown) => thrown);
       expect(error).to.be.instanceOf(UsageError);
       expect((await run(dlq, ["redrive"], { yes: true, all: true })).code).to.equal(exitCodes.ok);
     });
 
-    it("discards one when confirmed", async () => {
+    it("dlq discard needs --yes", async () => {
       const id = processId(await dead());
       expect((await run(dlq, ["discard", id])).code).to.equal(exitCodes.failed);
       expect((await run(dlq, ["discard", id], { yes: true })).code).to.equal(exitCodes.ok);
       expect((await run(dlq, ["list"], { json: true })).json().deadLetters).to.deep.equal([]);
     });
 
-    it("refuses other actions and words", async () => {
+    it("dlq refuses unknown actions and surplus words", async () => {
       for (const words of [[], ["fly"], ["list", "x"], ["redrive", "a", "b"]]) {
         const error = await run(dlq, words).catch((thrown: unknown) => thrown);
         expect(error, words.join(" ")).to.be.instanceOf(UsageError);
