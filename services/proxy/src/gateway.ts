@@ -5,6 +5,7 @@ import {
   type Lease,
   type ProcessRecord,
   type ProcessStore,
+  type StoredRequest,
   processId,
 } from "@sticky-proxy/core/process";
 import type { Service } from "@sticky-proxy/core/registry";
@@ -106,7 +107,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
     waiters,
     pacing: deps.pacing,
     secret,
-    execute: (record) => void execute(record),
+    execute: (record, request) => void execute(record, request),
     tellCancelled: deps.cancelHook,
     findService: (name) => deps.services().find((service) => service.name === name) ?? null,
     tenantOf: () => "",
@@ -115,12 +116,11 @@ export function createGateway(deps: GatewayDeps): Gateway {
     endOf: (ctx) => AbortSignal.any([stateOf(ctx).gone, letGo.signal]),
   };
 
-  /** A re-run begun here: the request comes from the store. */
-  async function execute(record: ProcessRecord): Promise<void> {
+  /** A re-run begun here. The executor knows of it at once, so that a node that stops waits for it. */
+  async function execute(record: ProcessRecord, request: StoredRequest): Promise<void> {
     try {
       const found = rules.find(record);
-      const request = await deps.store.readRequest(record);
-      if (found === null || request === null) return; // its lease ends and the sweeper settles it
+      if (found === null) return; // its lease ends and the sweeper settles it
       const run = await executor.run({ record, ...found, request, extra: traceOf(record), client: null });
       run.live?.body.destroy();
     } catch (error) {

@@ -461,6 +461,34 @@ describe("the state machine", () => {
     expect(sent).to.include({ phase: "forwarding", attempt: 1, owner: "n2", startedAt: w.now() });
   });
 
+  it("a re-run keeps what its process was asked for with: payload, credential, webhook, mirror, trace and operation", async () => {
+    const w = world();
+    const claim = { ...w.request.claim, fingerprint: "print", credential: "secret" };
+    const asked = { ...w.request, claim, mirror: true, notify: "hook", traceparent: "trace", tenant: "t" };
+    const begun = await w.processes.begin(asked);
+    const end = await applied(w, begun.record, done(1));
+    for (const dispatch of ["here", "by-alarm"] as const) {
+      const again = await w.processes.rerun(end, { cancelRunning: true, dispatch });
+      if (again.verdict !== "start") throw new Error(again.verdict);
+      expect(again.record).to.include({
+        fingerprint: "print",
+        credential: "secret",
+        mirror: "pending",
+        notify: "hook",
+        traceparent: "trace",
+        tenant: "t",
+        operation: end.operation,
+        service: end.service,
+        route: end.route,
+        identity: end.identity,
+        rerunOf: end.epoch,
+      });
+      // At hand with the record, so that nothing stands between the dispatch and the execution.
+      expect(again.request).to.deep.equal(asked.request);
+      expect(await w.store.readRequest(again.record)).to.deep.equal(asked.request);
+    }
+  });
+
   it("re-runs only what is still the scope's last word when asked to", async () => {
     const w = world();
     const first = await applied(w, await start(w), done(1));

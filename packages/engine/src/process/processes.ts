@@ -46,13 +46,15 @@ export interface ProcessesDeps {
   readonly confirm: (() => Promise<void>) | null;
 }
 
+interface Started {
+  readonly verdict: "start";
+  readonly record: ProcessRecord;
+  /** The process that had to move aside; null: none. */
+  readonly superseded: ProcessRecord | null;
+}
+
 export type Begun =
-  | {
-      readonly verdict: "start";
-      readonly record: ProcessRecord;
-      /** The process that had to move aside; null: none. */
-      readonly superseded: ProcessRecord | null;
-    }
+  | Started
   | (Exclude<Verdict, { verdict: "start" }> & { readonly result: StoredResponse | null });
 
 export type Applied =
@@ -95,7 +97,8 @@ export interface Processes {
     base: ProcessRecord,
     options: RerunOptions,
   ): Promise<
-    | Extract<Begun, { verdict: "start" }>
+    /** With the request that is to be sent, so that nothing stands between the record and its execution. */
+    | (Started & { readonly request: StoredRequest })
     | { verdict: "running"; record: ProcessRecord }
     /** This very call has made `record` before. */
     | { verdict: "repeat"; record: ProcessRecord }
@@ -174,7 +177,7 @@ export function createProcesses(deps: ProcessesDeps): Processes {
   }
 
   /** The gate of the stronger profiles: nothing is sent before the claim is confirmed. */
-  async function started(record: ProcessRecord, superseded: ProcessRecord | null): Promise<Begun> {
+  async function started(record: ProcessRecord, superseded: ProcessRecord | null): Promise<Started> {
     onTransition(null, record, "created");
     if (confirm === null) return { verdict: "start", record, superseded };
     try {
@@ -249,10 +252,10 @@ export function createProcesses(deps: ProcessesDeps): Processes {
       const draft = rerunDraft(base, request, { key, pausedMs });
       const next = await replace(target, dispatch === "here" ? draft : byAlarm(draft));
       if (next === null) continue; // somebody else was faster: perhaps this very call
-      if (dispatch === "here") return (await started(next, target)) as Extract<Begun, { verdict: "start" }>;
+      if (dispatch === "here") return { ...(await started(next, target)), request };
       onTransition(null, next, "created");
       if (confirm !== null) await confirm();
-      return { verdict: "start", record: next, superseded: target };
+      return { verdict: "start", record: next, superseded: target, request };
     }
     throw new StoreUnavailable("the scope changed too often to decide");
   }

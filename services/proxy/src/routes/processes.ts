@@ -11,6 +11,7 @@ import {
   type ProcessRecord,
   type ProcessRef,
   type Snapshot,
+  type StoredRequest,
 } from "@sticky-proxy/core/process";
 import type { Service } from "@sticky-proxy/core/registry";
 import { partitionOf } from "@sticky-proxy/core/idempotency";
@@ -51,7 +52,7 @@ export interface ProcessRouteDeps {
   readonly pacing: Pick<Pacing, "pausedMs">;
   readonly secret: KeyObject;
   /** Runs a re-run that this node has begun; looked after by the executor, never rejects. */
-  readonly execute: (record: ProcessRecord) => void;
+  readonly execute: (record: ProcessRecord, request: StoredRequest) => void;
   /** Tells the service that its work is not wanted any more; never rejects. */
   readonly tellCancelled: (record: ProcessRecord) => void;
   readonly findService: (name: string) => Service | null;
@@ -247,11 +248,12 @@ export function processRoutes(deps: ProcessRouteDeps): Router {
           detail: "The request of this process was not kept, so it cannot be sent again.",
         });
       case "start":
-        if (call !== null)
-          await processes.store.correlate("@rerun", call.memory, begun.record, rerunMemoryMs);
+        // Before anything else is awaited: the record is dispatched already, and must not wait for its lease to end.
+        deps.execute(begun.record, begun.request);
         if (begun.superseded !== null && !isTerminal(begun.superseded.status))
           deps.tellCancelled(begun.superseded);
-        deps.execute(begun.record);
+        if (call !== null)
+          await processes.store.correlate("@rerun", call.memory, begun.record, rerunMemoryMs);
         write(ctx, acceptedReply(begun.record, null, false));
     }
   });
