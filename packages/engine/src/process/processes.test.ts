@@ -622,10 +622,20 @@ describe("the state machine", () => {
         { type: "still-running", pollInMs: 20 },
       ) as fc.Arbitrary<ProcessEvent>,
     );
-    const step = fc.oneof(
+    // The alarm's own time, and then what it rings for: without it few sequences get past a result's end.
+    const step: fc.Arbitrary<ProcessEvent | number | "alarm"> = fc.oneof(
       { weight: 4, arbitrary: event },
       { weight: 1, arbitrary: fc.integer({ min: 1, max: 40_000 }) },
+      { weight: 3, arbitrary: fc.constant("alarm" as const) },
     );
+    const reached = {
+      ended: 0,
+      expired: 0,
+      tombstone: 0,
+      purgeable: 0,
+      keptForDeadLetter: 0,
+      keptForMirror: 0,
+    };
     await fc.assert(
       fc.asyncProperty(
         fc.array(step, { maxLength: 40 }),
@@ -645,21 +655,39 @@ describe("the state machine", () => {
           );
           const begun = await w.processes.begin({ ...w.request, mirror, notify: "hook" });
           let record = begun.record;
-          for (const s of steps) {
-            if (typeof s === "number") {
-              w.advance(s);
-              continue;
-            }
+          async function move(event: ProcessEvent): Promise<void> {
             const before = record;
-            const answer = await w.processes.apply(record, s);
+            const answer = await w.processes.apply(record, event);
             if (answer.kind === "gone") throw new Error("nothing purges here");
             record = answer.record;
-            check(before, record, s, w.now(), w.rules.policy);
+            check(before, record, event, w.now(), w.rules.policy);
+            if (!isTerminal(before.status) && isTerminal(record.status)) reached.ended += 1;
+            if (!before.expired && record.expired) reached.expired += 1;
+            if (before.expired) reached.tombstone += 1;
+            if (event.type === "expired" && !record.expired && record.deadLetter !== null)
+              reached.keptForDeadLetter += 1;
+            if (event.type === "expired" && !record.expired && record.mirror === "pending")
+              reached.keptForMirror += 1;
+          }
+          for (const s of steps) {
+            if (typeof s === "number") w.advance(s);
+            else if (s !== "alarm") await move(s);
+            else {
+              const at = record.expired ? record.wakeAt! : Math.max(record.wakeAt!, record.expireAt ?? 0);
+              w.advance(Math.max(0, at - w.now()));
+              const duty = dutyOf(record, w.now());
+              if (duty === "purge") reached.purgeable += 1;
+              else if (isTerminal(record.status)) await move({ type: "expired" });
+              else await move({ type: record.owner === null ? "overdue" : "lease-ended" });
+            }
           }
         },
       ),
       { numRuns: 500 },
     );
+    // The run means something only where it came to these states often.
+
+    for (const [state, times] of Object.entries(reached)) expect(times, state).to.be.at.least(10);
   });
 
   it("decides without looking at a clock: the same inputs give the same change", () => {
@@ -699,6 +727,19 @@ function check(
   if (before.executed === "unknown" || before.executed === "yes")
     expect(after.executed, `P8 ${told}`).to.not.equal("no");
   expect(after.wakeAt, `P6 ${told}`).to.be.a("number");
+  if (!before.expired && after.expired) {
+    expect(after.wakeAt, `P6: the tombstone's end ${told}`).to.equal(now + p.tombstoneMs);
+    expect(after.keepUntil, `P7: a margin behind it ${told}`).to.equal(now + p.tombstoneMs + 3_600_000);
+    expect(now, `P7: not before its time ${told}`).to.be.at.least(before.expireAt!);
+    expect([after.requestPayload, after.resultPayload, after.deadLetter]).to.deep.equal([null, null, null]);
+    expect(before.mirror, `P7: a pending copy keeps it ${told}`).to.not.equal("pending");
+  }
+  if (before.expired) {
+    expect(after.expired, `P3 ${told}`).to.equal(true);
+    expect(after.requestPayload, `P9 ${told}`).to.equal(null);
+  }
+  if (event.type === "expired" && after.version !== before.version && !after.expired)
+    expect(after.wakeAt, `P6: asked again later ${told}`).to.be.greaterThan(now);
   if (isTerminal(after.status)) {
     expect(after.endedAt, `P7 ${told}`).to.be.a("number");
     expect(after.expireAt, `P7 ${told}`).to.be.a("number");
