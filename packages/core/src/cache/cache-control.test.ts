@@ -53,11 +53,11 @@ describe("Cache-Control (RFC 9111 5.2)", () => {
     });
   }
 
-  it("a number in what is no directive is 0", () => {
+  it("an invalid delta-seconds value is 0", () => {
     expect(deltaSeconds(parseCacheControl(["max-age=60; private"]), "max-age")).to.equal(0);
   });
 
-  it("a quote that never closes hides nothing behind it", () => {
+  it("an unterminated quoted string does not hide later directives", () => {
     expect(parseCacheControl(['x="a, no-store']).has("no-store")).to.equal(true);
   });
 
@@ -102,10 +102,10 @@ describe("Cache-Control (RFC 9111 5.2)", () => {
 });
 
 describe("Pragma (RFC 9111 5.4)", () => {
-  it("no-cache counts where Cache-Control is absent", () => {
+  it("Pragma: no-cache applies where Cache-Control is absent", () => {
     expect(requestDirectives([["Pragma", "x, No-Cache"]]).has("no-cache")).to.equal(true);
   });
-  it("counts for nothing beside Cache-Control", () => {
+  it("Pragma is ignored beside Cache-Control", () => {
     const headers = [
       ["Pragma", "no-cache"],
       ["Cache-Control", "max-age=60"],
@@ -121,7 +121,7 @@ describe("CDN-Cache-Control (RFC 9213)", () => {
       ["CDN-Cache-Control", value],
     ]);
 
-  it("replaces Cache-Control as a whole", () => {
+  it("CDN-Cache-Control replaces Cache-Control completely", () => {
     const { directives, targeted } = both("max-age=600");
     expect(targeted).to.equal(true);
     expect(deltaSeconds(directives, "max-age")).to.equal(600);

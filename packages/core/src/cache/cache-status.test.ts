@@ -33,7 +33,7 @@ describe("Cache-Status (RFC 9211)", () => {
   for (const [status, text] of rows) {
     it(text, () => expect(formatCacheStatus({ ...none, ...status })).to.equal(text));
   }
-  it("tells the client's rules from ours", () => {
+  it("a bypass by a request directive is fwd=request, and one by configuration fwd=bypass", () => {
     expect([bypassCause("method"), bypassCause("no-store"), bypassCause("cookie")]).to.deep.equal([
       "method",
       "request",
@@ -42,8 +42,8 @@ describe("Cache-Status (RFC 9211)", () => {
   });
 });
 
-describe("fields that are not part of the key", () => {
-  it("never reach the service, in any spelling", () => {
+describe("request fields that are not part of the key", () => {
+  it("are not forwarded, in any spelling", () => {
     const headers = [
       ["X-FORWARDED-HOST", "evil"],
       ["Forwarded", "host=evil"],
@@ -52,7 +52,7 @@ describe("fields that are not part of the key", () => {
     ] as const;
     expect(withoutUnkeyed(headers, { keyHeaders: [] })).to.deep.equal([["Accept", "x"]]);
   });
-  it("do when the route keys by them", () => {
+  it("are forwarded when the route adds them to the key", () => {
     const headers = [["X-Forwarded-Host", "a"]] as const;
     expect(withoutUnkeyed(headers, { keyHeaders: ["x-forwarded-host"] })).to.deep.equal(headers);
   });

@@ -72,12 +72,12 @@ describe("the client's conditions (RFC 9111 4.3.2)", () => {
       expect(isNotModified(request, { status: 200, headers, dateAt }, now)).to.equal(expected);
     });
   }
-  it("only a 200 can be not modified", () => {
+  it("only a stored 200 is answered with 304", () => {
     expect(isNotModified([["If-None-Match", "*"]], { status: 404, headers: strong, dateAt }, now)).to.equal(
       false,
     );
   });
-  it("a 304 has no field of the representation (9110 15.4.5)", () => {
+  it("a 304 has no representation metadata (RFC 9110 15.4.5)", () => {
     const names = (headers: HeaderList) => notModifiedHeaders(headers).map(([name]) => name);
     expect(
       names([
@@ -90,7 +90,7 @@ describe("the client's conditions (RFC 9111 4.3.2)", () => {
     ).to.deep.equal(["ETag", "Content-Location", "X"]);
     expect(names([["Last-Modified", date]])).to.deep.equal(["Last-Modified"]);
   });
-  it("the request for the whole has no condition and no range", () => {
+  it("the unconditional request has neither conditions nor Range", () => {
     const request: HeaderList = [
       ["If-None-Match", "a"],
       ["IF-RANGE", "a"],

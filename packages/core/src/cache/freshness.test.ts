@@ -34,13 +34,13 @@ describe("Age (RFC 9111 5.1, 4.2.3)", () => {
     });
   }
   const times = { requestAt: now - 2000, responseAt: now };
-  it("without Date and Age it is the delay of the response", () => {
+  it("the age without Date and Age is the response delay", () => {
     expect(initialAgeMs([], times)).to.equal(2000);
   });
-  it("Age counts from the request on", () => {
+  it("a received Age counts from the time of the request", () => {
     expect(initialAgeMs([["Age", "10"]], times)).to.equal(12_000);
   });
-  it("an older Date outweighs it", () => {
+  it("the apparent age applies when it is greater than the received Age", () => {
     expect(
       initialAgeMs(
         [
@@ -51,15 +51,15 @@ describe("Age (RFC 9111 5.1, 4.2.3)", () => {
       ),
     ).to.equal(100_000);
   });
-  it("a second that ends between Date and receipt makes nothing older", () => {
+  it("a second that ends between Date and receipt does not increase the age", () => {
     const exchange = { requestAt: now - 10, responseAt: now + 10 };
     expect(initialAgeMs([["Date", at(-1)]], exchange)).to.equal(20);
     expect(initialAgeMs([["Date", at(-2)]], exchange)).to.equal(2000);
   });
-  it("a Date ahead of us makes nothing younger than its Age", () => {
+  it("a Date in the future does not reduce the received Age", () => {
     expect(initialAgeMs([["Date", at(100)]], times)).to.equal(2000);
   });
-  it("the time in the store is added, and a clock set back takes nothing away", () => {
+  it("the resident time is added, and a clock set back subtracts nothing", () => {
     expect(currentAgeMs({ initialAgeMs: 5000, responseAt: now }, now + 3000)).to.equal(8000);
     expect(currentAgeMs({ initialAgeMs: 5000, responseAt: now }, now - 3000)).to.equal(5000);
   });
@@ -153,20 +153,20 @@ describe("lifetime (RFC 9111 4.2.1)", () => {
     expect(lifetime([["Last-Modified", at(1000)]]).ms).to.equal(0);
   });
 
-  it("the route's default counts where the response says nothing", () => {
+  it("the route's default lifetime applies where the response has none", () => {
     const policy = { ...plain, defaultTtlMs: 7000 };
     expect(lifetime([], 200, policy)).to.deep.equal({ ms: 7000, from: "default" });
     expect(lifetime([["Cache-Control", "max-age=1"]], 200, policy).ms).to.equal(1000);
     expect(lifetime([], 302, policy).ms).to.equal(0);
     expect(lifetime([], 404, policy).ms).to.equal(0);
   });
-  it("errors have a lifetime of their own by status, never over an explicit one", () => {
+  it("the negative lifetime of a status applies only without an explicit one", () => {
     const policy = { ...plain, negativeTtlMs: new Map([[503, 2000]]) };
     expect(lifetime([], 503, policy)).to.deep.equal({ ms: 2000, from: "negative" });
     expect(lifetime([["Cache-Control", "max-age=9"]], 503, policy).ms).to.equal(9000);
     expect(lifetime([], 502, policy).ms).to.equal(0);
   });
-  it("maxTtlMs caps all of them", () => {
+  it("maxTtlMs limits every lifetime", () => {
     const policy = { ...plain, maxTtlMs: 3000 };
     expect(lifetime([["Cache-Control", "max-age=9"]], 200, policy).ms).to.equal(3000);
     expect(lifetime(modified, 200, policy).ms).to.equal(3000);

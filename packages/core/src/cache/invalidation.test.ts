@@ -18,13 +18,13 @@ describe("invalidation by unsafe methods (RFC 9111 4.4)", () => {
       for (const status of [100, 400, 404, 500, 503]) expect(uris(method, status)).to.deep.equal([]);
     });
   }
-  it("methods that are registered as safe drop nothing", () => {
+  it("methods registered as safe invalidate nothing", () => {
     for (const method of ["GET", "HEAD", "OPTIONS", "TRACE", "PROPFIND", "REPORT", "SEARCH", "QUERY"]) {
       expect(!isSafe(method)).to.equal(false);
       expect(uris(method, 200, [["Location", "/x"]])).to.deep.equal([]);
     }
   });
-  it("Location and Content-Location of the same origin go too", () => {
+  it("Location and Content-Location of the same origin are invalidated", () => {
     const headers: HeaderList = [
       ["Location", "/x?y=1"],
       ["content-location", "http://shop.example/z"],
@@ -35,14 +35,14 @@ describe("invalidation by unsafe methods (RFC 9111 4.4)", () => {
       { path: "/z", query: null },
     ]);
   });
-  it("those of other origins stay", () => {
+  it("Location and Content-Location of other origins are not invalidated", () => {
     const headers: HeaderList = [
       ["Location", "http://evil.example/x"],
       ["Content-Location", "//evil.example/y"],
     ];
     expect(uris("POST", 201, headers)).to.deep.equal([own]);
   });
-  it("groups to invalidate count on unsafe methods only (RFC 9875)", () => {
+  it("Cache-Group-Invalidation applies to unsafe methods only (RFC 9875)", () => {
     const headers: HeaderList = [["Cache-Group-Invalidation", '"g", "h"']];
     expect(invalidates(request("POST"), { status: 200, headers }, origins).groups).to.deep.equal(["g", "h"]);
     expect(invalidates(request("GET"), { status: 200, headers }, origins).groups).to.deep.equal([]);
@@ -68,7 +68,7 @@ describe("invalidation by unsafe methods (RFC 9111 4.4)", () => {
       expect(uri === null ? null : uri.path + (uri.query === null ? "" : `?${uri.query}`)).to.equal(expected);
     });
   }
-  it("no reference makes it fail", () => {
+  it("no URI reference makes the invalidation throw", () => {
     fc.assert(
       fc.property(fc.string(), (reference) => {
         localUri(reference, { path: "/", query: null }, origins);

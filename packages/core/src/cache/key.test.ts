@@ -6,13 +6,13 @@ const all = { query: { sort: false, allow: null, deny: [] } };
 const parts: KeyParts = { tenant: "", service: "s", scheme: "http", host: "h", path: "/a", query: null };
 
 describe("the cache key", () => {
-  it("an absent query is not an empty one", () => {
+  it("an absent query and an empty query have different keys", () => {
     expect(cacheKey(parts, all)).to.not.equal(cacheKey({ ...parts, query: "" }, all));
   });
-  it("the host is compared without case", () => {
+  it("the host is compared case-insensitively", () => {
     expect(cacheKey(parts, all)).to.equal(cacheKey({ ...parts, host: "H" }, all));
   });
-  it("different parts make different keys, wherever the boundary lies", () => {
+  it("different components have different keys, wherever the boundary between them lies", () => {
     const part = fc.stringMatching(/^[a-z0-9:;]{0,6}$/);
     const record = fc.record({
       tenant: part,

@@ -50,12 +50,12 @@ describe("a stored part (RFC 9111 3.3, RFC 9110 14.4)", () => {
       expect(found === null ? null : [found.first, found.last]).to.deep.equal(expected);
     });
   }
-  it("the end of the whole answers what asks for it", () => {
+  it("a stored suffix satisfies a suffix range", () => {
     const end = { ...stored, headers: [["Content-Range", "bytes 90-99/100"]] as HeaderList };
     expect(rangeWithin(get("bytes=-10"), end, 0)).to.deep.equal({ first: 90, last: 99, length: 100 });
     expect(rangeWithin(get("bytes=95-"), end, 0)).to.deep.equal({ first: 95, last: 99, length: 100 });
   });
-  it("If-Range must hold; other conditions and HEAD are not its to answer", () => {
+  it("a stored part needs a matching If-Range and answers neither other conditions nor HEAD", () => {
     expect(rangeWithin(get("bytes=10-11", [["If-Range", '"a"']]), stored, 0)).to.not.equal(null);
     expect(rangeWithin(get("bytes=10-11", [["If-Range", '"b"']]), stored, 0)).to.equal(null);
     expect(rangeWithin(get("bytes=10-11", [["If-None-Match", '"b"']]), stored, 0)).to.equal(null);

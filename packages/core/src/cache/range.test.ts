@@ -41,7 +41,7 @@ describe("ranges of a stored 200 (RFC 9110 14)", () => {
     it(`${range}: ${JSON.stringify(expected)}`, () =>
       expect(answer([["Range", range]])).to.deep.equal(expected));
   }
-  it("two Range lines, another status: the whole", () => {
+  it("two Range lines or another status give the full response", () => {
     expect(
       answer([
         ["Range", "bytes=0-1"],
@@ -50,7 +50,7 @@ describe("ranges of a stored 200 (RFC 9110 14)", () => {
     ).to.deep.equal(full);
     expect(answer([["Range", "bytes=0-1"]], 10, { ...stored, status: 404 })).to.deep.equal(full);
   });
-  it("nothing of an empty body", () => {
+  it("no range of an empty body is satisfiable", () => {
     expect(answer([["Range", "bytes=0-"]], 0)).to.deep.equal(unsatisfiable);
     expect(answer([["Range", "bytes=-1"]], 0)).to.deep.equal(unsatisfiable);
   });
@@ -99,7 +99,7 @@ describe("ranges of a stored 200 (RFC 9110 14)", () => {
     ).to.deep.equal(full);
   });
 
-  it("a part always lies inside the body", () => {
+  it("every range lies inside the body", () => {
     fc.assert(
       fc.property(fc.nat(50), fc.option(fc.nat(60)), fc.option(fc.nat(60)), (length, from, to) => {
         const given = answer([["Range", `bytes=${from ?? ""}-${to ?? ""}`]], length);

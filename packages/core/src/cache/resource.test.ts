@@ -16,7 +16,7 @@ const service = (changes: object = {}): Service =>
 const other = service({ name: "named", match: { host: "named.example", path: "/" } });
 const at = { tenant: "", scheme: "http", host: "any.example" } as const;
 
-describe("from a URI to what is stored for it", () => {
+describe("the cache keys of a URI", () => {
   const urls: readonly [string, string | null][] = [
     ["/shop/items/1?a=1", "shop /items/1 ?a=1 http"],
     ["http://any.example/shop/items", "shop /items - http"],
@@ -39,12 +39,12 @@ describe("from a URI to what is stored for it", () => {
     });
   }
 
-  it("the service is told the configured host, the client's only where it is shown to it", () => {
+  it("the service sees the configured host, and the client's host only where preserveHost is on", () => {
     expect(shownHost(service(), "evil.example")).to.equal("");
     expect(shownHost(other, "evil.example")).to.equal("named.example");
     expect(shownHost(service({ preserveHost: true }), "a.example")).to.equal("a.example");
   });
-  it("so the client's host makes no other key unless it is shown", () => {
+  it("the client's host is part of the key only where the service sees it", () => {
     const key = (one: Service, host: string) =>
       keyOf(one, policy, { path: "/items", query: null }, { ...at, host });
     expect(key(service(), "a")).to.equal(key(service(), "b"));

@@ -58,7 +58,7 @@ const word = (decision: CacheDecision): string =>
         ? "refuse"
         : `${decision.action} ${decision.cause}`;
 
-describe("what to do with a request (RFC 9111 4)", () => {
+describe("the decision on a request (RFC 9111 4)", () => {
   const swr = "max-age=60, stale-while-revalidate=30";
   const table: readonly [string, RequestHead, StoredMetadata | null, number, string][] = [
     ["nothing stored", request(), null, 0, "fetch uri-miss"],
@@ -189,12 +189,12 @@ describe("what to do with a request (RFC 9111 4)", () => {
     it(`${expected}: ${what}`, () => expect(word(decided(head, response, seconds))).to.equal(expected));
   }
 
-  it("another variant's miss is a vary-miss (RFC 9211 2.2)", () => {
+  it("a request that selects no stored variant is a vary-miss (RFC 9211 2.2)", () => {
     expect(word(decided(request(), null, 0, conformance, { otherVariants: true }))).to.equal(
       "fetch vary-miss",
     );
   });
-  it("the client's conditions go to the service only where nothing is stored to judge them by (4.3.2)", () => {
+  it("the client's conditions are forwarded only where no stored response can evaluate them (RFC 9111 4.3.2)", () => {
     const head = request([["If-None-Match", '"x"']]);
     const kept = (decision: CacheDecision) => "keepConditions" in decision && decision.keepConditions;
     expect(kept(decided(head, null, 0))).to.equal(true);
@@ -202,7 +202,7 @@ describe("what to do with a request (RFC 9111 4)", () => {
     expect(kept(decided(head, stored("max-age=60", []), 61))).to.equal(false);
     expect(kept(decided(request(), null, 0))).to.equal(false);
   });
-  it("validation asks with both validators (4.3.1)", () => {
+  it("a validation sends both validators (RFC 9111 4.3.1)", () => {
     const both = stored("max-age=60", [
       ["ETag", 'W/"a"'],
       ["Last-Modified", "Sun, 06 Nov 1994 08:49:37 GMT"],
@@ -213,7 +213,7 @@ describe("what to do with a request (RFC 9111 4)", () => {
       ["If-Modified-Since", "Sun, 06 Nov 1994 08:49:37 GMT"],
     ]);
   });
-  it("only stale-while-revalidate asks for a refresh", () => {
+  it("only stale-while-revalidate starts a background revalidation", () => {
     const refresh = (head: RequestHead, seconds: number) => {
       const decision = decided(head, stored(swr), seconds);
       return decision.action === "serve" && decision.refresh;
@@ -221,7 +221,7 @@ describe("what to do with a request (RFC 9111 4)", () => {
     expect(refresh(request(), 61)).to.equal(true);
     expect(refresh(request(), 59)).to.equal(false);
   });
-  it("a soft purge ends the lifetime at its moment and keeps the stale windows", () => {
+  it("a soft purge ends the lifetime at its time and keeps the stale windows", () => {
     const at = (softPurgedAt: number, seconds: number) =>
       word(
         decided(request(), stored(swr), seconds, conformance, { softPurgedAt: start + softPurgedAt * 1000 }),
@@ -231,12 +231,13 @@ describe("what to do with a request (RFC 9111 4)", () => {
     expect(at(5, 35)).to.equal("validate stale");
   });
 
-  describe("waiting for each other", () => {
+  describe("collapsing requests", () => {
     const collapse = (decision: CacheDecision) => "collapse" in decision && decision.collapse;
-    it("plain requests may", () => expect(collapse(decided(request(), null, 0))).to.equal(true));
-    it("so may those for what has become stale", () =>
+    it("requests without credentials are collapsed", () =>
+      expect(collapse(decided(request(), null, 0))).to.equal(true));
+    it("requests for a stale response are collapsed", () =>
       expect(collapse(decided(request(), stored("max-age=60"), 61))).to.equal(true));
-    const apart: readonly [string, CacheDecision][] = [
+    const notCollapsed: readonly [string, CacheDecision][] = [
       ["with Authorization", decided(request([["Authorization", "x"]]), null, 0)],
       ["with Cookie", decided(request([["Cookie", "a=b"]]), null, 0)],
       ["behind a hit-for-miss marker", decided(request(), null, 0, conformance, { unshareable: "no-store" })],
@@ -244,7 +245,7 @@ describe("what to do with a request (RFC 9111 4)", () => {
         "with a condition of the client's own and nothing stored",
         decided(request([["If-None-Match", '"x"']]), null, 0),
       ],
-      ["HEAD", decided(request([], "HEAD"), null, 0)],
+      ["with the method HEAD", decided(request([], "HEAD"), null, 0)],
       ["for what is validated each time", decided(request(), stored("no-cache"), 1)],
       ["for what has no lifetime", decided(request(), stored("max-age=0"), 1)],
       ["asking for no-cache, nothing stored", decided(asks("no-cache"), null, 0)],
@@ -252,9 +253,9 @@ describe("what to do with a request (RFC 9111 4)", () => {
       ["asking for freshness to be left, nothing stored", decided(asks("min-fresh=9"), null, 0)],
       ["asking for no-cache", decided(asks("no-cache"), stored("max-age=60"), 1)],
     ];
-    for (const [what, decision] of apart)
-      it(`${what}: not`, () => expect(collapse(decision)).to.equal(false));
-    it("credentials may where the route says so", () => {
+    for (const [what, decision] of notCollapsed)
+      it(`a request ${what} is not collapsed`, () => expect(collapse(decision)).to.equal(false));
+    it("requests with credentials are collapsed where the route allows it", () => {
       const policy = { ...conformance, collapseCredentials: true };
       expect(collapse(decided(request([["Cookie", "a=b"]]), null, 0, policy))).to.equal(true);
     });
@@ -300,7 +301,7 @@ describe("what to do with a request (RFC 9111 4)", () => {
         expect(fallback(control, seconds, policy, head)).to.deep.equal(expected);
       });
     }
-    it("what may never be served stale is said to be forbidden once it is stale, or always with no-cache (5.2.2.2)", () => {
+    it("stale reuse is forbidden with must-revalidate once stale, and always with no-cache (RFC 9111 5.2.2.2)", () => {
       const isForbidden = (control: string, seconds: number, head = request()) => {
         const decision = decided(head, stored(control), seconds, conformance);
         return "fallback" in decision ? decision.fallback.isForbidden : null;
@@ -312,13 +313,13 @@ describe("what to do with a request (RFC 9111 4)", () => {
       expect(isForbidden("max-age=60, must-revalidate", 2, asks("no-cache"))).to.equal(false);
       expect(isForbidden("max-age=1, no-cache", 2, request([["Authorization", "a"]]))).to.equal(false);
     });
-    it("exactly 500, 502, 503 and 504 are errors of that kind", () => {
+    it("exactly 500, 502, 503 and 504 are masked by stale-if-error", () => {
       const errors = Array.from({ length: 500 }, (_, i) => i + 100).filter(isErrorStatus);
       expect(errors).to.deep.equal([500, 502, 503, 504]);
     });
   });
 
-  it("nothing stale is served unless a window or the client allows it, and never against a prohibition", () => {
+  it("a stale response is served only where a window or the client allows it and no directive prohibits it", () => {
     const control = fc.record({
       maxAge: fc.nat(50),
       never: fc.constantFrom("", ", must-revalidate", ", proxy-revalidate", ", s-maxage=3"),
@@ -343,14 +344,14 @@ describe("what to do with a request (RFC 9111 4)", () => {
 
 describe("how a stored response answers (RFC 9110 13.2.2)", () => {
   const response = { ...stored("max-age=60"), bodyBytes: 10 };
-  it("a condition comes before a range", () => {
+  it("conditions are evaluated before a range", () => {
     const head = request([
       ["If-None-Match", '"a"'],
       ["Range", "bytes=0-1"],
     ]);
     expect(answerFrom(head, response, start)).to.deep.equal({ as: "not-modified" });
   });
-  it("a range is cut for GET only", () => {
+  it("Range applies to GET only", () => {
     const range: HeaderList = [["Range", "bytes=0-1"]];
     expect(answerFrom(request(range), response, start)).to.deep.equal({ as: "range", first: 0, last: 1 });
     expect(answerFrom(request(range, "HEAD"), response, start)).to.deep.equal({ as: "full" });

@@ -31,7 +31,7 @@ function reason(
   return judgement.storable ? "stored" : judgement.reason;
 }
 
-describe("what may be stored (RFC 9111 3)", () => {
+describe("storing a response (RFC 9111 3)", () => {
   const table: readonly [string, number, HeaderList, NotStorable | "stored", RequestHead?][] = [
     ["explicit freshness", 200, [fresh], "stored"],
     ["explicit freshness on any final status", 599, [fresh], "stored"],
@@ -172,7 +172,7 @@ describe("what may be stored (RFC 9111 3)", () => {
     it(`${expected}: ${what}`, () => expect(reason(status, headers, request)).to.equal(expected));
   }
 
-  it("a part is stored by conformance, when it says where it belongs and how long it is (3.3)", () => {
+  it("a 206 is stored by the conformance profile when it has a complete Content-Range (RFC 9111 3.3)", () => {
     const part = (length: string): HeaderList => [
       fresh,
       ["Content-Range", "bytes 2-4/9"],
@@ -185,20 +185,20 @@ describe("what may be stored (RFC 9111 3)", () => {
     expect(reason(206, part("3"), ranged, safe)).to.equal("status");
     expect(reason(416, [fresh], ranged)).to.equal("status");
   });
-  it("safe never stores Set-Cookie, conformance does", () => {
+  it("Set-Cookie is stored by the conformance profile and never by the safe profile", () => {
     const headers: HeaderList = [fresh, ["Set-Cookie", "a=b"]];
     expect(reason(200, headers, get(), safe)).to.equal("set-cookie");
     expect(reason(200, headers)).to.equal("stored");
   });
 
-  it("stale from the first and without a validator: for a cache that is cut off, so not in safe (4.2.4)", () => {
+  it("a response that is stale on receipt and has no validator is not stored by the safe profile (RFC 9111 4.2.4)", () => {
     const headers: HeaderList = [["Cache-Control", "max-age=0"]];
     expect(reason(200, headers)).to.equal("stored");
     expect(reason(200, headers, get(), safe)).to.equal("no-freshness");
     expect(reason(200, [["Cache-Control", "max-age=0, stale-if-error=9"]], get(), safe)).to.equal("stored");
   });
 
-  it("nothing else in a response outweighs no-store or private", () => {
+  it("no-store and private override every other directive of a response", () => {
     const line = fc.tuple(
       fc.constantFrom("Cache-Control", "Expires", "ETag", "Last-Modified", "Vary", "Pragma"),
       fc.constantFrom("public, s-maxage=60", "max-age=60", formatHttpDate(now + 60_000), '"a"', "x"),
@@ -213,7 +213,7 @@ describe("what may be stored (RFC 9111 3)", () => {
   });
 });
 
-describe("what is kept of it", () => {
+describe("the metadata of a stored response", () => {
   const keep = (headers: HeaderList, policy: CachePolicy = conformance) => {
     const judgement = judge(get(), { status: 200, headers }, policy, times, from);
     if (!judgement.storable) throw new Error(judgement.reason);
@@ -221,7 +221,7 @@ describe("what is kept of it", () => {
   };
   const names = (headers: HeaderList) => keep(headers).headers.map(([name]) => name.toLowerCase());
 
-  it("no hop-by-hop field and none that Connection lists (3.1)", () => {
+  it("hop-by-hop fields and fields listed in Connection are not stored (RFC 9111 3.1)", () => {
     const kept = names([
       fresh,
       ["Connection", "X-Hop, close"],
@@ -237,7 +237,7 @@ describe("what is kept of it", () => {
     ]);
     expect(kept).to.deep.equal(["cache-control", "x-end", "date"]);
   });
-  it("no field that no-cache or private names", () => {
+  it("fields that no-cache or private lists are not stored", () => {
     const kept = names([
       ["Cache-Control", 'max-age=9, no-cache="X-A, x-b"'],
       ["Cache-Control", 'private="x-c"'],
@@ -250,11 +250,11 @@ describe("what is kept of it", () => {
     expect(kept).to.not.include("x-b");
     expect(kept).to.not.include("x-c");
   });
-  it("no Age, and a Date in any case", () => {
+  it("Age is not stored, and Date always is", () => {
     expect(names([fresh, ["Age", "5"]])).to.deep.equal(["cache-control", "date"]);
     expect(keep([fresh, ["Age", "5"]]).initialAgeMs).to.equal(5000);
   });
-  it("no-cache and the words that forbid staleness", () => {
+  it("no-cache and the directives that prohibit stale reuse are recorded", () => {
     expect(keep([fresh]).neverStale).to.equal(false);
     for (const word of ["must-revalidate", "proxy-revalidate", "s-maxage=9"]) {
       expect(keep([["Cache-Control", `max-age=9, ${word}`]]).neverStale, word).to.equal(true);
@@ -265,13 +265,13 @@ describe("what is kept of it", () => {
     ]);
     expect([noCache.noCache, noCache.neverStale]).to.deep.equal([true, true]);
   });
-  it("the route's stale windows count where the response has none", () => {
+  it("the route's stale windows apply where the response has none", () => {
     const policy = { ...conformance, staleIfErrorMs: 5000, staleWhileRevalidateMs: 4000 };
     expect(keep([fresh], policy)).to.include({ staleIfErrorMs: 5000, staleWhileRevalidateMs: 4000 });
     const own = keep([["Cache-Control", "max-age=9, stale-if-error=1, stale-while-revalidate=2"]], policy);
     expect(own).to.include({ staleIfErrorMs: 1000, staleWhileRevalidateMs: 2000 });
   });
-  it("the gateway's own lifetimes are spread, the service's are kept", () => {
+  it("lifetimes chosen by the gateway get jitter, explicit ones do not", () => {
     const policy = { ...conformance, ttlJitter: 0.1, defaultTtlMs: 100_000 };
     const lifetimes = Array.from({ length: 50 }, (_, generation) => {
       const judgement = judge(get(), { status: 200, headers: [] }, policy, times, { ...from, generation });
@@ -281,7 +281,7 @@ describe("what is kept of it", () => {
     expect(Math.max(...lifetimes)).to.be.within(96_000, 100_000);
     expect(keep([fresh], policy).lifetimeMs).to.equal(60_000);
   });
-  it("is retained for its lifetime and its stale use, and never for ever", () => {
+  it("retention covers the lifetime and the stale windows, up to a maximum", () => {
     expect(keep([["Cache-Control", "max-age=60, stale-if-error=100000"]]).retainMs).to.equal(100_060_000);
     expect(keep([["Cache-Control", "max-age=99999999999"]]).retainMs).to.equal(maxRetainMs);
   });

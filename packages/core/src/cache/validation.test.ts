@@ -25,7 +25,7 @@ function stored(headers: HeaderList, bodyBytes = 5) {
 const date = "Sun, 06 Nov 1994 08:49:37 GMT";
 
 describe("a 304 to our validation (RFC 9111 4.3.4, 3.2)", () => {
-  it("replaces the fields it has, adds new ones, keeps the others", () => {
+  it("updates the fields it has, adds new ones and keeps the others", () => {
     const merged = mergeHeaders(
       [
         ["A", "1"],
@@ -45,7 +45,7 @@ describe("a 304 to our validation (RFC 9111 4.3.4, 3.2)", () => {
       ["D", "4"],
     ]);
   });
-  it("is of the time of its receipt when it has no Date (9110 6.6.1)", () => {
+  it("has the time of its receipt as Date when it has none (RFC 9110 6.6.1)", () => {
     const old = stored([
       ["Date", date],
       ["ETag", '"a"'],
@@ -59,7 +59,7 @@ describe("a 304 to our validation (RFC 9111 4.3.4, 3.2)", () => {
     expect(judgement.metadata).to.include({ dateAt: now, initialAgeMs: 0 });
     expect(judgement.metadata.headers).to.deep.include(["Date", "Sat, 21 Nov 2026 00:00:00 GMT"]);
   });
-  it("changes nothing that describes the stored bytes, and takes over nothing of its hop", () => {
+  it("changes no representation metadata and adds no hop-by-hop field", () => {
     const merged = mergeHeaders(
       [["Content-Encoding", "gzip"]],
       [

@@ -63,7 +63,7 @@ describe("Vary (RFC 9111 4.1)", () => {
     it(`${what} does`, () => expect(variantOf(a, ["foo"])).to.not.equal(variantOf(b, ["foo"])));
   }
 
-  it("codings and languages are compared by meaning: case, order, weight", () => {
+  it("codings and languages are normalised in case, order and weight", () => {
     const value = (name: string, text: string) => selectingValue([[name, text]], name);
     expect(value("accept-encoding", "GZIP , br;q=0.50")).to.equal(
       value("accept-encoding", "br;q=0.5,gzip;q=1.0"),
@@ -72,25 +72,25 @@ describe("Vary (RFC 9111 4.1)", () => {
     expect(value("accept-encoding", "gzip")).to.not.equal(value("accept-encoding", "gzip;q=0"));
   });
 
-  it("white space around a media range's parameters means nothing; its order and what is quoted does", () => {
+  it("white space around media range parameters is insignificant, but order and quoted text are significant", () => {
     const value = (text: string) => selectingValue([["Accept", text]], "accept");
     expect(value("text/html ; q=0.5, */*")).to.equal(value("text/html;q=0.5,*/*"));
     expect(value('a/b;c="x ; y"')).to.not.equal(value('a/b;c="x;y"'));
     expect(value("a/b, c/d")).to.not.equal(value("c/d, a/b"));
   });
 
-  it("the route's picks select beside Vary", () => {
+  it("the route's key fields select variants in addition to Vary", () => {
     const names = selectingNames([["Vary", "B"]], { keyHeaders: ["a"], keyCookies: ["plan"] });
     expect(names).to.deep.equal(["a", "b", "cookie.plan"]);
     const free = variantOf([["Cookie", "x=1; plan=free"]], ["cookie.plan"]);
     expect(free).to.not.equal(variantOf([["Cookie", "plan=pro"]], ["cookie.plan"]));
     expect(free).to.equal(variantOf([["Cookie", "plan=free; y=2"]], ["cookie.plan"]));
   });
-  it("a cookie's name is compared exactly", () => {
+  it("cookie names are compared case-sensitively", () => {
     expect(cookieValue([["Cookie", "xplan=1; Plan=2"]], "plan")).to.equal(null);
   });
 
-  it("no value can imitate another field's boundaries", () => {
+  it("no field value can imitate the boundary to another field", () => {
     const value = fc.string({ maxLength: 12 });
     fc.assert(
       fc.property(value, value, value, value, (a1, b1, a2, b2) => {
