@@ -9,7 +9,6 @@ import {
   processId,
 } from "@sticky-proxy/core/process";
 import type { Service } from "@sticky-proxy/core/registry";
-import { fields } from "@sticky-proxy/protocol";
 import {
   type Config,
   type Logger,
@@ -23,21 +22,17 @@ import {
 } from "@sticky-proxy/runtime";
 import type { Execution, Pacing, Worker } from "@sticky-proxy/engine";
 import type { Forwarder, Tunneller } from "@sticky-proxy/upstream";
-import type { Context } from "koa";
-
 import type { CacheParts, ProxySettings } from "./deps.ts";
 import type { MirrorDeps } from "./middleware/mirror.ts";
-import { readBytes } from "./middleware/read-body.ts";
 import { createCallbackVerifier } from "./routes/verify-callback.ts";
 import type { SubmitDeps } from "./submit/submit.ts";
 import { createWaiters } from "./submit/waiters.ts";
-import type { Reply } from "./reply.ts";
 import { documentRoutes } from "./routes/documents.ts";
 import { executionRoutes } from "./routes/executions.ts";
 import { openApiRoute } from "./routes/openapi.ts";
+import { endOf, readBody, setReply } from "./routes/route-context.ts";
 import { processRoutes, type ProcessRouteDeps } from "./routes/processes.ts";
 import { createServer, type ProxyServer } from "./listener/server.ts";
-import type { ProxyContext, ProxyState } from "./state.ts";
 
 export interface GatewayDeps {
   readonly config: Config;
@@ -111,9 +106,9 @@ export function createGateway(deps: GatewayDeps): Gateway {
     tellCancelled: deps.cancelHook,
     findService: (name) => deps.services().find((service) => service.name === name) ?? null,
     tenantOf: () => "",
-    readBody: (ctx, max) => readBytes(asOurs(ctx), max),
-    write,
-    endOf: (ctx) => AbortSignal.any([stateOf(ctx).gone, letGo.signal]),
+    readBody,
+    write: setReply,
+    endOf: (ctx) => endOf(ctx, letGo.signal),
   };
 
   /** A re-run begun here. The executor knows of it at once, so that a node that stops waits for it. */
@@ -129,14 +124,14 @@ export function createGateway(deps: GatewayDeps): Gateway {
   }
 
   const processRouter = processRoutes(routeDeps);
-  const documents = documentRoutes(write);
+  const documents = documentRoutes(setReply);
   const executions = executionRoutes({
     processes,
     verifier: createCallbackVerifier(deps.secret, deps.services()),
     find: (record) => rules.find(record),
     findService: (name) => deps.services().find((service) => service.name === name) ?? null,
-    readBody: (ctx, max) => readBytes(asOurs(ctx), max),
-    write,
+    readBody,
+    write: setReply,
     onCallback: (service, outcome) => {
       metrics.callbacks.inc({ service, outcome });
       if (outcome === "unauthorized") metrics.authFailures.inc({ action: "callback" });
@@ -148,7 +143,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
     process: {
       submit,
       identify: { rules, endpoints: new Set(config.webhooks.map(({ name }) => name)) },
-      routers: [processRouter, executions, documents, openApiRoute(write)],
+      routers: [processRouter, executions, documents, openApiRoute(setReply)],
     },
     ...(deps.cache === undefined ? {} : { cache: deps.cache }),
     ...(deps.mirror === undefined ? {} : { mirror: deps.mirror }),
@@ -192,20 +187,4 @@ export function workerObservers(metrics: Metrics, log: Pick<Logger, "warn" | "er
       log.error("process.trouble", { what, err: error });
     },
   };
-}
-
-function stateOf(ctx: Context): ProxyState {
-  return ctx.state as ProxyState;
-}
-
-function asOurs(ctx: Context): ProxyContext {
-  return ctx as unknown as ProxyContext;
-}
-
-/** The gateway's own resources: what does not say whose body it is, is ours. */
-function write(ctx: Context, reply: Reply): void {
-  const isSaid = reply.headers.some(([name]) => name === fields.stickySource);
-  stateOf(ctx).reply = isSaid
-    ? reply
-    : { ...reply, headers: [...reply.headers, [fields.stickySource, "gateway"]] };
 }

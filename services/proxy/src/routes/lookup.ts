@@ -1,5 +1,4 @@
 import type { KeyObject } from "node:crypto";
-import { headerList, type HeaderList } from "@sticky-proxy/core/http";
 import { partitionOf, scopeOf } from "@sticky-proxy/core/idempotency";
 import { viewOf, type ProcessRecord } from "@sticky-proxy/core/process";
 import type { Service } from "@sticky-proxy/core/registry";
@@ -9,6 +8,7 @@ import type { Json } from "@sticky-proxy/protocol/json";
 import type { Context } from "koa";
 import { jsonBody, type Reply } from "../reply.ts";
 import type { Ownership } from "./ownership.ts";
+import { linesOf } from "./route-context.ts";
 import { isPast, statusReply } from "./status-reply.ts";
 
 export interface LookupDeps {
@@ -67,8 +67,4 @@ function textMember(value: Json | undefined, name: string): string {
     });
   }
   return value;
-}
-
-function linesOf(ctx: Context): HeaderList {
-  return headerList(ctx.req.rawHeaders);
 }

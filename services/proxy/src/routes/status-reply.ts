@@ -5,8 +5,8 @@ import { fields, formatRetryAfter, formatVersionTag, matchesVersionTag } from "@
 import { jsonBody, type Reply } from "../reply.ts";
 import { processFields, retryIn } from "../submit/process-reply.ts";
 
-/** The longest a poll is held, whatever the client prefers. */
-export const maxHoldMs = 60_000;
+/** The longest wait of a long poll, whatever the client prefers; ms. */
+export const maxWaitMs = 60_000;
 
 export function statusReply(record: ProcessRecord, known: readonly string[], waitMs: number | null): Reply {
   const headers: HeaderList = [
@@ -15,7 +15,7 @@ export function statusReply(record: ProcessRecord, known: readonly string[], wai
     ...(isTerminal(record.status) ? [] : [[fields.retryAfter, formatRetryAfter(retryIn(record))] as const]),
     ...(waitMs === null
       ? []
-      : [[fields.preferenceApplied, `wait=${Math.floor(Math.min(waitMs, maxHoldMs) / 1000)}`] as const]),
+      : [[fields.preferenceApplied, `wait=${Math.floor(Math.min(waitMs, maxWaitMs) / 1000)}`] as const]),
     ...processFields(record, "gateway", false),
   ];
   if (known.length > 0 && matchesVersionTag(known, record.version))
@@ -27,7 +27,7 @@ export function statusReply(record: ProcessRecord, known: readonly string[], wai
   };
 }
 
-/** The sweeper may be down: what has expired is gone for clients all the same. */
+/** Expired by its own time, whether or not a sweeper has marked it. */
 export function isPast(record: ProcessRecord, now: number): boolean {
   return record.expired || (isTerminal(record.status) && record.expireAt !== null && record.expireAt <= now);
 }
