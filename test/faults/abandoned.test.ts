@@ -71,7 +71,7 @@ describeWithRedis("abandoned jobs", function () {
 
     /** Begins `count` jobs that the service accepts and forgets, and sweeps until nothing of them is left. */
     async function abandonAndForget(count: number): Promise<void> {
-      const { processes } = replica.worker;
+      const { processes } = replica.engine;
       const sweeper = sweeperOn(replica);
       for (let done = 0; done < count; done += atOnce) {
         await Promise.all(
@@ -122,7 +122,7 @@ describeWithRedis("abandoned jobs", function () {
       for (let p = 0; p < 8; p += 1) {
         expect(await admin.xlen(`${keyPrefix}{p${p}}:e`), "a capped stream").to.be.lessThan(300);
       }
-      expect(replica.worker.watchdog.size + replica.worker.executor.inFlight).to.equal(0);
+      expect(replica.engine.watchdog.size + replica.engine.executor.inFlight).to.equal(0);
     });
   });
 
@@ -154,8 +154,8 @@ services:
       }
       expect(new Set(await all)).to.deep.equal(new Set(["504 unknown failed"]));
       expect(upstream.requests).to.have.length(300);
-      for (const { worker, gateway } of cluster.nodes) {
-        expect(worker.watchdog.size + worker.executor.inFlight).to.equal(0);
+      for (const { engine, gateway } of cluster.nodes) {
+        expect(engine.watchdog.size + engine.executor.inFlight).to.equal(0);
         expect(gateway.server.inFlight).to.equal(0);
       }
     } finally {

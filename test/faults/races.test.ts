@@ -141,7 +141,7 @@ describeWithRedis("races between replicas over one Redis", () => {
       const running = a.run(record);
       await held.reached;
       const result = resultOf("called back");
-      const called = await b.worker.processes.apply(record, {
+      const called = await b.engine.processes.apply(record, {
         type: "called-back",
         attempt: 1,
         status: 200,
@@ -160,7 +160,7 @@ describeWithRedis("races between replicas over one Redis", () => {
       const [a, b] = (await replicas(["a", "b"], { completion: "callback" })) as [Replica, Replica];
       const record = await a.start({ scope: newScope() });
       const held = b.store.hold("commit", "before");
-      const calling = b.worker.processes.apply(record, {
+      const calling = b.engine.processes.apply(record, {
         type: "called-back",
         attempt: 1,
         status: 200,
@@ -206,7 +206,7 @@ describeWithRedis("races between replicas over one Redis", () => {
     });
 
     async function backsOff(replica: Replica, record: ProcessRecord): Promise<ProcessRecord> {
-      const failed = await replica.worker.processes.apply(record, {
+      const failed = await replica.engine.processes.apply(record, {
         type: "failed",
         attempt: 1,
         executed: "no",
@@ -253,7 +253,7 @@ describeWithRedis("races between replicas over one Redis", () => {
       const next = await a.start({ scope: record.scope, body: "new", force: true });
       held.open();
       await sweeping;
-      await s.worker.executor.idle();
+      await s.engine.executor.idle();
       expect(upstream.requests).to.have.length(0);
       expect(await readNow(a, next)).to.deep.equal(next);
     });
@@ -266,7 +266,7 @@ describeWithRedis("races between replicas over one Redis", () => {
     const running = a.run(record);
     await held.reached;
     a.standStill(record.leaseMs / 2);
-    await a.worker.watchdog.tick();
+    await a.engine.watchdog.tick();
     held.open();
     expect((await running).record).to.include({ status: "completed" });
     expect(a.store.called("renew")).to.equal(0);
@@ -352,7 +352,7 @@ describeWithRedis("races between replicas over one Redis", () => {
       expect(await Promise.all(theirs.map((key) => redis.reads.pexpiretime(key)))).to.deep.equal([
         -1, -1, -1,
       ]);
-      const done = await a.worker.processes.apply(pending.record, { type: "mirrored" });
+      const done = await a.engine.processes.apply(pending.record, { type: "mirrored" });
       if (done.kind !== "applied") throw new Error(done.kind);
       const until = done.record.keepUntil!;
       expect(Math.abs(until - (pending.record.expireAt! + 7000 + 3_600_000))).to.be.lessThan(1000);
@@ -388,7 +388,7 @@ describeWithRedis("races between replicas over one Redis", () => {
       expect(told).to.include({ attempt: 2, owner: "s", status: "in-progress" });
       expect(result).to.equal(null);
       answers[1].resolve("answer of the second attempt");
-      await s.worker.executor.idle();
+      await s.engine.executor.idle();
       expect(await storedText(a, record)).to.equal("answer of the second attempt");
       expect(await a.store.renew([{ ...record, owner: "deaf" }])).to.have.length(1);
     });
@@ -402,7 +402,7 @@ describeWithRedis("races between replicas over one Redis", () => {
       await ring(a, record);
       await sweeperOn(s).tick();
       a.standStill(2 * record.leaseMs);
-      await a.worker.watchdog.tick();
+      await a.engine.watchdog.tick();
       expect((await sleeper).record).to.include({ status: "failed", executed: "unknown" });
       expect(a.lost).to.have.length(1);
     });

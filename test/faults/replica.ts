@@ -14,7 +14,7 @@ import {
   type Rules,
   type StoredRequest,
 } from "@sticky-proxy/core/process";
-import { type Begun, createWorker, type Run, type Worker } from "@sticky-proxy/engine";
+import { type Begun, createEngine, type Run, type Engine } from "@sticky-proxy/engine";
 import type { OnDuplicate, ProcessPolicy } from "@sticky-proxy/core/registry";
 import { loadConfig, sleep } from "@sticky-proxy/runtime";
 import { openStore, type OpenStore } from "@sticky-proxy/store";
@@ -33,7 +33,7 @@ export interface Replica {
   readonly name: string;
   readonly open: OpenStore;
   readonly store: GatedStore;
-  readonly worker: Worker;
+  readonly engine: Engine;
   /** Leases that its watchdog found lost. */
   readonly lost: Lease[];
   /** What it committed: event and process. */
@@ -99,7 +99,7 @@ export async function startReplica(options: ReplicaOptions): Promise<Replica> {
   let stoodStillMs = 0;
   let pausedMs = 0;
   const clock = { monotonic: () => asMonotonicMs(performance.now() + stoodStillMs) };
-  const worker = createWorker({
+  const engine = createEngine({
     store,
     changes: options.isDeaf === true ? { watch: () => ({ close: () => undefined }) } : open.changes,
     forwarder,
@@ -151,13 +151,13 @@ export async function startReplica(options: ReplicaOptions): Promise<Replica> {
       request: requestOf(body),
     };
   }
-  const begin = (submitted: Submitted): Promise<Begun> => worker.processes.begin(beginning(submitted));
+  const begin = (submitted: Submitted): Promise<Begun> => engine.processes.begin(beginning(submitted));
 
   return {
     name: options.name,
     open,
     store,
-    worker,
+    engine,
     lost,
     transitions,
     begin,
@@ -168,7 +168,7 @@ export async function startReplica(options: ReplicaOptions): Promise<Replica> {
       pausedMs = ms;
     },
     run: (record, body = "") =>
-      worker.executor.run({
+      engine.executor.run({
         record,
         service: services[0]!,
         route: services[0]!.routes[0]!,
@@ -191,7 +191,7 @@ export async function startReplica(options: ReplicaOptions): Promise<Replica> {
 
 /** A sweeper on that node's own connections. */
 export function sweeperOn(replica: Replica, hideMs = 60_000): Sweeper {
-  const { processes, executor, rules } = replica.worker;
+  const { processes, executor, rules } = replica.engine;
   return createSweeper({
     processes,
     executor,

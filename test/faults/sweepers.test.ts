@@ -89,7 +89,7 @@ describeWithRedis("sweepers over one Redis", function () {
     await tick(); // each waits for its next attempt
     await Promise.all(records.map((record) => ring(owner, record)));
     await tick();
-    await Promise.all([one.worker.executor.idle(), two.worker.executor.idle()]);
+    await Promise.all([one.engine.executor.idle(), two.engine.executor.idle()]);
     const settled = await Promise.all(records.map((record) => readNow(one, record)));
     expect(new Set(settled.map(({ status, attempt }) => `${status} ${attempt}`))).to.deep.equal(
       new Set(["completed 2"]),

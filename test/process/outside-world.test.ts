@@ -35,7 +35,7 @@ for (const [kind, openSuiteStore] of Object.entries(suiteStores))
       });
       const cancelHook = createCancelHook({
         callers,
-        find: (record: ProcessRecord) => cluster.nodes[0]!.worker.rules.find(record),
+        find: (record: ProcessRecord) => cluster.nodes[0]!.engine.rules.find(record),
         random: () => 0,
         onOutcome: () => undefined,
       });
@@ -119,7 +119,7 @@ services:
       expect(waiting.notifyState).to.equal("pending");
       expect(waiting.wakeAt! - waiting.updatedAt).to.be.within(4000, 6000);
       // The schedule's own time is not waited for: the alarm is moved here.
-      await cluster.nodes[0]!.worker.processes.apply(waiting, {
+      await cluster.nodes[0]!.engine.processes.apply(waiting, {
         type: "notified",
         delivered: false,
         retryInMs: 0,
@@ -148,7 +148,7 @@ services:
       }, tick);
       expect(dead).to.include({ status: "completed", deadLetter: "callback" });
       shop.respond((_request, response) => response.end());
-      const { processes } = cluster.nodes[0]!.worker;
+      const { processes } = cluster.nodes[0]!.engine;
       expect((await redriveDeadLetter(processes, dead)).kind).to.equal("notified-again");
       await until(async () => (await recordOf(answer)).notifyState === "delivered", tick);
       expect([shop.requests.length, upstream.requests.length]).to.deep.equal([2, 1]);
@@ -222,7 +222,7 @@ services:
       const dead = await recordOf(answer);
       expect(dead).to.include({ deadLetter: "upstream", executed: "unknown" });
       upstream.respond((_request, response) => response.end("now it did"));
-      const redriven = await redriveDeadLetter(cluster.nodes[2]!.worker.processes, dead);
+      const redriven = await redriveDeadLetter(cluster.nodes[2]!.engine.processes, dead);
       if (redriven.kind !== "rerun") throw new Error(redriven.kind);
       const end = await until(async () => {
         const { record } = await cluster.store.read(redriven.record, { withResult: false });

@@ -360,7 +360,7 @@ services:
       const view = await until(location, (v) => v["done"] === true);
       gate.resolve();
       expect(view).to.include({ status: "completed" });
-      await cluster.nodes[0]!.worker.executor.idle();
+      await cluster.nodes[0]!.engine.executor.idle();
       expect((await status(location)).view).to.include({ status: "completed", version: view["version"] });
     });
 
@@ -658,7 +658,7 @@ services:
       );
       expect(answers.map(({ status }) => status)).to.deep.equal(answers.map(() => 202));
       expect(new Set(answers.map(({ headers }) => headers.get("location"))).size).to.equal(1);
-      for (const { worker } of cluster.nodes) await worker.executor.idle();
+      for (const { engine } of cluster.nodes) await engine.executor.idle();
       expect(upstream.requests).to.have.length(2);
     });
 

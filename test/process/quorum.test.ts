@@ -61,7 +61,7 @@ describe("the quorum guard of ha+quorum, on three lock Redises", function () {
     expect(refused).to.be.instanceOf(StoreUnavailable);
     gate.resolve();
     expect(await (await answer).text()).to.equal("done");
-    await nodes.nodes[0]!.worker.executor.idle();
+    await nodes.nodes[0]!.engine.executor.idle();
     await (await other.hold({ scope }, () => undefined)).release();
   });
 

@@ -167,7 +167,7 @@ services:
       headers: { Prefer: "wait=60" },
     });
     for (let looks = 0; looks < 2; looks += 1) await once(reads, "read");
-    await nodes.nodes[0]!.worker.executor.idle();
+    await nodes.nodes[0]!.engine.executor.idle();
     const { record } = await memory.read(parseProcessId(id)!, { withResult: false });
     expect(await memory.purge(record!)).to.equal(true);
     const answer = await joined;

@@ -17,10 +17,10 @@ import { createSweeper, type Sweeper, type SweepDeps } from "@sticky-proxy/sweep
 import {
   createDeliverer,
   createPoller,
-  createWorker,
+  createEngine,
   type Pacing,
   type QuorumGuard,
-  type Worker,
+  type Engine,
 } from "@sticky-proxy/engine";
 import { createForwarder, createOutboundCallers } from "@sticky-proxy/upstream";
 import type { Changes, ProcessRecord, ProcessStore } from "@sticky-proxy/core/process";
@@ -28,7 +28,7 @@ import type { Changes, ProcessRecord, ProcessStore } from "@sticky-proxy/core/pr
 export interface TestNode {
   readonly url: string;
   readonly gateway: Gateway;
-  readonly worker: Worker;
+  readonly engine: Engine;
   readonly metrics: Metrics;
   readonly logged: { event: string; fields: Readonly<Record<string, unknown>> }[];
   /** Stops renewing, as a node that was killed does; its executions go on. */
@@ -71,7 +71,7 @@ export async function startNodes(options: NodesOptions): Promise<Nodes> {
     nodes.push(await startNode(config, store, `n${i + 1}`, options));
   const base = (): string => nodes[0]!.url;
   const forwarder = createForwarder({ pseudonym: "sticky-proxy", loopId: "test" });
-  const worker = createWorker({
+  const engine = createEngine({
     store,
     changes: store,
     forwarder,
@@ -92,15 +92,15 @@ export async function startNodes(options: NodesOptions): Promise<Nodes> {
   const failures: unknown[] = [];
   const callers = createOutboundCallers();
   const sweeper = createSweeper({
-    processes: worker.processes,
-    executor: worker.executor,
+    processes: engine.processes,
+    executor: engine.executor,
     node: "sweeper",
     pacing: options.pacing ?? noPacing,
-    find: (record) => worker.rules.find(record),
+    find: (record) => engine.rules.find(record),
     poll: createPoller({
       callers,
       readRequest: (record) => store.readRequest(record),
-      clock: worker.processes,
+      clock: engine.processes,
       random: Math.random,
       pseudonym: "sticky-proxy",
     }),
@@ -108,7 +108,7 @@ export async function startNodes(options: NodesOptions): Promise<Nodes> {
       callers,
       endpoints: () => config.webhooks,
       publicUrl: base,
-      clock: { ...systemClock, now: () => worker.processes.now() },
+      clock: { ...systemClock, now: () => engine.processes.now() },
       random: Math.random,
       onOutcome: () => undefined,
     }),
@@ -162,7 +162,7 @@ async function startNode(
   const forwarder = createForwarder({ pseudonym: "sticky-proxy", loopId: "test" });
   let port = 0;
   let ids = 0;
-  const worker = createWorker({
+  const engine = createEngine({
     store,
     changes: store,
     forwarder,
@@ -202,7 +202,7 @@ async function startNode(
     changes: store,
     secret,
     forwarder,
-    worker,
+    engine,
     pacing,
     cancelHook,
     newRequestId: () => `${name}-${(ids += 1)}`,
@@ -212,12 +212,12 @@ async function startNode(
   port = await gateway.server.listen(0, "127.0.0.1");
   let stalled = false;
   const renewing = setInterval(() => {
-    if (!stalled) void worker.watchdog.tick();
+    if (!stalled) void engine.watchdog.tick();
   }, 50);
   return {
     url: `http://127.0.0.1:${port}`,
     gateway,
-    worker,
+    engine,
     metrics,
     logged,
     stall() {

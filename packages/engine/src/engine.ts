@@ -21,7 +21,7 @@ import {
 import type { Pacing } from "./execution/pacing.ts";
 import type { Forwarder } from "@sticky-proxy/upstream";
 
-export interface WorkerDeps {
+export interface EngineDeps {
   readonly store: ProcessStore;
   readonly changes: Changes;
   readonly forwarder: Forwarder;
@@ -43,7 +43,7 @@ export interface WorkerDeps {
   readonly onFailure: (what: string, error: unknown) => void;
 }
 
-export interface Worker {
+export interface Engine {
   readonly processes: Processes;
   readonly watchdog: Watchdog;
   readonly executor: Executor;
@@ -51,7 +51,7 @@ export interface Worker {
   readonly newId: () => string;
 }
 
-export function createWorker(deps: WorkerDeps): Worker {
+export function createEngine(deps: EngineDeps): Engine {
   const { store, changes, forwarder, node, clock, sleep, onFailure } = deps;
   // Unique, not secret: drawing every id anew would cost more than the rest of the write.
   const prefix = randomBytes(9).toString("base64url");

@@ -1,7 +1,7 @@
 export { invalidatingStore } from "./cache/invalidating-store.ts";
 export { createInvalidation, tellsOfChange, type CacheInvalidation } from "./cache/invalidator.ts";
 export { BodyGone, readBody } from "./cache/read-body.ts";
-export { createWorker, type Worker } from "./engine.ts";
+export { createEngine, type Engine } from "./engine.ts";
 export type { Executor, QuorumGuard } from "./execution/execute.ts";
 export type { Execution, Run } from "./execution/execution.ts";
 export { createPacing, type Pacing, type ServicePacing } from "./execution/pacing.ts";

@@ -8,12 +8,17 @@ import { CodedError } from "@sticky-proxy/protocol";
 import { lookup as systemLookup, type LookupAddress } from "node:dns";
 import type { LookupFunction } from "node:net";
 
-import type { AddressGuard } from "./outbound-call.ts";
-
 type Resolve = (
   name: string,
   callback: (error: NodeJS.ErrnoException | null, addresses: LookupAddress[]) => void,
 ) => void;
+
+/** Says which addresses may be called; checked for literals before and for names while connecting. */
+export interface AddressGuard {
+  /** null: go on; else why the host of this URL may not be called. */
+  refuses(url: URL): string | null;
+  readonly lookup: LookupFunction;
+}
 
 export interface GuardOptions {
   /** Private and loopback addresses may be called; link-local and metadata addresses never. */

@@ -2,8 +2,6 @@ export { collectBody } from "./collect-body.ts";
 export {
   createForwarder,
   type Attempt,
-  type ForwardClient,
-  type ForwardRequest,
   type Forwarder,
   type ForwarderOptions,
   type Tunneller,
@@ -21,3 +19,4 @@ export {
 export { failedWith, type Failed, type Responded, type UpstreamOutcome } from "./outcome.ts";
 export type { HealthView, TrafficSnapshot, TrafficView } from "./traffic.ts";
 export { contentCodings, decodeBody, type DecodeBounds } from "./decode-body.ts";
+export type { ForwardClient, ForwardRequest } from "./forward-request.ts";

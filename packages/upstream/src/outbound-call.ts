@@ -4,19 +4,11 @@
  */
 import http from "node:http";
 import https from "node:https";
-import type { LookupFunction } from "node:net";
 
 import { headerList, type HeaderList } from "@sticky-proxy/core/http";
 import got from "got";
 
-import { createAddressGuard } from "./guard.ts";
-
-/** Says which addresses may be called; checked for literals before and for names while connecting. */
-export interface AddressGuard {
-  /** null: go on; else why the host of this URL may not be called. */
-  refuses(url: URL): string | null;
-  readonly lookup: LookupFunction;
-}
+import { createAddressGuard, type AddressGuard } from "./guard.ts";
 
 export interface OutboundRequest {
   readonly method: "GET" | "POST";

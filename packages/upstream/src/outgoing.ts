@@ -8,7 +8,7 @@ import {
 } from "@sticky-proxy/core/http";
 import type { Route } from "@sticky-proxy/core/registry";
 
-import type { ForwardRequest } from "./forward.ts";
+import type { ForwardRequest } from "./forward-request.ts";
 
 export interface Names {
   /** Our name in Via, the same on every replica. */

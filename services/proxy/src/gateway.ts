@@ -20,7 +20,7 @@ import {
   unknownName,
   systemClock,
 } from "@sticky-proxy/runtime";
-import type { Execution, Pacing, Worker } from "@sticky-proxy/engine";
+import type { Execution, Pacing, Engine } from "@sticky-proxy/engine";
 import type { Forwarder, Tunneller } from "@sticky-proxy/upstream";
 import type { CacheParts, ProxySettings } from "./deps.ts";
 import type { MirrorDeps } from "./middleware/mirror.ts";
@@ -44,7 +44,7 @@ export interface GatewayDeps {
   readonly forwarder: Forwarder & Tunneller;
   readonly cache?: CacheParts;
   readonly mirror?: MirrorDeps;
-  readonly worker: Worker;
+  readonly engine: Engine;
   readonly pacing: Pacing;
   readonly cancelHook: (record: ProcessRecord) => void;
   readonly newRequestId: () => string;
@@ -61,8 +61,8 @@ export interface Gateway {
 }
 
 export function createGateway(deps: GatewayDeps): Gateway {
-  const { config, metrics, log, worker } = deps;
-  const { processes, executor, rules } = worker;
+  const { config, metrics, log, engine } = deps;
+  const { processes, executor, rules } = engine;
   // Made once: a Buffer would be turned into a key at every digest.
   const secret = createSecretKey(deps.secret);
   const letGo = new AbortController();
@@ -88,7 +88,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
     pacing: deps.pacing,
     tellCancelled: deps.cancelHook,
     secret,
-    newId: worker.newId,
+    newId: engine.newId,
     onVerdict: (service, verdict) => metrics.verdicts.inc({ service, verdict }),
     onWait: (service, outcome, ms) => metrics.wait.observe({ service, outcome }, ms / 1000),
     onFailure: (what, error) => log.warn("process.unattended", { what, err: error }),
@@ -173,8 +173,8 @@ export function traceOf(record: ProcessRecord): Execution["extra"] {
   return record.traceparent === null ? [] : [["traceparent", record.traceparent]];
 }
 
-/** What a node's worker reports, as metrics and log lines. */
-export function workerObservers(metrics: Metrics, log: Pick<Logger, "warn" | "error">) {
+/** What a node's engine reports, as metrics and log lines. */
+export function engineObservers(metrics: Metrics, log: Pick<Logger, "warn" | "error">) {
   return {
     onTransition: observeTransitions(metrics),
     onRefused: ({ service }: ProcessRecord): void => metrics.fenceRejected.inc({ service }),

@@ -1,7 +1,7 @@
 /** Wiring of the proxy: the only file of this service that knows the concrete store and upstream. */
 import { randomUUID } from "node:crypto";
 import { createRuleBook, processId } from "@sticky-proxy/core/process";
-import { invalidatingStore, createCancelHook, createPacing, createWorker } from "@sticky-proxy/engine";
+import { invalidatingStore, createCancelHook, createPacing, createEngine } from "@sticky-proxy/engine";
 import {
   after,
   observeAttempts,
@@ -19,7 +19,7 @@ import {
 import { openNodeLocks, createRegistry, openCache, openStore } from "@sticky-proxy/store";
 import { createForwarder, createOutboundCallers } from "@sticky-proxy/upstream";
 import { createCacheParts } from "./cache/cache-parts.ts";
-import { createGateway, workerObservers } from "./gateway.ts";
+import { createGateway, engineObservers } from "./gateway.ts";
 import { createHealthRounds, openStoreChecks, exportTraffic } from "@sticky-proxy/node";
 import { openProxyMirror } from "./open-mirror.ts";
 
@@ -106,8 +106,8 @@ export async function startProxy(
   });
   const checks = await openStoreChecks({ config, store, confirm: store.confirm, logger, metrics, ops });
   let port = config.port;
-  const mirror = openProxyMirror({ config, store, logger, metrics }, () => worker.processes.now());
-  const worker = createWorker({
+  const mirror = openProxyMirror({ config, store, logger, metrics }, () => engine.processes.now());
+  const engine = createEngine({
     store: processes,
     changes: store.changes,
     forwarder,
@@ -122,7 +122,7 @@ export async function startProxy(
     deadLetterMs: config.retention.deadLetterMs,
     clock: systemClock,
     sleep,
-    ...workerObservers(metrics, logger),
+    ...engineObservers(metrics, logger),
   });
   const { server, letGo, giveUp } = createGateway({
     config,
@@ -139,7 +139,7 @@ export async function startProxy(
     changes: store.changes,
     secret: store.meta.secret,
     forwarder,
-    worker,
+    engine,
     pacing,
     cancelHook: (record) => cancelHook.tell(record),
     newRequestId: randomUUID,
@@ -158,7 +158,7 @@ export async function startProxy(
         name: "proxy.renew-leases",
         periodMs: 100,
         jitter: 0,
-        run: () => worker.watchdog.tick(),
+        run: () => engine.watchdog.tick(),
         stopIn: "stop-watchdog",
       },
       { name: "proxy.read-pauses", periodMs: 1000, run: () => pacing.refresh() },
@@ -193,7 +193,7 @@ export async function startProxy(
     await server.close(config.shutdown.hardMs * 0.6);
     cancel();
   });
-  lifecycle.onShutdown("finish", "executions", () => worker.executor.idle());
+  lifecycle.onShutdown("finish", "executions", () => engine.executor.idle());
   lifecycle.onShutdown("flush", "upstream", async () => {
     await cancelHook.idle();
     callers.close();

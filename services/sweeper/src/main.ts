@@ -5,7 +5,7 @@ import {
   createDeliverer,
   createPacing,
   createPoller,
-  createWorker,
+  createEngine,
 } from "@sticky-proxy/engine";
 import { processId, type ProcessRecord } from "@sticky-proxy/core/process";
 import type { Service } from "@sticky-proxy/core/registry";
@@ -88,9 +88,9 @@ export async function startSweeper(
   });
   const { locks } = nodeLocks;
   const mirror = openSweeperMirror({ config, store, locks, health, logger, metrics }, () =>
-    worker.processes.now(),
+    engine.processes.now(),
   );
-  const worker = createWorker({
+  const engine = createEngine({
     store: processes,
     changes: store.changes,
     forwarder,
@@ -115,15 +115,15 @@ export async function startSweeper(
   });
   const callers = createOutboundCallers();
   const sweeper = createSweeper({
-    processes: worker.processes,
-    executor: worker.executor,
+    processes: engine.processes,
+    executor: engine.executor,
     node,
     pacing,
-    find: (record) => worker.rules.find(record),
+    find: (record) => engine.rules.find(record),
     poll: createPoller({
       callers,
       readRequest: (record) => store.processes.readRequest(record),
-      clock: worker.processes,
+      clock: engine.processes,
       random: Math.random,
       pseudonym: "sticky-proxy",
       onNoAnswer: (record, reason) =>
@@ -133,7 +133,7 @@ export async function startSweeper(
       callers,
       endpoints: () => config.webhooks,
       publicUrl: () => publicBase(config, config.port),
-      clock: { now: () => worker.processes.now(), monotonic },
+      clock: { now: () => engine.processes.now(), monotonic },
       random: Math.random,
       onOutcome: (record, outcome, detail, ms) => {
         metrics.deliveries.inc({ outcome });
@@ -164,7 +164,7 @@ export async function startSweeper(
     metrics.redisUp.set({}, 1);
     metrics.sweeperLastSuccess.set({}, Date.now() / 1000);
   }
-  const mirroring = mirror.start(worker.processes, lifecycle);
+  const mirroring = mirror.start(engine.processes, lifecycle);
   startTasks(
     [
       {
@@ -178,7 +178,7 @@ export async function startSweeper(
         name: "sweeper.renew-leases",
         periodMs: 100,
         jitter: 0,
-        run: () => worker.watchdog.tick(),
+        run: () => engine.watchdog.tick(),
         stopIn: "stop-watchdog",
       },
       { name: "sweeper.read-pauses", periodMs: 1000, run: () => pacing.refresh() },
@@ -194,7 +194,7 @@ export async function startSweeper(
     ],
     { logger, metrics, lifecycle },
   );
-  const now = (): number => worker.processes.now();
+  const now = (): number => engine.processes.now();
   startGauges({ config, store, cached, locks, now, logger, metrics }, lifecycle);
   ops.check("sweeper", () => (lastError === null ? { state: "ok" } : { state: "failed", reason: lastError }));
   lifecycle.onShutdown("finish", "sweeper-executions", () => sweeper.stop());

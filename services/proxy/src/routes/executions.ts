@@ -6,7 +6,7 @@
 import type { JsonText } from "@sticky-proxy/protocol/json";
 import Router from "@koa/router";
 import { createHash } from "node:crypto";
-import { headerLines, headerList, type HeaderList, type StoredResponse } from "@sticky-proxy/core/http";
+import { headerLines, headerList, type HeaderList } from "@sticky-proxy/core/http";
 import {
   idText,
   isTerminal,
@@ -32,7 +32,7 @@ import type { Context } from "koa";
 import { jsonBody, type Reply } from "../reply.ts";
 import { problemFields, processFields } from "../submit/process-reply.ts";
 import { readableBytes, type CallbackVerifier, type Proof } from "./verify-callback.ts";
-import { readAccepted, saysState } from "./accept-payload.ts";
+import { readAccepted, saysState, type Report } from "./accept-payload.ts";
 import { createUnknownJobs } from "./unknown-jobs.ts";
 
 export type CallbackOutcome = "accepted" | "duplicate" | "stale" | "unauthorized" | "too_large";
@@ -193,18 +193,6 @@ const jsonType: HeaderList = [
   ["Content-Type", "application/json"],
   ["Cache-Control", "no-store"],
 ];
-
-export type Report =
-  /** On the way: a sign of life. */
-  | { readonly kind: "running" }
-  | { readonly kind: "completed"; readonly response: StoredResponse }
-  | {
-      readonly kind: "failed";
-      readonly response: StoredResponse;
-      readonly retryable: boolean;
-      readonly executed: "no" | "yes" | "unknown";
-      readonly reason: string;
-    };
 
 /**
  * Where the route says how to read the service's own form, it is read so. Who can send a token as a header field may
