@@ -33,6 +33,17 @@ describe("structured fields (RFC 9651)", () => {
       expect(parseDictionary(text)).to.equal(null);
     });
   }
+  for (const [text, type] of [
+    ["a=60", "integer"],
+    ["a=60.0", "decimal"],
+    ["a=60, s;a=6.0", "integer"],
+    ["a=60.0, a=60", "integer"],
+    ["a=60, a=60.0", "decimal"],
+    ['b="a=6.0", a=60', "integer"],
+  ] as const)
+    it(`the number of a in ${text} is ${type === "integer" ? "an Integer" : "a Decimal"}`, () => {
+      expect(parseDictionary(text)?.get("a")?.type).to.equal(type);
+    });
   it("empty text is an empty dictionary", () => {
     expect(parseDictionary("  ")!.size).to.equal(0);
   });

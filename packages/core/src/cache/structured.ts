@@ -2,6 +2,7 @@
  * The structured fields that caching reads (RFC 9651): dictionaries for CDN-Cache-Control, lists of strings for
  * Cache-Groups. Parsed by structured-headers; one error makes the whole field invalid, which is null here.
  */
+import { splitList } from "@sticky-proxy/protocol/http";
 import {
   parseDictionary as readDictionary,
   parseList as readList,
@@ -21,12 +22,15 @@ export function parseDictionary(text: string): ReadonlyMap<string, BareItem | nu
   const members = orNull(() => readDictionary(text));
   if (members === null) return null;
   // The library gives `60` and `60.0` as one number, but only the first is an Integer (RFC 9651 4.2.4).
-  const unquoted = text.replaceAll(/"(?:[^"\\]|\\.)*"/g, "");
-  const decimals = new Set([...unquoted.matchAll(/([a-z*][\w\-.*]*)=-?\d+\.\d/g)].map(([, name]) => name));
+  const decimals = new Map<string, boolean>();
+  for (const member of splitList(text)) {
+    const [, name, value] = /^([a-z*][\w\-.*]*)=(-?\d+(?:\.\d+)?)/.exec(member) ?? [];
+    if (name !== undefined) decimals.set(name, value?.includes(".") === true);
+  }
   return new Map(
     [...members].map(([name, [value]]) => [
       name,
-      Array.isArray(value) ? null : itemOf(value, decimals.has(name)),
+      Array.isArray(value) ? null : itemOf(value, decimals.get(name) === true),
     ]),
   );
 }

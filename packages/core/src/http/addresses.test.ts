@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { addressFault, addressOfHost, addressSet, isLoopbackHost } from "./addresses.ts";
+import { addressFault, addressOfHost, addressSet, isLoopbackHost, isMachineAddress } from "./addresses.ts";
 
 describe("special addresses", () => {
   const special: [address: string, isPrivate: boolean][] = [
@@ -90,4 +90,23 @@ describe("a set of address blocks", () => {
   it("holds nothing when it is empty", () => {
     expect(addressSet([])("127.0.0.1")).to.equal(false);
   });
+});
+
+describe("addresses where a machine learns about itself", () => {
+  for (const [address, isOne] of [
+    ["169.254.169.254", true],
+    ["::ffff:169.254.1.1", true],
+    ["64:ff9b::a9fe:a9fe", true],
+    ["2002:a9fe:a9fe::", true],
+    ["fe80::1", true],
+    ["fd00:ec2::254", true],
+    ["100.100.100.200", true],
+    ["10.0.0.1", false],
+    ["127.0.0.1", false],
+    ["203.0.113.9", false],
+    ["not an address", false],
+  ] as const)
+    it(`${address} is ${isOne ? "one" : "none"}`, () => {
+      expect(isMachineAddress(address)).to.equal(isOne);
+    });
 });

@@ -23,6 +23,13 @@ export function addressFault(address: string, allowPrivate: boolean): string | n
   return `it is ${range}`;
 }
 
+/** Where clouds answer a machine's questions about itself: link-local addresses, and metadata services elsewhere. */
+export function isMachineAddress(address: string): boolean {
+  if (address.includes("%") || !ipaddr.isValid(address)) return false;
+  const meant = embedded(ipaddr.parse(address));
+  return meant.range() === "linkLocal" || metadata.has(meant.toString());
+}
+
 /** The address in a URL's host, brackets removed; null: the host is a name. */
 export function addressOfHost(hostname: string): string | null {
   const host = hostname.startsWith("[") ? hostname.slice(1, -1) : hostname;

@@ -28,5 +28,5 @@ export { parseAuthority, type Authority } from "./host.ts";
 export { normalisePath } from "./path.ts";
 export { parseRequestTarget, type RequestTarget } from "./request-target.ts";
 export { isTraceparent, isTracestate } from "./trace-context.ts";
-export { addressFault, addressOfHost, addressSet, isLoopbackHost } from "./addresses.ts";
+export { addressFault, addressOfHost, addressSet, isLoopbackHost, isMachineAddress } from "./addresses.ts";
 export { acceptsCodings } from "./accept-encoding.ts";

@@ -1,4 +1,5 @@
 /** The kinds of value a configuration entry can have, each with a message that says what to write instead. */
+import { addressOfHost, isMachineAddress } from "@sticky-proxy/core/http";
 import { isFieldValue, isToken } from "@sticky-proxy/protocol/http";
 import { isPointer } from "@sticky-proxy/protocol/json";
 import { isIP, isIPv6 } from "node:net";
@@ -137,11 +138,10 @@ export function checkUrl(value: string): string | null {
 /** Link-local addresses serve machine metadata: nothing configured may lead there, however it is spelled. */
 function checkAddress(url: URL): string | null {
   if (url.port === "0") return "must not use port 0";
-  const host = url.hostname.startsWith("[") ? url.hostname.slice(1, -1) : url.hostname;
-  const mapped = /^::ffff:([0-9a-f]{1,4}):[0-9a-f]{1,4}$/.exec(host);
-  const isLinkLocal =
-    host.startsWith("169.254.") || /^fe[89ab][0-9a-f]:/.test(host) || mapped?.[1] === "a9fe";
-  return isLinkLocal ? "must not be a link-local address" : null;
+  const address = addressOfHost(url.hostname);
+  return address !== null && isMachineAddress(address)
+    ? "must not be a link-local or metadata address"
+    : null;
 }
 
 export function checkRedisUrl(value: string): string | null {

@@ -750,4 +750,20 @@ describe("configuration: warnings and hash", () => {
       configHash(load(route("{headers: {request: {set: {X-A: c}}}}"))),
     );
   });
+
+  for (const address of [
+    "203.0.113.9",
+    "[2001::1]",
+    "100.100.100.200",
+    "[fd00:ec2::254]",
+    "[64:ff9b::a9fe:a9fe]",
+    "192.0.2.1",
+  ])
+    for (const allowPrivate of [false, true])
+      it(`refuses a webhook at ${address}, which the guard never calls${allowPrivate ? ", also where private ones are allowed" : ""}`, () => {
+        const yaml = `webhooks: {w: {url: "http://${address}/", secret: whsec_${"c2VjcmV0".repeat(4)}, allowPrivate: ${allowPrivate}}}`;
+        expect(errorsOf(yaml, { role: "tool" }).join()).to.match(
+          /webhooks\.w\.url: (?:is an address that is never called|must not be a link-local)/,
+        );
+      });
 });

@@ -26,8 +26,8 @@ export function brokenRelations(config: unknown, needsServices = true): ConfigEr
     report("shutdown.drainDelayMs", "must be below shutdown.hardMs");
   for (const [name, webhook] of Object.entries(fields(root.webhooks))) {
     const { url, allowPrivate } = fields(webhook);
-    if (allowPrivate !== true && typeof url === "string" && isPrivateUrl(url))
-      report(`webhooks.${name}.url`, "is a private address; say allowPrivate: true if that is meant");
+    const fault = typeof url === "string" ? addressFaultOf(url, allowPrivate === true) : null;
+    if (fault !== null) report(`webhooks.${name}.url`, fault);
   }
   const services = fields(root.services);
   if (needsServices && Object.keys(services).length === 0)
@@ -258,12 +258,16 @@ function isOurs(origin: string, root: Fields): boolean {
   return listens("host", "port") || listens("opsHost", "opsPort") || listens("adminHost", "adminPort");
 }
 
-/** Literal addresses only; a name is checked when it is connected to. */
-function isPrivateUrl(value: string): boolean {
-  if (!URL.canParse(value)) return false;
+/** What the guard of outgoing calls will say. Literal addresses only; a name is checked when it is connected to. */
+function addressFaultOf(value: string, allowPrivate: boolean): string | null {
+  if (!URL.canParse(value)) return null;
   const { hostname } = new URL(value);
-  const address = addressOfHost(hostname);
-  return isLoopbackHost(hostname) || (address !== null && addressFault(address, false) !== null);
+  const address = addressOfHost(hostname) ?? (isLoopbackHost(hostname) ? "127.0.0.1" : null);
+  const fault = address === null ? null : addressFault(address, allowPrivate);
+  if (address === null || fault === null) return null;
+  return addressFault(address, true) === null
+    ? "is a private address; say allowPrivate: true if that is meant"
+    : `is an address that is never called: ${fault}`;
 }
 
 function isObject(value: unknown): value is Fields {
