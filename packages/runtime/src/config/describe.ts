@@ -1,5 +1,5 @@
 /** The schema as rows, for the tables in README.md and CONFIGURATION.md, which a test compares with it. */
-import { schema } from "./schema.ts";
+import { branchesOf, isFromParts, schemaTree, type SchemaNode } from "./schema-tree.ts";
 
 export interface ConfigRow {
   /** "services.<name>.routes[].process.waitMs" */
@@ -14,7 +14,7 @@ export interface ConfigRow {
 /** One row per entry, in the schema's order. */
 export function describeConfig(): ConfigRow[] {
   const rows: ConfigRow[] = [];
-  walk("", schema.describe(), rows);
+  walk("", schemaTree(), rows);
   return rows;
 }
 
@@ -67,20 +67,7 @@ function sectionOf(path: string): string {
   return within.reduce((longest, section) => (section.length > longest.length ? section : longest), "");
 }
 
-/** The part of joi's description that is read here. */
-interface Description {
-  type?: string;
-  keys?: Record<string, Description>;
-  patterns?: { rule: Description }[];
-  items?: Description[];
-  matches?: { then?: Description; otherwise?: Description }[];
-  rules?: { name: string }[];
-  allow?: unknown[];
-  metas?: { defaultText?: string }[];
-  flags?: { default?: unknown; description?: string; presence?: string; only?: boolean; unit?: string };
-}
-
-function walk(path: string, node: Description, rows: ConfigRow[]): void {
+function walk(path: string, node: SchemaNode, rows: ConfigRow[]): void {
   if (path !== "" && node.flags?.description !== undefined)
     rows.push({ path, type: typeOf(node), initial: initialOf(node), about: node.flags.description });
   for (const [key, child] of Object.entries(node.keys ?? {}))
@@ -95,12 +82,12 @@ function walk(path: string, node: Description, rows: ConfigRow[]): void {
 }
 
 /** The parts of a nested shape, without a row for the shape itself. */
-function walkInside(path: string, node: Description, rows: ConfigRow[]): void {
+function walkInside(path: string, node: SchemaNode, rows: ConfigRow[]): void {
   const { description: _own, ...flags } = node.flags ?? {};
   walk(path, { ...node, flags }, rows);
 }
 
-function typeOf(node: Description): string {
+function typeOf(node: SchemaNode): string {
   const { flags } = node;
   const words = (node.allow ?? []).filter((word) => word !== null && word !== "" && typeof word !== "object");
   if (flags?.only === true) return `one of: ${words.map(String).join(", ")}`;
@@ -116,23 +103,19 @@ function typeOf(node: Description): string {
     case "array":
       return `list of ${typeOf(node.items?.[0] ?? node)}`;
     case "alternatives":
-      return (node.matches ?? [])
-        .flatMap(({ then, otherwise }) => [then, otherwise])
-        .filter((branch) => branch !== undefined)
-        .map(typeOf)
-        .join(", or ");
+      return branchesOf(node).map(typeOf).join(", or ");
     default:
       return "mapping";
   }
 }
 
-function initialOf(node: Description): string {
+function initialOf(node: SchemaNode): string {
   const { flags } = node;
   const inWords = node.metas?.find(({ defaultText }) => defaultText !== undefined)?.defaultText;
   if (inWords !== undefined) return inWords;
   if (flags?.presence === "required") return "required";
   const initial = flags?.default;
   if (initial === undefined) return "none";
-  if (typeof initial === "object" && initial !== null && "special" in initial) return "see below";
+  if (isFromParts(initial)) return "see below";
   return JSON.stringify(initial);
 }

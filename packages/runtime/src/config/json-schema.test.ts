@@ -8,6 +8,10 @@ import { configJsonSchema } from "./json-schema.ts";
 const validate = new Ajv2020({ strict: true, strictTypes: false }).compile(configJsonSchema());
 const demo = readFileSync(join(import.meta.dirname, "../../../../infra/demo/sticky.yaml"), "utf8");
 
+const withRoute = (entries: string): string =>
+  `services: {a: {instances: [http://h:1], routes: [{${entries}}]}}`;
+const mirrorBy = (orderKey: string): string => `mirror: {to: b, mode: dual-write, orderKey: ${orderKey}}`;
+
 describe("the configuration's JSON Schema", () => {
   it("takes the demo's configuration", () => {
     validate(parse(demo));
@@ -26,6 +30,14 @@ describe("the configuration's JSON Schema", () => {
     ["null where a value is needed", "port: null", false],
     ["a secret from the environment", "cache: {purgeToken: {env: STICKY_SECRET_PURGE}}", true],
     ["a secret from a variable of another name", "cache: {purgeToken: {env: HOME}}", false],
+    ["a JSON Schema for bodies", withRoute("bodySchema: {type: object, properties: {a: {}}}"), true],
+    ["a service name in capitals", "services: {Pay: {instances: [http://h:1]}}", false],
+    ["a webhook name with an underscore", "webhooks: {a_b: {url: http://h/, secrets: [whsec_x]}}", false],
+    ["a lifetime by error status", withRoute("cache: {negativeTtlMs: {404: 5000}}"), true],
+    ["a lifetime by a status that is no error", withRoute("cache: {negativeTtlMs: {200: 5000}}"), false],
+    ["an order key of one member", withRoute(mirrorBy("{header: X-User}")), true],
+    ["an order key of no member", withRoute(mirrorBy("{}")), false],
+    ["an order key of two members", withRoute(mirrorBy("{header: X-User, json: /id}")), false],
   ] as const)
     it(`${isValid ? "takes" : "refuses"} ${what}`, () => {
       expect(validate(parse(yaml)), JSON.stringify(validate.errors)).to.equal(isValid);

@@ -2,38 +2,16 @@
  * The configuration's schema as a JSON Schema (2020-12), for editors: completion, the meaning of each entry, mistakes
  * underlined. Made from the same tree as the check itself; relations between entries are the check's alone.
  */
-import { schema } from "./schema.ts";
+import { branchesOf, plainDefault, schemaTree, type SchemaNode } from "./schema-tree.ts";
 
 type JsonSchema = { readonly [name: string]: unknown };
-
-/** The part of joi's description that is read here. */
-interface Description {
-  readonly type?: string;
-  readonly keys?: Readonly<Record<string, Description>>;
-  readonly patterns?: readonly { readonly rule: Description; readonly regex?: string }[];
-  readonly items?: readonly Description[];
-  readonly matches?: readonly {
-    readonly then?: Description;
-    readonly otherwise?: Description;
-    readonly schema?: Description;
-  }[];
-  readonly rules?: readonly { readonly name: string; readonly args?: { readonly limit?: unknown } }[];
-  readonly allow?: readonly unknown[];
-  readonly flags?: {
-    readonly default?: unknown;
-    readonly description?: string;
-    readonly presence?: string;
-    readonly only?: boolean;
-    readonly unknown?: boolean;
-  };
-}
 
 /** `# yaml-language-server: $schema=…` names a copy of it. */
 export function configJsonSchema(): JsonSchema {
   return {
     $schema: "https://json-schema.org/draft/2020-12/schema",
     title: "sticky.yaml",
-    ...shapeOf(schema.describe() as Description),
+    ...shapeOf(schemaTree()),
     $defs: {
       secret: {
         description: "The value of an environment variable.",
@@ -46,45 +24,41 @@ export function configJsonSchema(): JsonSchema {
   };
 }
 
-function shapeOf(node: Description): JsonSchema {
-  const { description, default: initial } = node.flags ?? {};
-  const isPlain =
-    initial !== undefined && !(typeof initial === "object" && initial !== null && "special" in initial);
+function shapeOf(node: SchemaNode): JsonSchema {
+  const description = node.flags?.description;
+  const initial = plainDefault(node);
   return {
     ...(description === undefined ? {} : { description }),
-    ...(isPlain ? { default: initial } : {}),
+    ...(initial === undefined ? {} : { default: initial }),
     ...withNull(node, kindOf(node)),
   };
 }
 
 /** null stands for "none" where the schema allows it. */
-function withNull({ allow, flags }: Description, kind: JsonSchema): JsonSchema {
+function withNull({ allow, flags }: SchemaNode, kind: JsonSchema): JsonSchema {
   return flags?.only !== true && allow?.includes(null) === true ? { anyOf: [kind, { type: "null" }] } : kind;
 }
 
-function kindOf(node: Description): JsonSchema {
-  const limit = (name: string): unknown => node.rules?.find((rule) => rule.name === name)?.args?.limit;
-  const bounds = (min: string, max: string): JsonSchema => ({
-    ...(limit("min") === undefined ? {} : { [min]: limit("min") }),
-    ...(limit("max") === undefined ? {} : { [max]: limit("max") }),
-  });
+function kindOf(node: SchemaNode): JsonSchema {
   if (node.flags?.only === true)
     return { enum: (node.allow ?? []).filter((word) => word === null || typeof word !== "object") };
   switch (node.type) {
     case "number":
       return {
         type: node.rules?.some(({ name }) => name === "integer") === true ? "integer" : "number",
-        ...bounds("minimum", "maximum"),
+        ...bounds(node, "minimum", "maximum"),
       };
     case "string":
-      return { anyOf: [{ type: "string", ...bounds("minLength", "maxLength") }, { $ref: "#/$defs/secret" }] };
+      return {
+        anyOf: [{ type: "string", ...bounds(node, "minLength", "maxLength") }, { $ref: "#/$defs/secret" }],
+      };
     case "boolean":
       return { type: "boolean" };
     case "array":
       return {
         type: "array",
         ...(node.items?.[0] === undefined ? {} : { items: shapeOf(node.items[0]) }),
-        ...bounds("minItems", "maxItems"),
+        ...bounds(node, "minItems", "maxItems"),
       };
     case "alternatives":
       return { anyOf: branchesOf(node).map(shapeOf) };
@@ -95,18 +69,24 @@ function kindOf(node: Description): JsonSchema {
   }
 }
 
-function branchesOf({ matches }: Description): Description[] {
-  return (matches ?? [])
-    .flatMap(({ then, otherwise, schema: one }) => [then, otherwise, one])
-    .filter((branch) => branch !== undefined);
-}
-
-function mappingOf({ keys = {}, patterns = [] }: Description): JsonSchema {
+function mappingOf(node: SchemaNode): JsonSchema {
+  const { keys = {}, patterns = [], flags } = node;
   const required = Object.keys(keys).filter((name) => keys[name]!.flags?.presence === "required");
+  const [pattern] = patterns;
   return {
     type: "object",
     properties: Object.fromEntries(Object.entries(keys).map(([name, child]) => [name, shapeOf(child)])),
     ...(required.length === 0 ? {} : { required }),
-    additionalProperties: patterns[0] === undefined ? false : shapeOf(patterns[0].rule),
+    ...(pattern?.regex === undefined ? {} : { propertyNames: { pattern: pattern.regex.slice(1, -1) } }),
+    ...bounds(node, "minProperties", "maxProperties"),
+    additionalProperties: pattern === undefined ? flags?.unknown === true : shapeOf(pattern.rule),
   };
+}
+
+/** joi's min, max and length as the two keywords that JSON Schema has for this kind of value. */
+function bounds({ rules = [] }: SchemaNode, lower: string, upper: string): JsonSchema {
+  const limit = (name: string): unknown => rules.find((rule) => rule.name === name)?.args?.limit;
+  const min = limit("length") ?? limit("min");
+  const max = limit("length") ?? limit("max");
+  return { ...(min === undefined ? {} : { [lower]: min }), ...(max === undefined ? {} : { [upper]: max }) };
 }

@@ -1,7 +1,7 @@
 /** What is said about a value that the schema refuses: in the words of YAML and of the reference, not of JavaScript. */
 import type { ValidationErrorItem } from "joi";
 import type { ConfigError } from "./relations.ts";
-import { schema } from "./schema.ts";
+import { branchesOf, schemaTree, type SchemaNode } from "./schema-tree.ts";
 import { didYouMean } from "./suggest.ts";
 
 /** Joi's templates, by error code. */
@@ -52,32 +52,18 @@ function shown(at: string, isQuickForm: boolean): string {
   return (isQuickForm ? flagOf.get(at) : undefined) ?? at;
 }
 
-interface Described {
-  readonly keys?: Readonly<Record<string, Described>>;
-  readonly patterns?: readonly { readonly rule: Described }[];
-  readonly items?: readonly Described[];
-  readonly matches?: readonly {
-    readonly schema?: Described;
-    readonly then?: Described;
-    readonly otherwise?: Described;
-  }[];
-}
-
 /** The names that the schema knows in the mapping at a path. */
 function namesAt(path: readonly (string | number)[]): string[] {
-  let at: Described[] = [schema.describe() as Described];
+  let at: SchemaNode[] = [schemaTree()];
   for (const step of path) at = at.flatMap(alternatives).flatMap((each) => below(each, step));
   return at.flatMap(alternatives).flatMap(({ keys }) => Object.keys(keys ?? {}));
 }
 
-function alternatives(each: Described): Described[] {
-  const others = (each.matches ?? []).flatMap(({ schema: one, then, otherwise }) =>
-    [one, then, otherwise].filter((other) => other !== undefined),
-  );
-  return [each, ...others.flatMap(alternatives)];
+function alternatives(each: SchemaNode): SchemaNode[] {
+  return [each, ...branchesOf(each).flatMap(alternatives)];
 }
 
-function below({ keys, patterns, items }: Described, step: string | number): Described[] {
+function below({ keys, patterns, items }: SchemaNode, step: string | number): SchemaNode[] {
   if (typeof step === "number") return [...(items ?? [])];
   const named = keys !== undefined && Object.hasOwn(keys, step) ? keys[step] : undefined;
   return named === undefined ? (patterns ?? []).map(({ rule }) => rule) : [named];
