@@ -74,7 +74,6 @@ const functionExceptions = new Map<string, string>([
   ["services/proxy/src/listener/server.ts createServer", "its verbs share one closure"],
   ["services/proxy/src/listener/tunnel.ts createTunnels", "its verbs share one closure"],
   ["services/proxy/src/main.ts startProxy", "the wiring of a node, part after part"],
-  ["services/proxy/src/routes/executions.ts executionRoutes", "its verbs share one closure"],
   ["services/sweeper/src/main.ts startSweeper", "the wiring of a node, part after part"],
   ["services/sweeper/src/sweep.ts createSweeper", "its verbs share one closure"],
 ]);

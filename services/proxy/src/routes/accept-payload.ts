@@ -1,22 +1,9 @@
 /** Reads the outcome of a job from the service's own payload, where the route says how. Pure. */
 import { processId, readOutcome, type ProcessRecord } from "@sticky-proxy/core/process";
-import type { StoredResponse } from "@sticky-proxy/core/http";
 import type { CallbackPolicy } from "@sticky-proxy/core/registry";
 import { Problem } from "@sticky-proxy/protocol";
 import { scalarOf, type JsonText } from "@sticky-proxy/protocol/json";
-
-/** What a service says of an execution. */
-export type Report =
-  /** On the way: a sign of life. */
-  | { readonly kind: "running" }
-  | { readonly kind: "completed"; readonly response: StoredResponse }
-  | {
-      readonly kind: "failed";
-      readonly response: StoredResponse;
-      readonly retryable: boolean;
-      readonly executed: "no" | "yes" | "unknown";
-      readonly reason: string;
-    };
+import type { Report } from "./report.ts";
 
 type Accept = NonNullable<CallbackPolicy["accept"]>;
 

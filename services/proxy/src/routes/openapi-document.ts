@@ -1,10 +1,14 @@
 /**
- * The OpenAPI 3.1 document of the public surface. The data plane is described in words only: its paths are the
+ * The OpenAPI 3.1 document of the public surface, put together from the operations beside each route. The data plane is described in words only: its paths are the
  * services' own.
  */
 import { processStatuses } from "@sticky-proxy/protocol";
 import { version } from "@sticky-proxy/runtime";
-import { paths } from "./openapi-paths.ts";
+import { documentPaths } from "./documents.openapi.ts";
+import { executionPaths } from "./executions.openapi.ts";
+import { lookupPaths } from "./lookup.openapi.ts";
+import { processPaths } from "./processes.openapi.ts";
+import { rerunPaths } from "./rerun.openapi.ts";
 import { schemas } from "./openapi-schemas.ts";
 
 const dataPlane = `Requests to \`/<service>/…\` go to that service. On routes that make a process, clients may send
@@ -27,7 +31,13 @@ export function openApiDocument(): Readonly<Record<string, unknown>> {
       { name: "executions", description: "For services: how the work stands. Any replica takes it." },
       { name: "documents", description: "For all." },
     ],
-    paths,
+    paths: {
+      ...processPaths,
+      ...rerunPaths,
+      ...lookupPaths,
+      ...executionPaths,
+      ...documentPaths,
+    },
     webhooks: {
       processEnded: {
         post: {
