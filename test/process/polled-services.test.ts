@@ -97,6 +97,19 @@ services:
       expect(upstream.requests[1]!.headers.has("sticky-process-id")).to.equal(true);
     });
 
+    it("the first poll keeps to the route's bounds, whatever Retry-After the 202 names", async () => {
+      upstream.respond(({ method }, response) => {
+        if (method === "POST")
+          return response.writeHead(202, { Location: "/jobs/7", "Retry-After": "3600" }).end();
+        asked += 1;
+        return response
+          .writeHead(200, { "Content-Type": "application/json" })
+          .end('{"status":"Succeeded","result":1}');
+      });
+      const answer = await submit();
+      expect([answer.status, await answer.json()]).to.deep.equal([200, 1]);
+    });
+
     it("asks as who the client is, under its key, although nothing of the request is kept afterwards", async () => {
       pages = [{ json: { status: "Running" } }, { json: { status: "Succeeded", result: 1 } }];
       const answer = await submit("/keyed/run", { "Idempotency-Key": "mine" });

@@ -337,6 +337,29 @@ services:
       expect(document.headers.get("sticky-source")).to.equal("gateway");
     });
 
+    it("respond-async with wait beside it holds the client that long, then answers 202", async () => {
+      const asked = submit("/reports/held", newBody(), { Prefer: "respond-async, wait=20" });
+      await upstream.arrived();
+      await report(upstream.last, "complete", '{"ok":true}');
+      const { answer } = await asked;
+      expect(answer.status).to.equal(200);
+      expect(answer.headers.get("preference-applied")).to.match(/^respond-async, wait=[1-9]/);
+      const late = await submit("/reports/held", newBody(), { Prefer: "respond-async, wait=0" });
+      expect(late.answer.status).to.equal(202);
+    });
+
+    it("a reserved path is answered however its letters are escaped", async () => {
+      const { id } = await submit();
+      for (const path of [
+        `/_sticky/v1/processe%73/${id}`,
+        `/%5fsticky/v1/processes/${id}`,
+        "/_stick%79/openapi.json",
+      ])
+        expect((await fetch(cluster.url(1) + path)).status, path).to.equal(200);
+      const none = await fetch(`${cluster.url(1)}/_sticky/v1/n%6fthing`, { method: "POST" });
+      expect(none.status).to.equal(404);
+    });
+
     it("Prefer: wait holds the client for the callback's result; respond-async does not", async () => {
       const held = fetch(`${cluster.url(0)}/reports/held`, { method: "POST", body: newBody() });
       await upstream.arrived(1);

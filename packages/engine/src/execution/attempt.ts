@@ -150,7 +150,7 @@ async function answered(
   if (meaning.kind !== "result") {
     const jobId = await correlate(deps, execution, record, response);
     const pollUrl = meaning.kind === "poll" ? meaning.pollUrl : null;
-    const pollInMs = pollUrl === null ? null : (retryAfterMs ?? policy.pollLocation?.minMs ?? 1000);
+    const pollInMs = pollUrl === null ? null : firstPollMs(policy.pollLocation, retryAfterMs);
     return { ...seen, event: { type: "accepted", attempt, status, jobId, pollUrl, pollInMs } };
   }
   const result = { id: resultId(response), response };
@@ -168,6 +168,12 @@ async function answered(
     },
     result: response,
   };
+}
+
+/** What the service asks for, within the route's bounds: they hold for the first poll too. */
+function firstPollMs(bounds: { minMs: number; maxMs: number } | null, retryAfterMs: number | null): number {
+  const { minMs, maxMs } = bounds ?? { minMs: 1000, maxMs: 60_000 };
+  return Math.min(maxMs, retryAfterMs ?? minMs);
 }
 
 const maxPauseMs = 60_000;

@@ -14,7 +14,9 @@ export function reserved(routers: readonly Router[]): Middleware {
     for (const router of routers) {
       const found = router.match(ctx.state.head.path, ctx.method);
       if (found.route) {
-        // The router's own context type is Koa's, without our state.
+        // The router dispatches by the path that was matched, not by the octets as they came (RFC 3986 6.2.2). Its own
+        // context type is Koa's, without our state.
+        Object.assign(ctx, { newRouterPath: ctx.state.head.path });
         try {
           await router.routes()(ctx as never, async () => undefined);
         } catch (error) {

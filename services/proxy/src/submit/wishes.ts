@@ -63,7 +63,11 @@ export function readWishes(headers: HeaderList, rules: Rules, endpoints: Readonl
   }
   const notify = readNotify(headers, endpoints);
   const prefer = readPrefer(headerLines(headers, lowerFields.prefer));
-  const holdMs = prefer.respondAsync ? 0 : Math.min(prefer.waitMs ?? policy.waitMs, policy.waitMs);
+  // RFC 7240 4.3: beside respond-async, wait says how long the client would rather have the answer itself.
+  const holdMs =
+    prefer.respondAsync && prefer.waitMs === null
+      ? 0
+      : Math.min(prefer.waitMs ?? policy.waitMs, policy.waitMs);
   const preferred = prefer.respondAsync || prefer.waitMs !== null;
   return {
     key,
@@ -74,9 +78,7 @@ export function readWishes(headers: HeaderList, rules: Rules, endpoints: Readonl
     holdMs,
     onWaitEnd: preferred ? "accepted" : policy.onWaitEnd,
     applied: preferred
-      ? prefer.respondAsync
-        ? { respondAsync: true, waitMs: null }
-        : { respondAsync: false, waitMs: holdMs }
+      ? { respondAsync: prefer.respondAsync, waitMs: prefer.waitMs === null ? null : holdMs }
       : null,
     notify,
     isPlain: false,
