@@ -224,7 +224,7 @@ async function startNode(
       stalled = true;
     },
     async close() {
-      gateway.letGo();
+      gateway.releaseWaiters();
       gateway.giveUp();
       clearInterval(renewing);
       await gateway.server.close(0);

@@ -22,13 +22,13 @@ import {
 } from "@sticky-proxy/runtime";
 import type { Execution, Pacing, Engine } from "@sticky-proxy/engine";
 import type { Forwarder, Tunneller } from "@sticky-proxy/upstream";
-import type { CacheParts, ProxySettings } from "./deps.ts";
+import type { CacheParts, ProxySettings, RequestObserved } from "./deps.ts";
 import type { MirrorDeps } from "./middleware/mirror.ts";
 import { createCallbackVerifier } from "./routes/verify-callback.ts";
 import type { SubmitDeps } from "./submit/submit.ts";
 import { createWaiters } from "./submit/waiters.ts";
 import { documentRoutes } from "./routes/documents.ts";
-import { executionRoutes } from "./routes/executions.ts";
+import { executionRoutes, type ExecutionRouteDeps } from "./routes/executions.ts";
 import { openApiRoute } from "./routes/openapi.ts";
 import { endOf, readBody, setReply } from "./routes/route-context.ts";
 import { processRoutes, type ProcessRouteDeps } from "./routes/processes.ts";
@@ -54,82 +54,99 @@ export interface GatewayDeps {
 
 export interface Gateway {
   readonly server: ProxyServer;
-  /** Ends long polls and event streams, and lets those held clients go that may be told 202. */
-  letGo(): void;
-  /** The connections are about to be cut: whoever is still held is told what is known. */
+  /** Ends long polls and event streams, and answers the waiting clients that may get 202. */
+  releaseWaiters(): void;
+  /** Answers every client that still waits: the connections are about to be cut. */
   giveUp(): void;
 }
 
 export function createGateway(deps: GatewayDeps): Gateway {
-  const { config, metrics, log, engine } = deps;
-  const { processes, executor, rules } = engine;
-  // Made once: a Buffer would be turned into a key at every digest.
-  const secret = createSecretKey(deps.secret);
-  const letGo = new AbortController();
+  const { config, metrics, engine } = deps;
+  const releaseWaiters = new AbortController();
   const giveUp = new AbortController();
-  const waiting = {
-    store: deps.store,
-    changes: deps.changes,
-    sleep,
-    random: Math.random,
-    clock: systemClock,
-  };
-
   const waiters = createWaiters(config.limits.maxWaiters);
   metrics.waiters.onScrape(() => {
-    for (const [service, held] of waiters.counts()) metrics.waiters.set({ service }, held);
+    for (const [service, count] of waiters.counts()) metrics.waiters.set({ service }, count);
   });
-
-  const submit: SubmitDeps = {
-    processes,
-    executor,
-    waiting,
+  const shared: Shared = {
+    processes: engine.processes,
+    waiting: {
+      store: deps.store,
+      changes: deps.changes,
+      sleep,
+      random: Math.random,
+      clock: systemClock,
+    },
     waiters,
     pacing: deps.pacing,
     tellCancelled: deps.cancelHook,
-    secret,
+    // Made once: a Buffer would be turned into a key at every digest.
+    secret: createSecretKey(deps.secret),
+  };
+  const server = createServer({
+    process: {
+      submit: submitDeps(deps, shared, releaseWaiters.signal, giveUp.signal),
+      identify: { rules: engine.rules, endpoints: new Set(config.webhooks.map(({ name }) => name)) },
+      routers: [
+        processRoutes(processRouteDeps(deps, shared, releaseWaiters.signal)),
+        executionRoutes(executionRouteDeps(deps)),
+        documentRoutes(setReply),
+        openApiRoute(setReply),
+      ],
+    },
+    ...(deps.cache === undefined ? {} : { cache: deps.cache }),
+    ...(deps.mirror === undefined ? {} : { mirror: deps.mirror }),
+    services: deps.services,
+    forwarder: deps.forwarder,
+    tunnels: deps.forwarder,
+    log: deps.log,
+    settings: deps.settings,
+    newRequestId: deps.newRequestId,
+    onRequest: (observed) => observeRequest(metrics, observed),
+  });
+  metrics.httpRequestsInFlight.onScrape(() => metrics.httpRequestsInFlight.set({}, server.inFlight));
+  return { server, releaseWaiters: () => releaseWaiters.abort(), giveUp: () => giveUp.abort() };
+}
+
+/** What submissions and the process API both use. */
+type Shared = Pick<SubmitDeps, "processes" | "waiting" | "waiters" | "pacing" | "tellCancelled" | "secret">;
+
+function submitDeps(
+  { metrics, log, engine }: GatewayDeps,
+  shared: Shared,
+  draining: AbortSignal,
+  closing: AbortSignal,
+): SubmitDeps {
+  return {
+    ...shared,
+    executor: engine.executor,
     newId: engine.newId,
     onVerdict: (service, verdict) => metrics.verdicts.inc({ service, verdict }),
     onWait: (service, outcome, ms) => metrics.wait.observe({ service, outcome }, ms / 1000),
     onFailure: (what, error) => log.warn("process.unattended", { what, err: error }),
-    draining: letGo.signal,
-    closing: giveUp.signal,
+    draining,
+    closing,
   };
+}
 
-  const routeDeps: ProcessRouteDeps = {
-    processes,
-    waiting,
-    waiters,
-    pacing: deps.pacing,
-    secret,
-    execute: (record, request) => void execute(record, request),
-    tellCancelled: deps.cancelHook,
-    findService: (name) => deps.services().find((service) => service.name === name) ?? null,
+function processRouteDeps(deps: GatewayDeps, shared: Shared, draining: AbortSignal): ProcessRouteDeps {
+  return {
+    ...shared,
+    execute: (record, request) => void executeRerun(deps, record, request),
+    findService: finderIn(deps.services),
     tenantOf: () => "",
     readBody,
     write: setReply,
-    endOf: (ctx) => endOf(ctx, letGo.signal),
+    endOf: (ctx) => endOf(ctx, draining),
   };
+}
 
-  /** A re-run begun here. The executor knows of it at once, so that a node that stops waits for it. */
-  async function execute(record: ProcessRecord, request: StoredRequest): Promise<void> {
-    try {
-      const found = rules.find(record);
-      if (found === null) return; // its lease ends and the sweeper settles it
-      const run = await executor.run({ record, ...found, request, extra: traceOf(record), client: null });
-      run.live?.body.destroy();
-    } catch (error) {
-      log.error("process.rerun-failed", { processId: processId(record), err: error });
-    }
-  }
-
-  const processRouter = processRoutes(routeDeps);
-  const documents = documentRoutes(setReply);
-  const executions = executionRoutes({
-    processes,
-    verifier: createCallbackVerifier(deps.secret, deps.services()),
-    find: (record) => rules.find(record),
-    findService: (name) => deps.services().find((service) => service.name === name) ?? null,
+function executionRouteDeps({ metrics, secret, services, engine }: GatewayDeps): ExecutionRouteDeps {
+  return {
+    processes: engine.processes,
+    verifier: createCallbackVerifier(secret, services()),
+    find: (record) => engine.rules.find(record),
+    findService: finderIn(services),
     readBody,
     write: setReply,
     onCallback: (service, outcome) => {
@@ -137,35 +154,40 @@ export function createGateway(deps: GatewayDeps): Gateway {
       if (outcome === "unauthorized") metrics.authFailures.inc({ action: "callback" });
     },
     maxHeartbeatBytes: 16_384,
-  });
+  };
+}
 
-  const server = createServer({
-    process: {
-      submit,
-      identify: { rules, endpoints: new Set(config.webhooks.map(({ name }) => name)) },
-      routers: [processRouter, executions, documents, openApiRoute(setReply)],
-    },
-    ...(deps.cache === undefined ? {} : { cache: deps.cache }),
-    ...(deps.mirror === undefined ? {} : { mirror: deps.mirror }),
-    services: deps.services,
-    forwarder: deps.forwarder,
-    tunnels: deps.forwarder,
-    log,
-    settings: deps.settings,
-    newRequestId: deps.newRequestId,
-    onRequest: ({ route: name, method, status, durationMs, requestBytes, responseBytes }) => {
-      const route = name ?? unknownName;
-      if (requestBytes !== null) metrics.httpRequestSize.observe({ route }, requestBytes);
-      if (status === null) return;
-      metrics.httpResponseSize.observe({ route }, responseBytes);
-      metrics.httpRequestDuration.observe(
-        { route, method: knownMethod(method), status_class: statusClass(status) },
-        durationMs / 1000,
-      );
-    },
-  });
-  metrics.httpRequestsInFlight.onScrape(() => metrics.httpRequestsInFlight.set({}, server.inFlight));
-  return { server, letGo: () => letGo.abort(), giveUp: () => giveUp.abort() };
+/** Runs a re-run that this node has begun. The executor knows of it at once, so that a node that stops waits for it. */
+async function executeRerun(
+  { engine, log }: GatewayDeps,
+  record: ProcessRecord,
+  request: StoredRequest,
+): Promise<void> {
+  try {
+    const found = engine.rules.find(record);
+    if (found === null) return; // its lease ends and the sweeper settles it
+    const extra = traceOf(record);
+    const run = await engine.executor.run({ record, ...found, request, extra, client: null });
+    run.live?.body.destroy();
+  } catch (error) {
+    log.error("process.rerun-failed", { processId: processId(record), err: error });
+  }
+}
+
+function finderIn(services: () => readonly Service[]): (name: string) => Service | null {
+  return (name) => services().find((service) => service.name === name) ?? null;
+}
+
+function observeRequest(metrics: Metrics, observed: RequestObserved): void {
+  const { method, status, durationMs, requestBytes, responseBytes } = observed;
+  const route = observed.route ?? unknownName;
+  if (requestBytes !== null) metrics.httpRequestSize.observe({ route }, requestBytes);
+  if (status === null) return;
+  metrics.httpResponseSize.observe({ route }, responseBytes);
+  metrics.httpRequestDuration.observe(
+    { route, method: knownMethod(method), status_class: statusClass(status) },
+    durationMs / 1000,
+  );
 }
 
 /** The submitting request's trace goes on in what is dispatched later. */

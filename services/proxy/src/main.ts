@@ -124,7 +124,7 @@ export async function startProxy(
     sleep,
     ...engineObservers(metrics, logger),
   });
-  const { server, letGo, giveUp } = createGateway({
+  const { server, releaseWaiters, giveUp } = createGateway({
     config,
     services: () => config.services,
     settings: {
@@ -186,7 +186,7 @@ export async function startProxy(
 
   lifecycle.onShutdown("refuse", "data-plane", () => {
     server.drain();
-    letGo();
+    releaseWaiters();
   });
   lifecycle.onShutdown("close-listeners", "data-plane", async () => {
     const cancel = after(config.shutdown.hardMs * 0.5, giveUp);

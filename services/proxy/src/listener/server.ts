@@ -4,23 +4,23 @@
  */
 import { addressSet } from "@sticky-proxy/core/http";
 import http from "node:http";
-import type { IncomingMessage, ServerResponse } from "node:http";
-import type { AddressInfo, Socket } from "node:net";
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
 
-import { fields, Problem } from "@sticky-proxy/protocol";
+import { Problem } from "@sticky-proxy/protocol";
+import type { Limits } from "@sticky-proxy/runtime";
 
 import { createApp } from "../app.ts";
-import { answerClientError, answerSocket } from "./client-error.ts";
 import type { ProxyDeps } from "../deps.ts";
-import { watchHalfClosed } from "./half-closed.ts";
-import { allowedMethods, strictRequest, type StrictResult } from "./strict-request.ts";
-import { createPipelines } from "./pipeline.ts";
-import { problemReply } from "./problem-reply.ts";
-import type { Reply } from "../reply.ts";
 import { serviceFinder } from "../middleware/service-finder.ts";
-import { createTunnels } from "./tunnel.ts";
-import { writeReply } from "./write-reply.ts";
+import { answerUnrouted } from "./answer-unrouted.ts";
+import { answerClientError, answerSocket } from "./client-error.ts";
+import { createConnections } from "./connections.ts";
+import { createInFlight, type InFlight } from "./in-flight.ts";
+import { createPipelines, type Pipelines } from "./pipeline.ts";
+import { allowedMethods, strictRequest, type StrictResult } from "./strict-request.ts";
+import { createTunnels, type Tunnels } from "./tunnel.ts";
 
 export interface ProxyServer {
   /** @returns the bound port. */
@@ -44,22 +44,60 @@ const parserHeadBytes = 49_152;
 const timerCheckMs = 1_000;
 
 export function createServer(deps: ProxyDeps): ProxyServer {
-  const { limits, pseudonym, trustedProxies } = deps.settings;
+  const { limits } = deps.settings;
   const gate = { draining: false };
   const find = serviceFinder(deps.services);
   const handle = createApp(deps, gate, find);
   const tunnels = deps.tunnels === undefined ? null : createTunnels(deps.tunnels, deps);
-  const isTrusted = addressSet(trustedProxies);
+  const check = requestChecker(deps);
   const pipelines = createPipelines();
-  const requestCounts = new WeakMap<Duplex, number>();
-  const perAddress = new Map<string, number>();
-  const idle = new Set<() => void>();
-  let inFlight = 0;
+  const connections = createConnections(limits, pipelines);
+  const inFlight = createInFlight();
 
+  /** An upgrade that is not taken is ignored (RFC 9110 7.8): the request goes through the chain like any other. */
+  function becomesTunnel(request: IncomingMessage): boolean {
+    if (tunnels === null || gate.draining || pipelines.last(request.socket) !== null) return false;
+    const result = check(request);
+    if (result.kind !== "received") return false;
+    const found = find(result.received);
+    return found !== null && tunnels.takes(request, result.received, found);
+  }
+
+  function onRequest(request: IncomingMessage, response: ServerResponse): void {
+    // Whoever reads the body listens for errors too, but stops before the message ends; an error nobody listens for ends the process.
+    request.on("error", ignored);
+    response.on("error", ignored);
+    connections.countRequest(request, response);
+    inFlight.add(response);
+    pipelines.enter(request.socket, response, () => dispatch(request, response));
+  }
+
+  function dispatch(request: IncomingMessage, response: ServerResponse): void {
+    const result = check(request);
+    if (result.kind !== "received") {
+      answerUnrouted(deps, gate, result, request, response);
+      return;
+    }
+    const { expectsContinue, hasBody } = result.received;
+    // Node closes a connection on which 100 was expected and not sent; without content it is not needed.
+    if (expectsContinue && !hasBody) response.shouldKeepAlive = false;
+    handle(request, response, result.received);
+  }
+
+  const server = httpServer(limits, becomesTunnel);
+  server.on("request", onRequest);
+  server.on("checkContinue", onRequest);
+  server.on("checkExpectation", onRequest);
+  server.on("connection", connections.accept);
+  answerOutsideRequests(server, pipelines, tunnels, deps.settings.pseudonym);
+  return serverOf(server, gate, inFlight, tunnels);
+}
+
+function httpServer(limits: Limits, becomesTunnel: (request: IncomingMessage) => boolean): Server {
   const server = http.createServer({
     // Node counts target and header section as one, so it would call a long target a long header (RFC 9112 3: 414).
     maxHeaderSize: Math.max(parserHeadBytes, limits.targetBytes + limits.headerBytes),
-    // Checked here, so that the answer is a problem like every other.
+    // Checked by strict-request, so that the answer is a problem like every other.
     requireHostHeader: false,
     headersTimeout: limits.headersTimeoutMs,
     requestTimeout: Math.max(limits.bodyTimeoutMs, limits.headersTimeoutMs),
@@ -67,88 +105,39 @@ export function createServer(deps: ProxyDeps): ProxyServer {
     connectionsCheckingInterval: Math.min(timerCheckMs, limits.headersTimeoutMs),
     shouldUpgradeCallback: becomesTunnel,
   });
-  // Node cuts the list off at this number without a word; all lines are counted by strict-request instead.
+  // Node drops the lines beyond this number silently; strict-request counts all lines instead.
   server.maxHeadersCount = 0;
-  // Node's type does not know it: the end of a client's side is not the end of its interest (half-closed.ts).
+  // Missing from Node's type. A client that closes its side may still read its response (half-closed.ts).
   (server as { httpAllowHalfOpen?: boolean }).httpAllowHalfOpen = true;
   if (limits.maxConnections > 0) server.maxConnections = limits.maxConnections;
+  return server;
+}
 
-  function checked(request: IncomingMessage): StrictResult {
-    const { socket } = request;
-    return strictRequest(
+/** Checks a parsed request against HTTP's rules and the configured limits. */
+function requestChecker(deps: ProxyDeps): (request: IncomingMessage) => StrictResult {
+  const isTrusted = addressSet(deps.settings.trustedProxies);
+  const checks = { settings: deps.settings, isTrusted, newRequestId: deps.newRequestId };
+  return ({ socket, method, url, httpVersion, rawHeaders }) =>
+    strictRequest(
       {
-        method: request.method ?? "",
-        url: request.url ?? "",
-        httpVersion: request.httpVersion,
-        rawHeaders: request.rawHeaders,
+        method: method ?? "",
+        url: url ?? "",
+        httpVersion,
+        rawHeaders,
         peer: socket.remoteAddress ?? "",
         encrypted: "encrypted" in socket,
       },
-      { settings: deps.settings, isTrusted, newRequestId: deps.newRequestId },
+      checks,
     );
-  }
+}
 
-  /** An upgrade that is not taken is ignored (RFC 9110 7.8): the request goes through the chain like any other. */
-  function becomesTunnel(request: IncomingMessage): boolean {
-    if (tunnels === null || gate.draining || pipelines.last(request.socket) !== null) return false;
-    const result = checked(request);
-    if (result.kind !== "received") return false;
-    const found = find(result.received);
-    return found !== null && tunnels.takes(request, result.received, found);
-  }
-
-  function onRequest(request: IncomingMessage, response: ServerResponse): void {
-    const { socket } = request;
-    // Who reads the body listens too, but not for as long as the message lives; without a listener an error ends the process.
-    request.on("error", ignored);
-    response.on("error", ignored);
-    // Not Node's own maxRequestsPerSocket: that says "close", leaves the connection open and answers 503 on it.
-    const count = (requestCounts.get(socket) ?? 0) + 1;
-    requestCounts.set(socket, count);
-    const isLast = limits.maxRequestsPerSocket > 0 && count >= limits.maxRequestsPerSocket;
-    // RFC 9112 9.3: an intermediary keeps no connection with an HTTP/1.0 client.
-    if (isLast || request.httpVersion === "1.0") response.shouldKeepAlive = false;
-    inFlight += 1;
-    response.once("close", () => {
-      inFlight -= 1;
-      if (inFlight === 0) for (const done of idle) done();
-    });
-    pipelines.enter(socket, response, () => take(request, response));
-  }
-
-  function take(request: IncomingMessage, response: ServerResponse): void {
-    const result = checked(request);
-    if (result.kind === "received") {
-      const { expectsContinue, hasBody } = result.received;
-      // Node closes a connection on which 100 was expected and not sent; without content it is not needed.
-      if (expectsContinue && !hasBody) response.shouldKeepAlive = false;
-      handle(request, response, result.received);
-      return;
-    }
-    const unread =
-      request.headers["transfer-encoding"] !== undefined || Number(request.headers["content-length"]) > 0;
-    const refused = result.kind === "refused" ? result.problem : null;
-    const answer = refused === null ? serverOptions : problemReply(refused, result.requestId, pseudonym);
-    const reply = { ...answer, headers: [...answer.headers, [fields.xRequestId, result.requestId] as const] };
-    const close = gate.draining || unread || request.httpVersion === "1.0" || refused?.options.close === true;
-    if (refused !== null && deps.log.isOn("info")) {
-      deps.log.info("request.refused", {
-        requestId: result.requestId,
-        problem: refused.slug,
-        detail: refused.message,
-      });
-    }
-    void writeReply(request, response, reply, {
-      close,
-      unread,
-      writeIdleMs: limits.writeIdleMs,
-      trailers: null,
-    });
-  }
-
-  server.on("request", onRequest);
-  server.on("checkContinue", onRequest);
-  server.on("checkExpectation", onRequest);
+/** CONNECT, upgrades that a tunnel has taken, and bytes that the parser refused. */
+function answerOutsideRequests(
+  server: Server,
+  pipelines: Pipelines,
+  tunnels: Tunnels | null,
+  pseudonym: string,
+): void {
   server.on("connect", (_request: IncomingMessage, socket: Duplex) => {
     const problem = new Problem("method-not-allowed", { headers: { Allow: allowedMethods } });
     const earlier = pipelines.last(socket);
@@ -161,27 +150,14 @@ export function createServer(deps: ProxyDeps): ProxyServer {
   server.on("clientError", (error: NodeJS.ErrnoException & { rawPacket?: Buffer }, socket: Duplex) => {
     answerClientError(error, socket, pipelines.last(socket), pseudonym);
   });
-  server.on("connection", (socket: Socket) => {
-    const address = socket.remoteAddress ?? "";
-    const open = (perAddress.get(address) ?? 0) + 1;
-    if (limits.maxConnectionsPerAddress > 0 && open > limits.maxConnectionsPerAddress) {
-      socket.destroy();
-      return;
-    }
-    perAddress.set(address, open);
-    socket.once("end", () => {
-      const last = pipelines.last(socket);
-      if (last === null) return;
-      if (!last.headersSent) last.shouldKeepAlive = false;
-      watchHalfClosed(socket, () => pipelines.current(socket));
-    });
-    socket.once("close", () => {
-      const left = (perAddress.get(address) ?? 1) - 1;
-      if (left === 0) perAddress.delete(address);
-      else perAddress.set(address, left);
-    });
-  });
+}
 
+function serverOf(
+  server: Server,
+  gate: { draining: boolean },
+  inFlight: InFlight,
+  tunnels: Tunnels | null,
+): ProxyServer {
   return {
     listen(port, host) {
       return new Promise((resolve, reject) => {
@@ -196,7 +172,7 @@ export function createServer(deps: ProxyDeps): ProxyServer {
       return (server.address() as AddressInfo | null)?.port ?? 0;
     },
     get inFlight() {
-      return inFlight;
+      return inFlight.count;
     },
     drain() {
       gate.draining = true;
@@ -204,15 +180,7 @@ export function createServer(deps: ProxyDeps): ProxyServer {
     async close(graceMs = 0) {
       gate.draining = true;
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      if (inFlight > 0 && graceMs > 0) {
-        await new Promise<void>((resolve) => {
-          const timer = setTimeout(resolve, graceMs);
-          idle.add(() => {
-            clearTimeout(timer);
-            resolve();
-          });
-        });
-      }
+      await inFlight.settled(graceMs);
       server.closeAllConnections();
       tunnels?.close();
       await closed;
@@ -222,13 +190,3 @@ export function createServer(deps: ProxyDeps): ProxyServer {
 
 /** A client that breaks off is seen by "close". */
 function ignored(): void {}
-
-/** RFC 9110 9.3.7: what the server as a whole can do. */
-const serverOptions: Reply = {
-  status: 200,
-  headers: [
-    ["Allow", allowedMethods],
-    [fields.stickySource, "gateway"],
-  ],
-  body: null,
-};

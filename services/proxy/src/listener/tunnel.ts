@@ -29,7 +29,7 @@ export interface Tunnels {
   close(): void;
 }
 
-/** Nothing in either direction for so long, or open for so long, whatever happens. */
+/** Idle timeout and maximum lifetime of a tunnel. */
 const idleMs = 600_000;
 const lifeMs = 86_400_000;
 
@@ -39,106 +39,39 @@ const nonce = /^[A-Za-z0-9+/]{21}[AQgw]==$/;
 /** RFC 6455 1.3. */
 const acceptSuffix = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
-export function createTunnels(tunneller: Tunneller, { log, settings }: ProxyDeps): Tunnels {
-  const waiting = new WeakMap<IncomingMessage, { received: Received; found: Found }>();
+/** A request that a tunnel is to answer, with what the listener found out about it. */
+interface Handshake {
+  readonly received: Received;
+  readonly found: Found;
+}
+
+type Outcome = { readonly reply: Reply } | { readonly service: Duplex; readonly headers: HeaderList };
+
+export function createTunnels(tunneller: Tunneller, deps: ProxyDeps): Tunnels {
+  const { log } = deps;
+  const handshakes = new WeakMap<IncomingMessage, Handshake>();
   const open = new Set<Duplex>();
 
   async function run(request: IncomingMessage, client: Socket, first: Buffer): Promise<void> {
-    const { received, found } = waiting.get(request)!;
+    const handshake = handshakes.get(request)!;
     const gone = new AbortController();
     client.once("close", () => gone.abort());
     client.on("error", () => client.destroy());
-    const key = headerValue(received.head.headers, "sec-websocket-key") ?? "";
-    if (!nonce.test(key)) {
-      const detail = "The request is malformed: Sec-WebSocket-Key is not 16 bytes in base64.";
-      const problem = new Problem("malformed-request", { detail, service: found.service.name });
-      await answer(request, client, problemReply(problem, received.requestId, settings.pseudonym));
+    const outcome = await shakeHands(tunneller, deps, handshake, gone.signal);
+    const { requestId } = handshake.received;
+    if ("reply" in outcome) {
+      await answer(request, client, requestId, outcome.reply, deps);
       return;
     }
-    const outcome = await tunneller.tunnel({
-      service: found.service,
-      route: found.route,
-      head: found.serviceHead,
-      set: traceOf(received.head, received.requestId).lines,
-      client: received.client,
-      signal: gone.signal,
-      protocol: "websocket",
-    });
-    if (outcome.kind === "failed") {
-      const problem = problemOf(outcome, { gone: gone.signal, service: found.service });
-      await answer(request, client, problemReply(problem, received.requestId, settings.pseudonym));
-      return;
-    }
-    if (outcome.kind === "responded") {
-      const headers: HeaderList = [...outcome.headers, [fields.stickySource, "service"]];
-      await answer(request, client, { status: outcome.status, headers, body: outcome.body });
-      return;
-    }
-    if (headerValue(outcome.headers, "sec-websocket-accept") !== acceptFor(key)) {
-      outcome.socket.destroy();
-      const problem = new Problem("upstream-invalid-response", {
-        detail: "The service's Sec-WebSocket-Accept does not answer the key.",
-        proxyStatus: "http_upgrade_failed",
-        service: found.service.name,
-      });
-      await answer(request, client, problemReply(problem, received.requestId, settings.pseudonym));
-      return;
-    }
-    join(client, outcome.socket, first, outcome.headers);
-    log.info("tunnel.opened", { requestId: received.requestId, service: found.service.name });
-  }
-
-  function join(client: Socket, service: Duplex, first: Buffer, headers: HeaderList): void {
-    if (client.destroyed) {
-      service.destroy();
-      return;
-    }
-    const end = (): void => {
-      clearTimeout(life);
-      open.delete(client);
-      client.destroy();
-      service.destroy();
-    };
-    const life = setTimeout(end, lifeMs);
-    life.unref();
-    open.add(client);
-    for (const socket of [client, service]) {
-      socket.on("error", end);
-      socket.once("close", end);
-    }
-    client.setTimeout(idleMs, end);
-    let lines = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n";
-    for (const [name, value] of withoutHeaders(headers, unframed)) lines += `${name}: ${value}\r\n`;
-    client.write(`${lines}\r\n`, "latin1");
-    if (first.length > 0) service.write(first);
-    client.pipe(service);
-    service.pipe(client);
-  }
-
-  async function answer(request: IncomingMessage, socket: Socket, reply: Reply): Promise<void> {
-    const response = new http.ServerResponse(request);
-    response.shouldKeepAlive = false;
-    response.assignSocket(socket);
-    response.once("finish", () => socket.destroySoon());
-    const { writeIdleMs } = settings.limits;
-    const { requestId } = waiting.get(request)!.received;
-    const headers: HeaderList = [...reply.headers, [fields.xRequestId, requestId]];
-    await writeReply(
-      request,
-      response,
-      { ...reply, headers },
-      { close: true, unread: false, writeIdleMs, trailers: null },
-    );
+    if (client.destroyed) outcome.service.destroy();
+    else join(open, client, outcome.service, first, outcome.headers);
+    log.info("tunnel.opened", { requestId, service: handshake.found.service.name });
   }
 
   return {
     takes(request, received, found) {
-      if (found.route?.allowUpgrade !== true || received.head.method !== "GET" || received.hasBody)
-        return false;
-      if (received.client.httpVersion !== "1.1") return false;
-      const asked = headerJoined(received.head.headers, "upgrade");
-      if (asked?.trim().toLowerCase() !== "websocket") return false;
-      waiting.set(request, { received, found });
+      if (!asksForTunnel(received, found)) return false;
+      handshakes.set(request, { received, found });
       return true;
     },
     open(request, socket, head) {
@@ -151,6 +84,101 @@ export function createTunnels(tunneller: Tunneller, { log, settings }: ProxyDeps
       for (const socket of open) socket.destroy();
     },
   };
+}
+
+function asksForTunnel({ head, hasBody, client }: Received, { route }: Found): boolean {
+  if (route?.allowUpgrade !== true || head.method !== "GET" || hasBody) return false;
+  if (client.httpVersion !== "1.1") return false;
+  return headerJoined(head.headers, "upgrade")?.trim().toLowerCase() === "websocket";
+}
+
+/** Does the opening handshake with the service (RFC 6455 4): an open connection, or the response that the client gets. */
+async function shakeHands(
+  tunneller: Tunneller,
+  { settings }: ProxyDeps,
+  { received, found }: Handshake,
+  gone: AbortSignal,
+): Promise<Outcome> {
+  const { service, route } = found;
+  const refusal = (problem: Problem): Outcome => ({
+    reply: problemReply(problem, received.requestId, settings.pseudonym),
+  });
+  const key = headerValue(received.head.headers, "sec-websocket-key") ?? "";
+  if (!nonce.test(key)) {
+    const detail = "The request is malformed: Sec-WebSocket-Key is not 16 bytes in base64.";
+    return refusal(new Problem("malformed-request", { detail, service: service.name }));
+  }
+  const outcome = await tunneller.tunnel({
+    service,
+    route,
+    head: found.serviceHead,
+    set: traceOf(received.head, received.requestId).lines,
+    client: received.client,
+    signal: gone,
+    protocol: "websocket",
+  });
+  if (outcome.kind === "failed") return refusal(problemOf(outcome, { gone, service }));
+  if (outcome.kind === "responded") {
+    const headers: HeaderList = [...outcome.headers, [fields.stickySource, "service"]];
+    return { reply: { status: outcome.status, headers, body: outcome.body } };
+  }
+  if (headerValue(outcome.headers, "sec-websocket-accept") === acceptFor(key)) {
+    return { service: outcome.socket, headers: outcome.headers };
+  }
+  outcome.socket.destroy();
+  return refusal(
+    new Problem("upstream-invalid-response", {
+      detail: "The service's Sec-WebSocket-Accept does not answer the key.",
+      proxyStatus: "http_upgrade_failed",
+      service: service.name,
+    }),
+  );
+}
+
+/** Sends the 101 and connects both sides; whichever ends, both do. @param open the tunnels to cut when the server closes */
+function join(open: Set<Duplex>, client: Socket, service: Duplex, first: Buffer, headers: HeaderList): void {
+  const end = (): void => {
+    clearTimeout(life);
+    open.delete(client);
+    client.destroy();
+    service.destroy();
+  };
+  const life = setTimeout(end, lifeMs);
+  life.unref();
+  open.add(client);
+  for (const socket of [client, service]) {
+    socket.on("error", end);
+    socket.once("close", end);
+  }
+  client.setTimeout(idleMs, end);
+  let lines = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n";
+  for (const [name, value] of withoutHeaders(headers, unframed)) lines += `${name}: ${value}\r\n`;
+  client.write(`${lines}\r\n`, "latin1");
+  if (first.length > 0) service.write(first);
+  client.pipe(service);
+  service.pipe(client);
+}
+
+/** Answers without a tunnel and closes the connection. */
+async function answer(
+  request: IncomingMessage,
+  socket: Socket,
+  requestId: string,
+  reply: Reply,
+  { settings }: ProxyDeps,
+): Promise<void> {
+  const response = new http.ServerResponse(request);
+  response.shouldKeepAlive = false;
+  response.assignSocket(socket);
+  response.once("finish", () => socket.destroySoon());
+  const { writeIdleMs } = settings.limits;
+  const headers: HeaderList = [...reply.headers, [fields.xRequestId, requestId]];
+  await writeReply(
+    request,
+    response,
+    { ...reply, headers },
+    { close: true, unread: false, writeIdleMs, trailers: null },
+  );
 }
 
 /** A 101 has neither a body nor a length (RFC 9110 8.6). */
