@@ -52,6 +52,20 @@ describeWithRedis("cache poisoning and responses for a single client", () => {
       expect(next).to.not.contain(evil);
     });
   }
+  it("a page without a lifetime of the service's own is nobody's but its visitor's", async () => {
+    origin.on("/page", (request, response) => {
+      response.writeHead(200, { "Last-Modified": "Tue, 03 Feb 2015 10:00:00 GMT" });
+      response.end(`for ${request.headers.cookie ?? request.headers.authorization ?? "nobody"}`);
+    });
+    const visit = async (headers: Record<string, string>) => (await replicas.get("/page", { headers })).text;
+    expect(await visit({ Cookie: "sid=1" })).to.equal("for sid=1");
+    expect(await visit({ Cookie: "sid=2" })).to.equal("for sid=2");
+    expect(await visit({})).to.equal("for nobody");
+    expect(await visit({}), "anonymous visitors share").to.equal("for nobody");
+    expect(await visit({ Cookie: "sid=3" }), "and no visitor gets what they share").to.equal("for sid=3");
+    expect(origin.seen("/page")).to.have.length(4);
+  });
+
   it("the client's Forwarded field does not reach the service unchanged", async () => {
     expect((await poison({ headers: { Forwarded: `host=${evil};for=6.6.6.6` } })).seen).to.not.contain(evil);
   });

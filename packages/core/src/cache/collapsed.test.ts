@@ -1,3 +1,4 @@
+import { defaultCachePolicy } from "./policy.ts";
 import { expect } from "chai";
 import type { HeaderList } from "../http/message.ts";
 import { mayReuseCollapsed } from "./collapsed.ts";
@@ -53,7 +54,9 @@ describe("the response to another request answers a collapsed one", () => {
   for (const { what, reused, headers = german, changes, minGeneration = 0, now = 0 } of cases) {
     it(`${reused ? "if" : "not if"} it is ${what}`, () => {
       const given = { ...response, ...changes };
-      expect(mayReuseCollapsed({ headers }, given, minGeneration, now)).to.equal(reused);
+      expect(mayReuseCollapsed({ headers }, given, defaultCachePolicy(), minGeneration, now)).to.equal(
+        reused,
+      );
     });
   }
 });

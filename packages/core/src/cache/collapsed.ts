@@ -1,5 +1,7 @@
 /** Whether the response to another client's request may answer a collapsed request too (RFC 9111 4, RFC 9211 2.7). */
 import { headerValue, type RequestHead } from "../http/message.ts";
+import type { CachePolicy } from "../registry/service.ts";
+import { credentialOf, mayShareWith } from "./credential.ts";
 import { currentAgeMs } from "./freshness.ts";
 import type { StoredMetadata } from "./stored-metadata.ts";
 import { variantOf } from "./variant.ts";
@@ -11,6 +13,7 @@ import { variantOf } from "./variant.ts";
 export function mayReuseCollapsed(
   { headers }: Pick<RequestHead, "headers">,
   response: StoredMetadata,
+  policy: CachePolicy,
   minGeneration: number | null,
   now: number,
 ): boolean {
@@ -18,5 +21,5 @@ export function mayReuseCollapsed(
   if (response.variant !== variantOf(headers, response.varyNames)) return false;
   if (headerValue(response.headers, "set-cookie") !== null) return false;
   if (minGeneration !== null && response.generation < minGeneration) return false;
-  return response.sharedWithAuthorization || headerValue(headers, "authorization") === null;
+  return mayShareWith(credentialOf(headers, policy), response);
 }

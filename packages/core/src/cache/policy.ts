@@ -14,6 +14,7 @@ export function defaultCachePolicy(profile: CachePolicy["profile"] = "safe"): Ca
     query: { sort: false, allow: null, deny: [] },
     keyHeaders: [],
     keyCookies: [],
+    credential: ["authorization", "cookie"],
     tags: true,
     bypass: { authorization: false, cookies: [] },
     ttlJitter: 0,

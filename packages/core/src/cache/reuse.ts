@@ -12,6 +12,7 @@ import type { CachePolicy } from "../registry/service.ts";
 import { deltaSeconds, requestDirectives, type Directives } from "./cache-control.ts";
 import { hasCondition, hasOriginPrecondition, validationFields } from "./conditional.ts";
 import { fallbackOf, noFallback, type Fallback } from "./fallback.ts";
+import { credentialOf, mayShareWith } from "./credential.ts";
 import { currentAgeMs } from "./freshness.ts";
 import { rangeWithin } from "./part.ts";
 import type { StoredMetadata } from "./stored-metadata.ts";
@@ -81,7 +82,7 @@ export function decide(
   const { stored } = known;
   if (stored?.status === 206) {
     // A stored part that does not cover the requested range counts as no stored response.
-    return servesPart(request, directives, known, stored, now)
+    return servesPart(request, directives, known, stored, policy, now)
       ? { action: "serve", stored, why: "fresh", refresh: false }
       : decide(request, { ...known, stored: null }, policy, now);
   }
@@ -102,7 +103,7 @@ export function decide(
   }
 
   const ttlMs = remainingMs(stored, known.softPurgedAt, now);
-  const authorized = mayShare(request, stored);
+  const authorized = mayShare(request, stored, policy);
   const refused = demandsValidation(directives, stored, ttlMs, now);
   if (authorized && !refused) {
     const why = reusableBecause(directives, stored, ttlMs);
@@ -127,9 +128,9 @@ export function decide(
   };
 }
 
-/** RFC 9111 3.5. */
-function mayShare(request: RequestHead, stored: StoredMetadata): boolean {
-  return headerValue(request.headers, "authorization") === null || stored.sharedWithAuthorization;
+/** RFC 9111 3.5, and for every other credential as for Authorization. */
+function mayShare(request: RequestHead, stored: StoredMetadata, policy: CachePolicy): boolean {
+  return mayShareWith(credentialOf(request.headers, policy), stored);
 }
 
 function servesPart(
@@ -137,10 +138,11 @@ function servesPart(
   directives: Directives,
   { softPurgedAt }: CacheKnown,
   part: StoredMetadata,
+  policy: CachePolicy,
   now: number,
 ): boolean {
   const ttlMs = remainingMs(part, softPurgedAt, now);
-  if (ttlMs <= 0 || part.noCache || !mayShare(request, part)) return false;
+  if (ttlMs <= 0 || part.noCache || !mayShare(request, part, policy)) return false;
   return !demandsValidation(directives, part, ttlMs, now) && rangeWithin(request, part, now) !== null;
 }
 

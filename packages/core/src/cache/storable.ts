@@ -1,6 +1,7 @@
 /** Whether a response may be stored, and with which metadata (RFC 9111 3). Each refusal has a reason for the logs. */
 import { headerValue, type RequestHead, type ResponseHead } from "../http/message.ts";
 import type { CachePolicy } from "../registry/service.ts";
+import { credentialOf, mayShareWith } from "./credential.ts";
 import { qualifiedFields, responseDirectives, type Directives } from "./cache-control.ts";
 import { dateOf, initialAgeMs, lifetimeOf, type ExchangeTimes, type Lifetime } from "./freshness.ts";
 import { retention, staleWindows, withJitter } from "./retention.ts";
@@ -53,6 +54,10 @@ export function judge(
 
   const given = lifetimeOf(response.status, response.headers, control, policy, times.responseAt);
   const lifetime = withJitter(given, policy.ttlJitter, from);
+  const sharedWithAuthorization = allowsAuthorization(control.directives);
+  const sharing = { lifetimeFrom: lifetime.from, sharedWithAuthorization };
+  if (!mayShareWith(credentialOf(request.headers, policy), sharing))
+    return { storable: false, reason: "credential" };
   const ageMs = initialAgeMs(response.headers, times);
   const noCache = qualifiedFields(control.directives, "no-cache") === "all";
   const neverStale = noCache || forbidsStale(control.directives);
@@ -86,7 +91,7 @@ export function judge(
       noCache,
       neverStale,
       ...windows,
-      sharedWithAuthorization: allowsAuthorization(control.directives),
+      sharedWithAuthorization,
       retainMs,
     },
   };

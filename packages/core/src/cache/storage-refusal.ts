@@ -20,6 +20,8 @@ export type NotStorable =
   | "private"
   | "set-cookie"
   | "authorization"
+  /** It carries a credential, and nothing says that the response may be shared all the same. */
+  | "credential"
   | "vary-star"
   | "no-freshness"
   | "too-large"

@@ -208,6 +208,8 @@ export interface CachePolicy {
   /** Request headers and cookies that enter the key and may reach the service. */
   readonly keyHeaders: readonly string[];
   readonly keyCookies: readonly string[];
+  /** The service's: header names (lower-case) or "cookie.<name>" that tell who asks. */
+  readonly credential: readonly string[];
   /** Read Surrogate-Key / Cache-Tag. */
   readonly tags: boolean;
   readonly bypass: { readonly authorization: boolean; readonly cookies: readonly string[] };

@@ -69,7 +69,7 @@ interface ValidProcess extends Omit<
   readonly retries?: RetryPolicy;
 }
 
-interface ValidCache extends Omit<CachePolicy, "negativeTtlMs" | "tags"> {
+interface ValidCache extends Omit<CachePolicy, "negativeTtlMs" | "tags" | "credential"> {
   readonly negativeTtlMs: Readonly<Record<string, number>>;
   readonly tags: boolean | "header" | "none";
 }
@@ -83,7 +83,8 @@ interface ValidMirror extends Omit<MirrorPolicy, "rate" | "orderKey" | "compare"
   };
 }
 
-export function resolveRoute(valid: ValidRoute): Route {
+/** @param credential the service's */
+export function resolveRoute(valid: ValidRoute, credential: readonly string[]): Route {
   const { process: written, ...rest } = valid;
   const retries = valid.retries ?? written?.retries ?? { attempts: 1, minMs: 200, maxMs: 10_000 };
   const mirror = valid.mirror && resolveMirror(valid.mirror);
@@ -94,7 +95,7 @@ export function resolveRoute(valid: ValidRoute): Route {
     ...rest,
     name: valid.name ?? `${valid.match.methods.join(",") || "*"} ${valid.match.path}`,
     process,
-    cache: valid.cache && resolveCache(valid.cache),
+    cache: valid.cache && resolveCache(valid.cache, credential),
     mirror,
     maxBodyBytes: valid.maxBodyBytes ?? (isKept ? defaults.processBodyBytes : defaults.plainBodyBytes),
     headers: {
@@ -171,9 +172,10 @@ function resolveCallback(valid: ValidProcess["callback"]): CallbackPolicy {
   };
 }
 
-function resolveCache(valid: ValidCache): CachePolicy {
+function resolveCache(valid: ValidCache, credential: readonly string[]): CachePolicy {
   return {
     ...valid,
+    credential,
     negativeTtlMs: new Map(Object.entries(valid.negativeTtlMs).map(([status, ms]) => [Number(status), ms])),
     keyHeaders: valid.keyHeaders.map(lower),
     tags: valid.tags === true || valid.tags === "header",

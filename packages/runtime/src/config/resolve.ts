@@ -51,14 +51,15 @@ export function resolveConfig(valid: ValidConfig, node: string): Config {
 
 function resolveService(name: string, valid: ValidService): Service {
   const { mode, secrets, sharedToken } = valid.callbackAuth;
+  const credential = valid.credential === "none" ? [] : valid.credential.map((field) => lowerField(field));
   return {
     ...valid,
     name,
     instances: valid.instances.map(resolveInstance),
     match: resolveMatch(name, valid.match),
     callbackAuth: { mode: mode ?? (secrets.length > 0 ? "either" : "token"), secrets, sharedToken },
-    credential: valid.credential === "none" ? [] : valid.credential.map((field) => lowerField(field)),
-    routes: valid.routes.map((route) => resolveRoute(route)),
+    credential,
+    routes: valid.routes.map((route) => resolveRoute(route, credential)),
   };
 }
 

@@ -3,7 +3,7 @@
  * turned back. The node's name is left out: it is one node's own, and a file is for all.
  */
 import { type Pointer, formatPointer } from "@sticky-proxy/protocol/json";
-import type { MirrorPolicy, ProcessPolicy, Route, Service } from "@sticky-proxy/core/registry";
+import type { CachePolicy, MirrorPolicy, ProcessPolicy, Route, Service } from "@sticky-proxy/core/registry";
 import type { Config, RedisNode } from "./config.ts";
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -38,13 +38,18 @@ function writtenService({ name: _name, instances, match, callbackAuth, routes, .
   };
 }
 
+/** The credential is written with the service. */
+function writtenCache({ credential: _, ...cache }: CachePolicy): Fields {
+  return cache;
+}
+
 function writtenRoute({ name, match, process, cache, mirror, headers, ...rest }: Route): Fields {
   return {
     name,
     match,
     process: process && writtenProcess(process),
     cache: cache && {
-      ...cache,
+      ...writtenCache(cache),
       negativeTtlMs: Object.fromEntries(cache.negativeTtlMs),
       tags: cache.tags ? "header" : "none",
     },

@@ -162,7 +162,7 @@ function isReusable(
   { request, found }: Round,
   { metadata, now }: Extract<FlightHead, { kind: "shared" | "revalidated" }>,
 ): boolean {
-  return mayReuseCollapsed(request.head, metadata, found?.generation ?? null, now);
+  return mayReuseCollapsed(request.head, metadata, request.policy, found?.generation ?? null, now);
 }
 
 const notReusable: OpenOutcome = { kind: "not-reusable" };
