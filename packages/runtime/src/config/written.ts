@@ -39,8 +39,9 @@ function writtenService({ name: _name, instances, match, callbackAuth, routes, .
 }
 
 /** The credential is written with the service. */
-function writtenCache({ credential: _, ...cache }: CachePolicy): Fields {
-  return cache;
+function writtenCache(cache: CachePolicy): Fields {
+  const { credential: _ofService, ...own } = cache;
+  return own;
 }
 
 function writtenRoute({ name, match, process, cache, mirror, headers, ...rest }: Route): Fields {
