@@ -8,7 +8,7 @@ import type { Forwarder, Tunneller } from "@sticky-proxy/upstream";
 import type { CacheDeps } from "./cache/cache-deps.ts";
 import type { IdentifyDeps } from "./middleware/identify.ts";
 import type { MirrorDeps } from "./middleware/mirror.ts";
-import type { SubmitDeps } from "./submit/submit.ts";
+import type { SubmitDeps } from "./submit/submission.ts";
 
 /** One request, when its response has ended; everything metrics and the access line need. */
 export interface RequestObserved {

@@ -25,7 +25,7 @@ import type { Forwarder, Tunneller } from "@sticky-proxy/upstream";
 import type { CacheParts, ProxySettings, RequestObserved } from "./deps.ts";
 import type { MirrorDeps } from "./middleware/mirror.ts";
 import { createCallbackVerifier } from "./routes/verify-callback.ts";
-import type { SubmitDeps } from "./submit/submit.ts";
+import type { SubmitDeps } from "./submit/submission.ts";
 import { createWaiters } from "./submit/waiters.ts";
 import { documentRoutes } from "./routes/documents.ts";
 import { executionRoutes, type ExecutionRouteDeps } from "./routes/executions.ts";

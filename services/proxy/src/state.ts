@@ -6,7 +6,7 @@ import type { HeaderLine, RequestHead } from "@sticky-proxy/core/http";
 import type { Route, Service } from "@sticky-proxy/core/registry";
 import type { Problem } from "@sticky-proxy/protocol";
 import type { ForwardClient } from "@sticky-proxy/upstream";
-import type { Wishes } from "./submit/wishes.ts";
+import type { SubmissionOptions } from "./submit/submission-options.ts";
 import type { Reply } from "./reply.ts";
 import type { DefaultContext, ParameterizedContext } from "koa";
 
@@ -39,7 +39,7 @@ export interface ProxyState extends Received {
   /** As the service sees it: path below the service's prefix. */
   serviceHead: RequestHead;
   /** After identify: what the client asks of a process; null: the request makes none. */
-  wishes: Wishes | null;
+  options: SubmissionOptions | null;
   /** What the process step made of the request; null: not asked, or not yet. */
   verdict: Begun["verdict"] | null;
   /** After read-body: bytes where the route needs them, a stream where it passes through. */

@@ -29,7 +29,7 @@ export function begin(received: WeakMap<IncomingMessage, Received>): Middleware 
       service: null,
       route: null,
       serviceHead: from.head,
-      wishes: null,
+      options: null,
       verdict: null,
       body: null,
       bodyLength: null,

@@ -1,7 +1,11 @@
 import { unkeyedPolicy, type RuleBook } from "@sticky-proxy/core/process";
 
-import { plainWishes, readWishes, refuseWithoutProcess } from "../submit/wishes.ts";
-import { isMirrored } from "../submit/submit.ts";
+import {
+  plainSubmissionOptions,
+  readSubmissionOptions,
+  refuseWithoutProcess,
+} from "../submit/submission-options.ts";
+import { isMirrored } from "../submit/submission.ts";
 import type { Middleware } from "../state.ts";
 
 export interface IdentifyDeps {
@@ -11,8 +15,7 @@ export interface IdentifyDeps {
 }
 
 /**
- * Has this request an identity, and what does its client want? Decided from the head, before a byte of the body is
- * asked for. Reads state.service, state.route, state.head; writes state.wishes (null: plain proxying).
+ * Reads the identity of the request and what its client asks for, from the head and before a byte of the body is read. Reads state.service, state.route, state.head; writes state.options (null: plain proxying).
  */
 export function identify({ rules, endpoints }: IdentifyDeps): Middleware {
   return function identify(ctx, next) {
@@ -20,11 +23,11 @@ export function identify({ rules, endpoints }: IdentifyDeps): Middleware {
     const found = service === null || route === null ? null : rules.rulesFor(service, route);
     if (found === null) refuseWithoutProcess(head.headers);
     else {
-      let wishes = route!.process === null ? null : readWishes(head.headers, found, endpoints);
+      let options = route!.process === null ? null : readSubmissionOptions(head.headers, found, endpoints);
       // A durable copy rests on a process record: a request without an identity gets one that is its own.
-      if (wishes === null && isMirrored(route!))
-        wishes = plainWishes(head.headers, { ...found, policy: unkeyedPolicy });
-      ctx.state.wishes = wishes;
+      if (options === null && isMirrored(route!))
+        options = plainSubmissionOptions(head.headers, { ...found, policy: unkeyedPolicy });
+      ctx.state.options = options;
     }
     return next();
   };

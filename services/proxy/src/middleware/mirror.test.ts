@@ -30,7 +30,7 @@ async function offered({ reply, error, verdict }: { reply?: Reply; error?: Error
     serviceHead: head,
     client: { peer: "127.0.0.1" },
     body: null,
-    wishes: null,
+    options: null,
     verdict: verdict ?? null,
     trace: [],
     logFields: {},

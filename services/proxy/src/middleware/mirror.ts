@@ -75,7 +75,7 @@ type Offer = (primary: ShadowJob["primary"]) => void;
 /** null: its key is not sampled, or the secondary is not configured. */
 function copyOf(
   deps: MirrorDeps,
-  { head: received, serviceHead: head, body: given, wishes }: ProxyState,
+  { head: received, serviceHead: head, body: given, options }: ProxyState,
   service: Service,
   route: Route,
   policy: MirrorPolicy,
@@ -91,7 +91,7 @@ function copyOf(
   );
   if (!isSampled(orderKey, policy.rate)) return null;
   const at = deps.clock.now();
-  const idempotencyKey = wishes?.key ?? keyOf(received);
+  const idempotencyKey = options?.key ?? keyOf(received);
   return (primary) => {
     // Nothing to compare a read with: it is only counted.
     if (typeof primary === "string" && policy.mode === "dual-read") {
@@ -138,8 +138,8 @@ function copied(offer: Offer, { verdict }: ProxyState, reply: Reply, latencyMs: 
 }
 
 /** Not of a request that joined another one's execution. */
-function mayHaveRun(problem: Problem, { wishes, verdict }: ProxyState): boolean {
-  const isOwn = wishes === null || verdict === "start";
+function mayHaveRun(problem: Problem, { options, verdict }: ProxyState): boolean {
+  const isOwn = options === null || verdict === "start";
   return isOwn && problem.status >= 500 && problem.executed !== "no" && problem.executed !== null;
 }
 

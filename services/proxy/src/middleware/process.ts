@@ -2,21 +2,22 @@ import { processId } from "@sticky-proxy/core/process";
 import { Problem } from "@sticky-proxy/protocol";
 
 import { informational } from "../listener/informational.ts";
-import { submit, type SubmitDeps } from "../submit/submit.ts";
+import type { SubmitDeps } from "../submit/submission.ts";
+import { submit } from "../submit/submit.ts";
 import type { Middleware } from "../state.ts";
 import type { Gate } from "../listener/begin.ts";
 
 const empty = new Uint8Array(0);
 
 /**
- * Joins a request to its process or starts one. Reads state.wishes, state.service, state.route, state.body; writes
- * state.verdict, state.reply. Without wishes the request goes on to be proxied plainly.
+ * Joins a request to its process or starts one. Reads state.options, state.service, state.route, state.body; writes
+ * state.verdict, state.reply. Without options the request goes on to be proxied plainly.
  */
 export function stickyProcess(deps: SubmitDeps, gate: Gate): Middleware {
   return async function stickyProcess(ctx, next) {
     const { state, res } = ctx;
-    const { wishes, service, route, body, client } = state;
-    if (wishes === null || service === null || route === null) {
+    const { options, service, route, body, client } = state;
+    if (options === null || service === null || route === null) {
       if (service !== null && route?.process) deps.onVerdict(service.name, "bypass");
       return next();
     }
@@ -28,7 +29,7 @@ export function stickyProcess(deps: SubmitDeps, gate: Gate): Middleware {
       service,
       route,
       tenant: "",
-      wishes,
+      options,
       head: state.serviceHead,
       body: body instanceof Uint8Array ? body : empty,
       extra: state.trace,

@@ -7,7 +7,7 @@ import type { Middleware, ProxyContext, ProxyState } from "../state.ts";
 import { watchUploadRate } from "../listener/upload-rate.ts";
 
 /**
- * Decides about the body before a byte of it is asked for. Reads state.route, state.wishes, state.declaredLength; writes state.body,
+ * Decides about the body before a byte of it is asked for. Reads state.route, state.options, state.declaredLength; writes state.body,
  * state.bodyLength: bytes where a policy needs the whole body, else the stream itself.
  */
 export function readBody({ settings }: ProxyDeps): Middleware {
@@ -51,12 +51,12 @@ export async function readBytes({ state, req }: ProxyContext, max: number): Prom
 }
 
 /** Where a body would have to enter a key, it is refused rather than dropped. */
-function isBodiless({ route, wishes }: Pick<ProxyState, "route" | "wishes">): boolean {
-  return wishes !== null || (route !== null && route.cache !== null);
+function isBodiless({ route, options }: Pick<ProxyState, "route" | "options">): boolean {
+  return options !== null || (route !== null && route.cache !== null);
 }
 
-function needsBytes({ route, wishes }: Pick<ProxyState, "route" | "wishes">): boolean {
-  if (wishes !== null) return true;
+function needsBytes({ route, options }: Pick<ProxyState, "route" | "options">): boolean {
+  if (options !== null) return true;
   if (route === null) return false;
   const isCopied = route.mirror !== null && route.mirror.mode !== "off";
   return isCopied || route.bodySchema !== null;

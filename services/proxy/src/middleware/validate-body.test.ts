@@ -2,7 +2,7 @@ import type { Route, Service } from "@sticky-proxy/core/registry";
 import { Problem } from "@sticky-proxy/protocol";
 import { expect } from "chai";
 import type { ProxyContext, ProxyState } from "../state.ts";
-import type { Wishes } from "../submit/wishes.ts";
+import type { SubmissionOptions } from "../submit/submission-options.ts";
 import { validateBody } from "./validate-body.ts";
 
 const schema = { type: "object", required: ["account"], properties: { account: { type: "string" } } };
@@ -81,17 +81,17 @@ describe("the body's validation", () => {
 
   describe("where the service looks for the callback's address in it", () => {
     const inject = { query: null, header: null, json: ["hooks", "a/b"] };
-    const wishes = { rules: { policy: { callback: { inject } } } } as unknown as Wishes;
+    const options = { rules: { policy: { callback: { inject } } } } as unknown as SubmissionOptions;
     const plain = { ...route, bodySchema: null };
     const answerTo = async (body: string | null, over: Partial<ProxyState> = {}) => {
-      const answer = await validated(body, { over: { route: plain, wishes, ...over } });
+      const answer = await validated(body, { over: { route: plain, options, ...over } });
       return answer === "passed" ? answer : answer.slug;
     };
 
     it("lets an object through that can take it, by whatever media type", async () => {
       for (const body of ["{}", '{"hooks":{}}', '{"hooks":{"a/b":"theirs"}}', '{"n":12345678901234567890}'])
         expect(await answerTo(body), body).to.equal("passed");
-      expect(await validated("{}", { headers: [], over: { route: plain, wishes } })).to.equal("passed");
+      expect(await validated("{}", { headers: [], over: { route: plain, options } })).to.equal("passed");
     });
 
     it("refuses what cannot: nothing is sent without the address, and no value of the client's is overwritten", async () => {
@@ -102,23 +102,23 @@ describe("the body's validation", () => {
         ['{"hooks":"theirs"}', "/hooks"],
         ['{"hooks":[]}', "/hooks"],
       ] as const) {
-        const problem = (await validated(body, { over: { route: plain, wishes } })) as Problem;
+        const problem = (await validated(body, { over: { route: plain, options } })) as Problem;
         expect([problem.slug, problem.executed], body).to.deep.equal(["validation-failed", "no"]);
         expect(problem.options.extensions).to.have.nested.property("errors[0].pointer", pointer);
       }
       for (const body of [null, "", "{", '{"a":1,"a":2}'])
         expect(await answerTo(body), String(body)).to.equal("malformed-json");
       const form = [["Content-Type", "application/x-www-form-urlencoded"]] as const;
-      const problem = await validated("a=1", { headers: form, over: { route: plain, wishes } });
+      const problem = await validated("a=1", { headers: form, over: { route: plain, options } });
       expect((problem as Problem).slug).to.equal("unsupported-media-type");
     });
 
     it("asks for nothing of a request that makes no process", async () => {
-      expect(await answerTo("a=1", { wishes: null })).to.equal("passed");
+      expect(await answerTo("a=1", { options: null })).to.equal("passed");
     });
 
     it("tells it together with what the schema refuses", async () => {
-      const problem = (await validated('{"account":5,"hooks":1}', { over: { wishes } })) as Problem;
+      const problem = (await validated('{"account":5,"hooks":1}', { over: { options } })) as Problem;
       expect(problem.options.extensions).to.deep.equal({
         errors: [
           { pointer: "/account", message: "must be string" },

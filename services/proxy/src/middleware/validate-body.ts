@@ -12,7 +12,7 @@ const smallBytes = 65_536;
 
 /**
  * Refuses a body that does not match the route's schema, or that cannot take the callback's address where the service
- * looks for it, before anything is begun or sent. Reads state.route, state.wishes, state.body; writes nothing. The
+ * looks for it, before anything is begun or sent. Reads state.route, state.options, state.body; writes nothing. The
  * schemas known at the start are compiled then.
  * @throws Error when the schema of one of `services` cannot be compiled
  */
@@ -37,9 +37,9 @@ export function validateBody(services: () => readonly Service[]): Middleware {
   for (const { routes } of services()) routes.forEach(checkOf);
 
   return function validateBody(ctx, next) {
-    const { route, wishes } = ctx.state;
+    const { route, options } = ctx.state;
     const check = route === null || isBodiless(ctx.state) ? null : checkOf(route);
-    const address = wishes?.rules.policy.callback.inject.json ?? null;
+    const address = options?.rules.policy.callback.inject.json ?? null;
     if (check === null && address === null) return next();
     const body = bytesOf(ctx.state);
     if (check !== null) requireJson(ctx.state);

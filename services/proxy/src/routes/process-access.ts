@@ -74,7 +74,7 @@ export function createProcessAccess(deps: ProcessAccessDeps): ProcessAccess {
       return record;
     },
     async awaitChange(ctx, record, isEnough, { waitMs, withResult }) {
-      const leave = deps.waiters.hold(record.service);
+      const leave = deps.waiters.enter(record.service);
       if (leave === null) return null;
       try {
         const snapshot = await waitFor(deps.waiting, record, isEnough, {

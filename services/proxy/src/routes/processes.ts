@@ -53,7 +53,7 @@ async function streamEvents(deps: ProcessRouteDeps, access: ProcessAccess, ctx: 
   ];
   if (ctx.method === "HEAD") return deps.write(ctx, { status: 200, headers, body: null });
   const seen = lastEventOf(ctx.get("last-event-id"), record);
-  const leave = deps.waiters.hold(record.service);
+  const leave = deps.waiters.enter(record.service);
   // No more clients may wait here: the stream ends after the current version.
   const end = leave === null ? AbortSignal.abort() : deps.endOf(ctx);
   const stream = eventStream(deps.waiting, record, seen, end);

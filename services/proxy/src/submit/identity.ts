@@ -10,7 +10,7 @@ import {
 } from "@sticky-proxy/core/idempotency";
 import { headerValue, type RequestHead } from "@sticky-proxy/core/http";
 import type { Service } from "@sticky-proxy/core/registry";
-import type { Wishes } from "./wishes.ts";
+import type { SubmissionOptions } from "./submission-options.ts";
 
 export interface Identified {
   readonly scope: Scope;
@@ -23,13 +23,13 @@ export function identityOf(
   request: {
     readonly service: Pick<Service, "name" | "credential">;
     readonly tenant: string;
-    readonly wishes: Pick<Wishes, "key" | "rules">;
+    readonly options: Pick<SubmissionOptions, "key" | "rules">;
     readonly head: RequestHead;
     readonly body: Uint8Array;
   },
 ): Identified {
-  const { service, tenant, wishes, head, body } = request;
-  const { policy } = wishes.rules;
+  const { service, tenant, options, head, body } = request;
+  const { policy } = options.rules;
   const credential = credentialDigest(deps.secret, credentialValues(head.headers, service.credential));
   const identity = { tenant, service: service.name };
   if (policy.identity === "none") {
@@ -48,7 +48,7 @@ export function identityOf(
   });
   const scope = scopeOf(deps.secret, {
     ...identity,
-    identity: wishes.key !== null ? { kind: "key", key: wishes.key } : { kind: "fingerprint", value },
+    identity: options.key !== null ? { kind: "key", key: options.key } : { kind: "fingerprint", value },
   });
   return { scope, fingerprint: value, credential };
 }

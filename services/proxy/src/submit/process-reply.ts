@@ -89,7 +89,7 @@ export function endProblem(record: ProcessRecord, replayed: boolean): Problem {
   if (record.status === "cancelled") return cancelledProblem(record, replayed);
   const cause = problemOf(record);
   if (cause === null) {
-    // Its answer was committed and cannot be read any more.
+    // The committed result can no longer be read.
     return new Problem("execution-lost", {
       processId: id,
       service: record.service,
@@ -140,8 +140,8 @@ export function inProgressProblem(record: ProcessRecord): Problem {
   });
 }
 
-/** 504 for a client whose hold ended; the work goes on and the same request joins it. */
-export function holdEndedProblem(record: ProcessRecord): Problem {
+/** 504 at the end of a client's wait; the work goes on and the same request joins it. */
+export function waitEndedProblem(record: ProcessRecord): Problem {
   const id = processId(record);
   return new Problem("upstream-timeout", {
     processId: id,
@@ -157,7 +157,7 @@ export function holdEndedProblem(record: ProcessRecord): Problem {
   });
 }
 
-/** The record of a process that somebody waited for is gone: how it ended, nobody knows any more. */
+/** The record of an awaited process is gone, and with it how the process ended. */
 export function vanishedProblem(last: ProcessRecord): Problem {
   return new Problem("execution-lost", {
     processId: processId(last),
@@ -172,7 +172,7 @@ export function problemFields(record: ProcessRecord, replayed: boolean): Record<
   return Object.fromEntries(processFields(record, "gateway", replayed));
 }
 
-/** When the next look is worth it. */
+/** How long a client should wait before it polls again; ms, 0 once the process has ended. */
 export function retryIn(record: ProcessRecord): number {
   return isTerminal(record.status) ? 0 : pollMs;
 }

@@ -1,25 +1,26 @@
-/** Clients held for a result on this node: counted by service, bounded in all, since each costs a socket and a timer. */
+/** Clients that wait for a result on this node: counted by service, bounded in all, since each costs a socket and a timer. */
 export interface Waiters {
-  /** Call what it returns once the client is let go. null: as many are held as may be; this one is not. */
-  hold(service: string): (() => void) | null;
+  /** @returns what to call when the client stops waiting; null: as many clients wait as may. */
+  enter(service: string): (() => void) | null;
   /** Every service that ever had one. */
   counts(): ReadonlyMap<string, number>;
 }
 
-export function createWaiters(most: number): Waiters {
+export function createWaiters(max: number): Waiters {
   const counts = new Map<string, number>();
-  let held = 0;
+  let total = 0;
+  const add = (service: string, change: 1 | -1): void => {
+    total += change;
+    counts.set(service, (counts.get(service) ?? 0) + change);
+  };
   return {
-    hold(service) {
-      if (held >= most) return null;
-      held += 1;
-      counts.set(service, (counts.get(service) ?? 0) + 1);
-      let isHeld = true;
+    enter(service) {
+      if (total >= max) return null;
+      add(service, 1);
+      let isWaiting = true;
       return () => {
-        if (!isHeld) return;
-        isHeld = false;
-        held -= 1;
-        counts.set(service, (counts.get(service) ?? 1) - 1);
+        if (isWaiting) add(service, -1);
+        isWaiting = false;
       };
     },
     counts: () => counts,

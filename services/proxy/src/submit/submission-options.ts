@@ -1,4 +1,4 @@
-/** What a client asks of a process: key, preferences, force, deadline. Pure; everything not allowed is an error. */
+/** What a client asks of its submission: key, preferences, force, deadline. Pure; whatever is not allowed is an error. */
 import { headerLines, type HeaderList } from "@sticky-proxy/core/http";
 import type { OnDuplicate, ProcessPolicy } from "@sticky-proxy/core/registry";
 import type { Rules } from "@sticky-proxy/core/process";
@@ -12,7 +12,7 @@ import {
   readPrefer,
 } from "@sticky-proxy/protocol";
 
-export interface Wishes {
+export interface SubmissionOptions {
   /** The client's key, when it decides the identity. */
   readonly key: string | null;
   /** The route's rules under the identity that this request has. */
@@ -20,15 +20,15 @@ export interface Wishes {
   readonly force: boolean;
   readonly onDuplicate: OnDuplicate;
   readonly deadlineMs: number | null;
-  /** How long the client is held. */
-  readonly holdMs: number;
-  /** After the hold: 202, or 504 for clients that take any 2xx for success. */
+  /** How long the client waits for the result; ms, 0: not at all. */
+  readonly waitMs: number;
+  /** At the end of the wait: 202, or 504 for clients that take any 2xx for success. */
   readonly onWaitEnd: "accepted" | "timeout";
   /** What Preference-Applied says; null: the client had no preference that applies. */
   readonly applied: { readonly respondAsync: boolean; readonly waitMs: number | null } | null;
   /** Name of the client's registered webhook endpoint; null: none. */
   readonly notify: string | null;
-  /** The process exists for its copy only: the client has, and waits for, what plain proxying would give it. */
+  /** The process exists only for its durable copy: the client gets, and waits as long as, with plain proxying. */
   readonly isPlain: boolean;
 }
 
@@ -36,7 +36,11 @@ export interface Wishes {
  * null: the request has no identity on this route (the key is optional and absent); proxy it plainly.
  * @throws Problem idempotency-key-missing, idempotency-key-invalid, forbidden, malformed-request
  */
-export function readWishes(headers: HeaderList, rules: Rules, endpoints: ReadonlySet<string>): Wishes | null {
+export function readSubmissionOptions(
+  headers: HeaderList,
+  rules: Rules,
+  endpoints: ReadonlySet<string>,
+): SubmissionOptions | null {
   const { policy } = rules;
   const given = readIdempotencyKey(
     headerLines(headers, lowerFields.idempotencyKey),
@@ -57,14 +61,14 @@ export function readWishes(headers: HeaderList, rules: Rules, endpoints: Readonl
   const force = readForce(headerLines(headers, lowerFields.stickyForce));
   if (force && !policy.force)
     throw new Problem("forbidden", { detail: "This route does not allow Sticky-Force." });
-  const wish = readOnDuplicate(headerLines(headers, lowerFields.stickyOnDuplicate));
-  if (wish !== null && wish !== policy.onDuplicate && !policy.allowOnDuplicate.includes(wish)) {
-    throw new Problem("forbidden", { detail: `This route does not allow Sticky-On-Duplicate: ${wish}.` });
+  const asked = readOnDuplicate(headerLines(headers, lowerFields.stickyOnDuplicate));
+  if (asked !== null && asked !== policy.onDuplicate && !policy.allowOnDuplicate.includes(asked)) {
+    throw new Problem("forbidden", { detail: `This route does not allow Sticky-On-Duplicate: ${asked}.` });
   }
   const notify = readNotify(headers, endpoints);
   const prefer = readPrefer(headerLines(headers, lowerFields.prefer));
   // RFC 7240 4.3: beside respond-async, wait says how long the client would rather have the answer itself.
-  const holdMs =
+  const waitMs =
     prefer.respondAsync && prefer.waitMs === null
       ? 0
       : Math.min(prefer.waitMs ?? policy.waitMs, policy.waitMs);
@@ -73,12 +77,12 @@ export function readWishes(headers: HeaderList, rules: Rules, endpoints: Readonl
     key,
     rules: { ...rules, policy: effective },
     force,
-    onDuplicate: wish ?? policy.onDuplicate,
+    onDuplicate: asked ?? policy.onDuplicate,
     deadlineMs: readDeadline(headerLines(headers, lowerFields.stickyDeadline)),
-    holdMs,
+    waitMs,
     onWaitEnd: preferred ? "accepted" : policy.onWaitEnd,
     applied: preferred
-      ? { respondAsync: prefer.respondAsync, waitMs: prefer.waitMs === null ? null : holdMs }
+      ? { respondAsync: prefer.respondAsync, waitMs: prefer.waitMs === null ? null : waitMs }
       : null,
     notify,
     isPlain: false,
@@ -86,10 +90,10 @@ export function readWishes(headers: HeaderList, rules: Rules, endpoints: Readonl
 }
 
 /**
- * Of a request without an identity that is copied durably. Its key and its preferences are the service's to read.
+ * The options of a request without an identity that is copied durably: its key and preferences are left to the service.
  * @throws Problem malformed-request
  */
-export function plainWishes(headers: HeaderList, rules: Rules): Wishes {
+export function plainSubmissionOptions(headers: HeaderList, rules: Rules): SubmissionOptions {
   refuseWithoutProcess(headers);
   const { waitMs, onDuplicate, onWaitEnd } = rules.policy;
   return {
@@ -98,7 +102,7 @@ export function plainWishes(headers: HeaderList, rules: Rules): Wishes {
     force: false,
     onDuplicate,
     deadlineMs: null,
-    holdMs: waitMs,
+    waitMs,
     onWaitEnd,
     applied: null,
     notify: null,

@@ -1,20 +1,20 @@
-/** Work for a service that asked for a pause waits, up to the service's queue bound; beyond it we ask for one too. */
+/** Bounds the requests that wait for a service which asked for a pause; beyond the bound their clients are asked to wait. */
 import { verdictOf, type Claim } from "@sticky-proxy/core/idempotency";
 import type { ProcessPolicy, Service } from "@sticky-proxy/core/registry";
 import type { Processes, Pacing } from "@sticky-proxy/engine";
 import { formatRetryAfter, Problem, type Scope } from "@sticky-proxy/protocol";
 
-export interface Place {
-  /** How long the first dispatch has to wait; 0: not at all. */
+export interface QueueSlot {
+  /** How long the first dispatch has to wait; ms, 0: not at all. */
   readonly pausedMs: number;
-  /** For a request that turns out not to wait: its process exists already. */
+  /** Gives the slot back, for a request whose process exists already. */
   release(): void;
 }
 
-export const atOnce: Place = { pausedMs: 0, release: () => undefined };
+export const noSlot: QueueSlot = { pausedMs: 0, release: () => undefined };
 
 /** @throws Problem rate-limited: nothing was begun; StoreUnavailable */
-export async function takePlace(
+export async function reserveQueueSlot(
   { processes, pacing }: { readonly processes: Pick<Processes, "read">; readonly pacing: Pacing },
   service: Pick<Service, "name" | "limits">,
   request: {
@@ -23,15 +23,15 @@ export async function takePlace(
     readonly claim: Claim;
     readonly policy: ProcessPolicy;
   },
-): Promise<Place> {
+): Promise<QueueSlot> {
   const pausedMs = pacing.pausedMs(service.name);
-  if (pausedMs === 0) return atOnce;
+  if (pausedMs === 0) return noSlot;
   const release = pacing.reserve(service.name, pausedMs, service.limits.maxQueue);
   if (release !== null) return { pausedMs, release };
-  // No place is left; but a duplicate needs none: it joins, or has its answer already.
+  // The queue is full; but a duplicate needs no slot: it joins a process or has its result already.
   const { partition, scope, claim, policy } = request;
   const { record, now } = await processes.read({ partition, scope, epoch: null }, { withResult: false });
-  if (verdictOf(record, claim, policy, now).verdict !== "start") return { ...atOnce, pausedMs };
+  if (verdictOf(record, claim, policy, now).verdict !== "start") return { ...noSlot, pausedMs };
   throw new Problem("rate-limited", {
     service: service.name,
     detail: "The service asked for a pause, and too many requests wait for its end.",
