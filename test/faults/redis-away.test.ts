@@ -56,7 +56,7 @@ describe("Redis away under two proxies and a sweeper", function () {
     });
   }
   const runsOf = (key: string): number =>
-    upstream.requests.filter(({ headers }) => headers.get("idempotency-key") === `"${key}"`).length;
+    upstream.requests.filter(({ headers }) => headers.get("idempotency-key") === key).length;
 
   async function expectRefused(answer: Response): Promise<void> {
     expect(answer.status).to.equal(503);
@@ -151,7 +151,7 @@ describe("Redis away under two proxies and a sweeper", function () {
     // On the other replica: it finds a record in progress that nobody will ever send.
     const again = await Promise.all(refused.map((key, i) => untilServed(() => pay(i + 1, key))));
     expect(await Promise.all(again.map((answer) => answer.text()))).to.deep.equal(
-      refused.map((key) => `ran "${key}"`),
+      refused.map((key) => `ran ${key}`),
     );
     expect(refused.map(runsOf)).to.deep.equal(refused.map(() => 1));
   });

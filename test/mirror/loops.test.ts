@@ -129,7 +129,7 @@ describeWithRedis("mirroring and loops", function () {
     await mirrored.drained(1);
     expect(primary.received).to.have.length(1);
     expect(secondary.received).to.have.length(1);
-    expect(secondary.received[0]!.headers["idempotency-key"]).to.equal('"k1"');
+    expect(secondary.received[0]!.headers["idempotency-key"]).to.equal("k1");
     expect(secondary.received[0]!.headers["sticky-fence"]).to.equal(
       primary.received[0]!.headers["sticky-fence"],
     );

@@ -22,7 +22,7 @@ describe("the runner", function () {
   it("says what it can do when it is asked for something else", async () => {
     const run = beginRunner(["constructor"]);
     expect(await run.ended).to.equal(64);
-    expect(run.stderr()).to.include("start|test|check|fix|bench|cli");
+    expect(run.stderr()).to.include("start|test|check|fix|mutants|bench|cli");
   });
 
   it("runs the command line with a clean stdout, and passes its exit code on", async () => {

@@ -201,7 +201,7 @@ export function responseHeaders(
     if (isHopByHop(name)) continue;
     if (named !== null && named.has(name)) continue;
     // A service that keeps keys itself says so, and its client may rely on it.
-    if (isOurs(name) && name !== "idempotent-replayed") {
+    if (isOurs(name) && (name !== "idempotent-replayed" || status < 200)) {
       if (name.startsWith("sticky-")) (sticky ??= new Map()).set(name, line[1]);
       continue;
     }
