@@ -1,0 +1,77 @@
+import { testRoute, testService } from "@sticky-proxy/core/testing";
+import type { Service } from "@sticky-proxy/core/registry";
+import { expect } from "chai";
+import { matchServiceStep } from "./match-service.ts";
+import { serviceFinder } from "./service-finder.ts";
+import { outcomeOf, testContext, testHead, testState } from "./testing.ts";
+
+const posts = testRoute({ name: "posts", match: { methods: ["POST"], path: "/jobs" } });
+const pay = testService({ name: "pay", match: { ...testService().match, path: "/pay" }, routes: [posts] });
+const all = testService({ name: "all", match: { ...testService().match, path: "/" }, routes: [posts] });
+
+async function matched(services: readonly Service[], method: string, path: string, receivedPath = path) {
+  const state = testState({ head: testHead({ method, path }), receivedPath, service: null, route: null });
+  const outcome = await outcomeOf(matchServiceStep(serviceFinder(() => services)), testContext(state).ctx);
+  return { outcome, found: [state.service?.name, state.route?.name, state.serviceHead.path] };
+}
+
+describe("the step that finds the service", () => {
+  for (const { what, services, method, path, received, found } of [
+    {
+      what: "finds service and route, and cuts the prefix off",
+      services: [pay],
+      method: "POST",
+      path: "/pay/jobs/1",
+      found: ["pay", "posts", "/jobs/1"],
+    },
+    {
+      what: "finds a service without a route for the method",
+      services: [pay],
+      method: "GET",
+      path: "/pay/jobs/1",
+      found: ["pay", undefined, "/jobs/1"],
+    },
+    {
+      what: "prefers the longer prefix, whatever the order",
+      services: [all, pay],
+      method: "GET",
+      path: "/pay/x",
+      found: ["pay", undefined, "/x"],
+    },
+    {
+      what: "passes the path octet for octet to a service at / without a route",
+      services: [all],
+      method: "GET",
+      path: "/a/b",
+      received: "/a/%62",
+      found: ["all", undefined, "/a/%62"],
+    },
+    {
+      what: "passes the normalised path where a route has a policy for it",
+      services: [all],
+      method: "POST",
+      path: "/jobs/b",
+      received: "/jobs/%62",
+      found: ["all", "posts", "/jobs/b"],
+    },
+  ]) {
+    it(what, async () => {
+      expect(await matched(services, method, path, received)).to.deep.equal({ outcome: "next", found });
+    });
+  }
+
+  it("answers 404 where no service takes the path", async () => {
+    const { outcome, found } = await matched([pay], "GET", "/other");
+    expect(outcome).to.include({ slug: "service-not-found", status: 404 });
+    expect(found[0]).to.equal(undefined);
+  });
+
+  it("sees a registry that changed", () => {
+    let services: readonly Service[] = [pay];
+    const find = serviceFinder(() => services);
+    const at = { head: testHead({ path: "/x" }), host: null, receivedPath: "/x" };
+    expect(find(at)).to.equal(null);
+    services = [all];
+    expect(find(at)?.service).to.equal(all);
+  });
+});

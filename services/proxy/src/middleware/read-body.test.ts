@@ -1,0 +1,151 @@
+import { EventEmitter } from "node:events";
+import type { CachePolicy, MirrorPolicy, Route } from "@sticky-proxy/core/registry";
+import { testRoute } from "@sticky-proxy/core/testing";
+import { Problem } from "@sticky-proxy/protocol";
+import { expect } from "chai";
+import type { ProxyDeps } from "../deps.ts";
+import type { ProxyState } from "../state.ts";
+import type { SubmissionOptions } from "../submit/submission-options.ts";
+import { readBody, readBytes } from "./read-body.ts";
+import { outcomeOf, testContext, testHead, testState } from "./testing.ts";
+
+const options = {} as SubmissionOptions;
+const step = readBody({
+  settings: { plainBodyBytes: 8, limits: { bodyMinBytesPerSecond: 0 } },
+} as unknown as ProxyDeps);
+
+async function read(over: Partial<ProxyState>, chunks: readonly string[] = ["he", "llo"]) {
+  let accepted = 0;
+  const state = testState({ hasBody: true, acceptBody: () => void (accepted += 1), ...over });
+  const { ctx, req } = testContext(state, chunks);
+  const outcome = await outcomeOf(step, ctx);
+  return { outcome, state, req, accepted };
+}
+
+describe("the step that reads the body", () => {
+  const shadow = { mode: "shadow" } as MirrorPolicy;
+  const off = { mode: "off" } as MirrorPolicy;
+  for (const { what, over, isBytes } of [
+    { what: "bytes for a process", over: { options }, isBytes: true },
+    { what: "bytes for a copy", over: { route: testRoute({ mirror: shadow }) }, isBytes: true },
+    {
+      what: "bytes for a schema",
+      over: { route: testRoute({ bodySchema: {} as Route["bodySchema"] }) },
+      isBytes: true,
+    },
+    { what: "the stream where no policy needs the body", over: {}, isBytes: false },
+    {
+      what: "the stream where the mirror is off",
+      over: { route: testRoute({ mirror: off }) },
+      isBytes: false,
+    },
+    { what: "the stream without a route", over: { route: null }, isBytes: false },
+  ] satisfies { what: string; over: Partial<ProxyState>; isBytes: boolean }[]) {
+    it(`hands on ${what}`, async () => {
+      const { outcome, state, req, accepted } = await read(over);
+      expect(outcome).to.equal("next");
+      if (isBytes) {
+        expect(String(state.body as Uint8Array)).to.equal("hello");
+        expect([state.bodyLength, accepted]).to.deep.equal([5, 1]);
+      } else {
+        expect(state.body).to.equal(req);
+        // Whoever reads the stream asks for it, so that a refusal costs the client nothing.
+        expect([state.bodyLength, accepted]).to.deep.equal([null, 0]);
+      }
+    });
+  }
+
+  it("hands on a request without a body untouched", async () => {
+    const { outcome, state } = await read({ hasBody: false, options });
+    expect([outcome, state.body, state.bodyLength]).to.deep.equal(["next", null, null]);
+  });
+
+  const cached = testRoute({ cache: {} as CachePolicy });
+  const get = testHead({ method: "GET" });
+  for (const { what, over, chunks, slug, accepted } of [
+    {
+      what: "a declared length over the route's bound, before the body is asked for",
+      over: { options, declaredLength: 6, route: testRoute({ maxBodyBytes: 5 }) },
+      slug: "payload-too-large",
+      accepted: 0,
+    },
+    {
+      what: "a declared length over the listener's bound without a route",
+      over: { declaredLength: 9, route: null },
+      slug: "payload-too-large",
+      accepted: 0,
+    },
+    {
+      what: "an undeclared body that turns out too long",
+      over: { options, route: testRoute({ maxBodyBytes: 5 }) },
+      chunks: ["hel", "loo"],
+      slug: "payload-too-large",
+      accepted: 1,
+    },
+    {
+      what: "a GET with a body where it would enter a key",
+      over: { head: get, options },
+      slug: "malformed-request",
+      accepted: 0,
+    },
+    {
+      what: "a GET with a body on a cached route",
+      over: { head: get, route: cached },
+      slug: "malformed-request",
+      accepted: 0,
+    },
+  ] satisfies {
+    what: string;
+    over: Partial<ProxyState>;
+    chunks?: string[];
+    slug: string;
+    accepted: number;
+  }[]) {
+    it(`refuses ${what}`, async () => {
+      const found = await read(over, chunks);
+      expect(found.outcome).to.include({ slug });
+      expect((found.outcome as Problem).options.close).to.equal(true);
+      expect(found.accepted).to.equal(accepted);
+    });
+  }
+
+  it("takes a body of exactly the bound", async () => {
+    const { outcome } = await read({ options, declaredLength: 5, route: testRoute({ maxBodyBytes: 5 }) });
+    expect(outcome).to.equal("next");
+  });
+
+  it("passes a GET with a body on a plain route", async () => {
+    expect((await read({ head: get })).outcome).to.equal("next");
+  });
+
+  it("ends with the reason for which the request was given up", async () => {
+    const reason = new Problem("request-timeout");
+    const gone = new AbortController();
+    const { ctx } = testContext(testState({ hasBody: true, options, gone: gone.signal }));
+    // A body that never comes.
+    Object.assign(ctx, { req: Object.assign(new EventEmitter(), { socket: {}, complete: false }) });
+    const outcome = outcomeOf(step, ctx);
+    gone.abort(reason);
+    expect(await outcome).to.equal(reason);
+  });
+
+  it("calls an upload that broke off a malformed request", async () => {
+    const { outcome } = await read({ options, gone: AbortSignal.abort() });
+    expect(outcome).to.include({ slug: "malformed-request" });
+  });
+});
+
+describe("the body of a request to one of the gateway's own resources", () => {
+  const bytes = (over: Partial<ProxyState>) =>
+    readBytes(testContext(testState({ hasBody: true, ...over }), ["hello"]).ctx, 5);
+
+  it("is read to the bound, and empty where there is none", async () => {
+    expect(String(await bytes({}))).to.equal("hello");
+    expect(await bytes({ hasBody: false })).to.have.length(0);
+  });
+
+  it("is refused by its declared length", async () => {
+    const problem = await bytes({ declaredLength: 6 }).catch((error: unknown) => error);
+    expect(problem).to.include({ slug: "payload-too-large" });
+  });
+});
