@@ -82,7 +82,7 @@ describe("the plain path", () => {
       what: "finishes an unsafe request without a body",
       method: "POST",
       given: null,
-      complete: true,
+      complete: false,
       aborted: false,
     },
     {

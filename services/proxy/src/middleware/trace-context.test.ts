@@ -51,6 +51,7 @@ describe("the trace context of what is sent to a service", () => {
     it(what, async () => {
       const { traceparent, trace } = await traced(headers);
       expect(traceparent === parent).to.equal(isKept);
+      if (!isKept) expect(traceparent).to.match(/^00-[0-9a-f]{32}-[0-9a-f]{16}-00$/);
       expect(trace).to.deep.equal({
         "X-Request-Id": "r1",
         traceparent,
