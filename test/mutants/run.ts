@@ -121,11 +121,15 @@ function isNoticed({ file, text, tests }: Tried, slot: number): Promise<boolean>
         cwd: root,
         stdio: "ignore",
         env: { ...process.env, STICKY_MUTANT_FILE: path.join(root, file), STICKY_MUTANT_TEXT: place },
-        timeout: maxMs,
-        killSignal: "SIGKILL",
+        // A group of its own: a run that hangs is ended with the Redis that it may have started.
+        detached: true,
       },
     );
-    child.once("exit", (code) => resolve(code !== 0));
+    const hung = setTimeout(() => process.kill(-child.pid!, "SIGKILL"), maxMs);
+    child.once("exit", (code) => {
+      clearTimeout(hung);
+      resolve(code !== 0);
+    });
   });
 }
 
