@@ -231,8 +231,8 @@ async function isBehindOthers(outbox: Outbox, { after, at }: OutboxEntry): Promi
 }
 
 /**
- * Rule 7: where calls of a key overlapped at the primary, their order there is not known. A neighbour that must be
- * there and cannot be found counts as overlapping.
+ * R7: whether the call overlapped another call of its key at the primary, so that their order there is unknown. A
+ * neighbouring call that must exist and cannot be found counts as overlapping.
  */
 async function isConcurrent(outbox: Outbox, turn: Turn, record: ProcessRecord): Promise<boolean> {
   const { partition, entry, state } = turn;

@@ -1,13 +1,13 @@
 /**
- * May a response be shared with a request that carries a credential? Who asked is known by the fields that the service
- * names in `credential`. Pure.
+ * Whether a response may be shared with a request that carries a credential: a field or cookie that the service names in
+ * `credential`. Pure.
  *
  *   a lifetime that we chose (default, heuristic, negative)    never: the service has not said that the page is everybody's
  *   Authorization, and fields that the operator names          only with public, s-maxage or must-revalidate (RFC 9111 3.5)
  *   Cookie as a whole (the default)                            with any lifetime that the service itself gives
  *
- * What enters the key tells the requests apart and does not count; neither do cookies of analytics, which say nothing
- * about who asks.
+ * Fields and cookies of the cache key do not count: the key tells their requests apart. Analytics cookies do not count
+ * either: they do not identify a user to the service.
  */
 import { headerLines, type HeaderList } from "../http/message.ts";
 import type { CachePolicy } from "../registry/service.ts";

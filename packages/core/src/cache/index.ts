@@ -19,7 +19,7 @@ export { currentAgeMs } from "./freshness.ts";
 export { evaluateRange } from "./range.ts";
 export { preference, variantOf } from "./variant.ts";
 
-// Cache keys, and the fields that are no part of them.
+// Cache keys, and the request fields that a key leaves out.
 export { withoutUnkeyed } from "./poisoning.ts";
 export {
   hasCache,

@@ -15,7 +15,7 @@ import type { StoredMetadata } from "./stored-metadata.ts";
 /** Bytes of a piece: bodies are written and read in pieces, of which only the last may be shorter. */
 export const pieceBytes = 64 * 1024;
 
-/** A longer fetch is not stored: the store remembers the drop of a key for so long. */
+/** The longest fetch (ms) whose response is stored. The store keeps the record of a purged key for this long. */
 export const maxFetchMs = 600_000;
 
 /** The store did not answer in time, or its breaker is open. */

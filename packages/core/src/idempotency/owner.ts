@@ -1,6 +1,6 @@
 /**
- * Whose process is it? A process belongs to the credential that its submission carried, or to whoever holds the owner
- * token that the submission's own reply brought: a client whose access token rotates keeps control of what it began.
+ * Ownership of a process. The owner is the caller with the credential of the submission, or with the owner token from the
+ * reply to that submission. The token keeps working after the client's access token has been rotated.
  */
 import { createHmac, timingSafeEqual, type BinaryLike, type KeyObject } from "node:crypto";
 

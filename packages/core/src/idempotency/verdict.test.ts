@@ -58,7 +58,7 @@ describe("the verdict on a request", () => {
     it(`that meets ${situation} is ${verdict}`, () => {
       const decided = verdictOf(record, { ...claim, ...over }, keyed, now);
       expect(decided.verdict).to.equal(verdict);
-      // The record itself is what moves aside, is joined or is told of.
+      // Every verdict carries the record that it was made from.
       expect(Object.values(decided)).to.include(record);
     });
   }

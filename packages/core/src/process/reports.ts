@@ -34,7 +34,7 @@ export function reportedFailure(
   if (event.retryable && (event.executed === "no" || c.honoursKey)) {
     const delay = delayInTime(record, null, c);
     if (delay !== null) {
-      // The reporter is not the owner: whoever held the lease has lost it by this version.
+      // A report comes from the service, so no owner waits for the next attempt: this commit ends the lease.
       const executed = mergeExecuted(record, event.executed);
       return backOff(record, delay, executed, null, event.reason, null, false, event);
     }
@@ -55,7 +55,7 @@ export function reportedFailure(
   });
 }
 
-/** The work ran, and what it brought is gone: whoever asks is told so. */
+/** A result over the limit is not kept: the process ends as executed, with the problem `result-too-large`. */
 function tooLarge({ result }: Pick<Extract<ProcessEvent, { type: "called-back" }>, "result">) {
   return result === null ? { problem: "result-too-large" as const } : {};
 }

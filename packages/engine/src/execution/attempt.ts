@@ -1,5 +1,6 @@
 /** One dispatch to the service, and what its outcome means for the process. */
 import type { Pointer } from "@sticky-proxy/protocol/json";
+import type { PollPolicy } from "@sticky-proxy/core/registry";
 import { headerValue, keyLine, type HeaderLine, type StoredResponse } from "@sticky-proxy/core/http";
 import {
   idText,
@@ -150,7 +151,9 @@ async function answered(
   if (meaning.kind !== "result") {
     const jobId = await correlate(deps, execution, record, response);
     const pollUrl = meaning.kind === "poll" ? meaning.pollUrl : null;
-    const pollInMs = pollUrl === null ? null : firstPollMs(policy.pollLocation, retryAfterMs);
+    const { pollLocation } = policy;
+    const pollInMs =
+      pollUrl === null || pollLocation === null ? null : firstPollMs(pollLocation, retryAfterMs);
     return { ...seen, event: { type: "accepted", attempt, status, jobId, pollUrl, pollInMs } };
   }
   const result = { id: resultId(response), response };
@@ -170,10 +173,9 @@ async function answered(
   };
 }
 
-/** What the service asks for, within the route's bounds: they hold for the first poll too. */
-function firstPollMs(bounds: { minMs: number; maxMs: number } | null, retryAfterMs: number | null): number {
-  const { minMs, maxMs } = bounds ?? { minMs: 1000, maxMs: 60_000 };
-  return Math.min(maxMs, retryAfterMs ?? minMs);
+/** What the service asks for, within the route's bounds, which hold for the first poll as for every later one. */
+function firstPollMs({ minMs, maxMs }: PollPolicy, retryAfterMs: number | null): number {
+  return Math.min(maxMs, Math.max(minMs, retryAfterMs ?? minMs));
 }
 
 const maxPauseMs = 60_000;
