@@ -1,6 +1,5 @@
 /** One dispatch to the service, and what its outcome means for the process. */
 import type { Pointer } from "@sticky-proxy/protocol/json";
-import type { PollPolicy } from "@sticky-proxy/core/registry";
 import { headerValue, keyLine, type HeaderLine, type StoredResponse } from "@sticky-proxy/core/http";
 import {
   idText,
@@ -22,6 +21,7 @@ import {
 import { collectBody, type Forwarder } from "@sticky-proxy/upstream";
 import type { Execution, Run } from "./execution.ts";
 import { injectCallback } from "../reports/inject-callback.ts";
+import { firstPoll } from "../reports/poll.ts";
 import { readReport } from "../reports/read-report.ts";
 
 /** What one attempt brought: the event to commit, and what goes with it. */
@@ -152,8 +152,7 @@ async function answered(
     const jobId = await correlate(deps, execution, record, response);
     const pollUrl = meaning.kind === "poll" ? meaning.pollUrl : null;
     const { pollLocation } = policy;
-    const pollInMs =
-      pollUrl === null || pollLocation === null ? null : firstPollMs(pollLocation, retryAfterMs);
+    const pollInMs = pollUrl === null || pollLocation === null ? null : firstPoll(pollLocation, retryAfterMs);
     return { ...seen, event: { type: "accepted", attempt, status, jobId, pollUrl, pollInMs } };
   }
   const result = { id: resultId(response), response };
@@ -171,11 +170,6 @@ async function answered(
     },
     result: response,
   };
-}
-
-/** What the service asks for, within the route's bounds, which hold for the first poll as for every later one. */
-function firstPollMs({ minMs, maxMs }: PollPolicy, retryAfterMs: number | null): number {
-  return Math.min(maxMs, Math.max(minMs, retryAfterMs ?? minMs));
 }
 
 const maxPauseMs = 60_000;

@@ -10,7 +10,7 @@ import { FakeUpstream } from "@sticky-proxy/testkit";
 import { expect } from "chai";
 import fc from "fast-check";
 import { createAddressGuard, createOutboundCaller, type OutboundCaller } from "@sticky-proxy/upstream";
-import { createPoller, nextPoll, type PollAnswer } from "./poll.ts";
+import { createPoller, firstPoll, nextPoll, type PollAnswer } from "./poll.ts";
 
 const now = asEpochMs(1_700_000_000_000);
 const record: ProcessRecord = {
@@ -214,6 +214,17 @@ describe("the poller", () => {
       expect(upstream.requests).to.have.length(0);
     });
   });
+
+  for (const [asked, retryAfterMs, ms] of [
+    ["nothing", null, 200],
+    ["no wait", 0, 200],
+    ["less than minMs", 199, 200],
+    ["a wait within them", 700, 700],
+    ["more than maxMs", 3_600_000, 5000],
+  ] as const)
+    it(`the first poll keeps to the route's bounds when the 202 asks for ${asked}`, () => {
+      expect(firstPoll({ minMs: 200, maxMs: 5000 }, retryAfterMs)).to.equal(ms);
+    });
 
   it("never polls outside the route's bounds", () => {
     const times = fc.integer({ min: 0, max: 10 ** 9 });

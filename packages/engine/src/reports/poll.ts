@@ -136,9 +136,14 @@ export function createPoller(deps: PollerDeps): Poller {
   };
 }
 
+/** ms until the first poll: what the 202 asks for (null: nothing), within the route's bounds. */
+export function firstPoll({ minMs, maxMs }: PollPolicy, retryAfterMs: number | null): number {
+  return Math.min(maxMs, Math.max(minMs, retryAfterMs ?? minMs));
+}
+
 /**
- * What the service asks for, else a tenth of the time that the work takes already; jittered upwards so that polls
- * that began together drift apart, and within the route's bounds.
+ * ms until a later poll: what the service asks for, else a tenth of the time that the work takes already; jittered
+ * upwards so that polls that began together drift apart, and within the route's bounds.
  */
 export function nextPoll(
   { minMs, maxMs }: PollPolicy,
