@@ -74,7 +74,7 @@ describeWithRedis("what replicas know", () => {
         id,
         role: "proxy" as const,
         version: "1",
-        opsUrl: "http://x",
+        config: "c",
         startedAt: 1,
       });
       await registry.heartbeat(replica("a"), 60_000);

@@ -220,6 +220,11 @@ export function createMetrics(options: MetricsOptions) {
       action: ["callback", "purge"],
     }),
     buildInfo: gauge("build_info", "Always 1.", { version: text, node: text, config_hash: text }),
+    configsInUse: gauge(
+      "configurations_in_use",
+      "Configurations among the live replicas, as this node reads it; more than 1: a roll-out, or drift.",
+      {},
+    ),
     configReloadSuccess: gauge(
       "config_reload_success",
       "1: the last configuration that was read is in use.",

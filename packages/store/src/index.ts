@@ -3,7 +3,7 @@ export type { Locks } from "./cluster/locks.ts";
 export { MetaMismatch } from "./cluster/meta.ts";
 export { profileCheck, type Health } from "./cluster/profile-check.ts";
 export { openNodeLocks } from "./cluster/quorum.ts";
-export { createRegistry, type HealthReport, type Registry } from "./cluster/registry.ts";
+export { createRegistry, type HealthReport, type Registry, type Replica } from "./cluster/registry.ts";
 export { createDifferences } from "./mirror/differences.ts";
 export { createMirrorOutbox } from "./mirror/outbox.ts";
 export { StoreUnreachable, openStore, type OpenStore } from "./open.ts";

@@ -1,5 +1,6 @@
 /** Wiring of the proxy: the only file of this service that knows the concrete store and upstream. */
 import { randomUUID } from "node:crypto";
+import { fingerprintVersions } from "@sticky-proxy/core/idempotency";
 import { createRuleBook, processId } from "@sticky-proxy/core/process";
 import { invalidatingStore, createCancelHook, createPacing, createEngine } from "@sticky-proxy/engine";
 import {
@@ -20,7 +21,13 @@ import { openNodeLocks, createRegistry, openCache, openStore } from "@sticky-pro
 import { createForwarder, createOutboundCallers } from "@sticky-proxy/upstream";
 import { createCacheParts } from "./cache/cache-parts.ts";
 import { createGateway, engineObservers } from "./gateway.ts";
-import { createHealthRounds, openStoreChecks, exportTraffic } from "@sticky-proxy/node";
+import {
+  createHealthRounds,
+  exportTraffic,
+  heartbeatMs,
+  openHeartbeat,
+  openStoreChecks,
+} from "@sticky-proxy/node";
 import { openProxyMirror } from "./open-mirror.ts";
 
 const plainBodyBytes = 1024 ** 3;
@@ -105,6 +112,16 @@ export async function startProxy(
       }),
   });
   const checks = await openStoreChecks({ config, store, confirm: store.confirm, logger, metrics, ops });
+  const heartbeat = await openHeartbeat({
+    registry,
+    id: config.node,
+    role: "proxy",
+    config,
+    fingerprints: fingerprintVersions,
+    monotonic: systemClock.monotonic,
+    logger,
+    metrics,
+  });
   let port = config.port;
   const mirror = openProxyMirror({ config, store, logger, metrics }, () => engine.processes.now());
   const engine = createEngine({
@@ -179,6 +196,12 @@ export async function startProxy(
         atOnce: true,
         stopIn: "stop-claiming",
       },
+      {
+        name: "proxy.heartbeat",
+        periodMs: heartbeatMs,
+        run: () => heartbeat.beat(),
+        stopIn: "stop-watchdog",
+      },
       { name: "proxy.mirror", periodMs: 1000, run: () => mirror.tick(), stopIn: "release-outbox" },
     ],
     { logger, metrics, lifecycle },
@@ -194,6 +217,7 @@ export async function startProxy(
     cancel();
   });
   lifecycle.onShutdown("finish", "executions", () => engine.executor.idle());
+  lifecycle.onShutdown("release-outbox", "heartbeat", () => heartbeat.leave());
   lifecycle.onShutdown("flush", "upstream", async () => {
     await cancelHook.idle();
     callers.close();

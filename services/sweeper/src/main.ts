@@ -7,6 +7,8 @@ import {
   createPoller,
   createEngine,
 } from "@sticky-proxy/engine";
+import { fingerprintVersions } from "@sticky-proxy/core/idempotency";
+import { heartbeatMs, openHeartbeat } from "@sticky-proxy/node";
 import { processId, type ProcessRecord } from "@sticky-proxy/core/process";
 import type { Service } from "@sticky-proxy/core/registry";
 import {
@@ -151,6 +153,16 @@ export async function startSweeper(
     hideMs: hideMsFor(config.services),
     batch: config.sweeper.batch,
   });
+  const heartbeat = await openHeartbeat({
+    registry,
+    id: node,
+    role: "sweeper",
+    config,
+    fingerprints: fingerprintVersions,
+    monotonic,
+    logger,
+    metrics,
+  });
   let lastError: string | null = null;
   async function sweep(): Promise<void> {
     try {
@@ -185,6 +197,12 @@ export async function startSweeper(
       { name: "sweeper.pay-owed-invalidations", periodMs: 1000, run: () => invalidation.payOwed() },
       { name: "sweeper.read-health", periodMs: 1000, jitter: 0.1, run: () => health.refresh(), atOnce: true },
       {
+        name: "sweeper.heartbeat",
+        periodMs: heartbeatMs,
+        run: () => heartbeat.beat(),
+        stopIn: "stop-watchdog",
+      },
+      {
         name: "sweeper.mirror",
         periodMs: 1000,
         run: () => mirroring.tick(),
@@ -198,6 +216,7 @@ export async function startSweeper(
   startGauges({ config, store, cached, locks, now, logger, metrics }, lifecycle);
   ops.check("sweeper", () => (lastError === null ? { state: "ok" } : { state: "failed", reason: lastError }));
   lifecycle.onShutdown("finish", "sweeper-executions", () => sweeper.stop());
+  lifecycle.onShutdown("release-outbox", "sweeper-heartbeat", () => heartbeat.leave());
   lifecycle.onShutdown("flush", "sweeper-upstream", async () => {
     callers.close();
     await forwarder.close();

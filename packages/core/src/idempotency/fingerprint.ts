@@ -22,6 +22,9 @@ export interface FingerprintInput {
   readonly credentialDigest: string | null;
 }
 
+/** Versions of the fingerprint that this node can compute: each replica tells the others of its own. */
+export const fingerprintVersions: readonly number[] = [1];
+
 /** 43 base64url characters. */
 export function fingerprint(input: FingerprintInput): string {
   const type = contentType(input.contentType);

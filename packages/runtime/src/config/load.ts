@@ -83,7 +83,8 @@ function warningsOf(config: Config): string[] {
 
 /** Same configuration, same hash on every replica: entries that are a node's own do not count. */
 export function configHash(config: Config): string {
-  const { node: _node, port: _port, opsPort: _ops, adminPort: _admin, ...shared } = config;
+  const { node: _n, log: _l, host: _h, port: _p, opsHost: _oh, opsPort: _op, ...more } = config;
+  const { adminHost: _ah, adminPort: _ap, ...shared } = more;
   const text = JSON.stringify(shared, (_key, value: unknown) => (value instanceof Map ? [...value] : value));
   return createHash("sha256").update(text).digest("hex").slice(0, 12);
 }

@@ -20,9 +20,12 @@ export interface Replica {
   readonly id: string;
   readonly role: "proxy" | "sweeper" | "admin";
   readonly version: string;
-  /** Base URL of its ops server, for people. */
-  readonly opsUrl: string;
+  /** Epoch ms by its own clock, for people. */
   readonly startedAt: number;
+  /** Digest of the configuration in use; entries that are a node's own do not count. */
+  readonly config: string;
+  /** Versions of the fingerprint that it can compute and compare; absent: it is older than the field and knows version 1. */
+  readonly fingerprints?: readonly number[];
 }
 
 export interface Registry {
@@ -91,7 +94,7 @@ export function createRegistry({
     replicas: () =>
       guarded("replicas", async () => {
         const ids = await reads.zrange(replicasKey, 0, -1);
-        const texts = await Promise.all(ids.map((id) => reads.get(keys.meta(`replica:${id}`))));
+        const texts = ids.length === 0 ? [] : await reads.mget(ids.map((id) => keys.meta(`replica:${id}`)));
         return texts.filter((text) => text !== null).map((text) => JSON.parse(text) as Replica);
       }),
     leave: (id) =>

@@ -1,0 +1,83 @@
+import { createMetrics, loadConfig, type Config } from "@sticky-proxy/runtime";
+import type { Replica } from "@sticky-proxy/store";
+import { expect } from "chai";
+import { openHeartbeat } from "./heartbeat.ts";
+
+const yaml = (names: string): string =>
+  `services: { ${names
+    .split(" ")
+    .map((name) => `${name}: { instances: ["http://127.0.0.1:1"] }`)
+    .join(", ")} }`;
+
+function configOf(text: string): Config {
+  const loaded = loadConfig({ yaml: text, env: {}, flags: {}, node: "n" });
+  if (!loaded.ok) throw new Error(loaded.errors.join("; "));
+  return loaded.config;
+}
+
+function world() {
+  const replicas = new Map<string, Replica>();
+  const lines: [string, unknown][] = [];
+  const metrics = createMetrics({ version: "1", node: "n", configHash: "", services: [], routes: [] });
+  let now = 0;
+  const open = (id: string, config: Config, fingerprints: readonly number[] = [1]) =>
+    openHeartbeat({
+      registry: {
+        heartbeat: async (replica) => void replicas.set(replica.id, replica),
+        replicas: async () => [...replicas.values()],
+        leave: async (gone) => void replicas.delete(gone),
+      },
+      id,
+      role: "proxy",
+      config,
+      fingerprints,
+      monotonic: () => now,
+      logger: {
+        info: (event: string, fields?: object) => void lines.push([event, fields]),
+        warn: (event: string, fields?: object) => void lines.push([event, fields]),
+      },
+      metrics,
+    });
+  return {
+    open,
+    replicas,
+    lines,
+    pass: (ms: number) => (now += ms),
+  };
+}
+
+describe("the heartbeat", () => {
+  it("tells of other configurations once for each new picture, and when all agree again", async () => {
+    const { open, lines, replicas } = world();
+    const old = await open("a", configOf(yaml("pay")));
+    expect(lines).to.deep.equal([]);
+    const newer = await open("b", configOf(yaml("pay ship")));
+    expect(lines.map(([event]) => event)).to.deep.equal(["config.drift"]);
+    await old.beat();
+    await old.beat();
+    expect(lines.map(([event]) => event)).to.deep.equal(["config.drift", "config.drift"]);
+    await old.leave();
+    expect([...replicas.keys()]).to.deep.equal(["b"]);
+    await newer.beat();
+    expect(lines.at(-1)![0]).to.equal("config.agreed");
+  });
+
+  it("knows a fingerprint version to be understood when every live replica says so, and only while it was read lately", async () => {
+    const { open, pass, replicas } = world();
+    const config = configOf(yaml("pay"));
+    const both = await open("a", config, [1, 2]);
+    expect(both.allKnowFingerprint(2)).to.equal(true);
+    await open("b", config, [1]);
+    await both.beat();
+    expect([both.allKnowFingerprint(1), both.allKnowFingerprint(2)]).to.deep.equal([true, false]);
+    const { fingerprints: _, ...older } = replicas.get("b")!;
+    replicas.set("b", older);
+    await both.beat();
+    expect([both.allKnowFingerprint(1), both.allKnowFingerprint(2)]).to.deep.equal([true, false]);
+    replicas.delete("b");
+    await both.beat();
+    expect(both.allKnowFingerprint(2)).to.equal(true);
+    pass(10_001);
+    expect([both.replicas(), both.allKnowFingerprint(1)]).to.deep.equal([null, false]);
+  });
+});

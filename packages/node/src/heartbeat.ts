@@ -1,0 +1,81 @@
+/**
+ * Every node tells the others that it lives, which configuration it runs and which fingerprints it knows, and reads
+ * the same of them. What it reads is at most a few seconds old; after the TTL a node that fell silent is forgotten.
+ */
+import { configHash, version, type Config, type Logger, type Metrics } from "@sticky-proxy/runtime";
+import type { Registry, Replica } from "@sticky-proxy/store";
+
+export const heartbeatMs = 2000;
+/** A replica is missed after some five beats; what was read longer ago says nothing. */
+const ttlMs = 10_000;
+
+export interface HeartbeatParts {
+  readonly registry: Pick<Registry, "heartbeat" | "replicas" | "leave">;
+  /** Unique among the live replicas. */
+  readonly id: string;
+  readonly role: Replica["role"];
+  /** Read at each beat: a reload changes it. */
+  readonly config: Config;
+  readonly fingerprints: readonly number[];
+  readonly monotonic: () => number;
+  readonly logger: Pick<Logger, "info" | "warn">;
+  readonly metrics: Pick<Metrics, "configsInUse">;
+}
+
+export interface Heartbeat {
+  /** Says and reads once. @throws StoreUnavailable */
+  beat(): Promise<void>;
+  /** The live replicas, this one included; null: not read within the TTL. */
+  replicas(): readonly Replica[] | null;
+  /** Whether every live replica can compare that version of the fingerprint; false while nobody knows. */
+  allKnowFingerprint(version: number): boolean;
+  /** Takes this node off the list (a clean stop). */
+  leave(): Promise<void>;
+}
+
+/** Beats once before it resolves, so that the others know of this node before it serves; a failure is logged. */
+export async function openHeartbeat(parts: HeartbeatParts): Promise<Heartbeat> {
+  const { registry, id, role, config, fingerprints, monotonic, logger, metrics } = parts;
+  const startedAt = Date.now();
+  let seen: { readonly replicas: readonly Replica[]; readonly at: number } | null = null;
+  let told = "";
+
+  /** Once for each new picture: a roll-out is told as it goes on, not at every beat. */
+  function tellDrift(replicas: readonly Replica[]): void {
+    const inUse = Map.groupBy(replicas, (replica) => replica.config);
+    metrics.configsInUse.set({}, inUse.size);
+    const configs = [...inUse]
+      .map(
+        ([digest, those]) =>
+          `${digest}: ${those
+            .map((one) => one.id)
+            .sort()
+            .join(", ")}`,
+      )
+      .sort();
+    const picture = inUse.size > 1 ? configs.join("; ") : "";
+    if (picture === told) return;
+    if (picture !== "") logger.warn("config.drift", { configs });
+    else logger.info("config.agreed", { configs });
+    told = picture;
+  }
+
+  const heartbeat: Heartbeat = {
+    async beat() {
+      const digest = configHash(config);
+      await registry.heartbeat(
+        { id, role, version: version(), startedAt, config: digest, fingerprints },
+        ttlMs,
+      );
+      const replicas = await registry.replicas();
+      seen = { replicas, at: monotonic() };
+      tellDrift(replicas);
+    },
+    replicas: () => (seen === null || monotonic() - seen.at > ttlMs ? null : seen.replicas),
+    allKnowFingerprint: (wanted) =>
+      heartbeat.replicas()?.every(({ fingerprints: known = [1] }) => known.includes(wanted)) ?? false,
+    leave: () => registry.leave(id),
+  };
+  await heartbeat.beat().catch((err: unknown) => logger.warn("heartbeat.failed", { err }));
+  return heartbeat;
+}
