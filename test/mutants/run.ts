@@ -1,26 +1,24 @@
 /**
  * npm run mutants -- [folder or file …] [--sample N] [--seed N] [--base REV] [--most N] [--goal PERCENT]
+ *                [--jobs N] [--verbose]
  *
  * Tries small faults in the sources, one at a time, against the unit tests beside them (Lua: against the store's
  * contracts on Redis), and lists those that no test noticed. `--sample`: at most so many of a file, drawn with the seed
  * that is printed. `--base REV`: only the files that changed since REV; `--most`: so many in all. Exit code 1 when less
- * than `--goal` was noticed, or when a test fails without any fault.
+ * than `--goal` was noticed, or when a test fails without any fault. `--verbose`: which test noticed each.
  */
-import { execFileSync, spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { parseArgs } from "node:util";
 import { readSources } from "../architecture/sources.ts";
 import { testsOf } from "./choose-tests.ts";
+import { isEquivalent } from "./equivalent.ts";
 import { luaMutantsOf, mutantsOf, type Mutant } from "./mutations.ts";
+import { createTrials, type Trials } from "./trials.ts";
 
 const root = path.join(import.meta.dirname, "../..");
-const mocha = path.join(root, "node_modules/mocha/bin/mocha.js");
-const hook = path.join(import.meta.dirname, "replace-source.mjs");
-const maxMs = 60_000;
-/** Tests that need long and tell nothing more of a script. */
-const quick = "^(?!.*(100,000|Cluster)).*$";
 const luaTests: readonly (readonly [folder: string, tests: readonly string[]])[] = [
   [
     "packages/store/src/process/",
@@ -38,12 +36,12 @@ const { values, positionals } = parseArgs({
     base: { type: "string" },
     most: { type: "string", default: "Infinity" },
     goal: { type: "string", default: "0" },
+    verbose: { type: "boolean", default: false },
     jobs: { type: "string", default: String(os.availableParallelism()) },
   },
 });
 const sample = Number(values.sample);
 const seed = Number(values.seed);
-const folder = mkdtempSync(path.join(os.tmpdir(), "sticky-mutants-"));
 const sources = readSources(root);
 
 interface Tried extends Mutant {
@@ -95,11 +93,9 @@ function mutantsIn(file: string): Tried[] {
   const tests = isLua
     ? (luaTests.find(([home]) => file.startsWith(home))?.[1] ?? [])
     : testsOf(file, sources);
-  const all = (isLua ? luaMutantsOf(text) : mutantsOf(file, text)).map((mutant) => ({
-    ...mutant,
-    file,
-    tests,
-  }));
+  const all = (isLua ? luaMutantsOf(text) : mutantsOf(file, text))
+    .filter((mutant) => !isEquivalent(file, mutant))
+    .map((mutant) => ({ ...mutant, file, tests }));
   const draw = drawer(seed);
   return all
     .map((mutant) => ({ mutant, place: draw() }))
@@ -109,67 +105,71 @@ function mutantsIn(file: string): Tried[] {
     .sort((a, b) => a.line - b.line);
 }
 
-/** Whether some test failed, or the mutant ended or hung the run. */
-function isNoticed({ file, text, tests }: Tried, slot: number): Promise<boolean> {
-  const place = path.join(folder, `${slot}.txt`);
-  writeFileSync(place, text);
-  return new Promise((resolve) => {
-    const child = spawn(
-      process.execPath,
-      ["--import", hook, mocha, "--bail", "--reporter", "min", "--exit", "--grep", quick, ...tests],
-      {
-        cwd: root,
-        stdio: "ignore",
-        env: { ...process.env, STICKY_MUTANT_FILE: path.join(root, file), STICKY_MUTANT_TEXT: place },
-        // A group of its own: a run that hangs is ended with the Redis that it may have started.
-        detached: true,
-      },
-    );
-    const hung = setTimeout(() => process.kill(-child.pid!, "SIGKILL"), maxMs);
-    child.once("exit", (code) => {
-      clearTimeout(hung);
-      resolve(code !== 0);
-    });
-  });
+interface Sum {
+  tried: number;
+  noticed: number;
+}
+
+/** Tries them file by file, so that a process that tries many loads few modules anew. Returns what no test noticed. */
+async function tryAll(work: readonly Tried[], sums: Map<string, Sum>): Promise<Tried[] | null> {
+  const survivors: Tried[] = [];
+  const files = [...Map.groupBy(work, ({ file }) => file).values()].values();
+  let unsound: readonly string[] | null = null;
+  async function tryFiles(trials: Trials): Promise<void> {
+    for (const mutants of files) {
+      const [{ file, tests }] = mutants as [Tried, ...Tried[]];
+      if (tests.length > 0 && (await trials.prepare(tests)) !== null) unsound = tests;
+      if (unsound !== null) return;
+      for (const mutant of mutants) {
+        const by = tests.length === 0 ? null : await trials.try(file, mutant.text, tests);
+        if (values.verbose) console.log(`${file}:${mutant.line}  ${mutant.from}  ->  ${mutant.to}: ${by}`);
+        const sum = sums.get(file) ?? { tried: 0, noticed: 0 };
+        sums.set(file, { tried: sum.tried + 1, noticed: sum.noticed + (by === null ? 0 : 1) });
+        if (by === null) survivors.push(mutant);
+      }
+    }
+  }
+  await Promise.all(
+    Array.from({ length: Number(values.jobs) }, async () => {
+      const trials = createTrials(root);
+      await tryFiles(trials).finally(() => trials.end());
+    }),
+  );
+  if (unsound === null) return survivors;
+  console.error(`these tests fail without any fault: ${(unsound as readonly string[]).join(" ")}`);
+  return null;
 }
 
 async function main(): Promise<number> {
-  const queue = chosenFiles().map((file) => ({ file, mutants: mutantsIn(file) }));
   console.log(`seed ${seed}, at most ${sample} mutants of a file`);
-  let tried = 0;
-  let noticed = 0;
-  const perFolder = new Map<string, { tried: number; noticed: number }>();
-  const work = thinned(queue.flatMap(({ mutants }) => mutants));
-  for (const tests of new Map(work.map((mutant) => [mutant.tests.join(" "), mutant.tests])).values()) {
-    const [first] = work;
-    const sound = { ...first!, file: "none", text: "", tests };
-    if (tests.length > 0 && (await isNoticed(sound, 0))) {
-      console.error(`these tests fail without any fault: ${tests.join(" ")}`);
-      return 1;
-    }
-  }
-  const survivors: Tried[] = [];
-  const next = work.values();
-  await Promise.all(
-    Array.from({ length: Number(values.jobs) }, async (_, slot) => {
-      for (const mutant of next) {
-        const isFound = mutant.tests.length > 0 && (await isNoticed(mutant, slot));
-        const home = path.posix.dirname(mutant.file);
-        const sum = perFolder.get(home) ?? { tried: 0, noticed: 0 };
-        perFolder.set(home, { tried: sum.tried + 1, noticed: sum.noticed + (isFound ? 1 : 0) });
-        tried++;
-        if (isFound) noticed++;
-        else survivors.push(mutant);
-      }
-    }),
-  );
+  const sums = new Map<string, Sum>();
+  const survivors = await tryAll(thinned(chosenFiles().flatMap(mutantsIn)), sums);
+  if (survivors === null) return 1;
   survivors.sort((a, b) => (a.file < b.file ? -1 : a.file > b.file ? 1 : a.line - b.line));
   for (const { file, line, from, to, tests } of survivors)
     console.log(`${file}:${line}  ${from}  ->  ${to}${tests.length === 0 ? "  (no test reaches it)" : ""}`);
-  for (const [home, sum] of [...perFolder].sort())
-    console.log(`${home}: ${sum.noticed} of ${sum.tried} noticed (${percent(sum.noticed, sum.tried)} %)`);
-  console.log(`all: ${noticed} of ${tried} noticed (${percent(noticed, tried)} %)`);
+  const perFolder = Map.groupBy([...sums].sort(), ([file]) => path.posix.dirname(file));
+  for (const [home, files] of perFolder)
+    console.log(
+      told(
+        home,
+        files.map(([, sum]) => sum),
+      ),
+    );
+  const all = [...sums.values()];
+  console.log(told("all", all));
+  const { tried, noticed } = total(all);
   return tried === 0 || percent(noticed, tried) >= Number(values.goal) ? 0 : 1;
+}
+
+function total(sums: readonly Sum[]): Sum {
+  const add = (a: Sum, b: Sum): Sum => ({ tried: a.tried + b.tried, noticed: a.noticed + b.noticed });
+  return sums.reduce(add, { tried: 0, noticed: 0 });
+}
+
+function told(name: string, sums: readonly Sum[]): string {
+  const { tried, noticed } = total(sums);
+  return `${name}: ${noticed} of ${tried} noticed (${percent(noticed, tried)} %)`;
 }
 
 /** At most `--most` of them, drawn with the seed. */
@@ -186,8 +186,4 @@ function percent(part: number, whole: number): number {
   return whole === 0 ? 100 : Math.round((1000 * part) / whole) / 10;
 }
 
-try {
-  process.exitCode = await main();
-} finally {
-  rmSync(folder, { recursive: true, force: true });
-}
+process.exitCode = await main();
