@@ -12,7 +12,7 @@ const arrows = new Map<string, readonly string[]>([
   ["runtime", ["core", "protocol"]],
   ["engine", ["core", "protocol", "upstream"]],
   ["mirror", ["core", "engine", "protocol", "runtime", "upstream"]],
-  ["node", ["core", "engine", "protocol", "runtime", "store", "upstream"]],
+  ["node", ["core", "engine", "mirror", "protocol", "runtime", "store", "upstream"]],
   ["operations", ["core", "engine", "protocol"]],
   ["client", ["protocol"]],
   ["testkit", ["core", "protocol"]],
@@ -70,8 +70,6 @@ const functionExceptions = new Map<string, string>([
   ["packages/runtime/src/metrics.ts createMetrics", "one metric a row"],
   ["packages/store/src/cluster/locks.ts createLocks", "its verbs share one closure"],
   ["packages/upstream/src/forward.ts createForwarder", "its verbs share one closure"],
-  ["services/proxy/src/main.ts startProxy", "the wiring of a node, part after part"],
-  ["services/sweeper/src/main.ts startSweeper", "the wiring of a node, part after part"],
   ["services/sweeper/src/sweep.ts createSweeper", "its verbs share one closure"],
 ]);
 const maxFunctionLines = 100;

@@ -2,7 +2,7 @@ export { createComparer, type Comparer } from "./comparer.ts";
 export type { MirrorEntryDeps } from "./mirror-entry.ts";
 export { exportLag, observeLatencies, observeMirror } from "./observe-mirror.ts";
 export { createPartitionDrain, type PartitionDrain } from "./partition-drain.ts";
-export { createSecondary, markLines, markerKeys, type MarkerKeys } from "./secondary.ts";
+export { createSecondary, markLines, markerKeys, type MarkerKeys, type Secondary } from "./secondary.ts";
 export type { ShadowJob } from "./shadow-job.ts";
 export { createShadowQueue, type ShadowQueue } from "./shadow-queue.ts";
 export { isAnyMirrored, mirrorRoutes } from "./mirrored-routes.ts";

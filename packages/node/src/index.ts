@@ -1,4 +1,8 @@
-export { createHealthRounds } from "./health-rounds.ts";
-export { heartbeatMs, openHeartbeat } from "./heartbeat.ts";
-export { openStoreChecks } from "./store-checks.ts";
+export { createHealthRounds, type HealthRounds } from "./health-rounds.ts";
+export { openHeartbeat } from "./heartbeat.ts";
+export { nodeTasks, type NodeTaskParts } from "./node-tasks.ts";
+export { openEngine } from "./open-engine.ts";
+export { openMirror } from "./open-mirror.ts";
+export { openNode, type OpenNode } from "./open-node.ts";
+export { openStoreChecks, type StoreChecks } from "./store-checks.ts";
 export { exportTraffic } from "./traffic-gauges.ts";

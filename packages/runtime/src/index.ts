@@ -16,7 +16,7 @@ export { observeTransitions } from "./process-metrics.ts";
 export { redact } from "./redact.ts";
 export { observeRedis } from "./redis-metrics.ts";
 export type { ServiceParts } from "./service-parts.ts";
-export { startTasks } from "./tasks.ts";
+export { startTasks, type Task } from "./tasks.ts";
 export { observeAttempts } from "./upstream-metrics.ts";
 export { version } from "./version.ts";
 export { configJsonSchema } from "./config/json-schema.ts";

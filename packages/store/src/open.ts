@@ -1,5 +1,5 @@
 /** Opens the state Redis for one node: connections, shared settings, processes, notices. */
-import { CodedError, asMonotonicMs } from "@sticky-proxy/protocol";
+import { CodedError, asMonotonicMs, type EpochMs } from "@sticky-proxy/protocol";
 import { createHmac } from "node:crypto";
 import { createChanges, type RedisChanges } from "./process/changes.ts";
 import { createDurabilityGate, type DurabilityGate } from "./cluster/durability.ts";
@@ -13,6 +13,7 @@ import { observeScripts, type ScriptObserver } from "./redis/scripts.ts";
 import {
   connectRedis,
   placeOf,
+  serverTime,
   wasNeverSent,
   type ConnectionName,
   type RedisConnections,
@@ -31,6 +32,8 @@ export interface OpenStore {
   readonly incarnation: Incarnation;
   /** The gate that the `ha` profiles want before anything is sent; null: none. */
   readonly confirm: (() => Promise<void>) | null;
+  /** The server's clock. Rejects when it does not answer. */
+  readTime(): Promise<EpochMs>;
   /** true: refuse new claims until told otherwise (memory over 80 %, from the profile check's `sheds`). */
   shed(isOn: boolean): void;
   close(): Promise<void>;
@@ -118,6 +121,7 @@ export async function openStore(options: OpenStoreOptions): Promise<OpenStore> {
       processes,
       changes,
       incarnation,
+      readTime: () => serverTime(redis.reads),
       shed: (isOn) => (isShedding = isOn),
       confirm: gate === null ? null : () => gate.confirm(),
       async close() {

@@ -2,7 +2,6 @@
 import { createSecretKey } from "node:crypto";
 import {
   type Changes,
-  type Lease,
   type ProcessRecord,
   type ProcessStore,
   type StoredRequest,
@@ -14,7 +13,6 @@ import {
   type Logger,
   type Metrics,
   knownMethod,
-  observeTransitions,
   sleep,
   statusClass,
   unknownName,
@@ -193,20 +191,4 @@ function observeRequest(metrics: Metrics, observed: RequestObserved): void {
 /** The submitting request's trace goes on in what is dispatched later. */
 export function traceOf(record: ProcessRecord): Execution["extra"] {
   return record.traceparent === null ? [] : [["traceparent", record.traceparent]];
-}
-
-/** What a node's engine reports, as metrics and log lines. */
-export function engineObservers(metrics: Metrics, log: Pick<Logger, "warn" | "error">) {
-  return {
-    onTransition: observeTransitions(metrics),
-    onRefused: ({ service }: ProcessRecord): void => metrics.fenceRejected.inc({ service }),
-    onLeaseLost: (lease: Lease): void => {
-      metrics.leaseLost.inc({ service: lease.service });
-      log.warn("lease.lost", { service: lease.service, processId: processId(lease) });
-    },
-    onFailure: (what: string, error: unknown): void => {
-      if (what === "renew") metrics.renewFailures.inc({ service: unknownName });
-      log.error("process.trouble", { what, err: error });
-    },
-  };
 }

@@ -1,31 +1,10 @@
-/** Wiring of the mirror in a proxy: intents before dispatches, copies behind answers, loop markers. */
+/** Wiring of the mirror in a proxy: copies behind answers, loop markers, and the intents of what it dispatches. */
 import type { Clock } from "@sticky-proxy/protocol";
-import { createSecretKey, randomBytes } from "node:crypto";
-import { createMirrorIntents, type MirrorIntents } from "@sticky-proxy/engine";
-import { createPacer, type Pacer } from "@sticky-proxy/core/mirror";
-import type { RequestHead } from "@sticky-proxy/core/http";
-import {
-  configHash,
-  sleep,
-  type Config,
-  type Lifecycle,
-  type Logger,
-  type Metrics,
-  systemClock,
-} from "@sticky-proxy/runtime";
-import { createDifferences, createMirrorOutbox, type OpenStore } from "@sticky-proxy/store";
-import {
-  createComparer,
-  observeLatencies,
-  observeMirror,
-  isAnyMirrored,
-  mirrorRoutes,
-  createSecondary,
-  markerKeys,
-  markLines,
-  createShadowQueue,
-} from "@sticky-proxy/mirror";
-import { createForwarder } from "@sticky-proxy/upstream";
+import type { MirrorIntents } from "@sticky-proxy/engine";
+import { openMirror, type OpenNode } from "@sticky-proxy/node";
+import { sleep, type Config, type Lifecycle, type Logger, type Metrics } from "@sticky-proxy/runtime";
+import { createDifferences } from "@sticky-proxy/store";
+import { observeLatencies, observeMirror, isAnyMirrored, createShadowQueue } from "@sticky-proxy/mirror";
 import type { MirrorDeps } from "./middleware/mirror.ts";
 import { createLoopGuard } from "./middleware/loop-guard.ts";
 
@@ -33,7 +12,7 @@ const graceMs = 5000;
 
 export interface ProxyMirrorParts {
   readonly config: Config;
-  readonly store: OpenStore;
+  readonly node: OpenNode;
   readonly logger: Logger;
   readonly metrics: Metrics;
 }
@@ -47,45 +26,17 @@ export interface ProxyMirror {
 }
 
 export function openProxyMirror(
-  { config, store, logger, metrics }: ProxyMirrorParts,
+  { config, node, logger, metrics }: ProxyMirrorParts,
   storeNow: Clock["now"],
 ): ProxyMirror {
-  const { secret, partitions } = store.meta;
-  const orderSecret = createSecretKey(secret);
+  const { store, storeClock } = node;
+  const mirror = openMirror({ config, store, logger, storeClock, storeNow });
+  const { intents, keys, newId, marks, secret, clock } = mirror;
   const { writes, reads } = store.redis;
-  const storeDeps = { writes, reads, keys: store.keys, partitions };
-  const keys = markerKeys(secret, config.mirror.secrets);
-  const newId = (): string => randomBytes(12).toString("base64url");
-  const marks = (head: RequestHead) => markLines(keys, head, newId(), 0, Date.now());
-  const find = mirrorRoutes(() => config.services);
-  const outbox = createMirrorOutbox(storeDeps);
-  const version = (): string => configHash(config);
-  const intents = createMirrorIntents({
-    outbox,
-    policyOf: (service, route) => find(service, route)?.policy ?? null,
-    secret: orderSecret,
-    configVersion: version,
-    clock: { now: storeNow },
-    validForMs: store.redis.commandTimeoutMs,
-    marks,
-    onGap: (gap, { service, route }) => logger.warn("mirror.gap", { service, route, reason: gap }),
-  });
-  // Pools, breakers and slots of its own: a secondary that hangs takes nothing from the data path.
-  const forwarder = createForwarder({ pseudonym: "sticky-proxy", loopId: keys.source });
-  const comparer = createComparer({ redactKey: secret.toString("base64url") });
-  const pacers = new Map<string, Pacer>();
+  const { partitions } = store.meta;
   const shadow = createShadowQueue({
-    differences: createDifferences(storeDeps),
-    outbox,
-    secondary: createSecondary({ forwarder, marks, clock: systemClock }),
-    comparer,
-    pacerOf(name) {
-      let pacer = pacers.get(name);
-      if (pacer === undefined) pacers.set(name, (pacer = createPacer()));
-      return pacer;
-    },
-    configVersion: version,
-    clock: systemClock,
+    ...mirror,
+    differences: createDifferences({ writes, reads, keys: store.keys, partitions }),
     sleep,
     onAnswered: (service, latencies) => observeLatencies(metrics, service, latencies),
     onOutcome: (service, outcome, difference) => observeMirror(metrics, service, outcome, difference),
@@ -97,13 +48,13 @@ export function openProxyMirror(
         keys,
         trustedPeers: config.trustedPeers,
         newId,
-        marks: (head, id, hop) => markLines(keys, head, id, hop, Date.now()),
+        marks,
         wallClock: Date.now,
       }),
       shadow,
       serviceOf: (name) => config.services.find((service) => service.name === name) ?? null,
-      secret: orderSecret,
-      clock: systemClock,
+      secret,
+      clock,
     },
     intents,
     async tick() {
@@ -112,16 +63,11 @@ export function openProxyMirror(
       if (isAnyMirrored(config.services) || intents.unwritten > 0) await intents.tick();
     },
     stopWith(lifecycle) {
-      lifecycle.onShutdown("finish", "mirror-copies", async () => {
-        await shadow.stop(AbortSignal.timeout(graceMs)).catch((err: unknown) => {
-          logger.warn("mirror.counts-lost", { err });
-        });
-        await comparer.close();
-      });
-      lifecycle.onShutdown("flush", "mirror", async () => {
-        await intents.tick().catch((err: unknown) => logger.warn("mirror.gaps-lost", { err }));
-        await forwarder.close();
-      });
+      mirror.stopWith(lifecycle, "mirror-copies", () =>
+        shadow
+          .stop(AbortSignal.timeout(graceMs))
+          .catch((err: unknown) => logger.warn("mirror.counts-lost", { err })),
+      );
     },
   };
 }

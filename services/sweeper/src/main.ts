@@ -1,150 +1,59 @@
 /** Wiring of the sweeper: the only file of this service that knows the concrete store and upstream. */
 import {
   createInvalidation,
-  invalidatingStore,
   createDeliverer,
-  createPacing,
   createPoller,
-  createEngine,
+  type CacheInvalidation,
+  type Engine,
 } from "@sticky-proxy/engine";
 import { fingerprintVersions } from "@sticky-proxy/core/idempotency";
-import { heartbeatMs, openHeartbeat } from "@sticky-proxy/node";
 import { processId, type ProcessRecord } from "@sticky-proxy/core/process";
 import type { Service } from "@sticky-proxy/core/registry";
+import { nodeTasks, openEngine, openHeartbeat, openNode, type OpenNode } from "@sticky-proxy/node";
 import {
   monotonic,
-  observeAttempts,
-  observeRedis,
-  observeTransitions,
   publicBase,
   startTasks,
-  redisTarget,
-  storeSettings,
-  maxLeaseMs,
-  sleep,
-  unknownName,
+  systemClock,
   type Config,
   type ServiceParts,
-  systemClock,
 } from "@sticky-proxy/runtime";
-import { openNodeLocks, createRegistry, openCache, openStore } from "@sticky-proxy/store";
-import { createForwarder, createHealthView, createOutboundCallers } from "@sticky-proxy/upstream";
+import { createHealthView } from "@sticky-proxy/upstream";
 import { startGauges } from "./gauges.ts";
 import { openSweeperMirror } from "./open-mirror.ts";
-import { createSweeper } from "./sweep.ts";
+import { createSweeper, type SweepDeps } from "./sweep.ts";
 
-export async function startSweeper(
-  config: Config,
-  { logger, metrics, lifecycle, ops }: ServiceParts,
-): Promise<void> {
-  const node = `${config.node}-sweeper`;
-  const store = await openStore({
-    ...storeSettings(config),
-    waitMs: 10_000,
-    onError: (name, err) => logger.warn("redis.error", { connection: name, err }),
-    onScript: observeRedis(metrics),
-    profile: config.redis.profile,
-    maxLeaseMs: maxLeaseMs(config),
-  });
-  const cached = await openCache({
-    state: store.redis,
-    url: config.cache.redis,
-    keyPrefix: config.redis.keyPrefix,
-    partitions: store.meta.partitions,
-    memoryBytes: 0,
-    maxBytes: config.cache.maxBytes,
-    waitMs: 2000,
-    onError: (name, err) => logger.warn("cache.redis-error", { connection: name, err }),
-    onScript: observeRedis(metrics),
-  });
-  // What a process changed is dropped from the cache around the commit that ends it.
-  const invalidation = createInvalidation({
-    store: cached.store,
-    publicOrigins: config.publicUrl === null ? [] : [new URL(config.publicUrl).origin],
-    onError: (operation, err) => logger.warn("cache.store-error", { operation, err }),
-  });
-  const processes = invalidatingStore(store.processes, { invalidation, services: () => config.services });
-  const registry = createRegistry(store);
+export async function startSweeper(config: Config, parts: ServiceParts): Promise<void> {
+  const { logger, metrics, lifecycle, ops } = parts;
+  const name = `${config.node}-sweeper`;
+  const node = await openNode({ config, logger, metrics, cacheMemoryBytes: 0 });
+  const { store, cached, registry, pacing } = node;
+  const { locks } = node.nodeLocks;
+  const invalidation = openInvalidation(config, node, parts);
   // A proxy probes; what it publishes chooses the instance of our dispatches too.
   const health = createHealthView({ services: () => config.services, shared: registry, clock: systemClock });
-  const forwarder = createForwarder({
-    pseudonym: "sticky-proxy",
-    loopId: store.loopId,
-    health,
-    ...observeAttempts(metrics),
-  });
-  const pacing = createPacing({
-    shared: registry,
-    services: () => config.services.map(({ name }) => name),
-    clock: systemClock,
-    random: Math.random,
-    onFailure: (what, err) => logger.warn("pacing.failed", { what, err }),
-  });
-  const nodeLocks = openNodeLocks({
-    target: redisTarget(config.redis),
-    keys: store.keys,
-    lockNodes: config.redis.lockNodes, // only ha+quorum may name any
-    clock: systemClock,
-    sleep,
-    onError: (err) => logger.warn("locks.error", { err }),
-  });
-  const { locks } = nodeLocks;
-  const mirror = openSweeperMirror({ config, store, locks, health, logger, metrics }, () =>
-    engine.processes.now(),
-  );
-  const engine = createEngine({
-    store: processes,
-    changes: store.changes,
-    forwarder,
+  const forwarder = node.openForwarder(health);
+  const now = (): ReturnType<Engine["processes"]["now"]> => engine.processes.now();
+  const mirror = openSweeperMirror({ config, node, health, logger, metrics }, now);
+  const engine = openEngine({
+    config,
     node,
-    services: () => config.services,
-    publicUrl: () => publicBase(config, config.port),
-    secret: store.meta.secret,
+    name,
+    port: () => config.port,
+    forwarder,
+    invalidation,
     intents: mirror.intents,
-    guard: nodeLocks.guard,
-    pacing,
-    confirm: store.confirm,
-    deadLetterMs: config.retention.deadLetterMs,
-    clock: systemClock,
-    sleep,
-    onTransition: observeTransitions(metrics),
-    onRefused: ({ service }) => metrics.fenceRejected.inc({ service }),
-    onLeaseLost: (lease) => metrics.leaseLost.inc({ service: lease.service }),
-    onFailure: (what, err) => {
-      if (what === "renew") metrics.renewFailures.inc({ service: unknownName });
-      logger.error("process.trouble", { what, err });
-    },
+    logger,
+    metrics,
   });
-  const callers = createOutboundCallers();
   const sweeper = createSweeper({
     processes: engine.processes,
     executor: engine.executor,
-    node,
+    node: name,
     pacing,
     find: (record) => engine.rules.find(record),
-    poll: createPoller({
-      callers,
-      readRequest: (record) => store.processes.readRequest(record),
-      clock: engine.processes,
-      random: Math.random,
-      pseudonym: "sticky-proxy",
-      onNoAnswer: (record, reason) =>
-        logger.info("poll.no-answer", { processId: processId(record), service: record.service, reason }),
-    }),
-    deliver: createDeliverer({
-      callers,
-      endpoints: () => config.webhooks,
-      publicUrl: () => publicBase(config, config.port),
-      clock: { now: () => engine.processes.now(), monotonic },
-      random: Math.random,
-      onOutcome: (record, outcome, detail, ms) => {
-        metrics.deliveries.inc({ outcome });
-        metrics.deliveryDuration.observe({ outcome }, ms / 1000);
-        const fields = { processId: processId(record), service: record.service, outcome, detail };
-        if (outcome === "delivered") logger.debug("webhook.delivered", fields);
-        else logger.warn("webhook.not-delivered", fields);
-      },
-    }),
+    poll: openPoller(node, engine, parts),
+    deliver: openDeliverer(config, node, engine, parts),
     extra: traceOf,
     intents: mirror.intents,
     onDuty: (duty) => metrics.duties.inc({ duty }),
@@ -154,8 +63,8 @@ export async function startSweeper(
     batch: config.sweeper.batch,
   });
   const heartbeat = await openHeartbeat({
-    registry,
-    id: node,
+    registry: node.registry,
+    id: name,
     role: "sweeper",
     config,
     fingerprints: fingerprintVersions,
@@ -163,45 +72,17 @@ export async function startSweeper(
     logger,
     metrics,
   });
-  let lastError: string | null = null;
-  async function sweep(): Promise<void> {
-    try {
-      await sweeper.tick();
-    } catch (err) {
-      lastError = "the store does not answer";
-      metrics.redisUp.set({}, 0);
-      throw err;
-    }
-    lastError = null;
-    metrics.redisUp.set({}, 1);
-    metrics.sweeperLastSuccess.set({}, Date.now() / 1000);
-  }
   const mirroring = mirror.start(engine.processes, lifecycle);
   startTasks(
     [
       {
         name: "sweeper.sweep",
         periodMs: config.sweeper.tickMs,
-        run: sweep,
+        run: observedSweep(() => sweeper.tick(), parts),
         atOnce: true,
         stopIn: "stop-claiming",
       },
-      {
-        name: "sweeper.renew-leases",
-        periodMs: 100,
-        jitter: 0,
-        run: () => engine.watchdog.tick(),
-        stopIn: "stop-watchdog",
-      },
-      { name: "sweeper.read-pauses", periodMs: 1000, run: () => pacing.refresh() },
-      { name: "sweeper.pay-owed-invalidations", periodMs: 1000, run: () => invalidation.payOwed() },
-      { name: "sweeper.read-health", periodMs: 1000, jitter: 0.1, run: () => health.refresh(), atOnce: true },
-      {
-        name: "sweeper.heartbeat",
-        periodMs: heartbeatMs,
-        run: () => heartbeat.beat(),
-        stopIn: "stop-watchdog",
-      },
+      ...nodeTasks("sweeper", { engine, node, invalidation, health, heartbeat }),
       {
         name: "sweeper.mirror",
         periodMs: 1000,
@@ -210,21 +91,86 @@ export async function startSweeper(
         stopIn: "stop-claiming",
       },
     ],
-    { logger, metrics, lifecycle },
+    parts,
   );
-  const now = (): number => engine.processes.now();
   startGauges({ config, store, cached, locks, now, logger, metrics }, lifecycle);
-  ops.check("sweeper", () => (lastError === null ? { state: "ok" } : { state: "failed", reason: lastError }));
   lifecycle.onShutdown("finish", "sweeper-executions", () => sweeper.stop());
   lifecycle.onShutdown("release-outbox", "sweeper-heartbeat", () => heartbeat.leave());
   lifecycle.onShutdown("flush", "sweeper-upstream", async () => {
-    callers.close();
+    node.callers.close();
     await forwarder.close();
   });
-  lifecycle.onShutdown("close-store", "sweeper-store", async () => {
-    await Promise.all([nodeLocks.close(), cached.close()]);
-    await store.close();
+  lifecycle.onShutdown("close-store", "sweeper-store", () => node.close());
+}
+
+function openInvalidation(
+  { publicUrl }: Config,
+  { cached }: OpenNode,
+  { logger }: ServiceParts,
+): CacheInvalidation {
+  return createInvalidation({
+    store: cached.store,
+    publicOrigins: publicUrl === null ? [] : [new URL(publicUrl).origin],
+    onError: (operation, err) => logger.warn("cache.store-error", { operation, err }),
   });
+}
+
+function openPoller(
+  { callers, store }: OpenNode,
+  { processes }: Engine,
+  { logger }: ServiceParts,
+): SweepDeps["poll"] {
+  return createPoller({
+    callers,
+    readRequest: (record) => store.processes.readRequest(record),
+    clock: processes,
+    random: Math.random,
+    pseudonym: "sticky-proxy",
+    onNoAnswer: (record, reason) =>
+      logger.info("poll.no-answer", { processId: processId(record), service: record.service, reason }),
+  });
+}
+
+function openDeliverer(
+  config: Config,
+  { callers }: OpenNode,
+  { processes }: Engine,
+  { logger, metrics }: ServiceParts,
+): SweepDeps["deliver"] {
+  return createDeliverer({
+    callers,
+    endpoints: () => config.webhooks,
+    publicUrl: () => publicBase(config, config.port),
+    clock: { now: () => processes.now(), monotonic },
+    random: Math.random,
+    onOutcome: (record, outcome, detail, ms) => {
+      metrics.deliveries.inc({ outcome });
+      metrics.deliveryDuration.observe({ outcome }, ms / 1000);
+      const fields = { processId: processId(record), service: record.service, outcome, detail };
+      if (outcome === "delivered") logger.debug("webhook.delivered", fields);
+      else logger.warn("webhook.not-delivered", fields);
+    },
+  });
+}
+
+/** A turn of the sweep that tells the health check and the metrics whether the store answers. */
+function observedSweep(tick: () => Promise<unknown>, { metrics, ops }: ServiceParts): () => Promise<void> {
+  let answers = true;
+  ops.check("sweeper", () =>
+    answers ? { state: "ok" } : { state: "failed", reason: "the store does not answer" },
+  );
+  return async () => {
+    try {
+      await tick();
+    } catch (err) {
+      answers = false;
+      metrics.redisUp.set({}, 0);
+      throw err;
+    }
+    answers = true;
+    metrics.redisUp.set({}, 1);
+    metrics.sweeperLastSuccess.set({}, Date.now() / 1000);
+  };
 }
 
 /** An alarm whose claimer died rings again after this: soon for short leases, never sooner than a commit may take. */

@@ -1,30 +1,9 @@
 /** Wiring of the mirror in a sweeper: it drains the outbox, and notes intents for what the sweeper dispatches itself. */
-import { createSecretKey, randomBytes } from "node:crypto";
-import { createMirrorIntents, type MirrorIntents, type Processes } from "@sticky-proxy/engine";
-import { createPacer, type Pacer } from "@sticky-proxy/core/mirror";
-import type { RequestHead } from "@sticky-proxy/core/http";
-import {
-  configHash,
-  sleep,
-  type Config,
-  type Lifecycle,
-  type Logger,
-  type Metrics,
-  systemClock,
-} from "@sticky-proxy/runtime";
-import { createMirrorOutbox, type Locks, type OpenStore } from "@sticky-proxy/store";
-import { createForwarder, type HealthView } from "@sticky-proxy/upstream";
-import {
-  createSecondary,
-  markerKeys,
-  markLines,
-  createComparer,
-  exportLag,
-  observeLatencies,
-  observeMirror,
-  isAnyMirrored,
-  mirrorRoutes,
-} from "@sticky-proxy/mirror";
+import type { MirrorIntents, Processes } from "@sticky-proxy/engine";
+import { openMirror, type OpenNode } from "@sticky-proxy/node";
+import { sleep, type Config, type Lifecycle, type Logger, type Metrics } from "@sticky-proxy/runtime";
+import type { HealthView } from "@sticky-proxy/upstream";
+import { exportLag, observeLatencies, observeMirror, isAnyMirrored } from "@sticky-proxy/mirror";
 import { startOutboxDrain, type OutboxDrain } from "./drain-outbox.ts";
 
 const drainTickMs = 200;
@@ -32,8 +11,7 @@ const graceMs = 5000;
 
 export interface SweeperMirrorParts {
   readonly config: Config;
-  readonly store: OpenStore;
-  readonly locks: Locks;
+  readonly node: OpenNode;
   readonly health: HealthView;
   readonly logger: Logger;
   readonly metrics: Metrics;
@@ -46,51 +24,25 @@ export interface SweeperMirror {
 }
 
 export function openSweeperMirror(
-  { config, store, locks, health, logger, metrics }: SweeperMirrorParts,
+  { config, node, health, logger, metrics }: SweeperMirrorParts,
   storeNow: Processes["now"],
 ): SweeperMirror {
-  const { secret, partitions } = store.meta;
-  const orderSecret = createSecretKey(secret);
-  const { writes, reads } = store.redis;
-  const outbox = createMirrorOutbox({ writes, reads, keys: store.keys, partitions });
-  const keys = markerKeys(secret, config.mirror.secrets);
-  const marks = (head: RequestHead) =>
-    markLines(keys, head, randomBytes(12).toString("base64url"), 0, Date.now());
-  const find = mirrorRoutes(() => config.services);
-  const intents = createMirrorIntents({
-    outbox,
-    policyOf: (service, route) => find(service, route)?.policy ?? null,
-    secret: orderSecret,
-    configVersion: () => configHash(config),
-    clock: { now: storeNow },
-    validForMs: store.redis.commandTimeoutMs,
-    marks,
-    onGap: (gap, { service, route }) => logger.warn("mirror.gap", { service, route, reason: gap }),
-  });
+  const { store, storeClock } = node;
+  const { locks } = node.nodeLocks;
+  const mirror = openMirror({ config, store, health, logger, storeClock, storeNow });
+  const { intents } = mirror;
   return {
     intents,
     start(processes, lifecycle) {
-      const forwarder = createForwarder({ pseudonym: "sticky-proxy", loopId: keys.source, health });
-      const comparer = createComparer({ redactKey: secret.toString("base64url") });
-      const pacers = new Map<string, Pacer>();
       const begin = (): OutboxDrain =>
         startOutboxDrain({
-          outbox,
+          ...mirror,
           store: store.processes,
           locks,
-          find,
-          comparer,
           markMirrored: async (record) => {
             await processes.apply(record, { type: "mirrored" });
           },
-          secondary: createSecondary({ forwarder, marks, clock: systemClock }),
-          pacerOf(name) {
-            let pacer = pacers.get(name);
-            if (pacer === undefined) pacers.set(name, (pacer = createPacer()));
-            return pacer;
-          },
           random: Math.random,
-          clock: systemClock,
           sleep,
           tickMs: drainTickMs,
           graceMs,
@@ -100,14 +52,7 @@ export function openSweeperMirror(
           onTrouble: (err) => logger.warn("mirror.drain-trouble", { err }),
         });
       let drain: OutboxDrain | null = null;
-      lifecycle.onShutdown("finish", "mirror-drain", async () => {
-        await drain?.stop();
-        await comparer.close();
-      });
-      lifecycle.onShutdown("flush", "mirror", async () => {
-        await intents.tick().catch((err: unknown) => logger.warn("mirror.gaps-lost", { err }));
-        await forwarder.close();
-      });
+      mirror.stopWith(lifecycle, "mirror-drain", async () => drain?.stop());
       return {
         async tick() {
           // A reload may bring the first mirrored route; until then nobody stands for election.

@@ -1,0 +1,46 @@
+/** The periodic tasks that a proxy and a sweeper share, as rows of the table that `startTasks` starts. */
+import type { CacheInvalidation, Engine } from "@sticky-proxy/engine";
+import type { Task } from "@sticky-proxy/runtime";
+import { heartbeatMs, type Heartbeat } from "./heartbeat.ts";
+import type { OpenNode } from "./open-node.ts";
+
+export interface NodeTaskParts {
+  readonly engine: Pick<Engine, "watchdog">;
+  readonly node: Pick<OpenNode, "pacing" | "storeClock">;
+  readonly invalidation: Pick<CacheInvalidation, "payOwed">;
+  readonly health: { refresh(): Promise<void> };
+  readonly heartbeat: Pick<Heartbeat, "beat">;
+}
+
+/** `kind`, of node, begins each name: proxy and sweeper of one process share the metrics. */
+export function nodeTasks(
+  kind: "proxy" | "sweeper",
+  { engine, node, invalidation, health, heartbeat }: NodeTaskParts,
+): readonly Task[] {
+  return [
+    {
+      name: `${kind}.renew-leases`,
+      periodMs: 100,
+      jitter: 0,
+      run: () => engine.watchdog.tick(),
+      stopIn: "stop-watchdog",
+    },
+    { name: `${kind}.read-pauses`, periodMs: 1000, run: () => node.pacing.refresh() },
+    { name: `${kind}.read-store-clock`, periodMs: 10_000, run: () => node.storeClock.refresh() },
+    { name: `${kind}.pay-owed-invalidations`, periodMs: 1000, run: () => invalidation.payOwed() },
+    {
+      name: `${kind}.read-health`,
+      periodMs: 1000,
+      jitter: 0.1,
+      run: () => health.refresh(),
+      atOnce: true,
+      stopIn: "stop-claiming",
+    },
+    {
+      name: `${kind}.heartbeat`,
+      periodMs: heartbeatMs,
+      run: () => heartbeat.beat(),
+      stopIn: "stop-watchdog",
+    },
+  ];
+}

@@ -1,0 +1,129 @@
+/** What a proxy and a sweeper open alike: the state store, the cache's store, locks, pauses, and the way to services. */
+import { createPacing, type ServicePacing } from "@sticky-proxy/engine";
+import {
+  maxLeaseMs,
+  observeAttempts,
+  observeRedis,
+  redisTarget,
+  sleep,
+  storeSettings,
+  systemClock,
+  type Config,
+  type Logger,
+  type Metrics,
+} from "@sticky-proxy/runtime";
+import {
+  createRegistry,
+  openCache,
+  openNodeLocks,
+  openStore,
+  type NodeLocks,
+  type OpenCache,
+  type OpenStore,
+  type Registry,
+} from "@sticky-proxy/store";
+import {
+  createForwarder,
+  createOutboundCallers,
+  type Forwarder,
+  type ForwarderOptions,
+  type HealthView,
+  type OutboundCallers,
+  type TrafficView,
+  type Tunneller,
+} from "@sticky-proxy/upstream";
+import { openStoreClock, type StoreClock } from "./store-clock.ts";
+
+export interface NodeParts {
+  readonly config: Config;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  /** Bytes of stored responses that this node keeps in memory; 0: none, for nodes that answer nobody from the cache. */
+  readonly cacheMemoryBytes: number;
+}
+
+export interface OpenNode {
+  readonly store: OpenStore;
+  readonly cached: OpenCache;
+  readonly registry: Registry;
+  readonly nodeLocks: NodeLocks;
+  readonly pacing: ServicePacing;
+  readonly storeClock: StoreClock;
+  readonly callers: OutboundCallers;
+  /** The way to services for what clients or the engine send; its attempts are counted. */
+  openForwarder(health: HealthView): Forwarder & Tunneller & TrafficView;
+  /** Locks, cache and store, after everything that uses them has ended. */
+  close(): Promise<void>;
+}
+
+/** @throws StoreUnreachable; MetaMismatch when another node has written other settings */
+export async function openNode({ config, logger, metrics, cacheMemoryBytes }: NodeParts): Promise<OpenNode> {
+  const store = await openStore({
+    ...storeSettings(config),
+    waitMs: 10_000,
+    onError: (name, err) => logger.warn("redis.error", { connection: name, err }),
+    onScript: observeRedis(metrics),
+    profile: config.redis.profile,
+    maxLeaseMs: maxLeaseMs(config),
+    onPause: (why, ms) => logger.error("redis.claims-paused", { why, ms }),
+  });
+  // Opened without a cached route too: a reload may bring one.
+  const cached = await openCache({
+    state: store.redis,
+    url: config.cache.redis,
+    keyPrefix: config.redis.keyPrefix,
+    partitions: store.meta.partitions,
+    memoryBytes: cacheMemoryBytes,
+    maxBytes: config.cache.maxBytes,
+    waitMs: 2000,
+    onError: (name, err) => logger.warn("cache.redis-error", { connection: name, err }),
+    onScript: observeRedis(metrics),
+  });
+  const registry = createRegistry(store);
+  const nodeLocks = openNodeLocks({
+    target: redisTarget(config.redis),
+    keys: store.keys,
+    lockNodes: config.redis.lockNodes, // only ha+quorum may name any
+    clock: systemClock,
+    sleep,
+    onError: (err) => logger.warn("locks.error", { err }),
+  });
+  const pacing = createPacing({
+    shared: registry,
+    services: () => config.services.map(({ name }) => name),
+    clock: systemClock,
+    random: Math.random,
+    onFailure: (what, err) => logger.warn("pacing.failed", { what, err }),
+  });
+  return {
+    store,
+    cached,
+    registry,
+    nodeLocks,
+    pacing,
+    storeClock: await openStoreClock(store.readTime, systemClock),
+    callers: createOutboundCallers(),
+    openForwarder: (health) =>
+      createForwarder({
+        ...outgoingLimits(config),
+        loopId: store.loopId,
+        health,
+        ...observeAttempts(metrics),
+      }),
+    async close() {
+      await Promise.all([nodeLocks.close(), cached.close()]);
+      await store.close();
+    },
+  };
+}
+
+/** Every connection to a service keeps to the same limits, whoever opens it. */
+export function outgoingLimits({
+  limits,
+}: Pick<Config, "limits">): Pick<ForwarderOptions, "pseudonym" | "keepAliveMs" | "maxResponseHeaderBytes"> {
+  return {
+    pseudonym: "sticky-proxy",
+    keepAliveMs: limits.upstreamKeepAliveMs,
+    maxResponseHeaderBytes: limits.upstreamHeaderBytes,
+  };
+}
