@@ -24,7 +24,7 @@ import { openSweeperMirror } from "./open-mirror.ts";
 import { createSweeper, type SweepDeps } from "./sweep.ts";
 
 export async function startSweeper(config: Config, parts: ServiceParts): Promise<void> {
-  const { logger, metrics, lifecycle, ops } = parts;
+  const { logger, metrics, lifecycle } = parts;
   const name = `${config.node}-sweeper`;
   const node = await openNode({ config, logger, metrics, cacheMemoryBytes: 0 });
   const { store, cached, registry, pacing } = node;
