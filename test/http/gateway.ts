@@ -46,7 +46,8 @@ export const settings: ProxySettings = {
     maxRequestsPerSocket: 0,
     maxConnections: 0,
     maxConnectionsPerAddress: 0,
-    maxWaiters: 1_000,
+    maxWaiters: 2_000,
+    maxEventStreams: 100,
   },
 };
 

@@ -19,6 +19,7 @@ const sizeBuckets = [256, 1024, 4096, 16_384, 65_536, 262_144, 1_048_576, 4_194_
 const methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "_OTHER"] as const;
 const statusClasses = ["1xx", "2xx", "3xx", "4xx", "5xx"] as const;
 const statuses = ["pending", "in-progress", "completed", "failed", "cancelled"] as const;
+const budgets = ["waiters", "event-streams"] as const;
 const deadLetterClasses = ["upstream", "callback", "internal"] as const;
 /** What an answer was, or why there was none. */
 const upstreamOutcomes = ["ok", "4xx", "5xx", ...proxyErrorTypes, "aborted"] as const;
@@ -145,6 +146,14 @@ export function createMetrics(options: MetricsOptions) {
       processBuckets,
     ),
     waiters: gauge("waiters", "Clients held for a result.", { service }),
+    eventStreams: gauge("event_streams", "Open event streams.", { service }),
+    budgetRefusals: counter(
+      "budget_refusals_total",
+      "What was refused because its caller's share was used up.",
+      {
+        budget: budgets,
+      },
+    ),
 
     cacheRequests: counter("cache_requests_total", "Requests of cached routes, as X-Cache says.", {
       route,

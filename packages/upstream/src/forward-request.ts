@@ -8,6 +8,8 @@ export interface ForwardClient {
   readonly address: string;
   /** The socket's address, what X-Forwarded-For is continued with; default: `address`. */
   readonly peer?: string;
+  /** Whose budgets the request uses up: "address:…" or "principal:…"; default: nobody's. */
+  readonly holder?: string;
   /** The peer is one of our own proxies; what it says about the client is continued. */
   readonly trusted?: boolean;
   readonly protocol: "http" | "https";

@@ -29,6 +29,7 @@ import { documentRoutes } from "./routes/documents.ts";
 import { executionRoutes, type ExecutionRouteDeps } from "./routes/executions.ts";
 import { openApiRoute } from "./routes/openapi.ts";
 import { endOf, readBody, setReply } from "./routes/route-context.ts";
+import { createRefusedNotes } from "./routes/refused-notes.ts";
 import { processRoutes, type ProcessRouteDeps } from "./routes/processes.ts";
 import { createServer, type ProxyServer } from "./listener/server.ts";
 
@@ -62,9 +63,14 @@ export function createGateway(deps: GatewayDeps): Gateway {
   const { config, metrics, engine } = deps;
   const releaseWaiters = new AbortController();
   const giveUp = new AbortController();
-  const waiters = createWaiters(config.limits.maxWaiters);
+  const refused = (budget: "waiters" | "event-streams") => () => metrics.budgetRefusals.inc({ budget });
+  const waiters = createWaiters(config.limits.maxWaiters, refused("waiters"));
+  const streams = createWaiters(config.limits.maxEventStreams, refused("event-streams"));
   metrics.waiters.onScrape(() => {
     for (const [service, count] of waiters.counts()) metrics.waiters.set({ service }, count);
+  });
+  metrics.eventStreams.onScrape(() => {
+    for (const [service, count] of streams.counts()) metrics.eventStreams.set({ service }, count);
   });
   const shared: Shared = {
     processes: engine.processes,
@@ -86,7 +92,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
       submit: submitDeps(deps, shared, releaseWaiters.signal, giveUp.signal),
       identify: { rules: engine.rules, endpoints: new Set(config.webhooks.map(({ name }) => name)) },
       routers: [
-        processRoutes(processRouteDeps(deps, shared, releaseWaiters.signal)),
+        processRoutes({ ...processRouteDeps(deps, shared, releaseWaiters.signal), streams }),
         executionRoutes(executionRouteDeps(deps)),
         documentRoutes(setReply),
         openApiRoute(setReply),
@@ -127,7 +133,11 @@ function submitDeps(
   };
 }
 
-function processRouteDeps(deps: GatewayDeps, shared: Shared, draining: AbortSignal): ProcessRouteDeps {
+function processRouteDeps(
+  deps: GatewayDeps,
+  shared: Shared,
+  draining: AbortSignal,
+): Omit<ProcessRouteDeps, "streams"> {
   return {
     ...shared,
     execute: (record, request) => void executeRerun(deps, record, request),
@@ -151,6 +161,7 @@ function executionRouteDeps({ metrics, secret, services, engine }: GatewayDeps):
       metrics.callbacks.inc({ service, outcome });
       if (outcome === "unauthorized") metrics.authFailures.inc({ action: "callback" });
     },
+    refusedNotes: createRefusedNotes(systemClock.monotonic),
     maxHeartbeatBytes: 16_384,
   };
 }

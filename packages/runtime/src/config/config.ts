@@ -80,6 +80,8 @@ export interface Limits {
   readonly maxConnectionsPerAddress: number;
   /** Clients held for a result on this node; beyond it they get 202 or 504 at once. */
   readonly maxWaiters: number;
+  /** Event streams open on this node; beyond it a stream ends after its first event. */
+  readonly maxEventStreams: number;
 }
 
 export type DurabilityProfile = "dev" | "standard" | "ha" | "ha+quorum";

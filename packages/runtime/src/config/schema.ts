@@ -189,7 +189,10 @@ const limits = Joi.object({
   maxRequestsPerSocket: integer("Requests per client connection; 0: no limit.", 100_000),
   maxConnections: integer("Client connections of this node.", 10_000, { min: 1 }),
   maxConnectionsPerAddress: integer("Client connections per address; 0: no limit.", 0),
-  maxWaiters: integer("Clients held for a result on this node.", 10_000, { min: 1 }),
+  maxWaiters: integer("Clients held for a result on this node; one caller gets nine tenths.", 10_000, {
+    min: 1,
+  }),
+  maxEventStreams: integer("Event streams open on this node; one caller gets nine tenths.", 2000, { min: 1 }),
 });
 
 const webhook = Joi.object({

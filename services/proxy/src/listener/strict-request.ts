@@ -2,6 +2,7 @@
  * What Node's parser lets through and a gateway must not: every rule here has a request that Node answers with 200.
  * Pure over the received head; runs on the bare server, before Koa. Looks at raw lines, never at the folded `headers`.
  */
+import { holderOfAddress } from "@sticky-proxy/core/budgets";
 import { METHODS } from "node:http";
 
 import {
@@ -120,6 +121,7 @@ function check(
       client: {
         address: from.address,
         peer: from.peer,
+        holder: holderOfAddress(from.address),
         trusted: from.trustedPeer,
         protocol: raw.encrypted ? "https" : "http",
         host: authority?.text ?? "",

@@ -7,11 +7,13 @@ import {
   resultId,
   type ProcessEvent,
   type ProcessRecord,
+  type TimelineEntry,
 } from "@sticky-proxy/core/process";
 import type { Processes } from "@sticky-proxy/engine";
 import { lowerFields, Problem } from "@sticky-proxy/protocol";
 import { jsonBody, type Reply } from "../reply.ts";
 import { problemFields, processFields } from "../submit/process-reply.ts";
+import type { RefusedNotes } from "./refused-notes.ts";
 import type { Report } from "./report.ts";
 
 export type CallbackOutcome = "accepted" | "duplicate" | "stale" | "unauthorized" | "too_large";
@@ -19,6 +21,7 @@ export type CallbackOutcome = "accepted" | "duplicate" | "stale" | "unauthorized
 export interface ApplyReportDeps {
   readonly processes: Processes;
   readonly onCallback: (service: string, outcome: CallbackOutcome) => void;
+  readonly refusedNotes: RefusedNotes;
 }
 
 /**
@@ -61,7 +64,7 @@ export async function applyReport(
   if (applied.kind === "refused") {
     deps.onCallback(record.service, "stale");
     const { status } = applied.record;
-    await processes.store.note(record, { event: "late-report", report: event.type, status });
+    await noteRefused(deps, record, { event: "late-report", report: event.type, status });
     throw new Problem("execution-stale", {
       processId: processId(record),
       service: record.service,
@@ -75,6 +78,16 @@ export async function applyReport(
   deps.onCallback(record.service, duplicate ? "duplicate" : "accepted");
   const cancelRequested = applied.kind !== "not-due" && applied.record.cancelRequested;
   return acknowledgement(applied.record, duplicate, cancelRequested);
+}
+
+/** Keeps a refused report in its process's timeline, within what strangers may write there. @throws StoreUnavailable */
+export async function noteRefused(
+  { processes, refusedNotes }: Pick<ApplyReportDeps, "processes" | "refusedNotes">,
+  record: ProcessRecord,
+  entry: TimelineEntry,
+): Promise<void> {
+  const note = refusedNotes.next(record, entry);
+  if (note !== null) await processes.store.note(record, note);
 }
 
 /** One answer to everything that is not authentic or not known, so that ids cannot be probed. */

@@ -20,6 +20,7 @@ import type { Reply } from "../reply.ts";
 import { readAccepted, saysState } from "./accept-payload.ts";
 import {
   applyReport,
+  noteRefused,
   reportEvent,
   unauthorized,
   type ApplyReportDeps,
@@ -147,7 +148,7 @@ async function authenticate(deps: ExecutionRouteDeps, ctx: RouteContext, isHeart
       ? verifier.refuse(lines, body, processes.now())
       : verifier.verify(found.service, processId(record), lines, queryToken(ctx), body, snapshot?.now ?? 0);
   if (record === null || found === null || proof === null) {
-    if (record !== null) await processes.store.note(record, { event: "callback-unauthorized" });
+    if (record !== null) await noteRefused(deps, record, { event: "callback-unauthorized" });
     throw unauthorized(deps, record?.service ?? "unknown");
   }
   return { record, ...found, proof, body };

@@ -9,7 +9,7 @@ import type { Context } from "koa";
 import { expiredProblem } from "../submit/process-reply.ts";
 import type { Waiters } from "../submit/waiters.ts";
 import { createOwnership, type Ownership } from "./ownership.ts";
-import { linesOf, type RouteContext } from "./route-context.ts";
+import { holderOf, linesOf, type RouteContext } from "./route-context.ts";
 import { isPast, maxWaitMs } from "./status-reply.ts";
 
 export interface ProcessAccessDeps {
@@ -34,7 +34,7 @@ export interface ProcessAccess {
   findOwn(ctx: RouteContext): Promise<ProcessRecord>;
   /**
    * Waits until `isEnough`, for `waitMs` (at most `maxWaitMs`), or until the client is gone or the node drains.
-   * null: as many clients wait on this node as may, so the call is answered at once.
+   * null: as many clients wait on this node as may, or as many of this holder, so the call is answered at once.
    * @throws Problem process-not-found: the record vanished meanwhile
    */
   awaitChange(
@@ -74,7 +74,7 @@ export function createProcessAccess(deps: ProcessAccessDeps): ProcessAccess {
       return record;
     },
     async awaitChange(ctx, record, isEnough, { waitMs, withResult }) {
-      const leave = deps.waiters.enter(record.service);
+      const leave = deps.waiters.enter(record.service, holderOf(ctx));
       if (leave === null) return null;
       try {
         const snapshot = await waitFor(deps.waiting, record, isEnough, {

@@ -20,11 +20,15 @@ import { eventStream } from "./event-stream.ts";
 import { lookupRoute } from "./lookup.ts";
 import { createProcessAccess, type ProcessAccess, type ProcessAccessDeps } from "./process-access.ts";
 import { rerunRoute, type RerunDeps } from "./rerun.ts";
-import { linesOf, type RouteContext } from "./route-context.ts";
+import { holderOf, linesOf, type RouteContext } from "./route-context.ts";
 import { selectRange } from "./select-range.ts";
+import type { Waiters } from "../submit/waiters.ts";
 import { isPast, maxWaitMs, statusReply } from "./status-reply.ts";
 
-export type ProcessRouteDeps = ProcessAccessDeps & RerunDeps;
+export interface ProcessRouteDeps extends ProcessAccessDeps, RerunDeps {
+  /** Open event streams of this node. */
+  readonly streams: Waiters;
+}
 
 export function processRoutes(deps: ProcessRouteDeps): Router {
   const access = createProcessAccess(deps);
@@ -53,8 +57,8 @@ async function streamEvents(deps: ProcessRouteDeps, access: ProcessAccess, ctx: 
   ];
   if (ctx.method === "HEAD") return deps.write(ctx, { status: 200, headers, body: null });
   const seen = lastEventOf(ctx.get("last-event-id"), record);
-  const leave = deps.waiters.enter(record.service);
-  // No more clients may wait here: the stream ends after the current version.
+  const leave = deps.streams.enter(record.service, holderOf(ctx));
+  // No more streams may be open here: this one ends after the current version.
   const end = leave === null ? AbortSignal.abort() : deps.endOf(ctx);
   const stream = eventStream(deps.waiting, record, seen, end);
   stream.once("close", () => leave?.());

@@ -14,6 +14,11 @@ export function linesOf(ctx: Context): HeaderList {
   return headerList(ctx.req.rawHeaders);
 }
 
+/** Whose budgets the call uses up. */
+export function holderOf(ctx: Context): string {
+  return (ctx.state as ProxyState).client.holder;
+}
+
 /** @throws Problem payload-too-large: the body has more than `maxBytes` */
 export function readBody(ctx: Context, maxBytes: number): Promise<Uint8Array> {
   return readBytes(ctx as unknown as ProxyContext, maxBytes);

@@ -15,7 +15,7 @@ import {
 } from "./process-reply.ts";
 import type { Submission, SubmitDeps } from "./submission.ts";
 
-/** Waits at most as `awaitEnd` does; not at all where as many clients wait on this node as may. */
+/** Waits at most as `awaitEnd` does; not at all where as many clients wait on this node as may, or as many of this holder. */
 export async function awaitResult(
   deps: SubmitDeps,
   submission: Submission,
@@ -24,7 +24,7 @@ export async function awaitResult(
 ): Promise<Reply | null> {
   const { service, options } = submission;
   if (options.isPlain || options.waitMs <= 0) return awaitEnd(deps, submission, record, run);
-  const leave = deps.waiters.enter(service.name);
+  const leave = deps.waiters.enter(service.name, submission.client?.holder ?? null);
   if (leave === null) {
     const immediate = { ...submission, options: { ...options, waitMs: 0, applied: null } };
     return awaitEnd(deps, immediate, record, run);

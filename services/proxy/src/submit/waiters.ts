@@ -1,26 +1,40 @@
-/** Clients that wait for a result on this node: counted by service, bounded in all, since each costs a socket and a timer. */
+/**
+ * Clients that wait for a result on this node, or read an event stream: counted by service, bounded in all, since each
+ * costs a socket and a timer, and shared fairly among their holders.
+ */
+import { createFairPool } from "@sticky-proxy/core/budgets";
+
 export interface Waiters {
-  /** @returns what to call when the client stops waiting; null: as many clients wait as may. */
-  enter(service: string): (() => void) | null;
+  /**
+   * @param holder whose budget it uses up; null: of nobody in particular
+   * @returns what to call when the client stops waiting; null: as many clients wait as may, or as many of this holder.
+   */
+  enter(service: string, holder: string | null): (() => void) | null;
   /** Every service that ever had one. */
   counts(): ReadonlyMap<string, number>;
 }
 
-export function createWaiters(max: number): Waiters {
+/** @param onRefused told of each client that finds no place */
+export function createWaiters(max: number, onRefused: () => void): Waiters {
   const counts = new Map<string, number>();
-  let total = 0;
-  const add = (service: string, change: 1 | -1): void => {
-    total += change;
+  const pool = createFairPool(max);
+  const count = (service: string, change: 1 | -1): void => {
     counts.set(service, (counts.get(service) ?? 0) + change);
   };
   return {
-    enter(service) {
-      if (total >= max) return null;
-      add(service, 1);
+    enter(service, holder) {
+      const by = holder ?? "";
+      if (!pool.take(by, 1)) {
+        onRefused();
+        return null;
+      }
+      count(service, 1);
       let isWaiting = true;
       return () => {
-        if (isWaiting) add(service, -1);
+        if (!isWaiting) return;
         isWaiting = false;
+        pool.give(by, 1);
+        count(service, -1);
       };
     },
     counts: () => counts,

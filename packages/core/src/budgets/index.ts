@@ -1,0 +1,2 @@
+export { createFairPool } from "./fair-pool.ts";
+export { holderOfAddress } from "./holder.ts";
