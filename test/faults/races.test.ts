@@ -366,7 +366,7 @@ describeWithRedis("races between replicas over one Redis", () => {
 
   describe("a node that slept through its lease", () => {
     it("is refused by version and fence: the attempt that took over decides, and the sleeper learns that it lost", async () => {
-      const onUnknown = { cut: "retry", timeout: "retry", lost: "retry" } as const;
+      const onUnknown = { cut: "retry", timeout: "retry", lost: "retry", answered: "retry" } as const;
       const [a, s] = (await replicas(["deaf", "s"], { onUnknown }, 3)) as [Replica, Replica];
       const answers = [Promise.withResolvers<string>(), Promise.withResolvers<string>()] as const;
       upstream.respond(async (request, response) => {

@@ -77,7 +77,7 @@ describeWithRedis("sweepers over one Redis", function () {
   });
 
   it("two side by side send each orphan again once", async () => {
-    const onUnknown = { cut: "retry", timeout: "retry", lost: "retry" } as const;
+    const onUnknown = { cut: "retry", timeout: "retry", lost: "retry", answered: "retry" } as const;
     const [owner, one, two] = (await replicas(3, { policy: { onUnknown }, attempts: 2 })) as [
       Replica,
       Replica,

@@ -10,7 +10,7 @@ import { createSweeper, type Sweeper } from "./sweep.ts";
 const policy: Partial<ProcessPolicy> = {
   deadlineMs: 600_000,
   keepServerErrors: true,
-  onUnknown: { cut: "probe", timeout: "fail", lost: "fail" },
+  onUnknown: { cut: "probe", timeout: "fail", lost: "fail", answered: "fail" },
   probe: { path: "/probe", intervalMs: 500 },
 };
 

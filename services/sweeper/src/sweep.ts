@@ -20,6 +20,7 @@ import type {
   Pacing,
   Poller,
 } from "@sticky-proxy/engine";
+import { saysFailure } from "@sticky-proxy/engine";
 import type { Service, Route } from "@sticky-proxy/core/registry";
 
 export interface SweepDeps {
@@ -136,7 +137,15 @@ export function createSweeper(deps: SweepDeps): Sweeper {
         const { id, response } = answered;
         const { status } = response;
         const result = { id, response };
-        await processes.apply(record, { type: "called-back", attempt, status, result, message: null });
+        const judged = saysFailure(found.rules.policy, response) ? { isFailure: true as const } : {};
+        await processes.apply(record, {
+          type: "called-back",
+          attempt,
+          status,
+          result,
+          message: null,
+          ...judged,
+        });
         return;
       }
       case "unknown-work":

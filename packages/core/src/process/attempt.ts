@@ -5,7 +5,7 @@ import { backOff, delayInTime } from "./back-off.ts";
 import { finish, isKept, mergeExecuted } from "./ending.ts";
 import { change, refuse, same, type Circumstances, type ProcessEvent, type Transition } from "./events.ts";
 import { isOut, type DeadLetterClass, type ProcessRecord } from "./record.ts";
-import { maxWaitMs, untilDeadline } from "./retention.ts";
+import { maxWaitMs, ttlOf, untilDeadline } from "./retention.ts";
 
 export function dispatched(record: ProcessRecord, owner: string, c: Circumstances): Transition {
   if (record.status === "in-progress" && record.phase !== "backing-off") return refuse("process-running"); // P1
@@ -49,39 +49,83 @@ export function postponed(
   );
 }
 
-export function responded(
-  record: ProcessRecord,
-  event: Extract<ProcessEvent, { type: "responded" }>,
-  c: Circumstances,
-): Transition {
+/** Said by a balancer in front of the service as well as by itself, after it got the whole request: it may have run. */
+const unknownStatuses: ReadonlySet<number> = new Set([408, 502, 504]);
+
+/** A refusal is shown to those who asked with its client, and on its own page, for so long. */
+const maxRefusalMs = 60_000;
+
+type Responded = Extract<ProcessEvent, { type: "responded" }>;
+
+export function responded(record: ProcessRecord, event: Responded, c: Circumstances): Transition {
   const { status } = event;
   const notExecuted =
     c.policy.notExecutedStatuses.includes(status) && (status !== 503 || event.retryAfterMs !== null);
-  const mayRepeat = event.isClients !== true && (notExecuted || (status >= 500 && c.honoursKey));
+  const isRefusal = notExecuted || c.policy.refusedStatuses.includes(status);
+  if (!isRefusal && unknownStatuses.has(status)) return answeredUnknown(record, event, c);
+  const judged = event.isFailure === true ? Math.max(status, 500) : status;
+  const isFailure = judged >= 500;
+  const mayRepeat = event.isClients !== true && (notExecuted || (isFailure && !isRefusal && c.honoursKey));
   if (mayRepeat) {
     const delay = delayInTime(record, event.retryAfterMs, c);
     if (delay !== null) {
-      return backOff(
-        record,
-        delay,
-        notExecuted ? mergeExecuted(record, "no") : "yes",
-        "upstream-invalid-response",
-        String(status),
-        status,
-      );
+      const executed = notExecuted ? mergeExecuted(record, "no") : "yes";
+      return backOff(record, delay, executed, "upstream-invalid-response", String(status), status);
     }
   }
-  const exhausted = mayRepeat && c.retries.attempts > 1;
+  const isExhausted = mayRepeat && c.retries.attempts > 1;
+  if (isRefusal) return refused(record, event, isExhausted, c);
   return finish(record, c, {
     event: "responded",
-    status: status >= 500 || notExecuted ? "failed" : "completed",
-    executed: notExecuted ? mergeExecuted(record, "no") : "yes",
+    status: isFailure ? "failed" : "completed",
+    executed: "yes",
     httpStatus: status,
     result: event.result,
     ...(event.result === null ? { problem: "result-too-large" as const } : {}),
-    released: notExecuted || !isKept(status, c.policy), // P8
-    deadLetter: exhausted ? "upstream" : null,
+    released: !isKept(judged, c.policy), // P8
+    deadLetter: isExhausted ? "upstream" : null,
+    ttlMs: ttlOf(c.policy, judged),
   });
+}
+
+/** P8: the service did not begin the work. The refusal goes to who waits for it, and the identity is free. */
+function refused(
+  record: ProcessRecord,
+  { status, result }: Responded,
+  isExhausted: boolean,
+  c: Circumstances,
+): Transition {
+  return finish(record, c, {
+    event: "refused",
+    status: "failed",
+    executed: mergeExecuted(record, "no"),
+    httpStatus: status,
+    result,
+    ...(result === null ? { problem: "result-too-large" as const } : {}),
+    released: true,
+    deadLetter: isExhausted ? "upstream" : null,
+    ttlMs: Math.min(maxRefusalMs, ttlOf(c.policy, status)),
+  });
+}
+
+/** The service, or a balancer before it, gave up after it got the whole request: the route's policy decides. */
+function answeredUnknown(record: ProcessRecord, event: Responded, c: Circumstances): Transition {
+  const { status, result } = event;
+  return attemptFailed(
+    record,
+    {
+      type: "failed",
+      attempt: event.attempt,
+      executed: "unknown",
+      unknown: "answered",
+      slug: status === 502 ? "upstream-invalid-response" : "upstream-timeout",
+      reason: String(status),
+      retryAfterMs: event.retryAfterMs,
+      answer: { status, result },
+    },
+    c,
+    "upstream",
+  );
 }
 
 export function accepted(
@@ -118,7 +162,8 @@ export function attemptFailed(
   // What a probe did not find is never sent again and never probed again: there the policy is `fail`.
   const probed = record.phase === "awaiting-callback" && record.pollUrl === (c.policy.probe?.path ?? "");
   const onUnknown: OnUnknown = probed ? "fail" : c.policy.onUnknown[event.unknown];
-  const mayRepeat = event.executed === "no" || onUnknown === "retry";
+  const isServerError = event.answer !== undefined && event.answer.status >= 500;
+  const mayRepeat = event.executed === "no" || onUnknown === "retry" || (isServerError && c.honoursKey);
   if (mayRepeat) {
     const delay = delayInTime(record, event.retryAfterMs, c);
     if (delay !== null) {
@@ -128,7 +173,7 @@ export function attemptFailed(
         executed,
         slug,
         reason,
-        null,
+        event.answer?.status ?? null,
         event.unknown !== "lost" && dead === "upstream",
       );
     }
@@ -152,11 +197,13 @@ export function attemptFailed(
     );
   }
   const released = executed === "no" || onUnknown === "release"; // P8
+  // Where the service's own answer is kept it is what clients get; the problem would only hide it.
+  const answer = event.answer?.result == null ? null : event.answer;
   return finish(record, c, {
     event: "failed",
     status: "failed",
     executed,
-    problem: slug,
+    ...(answer === null ? { problem: slug } : { httpStatus: answer.status, result: answer.result }),
     reason,
     released,
     deadLetter: dead === "callback" || !released || (mayRepeat && c.retries.attempts > 1) ? dead : null,

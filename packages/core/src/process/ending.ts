@@ -3,7 +3,7 @@ import type { Executed, ProblemSlug } from "@sticky-proxy/protocol";
 import type { ProcessPolicy } from "../registry/service.ts";
 import { change, type Circumstances, type Result, type Transition } from "./events.ts";
 import type { DeadLetterClass, ProcessRecord } from "./record.ts";
-import { keepAfterEnd, requestAfter } from "./retention.ts";
+import { keepAfterEnd, requestAfter, ttlOf } from "./retention.ts";
 
 interface Ending {
   event: string;
@@ -17,6 +17,8 @@ interface Ending {
   released: boolean;
   deadLetter?: DeadLetterClass | null;
   cancelRequested?: boolean;
+  /** How long the record says so; default: as long as the route keeps a result of its status. */
+  ttlMs?: number;
 }
 
 /** P3, P4, P7, P9: the one way a process ends. */
@@ -24,6 +26,7 @@ export function finish(record: ProcessRecord, c: Circumstances, e: Ending): Tran
   const deadLetter = e.deadLetter ?? null;
   const request = requestAfter(record, c, { deadLetter, mirror: record.mirror });
   const notify = record.notify !== null;
+  const ttlMs = e.ttlMs ?? ttlOf(c.policy, e.httpStatus ?? null);
   return change(
     { event: e.event, status: e.status, executed: e.executed, ...(e.reason ? { reason: e.reason } : {}) },
     {
@@ -44,10 +47,10 @@ export function finish(record: ProcessRecord, c: Circumstances, e: Ending): Tran
     },
     {
       endedAt: 0,
-      expireAt: c.policy.resultTtlMs,
-      wakeAt: notify ? 0 : c.policy.resultTtlMs,
+      expireAt: ttlMs,
+      wakeAt: notify ? 0 : ttlMs,
       nextAttemptAt: null,
-      keepUntil: record.mirror === "pending" ? null : keepAfterEnd(c, deadLetter),
+      keepUntil: record.mirror === "pending" ? null : keepAfterEnd(c, ttlMs, deadLetter),
     },
     { result: e.result?.response ?? null, drop: request.drop },
   );
@@ -61,7 +64,7 @@ export function mergeExecuted(record: ProcessRecord, executed: Executed): Execut
   return executed === "no" ? (record.executed ?? "no") : executed;
 }
 
-/** Which of the service's own answers are replayed (the table of verdicts in API.md). */
+/** Which of the service's own results are replayed (API.md, "What is kept"). */
 export function isKept(status: number, policy: ProcessPolicy): boolean {
   if (policy.identity === "key") return status < 500 || policy.keepServerErrors;
   return status < 500 && status !== 408 && status !== 425 && status !== 429;

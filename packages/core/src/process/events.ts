@@ -1,10 +1,8 @@
 /** The events of a process, the circumstances of a decision, and its closed outcome. */
 import type { EpochMs, Executed, ProblemSlug } from "@sticky-proxy/protocol";
 import type { StoredResponse } from "../http/message.ts";
-import type { ProcessPolicy, RetryPolicy } from "../registry/service.ts";
+import type { ProcessPolicy, RetryPolicy, UnknownKind } from "../registry/service.ts";
 import type { Change, Spans, TimelineEntry } from "./store.ts";
-
-export type UnknownKind = "cut" | "timeout" | "lost";
 
 export interface Result {
   /** Derived from the content, so that the same result reported twice has the same id. */
@@ -25,6 +23,8 @@ export type ProcessEvent =
       readonly retryAfterMs: number | null;
       /** Only its own client may repeat the request. */
       readonly isClients?: true;
+      /** Its body says that the service failed, whatever its status says. */
+      readonly isFailure?: true;
     }
   /** The service took the work and will report back, or has to be polled at `pollUrl`. */
   | {
@@ -44,6 +44,8 @@ export type ProcessEvent =
       readonly slug: ProblemSlug;
       readonly reason: string;
       readonly retryAfterMs: number | null;
+      /** The answer that leaves it unknown (a balancer's 504, say), for the clients; absent: there was none. */
+      readonly answer?: { readonly status: number; readonly result: Result | null };
     }
   /** The service delivered the result by callback (or to a poll). */
   | {
@@ -53,6 +55,8 @@ export type ProcessEvent =
       /** null: larger than the route keeps. */
       readonly result: Result | null;
       readonly message: string | null;
+      /** Its body says that the service failed, whatever its status says. */
+      readonly isFailure?: true;
     }
   /** The service reported by callback (or to a poll) that the attempt failed. */
   | {

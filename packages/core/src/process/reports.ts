@@ -3,7 +3,7 @@ import { backOff, delayInTime } from "./back-off.ts";
 import { finish, isKept, mergeExecuted } from "./ending.ts";
 import { change, refuse, same, type Circumstances, type ProcessEvent, type Transition } from "./events.ts";
 import { isTerminal, type ProcessRecord } from "./record.ts";
-import { untilDeadline } from "./retention.ts";
+import { ttlOf, untilDeadline } from "./retention.ts";
 
 export function calledBack(
   record: ProcessRecord,
@@ -12,15 +12,17 @@ export function calledBack(
 ): Transition {
   if (isRepeat(record, event)) return same;
   if (event.attempt !== record.attempt) return refuse("execution-stale"); // P10
+  const judged = event.isFailure === true ? Math.max(event.status, 500) : event.status;
   return finish(record, c, {
     event: "called-back",
-    status: event.status >= 500 ? "failed" : "completed",
+    status: judged >= 500 ? "failed" : "completed",
     executed: "yes",
     httpStatus: event.status,
     result: event.result,
     ...tooLarge(event),
     message: event.message,
-    released: !isKept(event.status, c.policy),
+    released: !isKept(judged, c.policy),
+    ttlMs: ttlOf(c.policy, judged),
   });
 }
 

@@ -4,6 +4,7 @@
  * `tombstoneMs`; `keepUntil` lies a margin behind, so that the store drops only what no sweeper came for.
  */
 import type { DeadLetterClass, ProcessRecord } from "./record.ts";
+import type { ProcessPolicy, StatusClass } from "../registry/service.ts";
 import type { Circumstances } from "./events.ts";
 import type { Change, Spans } from "./store.ts";
 
@@ -25,16 +26,25 @@ export function untilExpiry(record: ProcessRecord, c: Circumstances): number {
   return Math.max(0, (record.expireAt ?? c.now) - c.now);
 }
 
+/** How long the route replays a result of this status; null: it has none. */
+export function ttlOf(
+  { resultTtlMs, resultTtlByClass }: Pick<ProcessPolicy, "resultTtlMs" | "resultTtlByClass">,
+  status: number | null,
+): number {
+  if (status === null) return resultTtlMs;
+  return resultTtlByClass[`${Math.floor(status / 100)}xx` as StatusClass] ?? resultTtlMs;
+}
+
 /** How long a process that ends now is kept: as long as its result, or its dead letter, and its tombstone after it. */
-export function keepAfterEnd(c: Circumstances, deadLetter: DeadLetterClass | null): number {
-  const retained =
-    deadLetter === null ? c.policy.resultTtlMs : Math.max(c.deadLetterMs, c.policy.resultTtlMs);
+export function keepAfterEnd(c: Circumstances, ttlMs: number, deadLetter: DeadLetterClass | null): number {
+  const retained = deadLetter === null ? ttlMs : Math.max(c.deadLetterMs, ttlMs);
   return retained + c.policy.tombstoneMs + keepMarginMs;
 }
 
 /** The same for a process that has ended before. */
 export function keepSpan(record: ProcessRecord, c: Circumstances, deadLetter = record.deadLetter): number {
-  return untilExpiry(record, c) + keepAfterEnd(c, deadLetter) - c.policy.resultTtlMs;
+  const ttlMs = ttlOf(c.policy, record.httpStatus);
+  return untilExpiry(record, c) + keepAfterEnd(c, ttlMs, deadLetter) - ttlMs;
 }
 
 /** A delivery's schedule, and a dead letter, may outlive what the result alone would be kept for. */

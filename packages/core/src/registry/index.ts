@@ -5,6 +5,7 @@ export type {
   CallbackAuth,
   CallbackPolicy,
   ComparePolicy,
+  FailedWhen,
   HealthPolicy,
   Instance,
   MaskRule,

@@ -128,16 +128,22 @@ export interface ProcessPolicy {
   readonly deadlineMs: number | null;
   /** In awaiting-callback: the longest silence between heartbeats; null: only the deadline counts. */
   readonly heartbeatTimeoutMs: number | null;
+  /** How long a result is replayed, by the class of its status where that says something else. */
   readonly resultTtlMs: number;
+  readonly resultTtlByClass: Readonly<Partial<Record<StatusClass, number>>>;
   readonly tombstoneMs: number;
   readonly maxResultBytes: number;
-  readonly onUnknown: { readonly cut: OnUnknown; readonly timeout: OnUnknown; readonly lost: OnUnknown };
+  readonly onUnknown: Readonly<Record<UnknownKind, OnUnknown>>;
   /** After a cancel: may the same key start anew? */
   readonly restartCancelled: boolean;
   /** Does a 5xx of the service count as `failed`, and is it kept (identity key) or released (identity request)? */
   readonly keepServerErrors: boolean;
   /** Statuses that say the service did not execute. */
   readonly notExecutedStatuses: readonly number[];
+  /** Statuses that refuse a request before the work: passed on, never replayed, never sent again by the gateway. */
+  readonly refusedStatuses: readonly number[];
+  /** A JSON answer of 2xx with this value counts as a 500; null: the status decides. */
+  readonly failedWhen: FailedWhen | null;
   /** Header names (lower-case) that enter the fingerprint. */
   readonly fingerprintHeaders: readonly string[];
   /** Response headers kept in the stored result; empty: all end-to-end ones. */
@@ -149,6 +155,16 @@ export interface ProcessPolicy {
   readonly cancelHook: string | null;
   readonly probe: ProbePolicy | null;
   readonly keepRequest: boolean;
+}
+
+/** Why nobody knows whether the service ran a request; `answered`: it said 408, 502 or 504. */
+export type UnknownKind = "cut" | "timeout" | "lost" | "answered";
+export type StatusClass = "2xx" | "3xx" | "4xx" | "5xx";
+
+export interface FailedWhen {
+  readonly pointer: Pointer;
+  /** Any of these. */
+  readonly equals: readonly (string | number | boolean | null)[];
 }
 
 export interface RetryPolicy {

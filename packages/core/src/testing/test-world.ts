@@ -40,7 +40,7 @@ const keyedPolicy: ProcessPolicy = {
   ...unkeyedPolicy,
   identity: "key",
   resultTtlMs: 100_000,
-  onUnknown: { cut: "fail", timeout: "fail", lost: "fail" },
+  onUnknown: { cut: "fail", timeout: "fail", lost: "fail", answered: "fail" },
   keepRequest: true,
 };
 

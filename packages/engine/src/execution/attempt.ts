@@ -22,7 +22,7 @@ import { collectBody, type Forwarder } from "@sticky-proxy/upstream";
 import type { Execution, Run } from "./execution.ts";
 import { injectCallback } from "../reports/inject-callback.ts";
 import { firstPoll } from "../reports/poll.ts";
-import { readReport } from "../reports/read-report.ts";
+import { readReport, saysFailure } from "../reports/read-report.ts";
 
 /** What one attempt brought: the event to commit, and what goes with it. */
 export interface Attempt {
@@ -106,8 +106,13 @@ function forwarded(
 }
 
 /** Whether the gateway itself reads the service's answer: it asks for it without a coding then. */
-function isRead({ callback, pollLocation }: Execution["rules"]["policy"]): boolean {
-  return callback.correlate !== null || callback.accept?.jobId != null || pollLocation !== null;
+function isRead({ callback, pollLocation, failedWhen }: Execution["rules"]["policy"]): boolean {
+  return (
+    callback.correlate !== null ||
+    callback.accept?.jobId != null ||
+    pollLocation !== null ||
+    failedWhen !== null
+  );
 }
 
 type Outcome = Awaited<ReturnType<Forwarder["forward"]>>;
@@ -167,6 +172,7 @@ async function answered(
       result,
       retryAfterMs,
       ...(isClients ? { isClients: true as const } : {}),
+      ...(saysFailure(policy, response) ? { isFailure: true as const } : {}),
     },
     result: response,
   };

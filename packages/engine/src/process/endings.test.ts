@@ -33,9 +33,12 @@ interface Ending {
   readonly unless?: (variant: Variant) => boolean;
   /** The verdict of the next identical request where the identity is not free; default replay. */
   readonly answered?: "replay" | "conflict";
+  /** How long the record says so; default {@link resultTtlMs}. */
+  readonly keptMs?: number;
 }
 
 const resultTtlMs = 100_000;
+const refusalMs = 60_000;
 const tombstoneMs = 50_000;
 const marginMs = 3_600_000;
 const deadLetterMs = 30 * 24 * 3_600_000;
@@ -52,7 +55,7 @@ const response = (status: number) => ({ status, headers: [], body: Buffer.from(`
 const result = (status: number) => ({ id: `result-${status}`, response: response(status) });
 const responded = (
   status: number,
-  over: { retryAfterMs?: number; isClients?: true; tooLarge?: true } = {},
+  over: { retryAfterMs?: number; isClients?: true; tooLarge?: true; isFailure?: true } = {},
 ): ProcessEvent => ({
   type: "responded",
   attempt: 1,
@@ -60,6 +63,7 @@ const responded = (
   result: over.tooLarge ? null : result(status),
   retryAfterMs: over.retryAfterMs ?? null,
   ...(over.isClients ? { isClients: true } : {}),
+  ...(over.isFailure ? { isFailure: true } : {}),
 });
 const failed = (
   executed: "no" | "unknown",
@@ -106,15 +110,22 @@ const endings: readonly Ending[] = [
   { way: "a 200", steps: [responded(200)], status: "completed", executed: "yes", freed: never, deadLetter: null },
   { way: "a 303", steps: [responded(303)], status: "completed", executed: "yes", freed: never, deadLetter: null },
   { way: "a 404", steps: [responded(404)], status: "completed", executed: "yes", freed: never, deadLetter: null },
-  { way: "a 408", steps: [responded(408)], status: "completed", executed: "yes", freed: forRequests, deadLetter: null },
+  { way: "a 408", steps: [responded(408)], status: "failed", executed: "unknown", freed: whenReleased, deadLetter: (v) => (whenReleased(v) ? null : "upstream"), unless: probes },
+  { way: "a plain 502", steps: [responded(502)], status: "failed", executed: "unknown", freed: whenReleased, deadLetter: (v) => (whenReleased(v) ? null : "upstream"), unless: probes },
+  { way: "a plain 504", steps: [responded(504)], status: "failed", executed: "unknown", freed: whenReleased, deadLetter: (v) => (whenReleased(v) ? null : "upstream"), unless: probes },
+  { way: "a 504 that a probe can say nothing about", steps: [responded(504), 60_001, { type: "overdue" }], status: "failed", executed: "unknown", freed: never, deadLetter: "callback", unless: (v) => !probes(v) },
+  { way: "a 504 twice where the service honours keys, attempts used up", steps: [responded(504), 2000, dispatched, { ...responded(504), attempt: 2 } as ProcessEvent], attempts: 2, honoursKey: true, status: "failed", executed: "unknown", freed: whenReleased, deadLetter: "upstream", unless: probes },
+  { way: "a 200 whose body says that the service failed", steps: [responded(200, { isFailure: true })], status: "failed", executed: "yes", freed: serverErrorsAreFreed, deadLetter: null },
   { way: "a 500", steps: [responded(500)], status: "failed", executed: "yes", freed: serverErrorsAreFreed, deadLetter: null },
-  { way: "a 503 without Retry-After", steps: [responded(503)], status: "failed", executed: "yes", freed: serverErrorsAreFreed, deadLetter: null },
-  { way: "a 503 with Retry-After", steps: [responded(503, { retryAfterMs: 1000 })], status: "failed", executed: "no", freed: always, deadLetter: null },
-  { way: "a 425", steps: [responded(425)], status: "failed", executed: "no", freed: always, deadLetter: null },
-  { way: "a 429", steps: [responded(429)], status: "failed", executed: "no", freed: always, deadLetter: null },
-  { way: "a 429 that only its own client may repeat", steps: [responded(429, { isClients: true })], attempts: 3, status: "failed", executed: "no", freed: always, deadLetter: null },
+  ...[401, 407, 409, 421, 423, 425, 431, 503].map((status): Ending => ({ way: `a ${status}, which refuses before the work,`, steps: [responded(status)], attempts: status === 425 ? 1 : 3, honoursKey: true, status: "failed", executed: "no", freed: always, deadLetter: null, keptMs: refusalMs })),
+  { way: "a 403 that the route counts among its refusals", steps: [responded(403)], policy: { refusedStatuses: [403] }, status: "failed", executed: "no", freed: always, deadLetter: null, keptMs: refusalMs },
+  { way: "a 409 where the route's list is empty", steps: [responded(409)], policy: { refusedStatuses: [] }, status: "completed", executed: "yes", freed: never, deadLetter: null },
+  { way: "a 404 that is kept for a time of its own class", steps: [responded(404)], policy: { resultTtlByClass: { "4xx": 7000 } }, status: "completed", executed: "yes", freed: never, deadLetter: null, keptMs: 7000 },
+  { way: "a 503 with Retry-After", steps: [responded(503, { retryAfterMs: 1000 })], status: "failed", executed: "no", freed: always, deadLetter: null, keptMs: refusalMs },
+  { way: "a 429", steps: [responded(429)], status: "failed", executed: "no", freed: always, deadLetter: null, keptMs: refusalMs },
+  { way: "a 429 that only its own client may repeat", steps: [responded(429, { isClients: true })], attempts: 3, status: "failed", executed: "no", freed: always, deadLetter: null, keptMs: refusalMs },
   { way: "a 200 that is too large to be kept", steps: [responded(200, { tooLarge: true })], status: "completed", executed: "yes", freed: never, deadLetter: null },
-  { way: "a 429, attempts used up", steps: [responded(429), 2000, { ...dispatched }, { ...responded(429), attempt: 2 } as ProcessEvent], attempts: 2, status: "failed", executed: "no", freed: always, deadLetter: "upstream" },
+  { way: "a 429, attempts used up", steps: [responded(429), 2000, { ...dispatched }, { ...responded(429), attempt: 2 } as ProcessEvent], attempts: 2, status: "failed", executed: "no", freed: always, deadLetter: "upstream", keptMs: refusalMs },
   { way: "a 500 twice where the service honours keys, attempts used up", steps: [responded(500), 2000, dispatched, { ...responded(500), attempt: 2 } as ProcessEvent], attempts: 2, honoursKey: true, status: "failed", executed: "yes", freed: serverErrorsAreFreed, deadLetter: "upstream" },
   { way: "a 500 and then a connection that was refused", steps: [responded(500), 2000, dispatched, failed("no", "cut", 2)], attempts: 2, honoursKey: true, status: "failed", executed: "yes", freed: whenReleased, deadLetter: "upstream" },
   // The service reported back.
@@ -161,7 +172,7 @@ function worldOf(ending: Pick<Ending, "policy" | "attempts" | "honoursKey">, var
   const world = createTestWorld({
     policy: {
       identity,
-      onUnknown: { cut: onUnknown, timeout: onUnknown, lost: onUnknown },
+      onUnknown: { cut: onUnknown, timeout: onUnknown, lost: onUnknown, answered: onUnknown },
       keepServerErrors,
       leaseMs: 1000,
       deadlineMs: 60_000,
@@ -201,7 +212,8 @@ describe("a process ends", () => {
         const { freed } = ending;
         const deadLetter =
           typeof ending.deadLetter === "function" ? ending.deadLetter(variant) : ending.deadLetter;
-        const retainedMs = deadLetter === null ? resultTtlMs : Math.max(deadLetterMs, resultTtlMs);
+        const { keptMs = resultTtlMs } = ending;
+        const retainedMs = deadLetter === null ? keptMs : Math.max(deadLetterMs, keptMs);
         expect(record, told).to.include({
           status: ending.status,
           phase: null,
@@ -210,8 +222,8 @@ describe("a process ends", () => {
           released: freed(variant),
           deadLetter,
           endedAt: world.clock.now(),
-          expireAt: world.clock.now() + resultTtlMs,
-          wakeAt: world.clock.now() + resultTtlMs,
+          expireAt: world.clock.now() + keptMs,
+          wakeAt: world.clock.now() + keptMs,
           keepUntil: world.clock.now() + retainedMs + tombstoneMs + marginMs,
         });
         // The request holds credentials: it is kept only for a dead letter.

@@ -27,12 +27,15 @@ const policy: ProcessPolicy = {
   deadlineMs: 60_000,
   heartbeatTimeoutMs: 5000,
   resultTtlMs: 100_000,
+  resultTtlByClass: {},
   tombstoneMs: 50_000,
   maxResultBytes: 1 << 20,
-  onUnknown: { cut: "release", timeout: "fail", lost: "fail" },
+  onUnknown: { cut: "release", timeout: "fail", lost: "fail", answered: "fail" },
   restartCancelled: false,
   keepServerErrors: true,
   notExecutedStatuses: [425, 429, 503],
+  refusedStatuses: [401, 409],
+  failedWhen: null,
   fingerprintHeaders: [],
   storedHeaders: [],
   callback: { inject: { query: null, json: null, header: null }, accept: null, correlate: null },
@@ -121,7 +124,7 @@ describe("the state machine", () => {
   });
 
   it("P2: an owner whose attempt was taken over cannot end the process with its late answer", async () => {
-    const w = world({ onUnknown: { cut: "release", timeout: "fail", lost: "retry" } });
+    const w = world({ onUnknown: { cut: "release", timeout: "fail", lost: "retry", answered: "retry" } });
     const first = await start(w);
     w.advance(1001);
     const backing = await applied(w, first, { type: "lease-ended" });
@@ -151,7 +154,10 @@ describe("the state machine", () => {
 
   it("P8: an attempt that was not executed takes nothing back of an earlier one that may have been", async () => {
     const retries = { attempts: 2, minMs: 1, maxMs: 1 };
-    const w = world({ onUnknown: { cut: "retry", timeout: "retry", lost: "retry" } }, { retries });
+    const w = world(
+      { onUnknown: { cut: "retry", timeout: "retry", lost: "retry", answered: "retry" } },
+      { retries },
+    );
     const backing = await applied(w, await start(w), lost(1));
     const second = await applied(w, backing, { type: "dispatched", owner: "n1" });
     const end = await applied(w, second, unreachable(2));
@@ -202,7 +208,9 @@ describe("the state machine", () => {
 
   it("an end is retryable where its identity is free, and only there: what is kept is replayed", async () => {
     const retryable = async (onUnknown: "fail" | "release"): Promise<unknown> => {
-      const w = world({ onUnknown: { cut: onUnknown, timeout: onUnknown, lost: onUnknown } });
+      const w = world({
+        onUnknown: { cut: onUnknown, timeout: onUnknown, lost: onUnknown, answered: onUnknown },
+      });
       return viewOf(await applied(w, await start(w), lost(1)), "").outcome;
     };
     expect(await retryable("release")).to.have.nested.property("problem.retryable", true);
@@ -245,7 +253,10 @@ describe("the state machine", () => {
   });
 
   it("the request, with its credentials, is kept after the end only while somebody can need it", async () => {
-    const w = world({ keepRequest: false, onUnknown: { cut: "fail", timeout: "fail", lost: "fail" } });
+    const w = world({
+      keepRequest: false,
+      onUnknown: { cut: "fail", timeout: "fail", lost: "fail", answered: "fail" },
+    });
     const isKept = async (record: ProcessRecord): Promise<boolean> =>
       (await w.store.readRequest(record)) !== null;
     const running = await start(w);
@@ -286,7 +297,9 @@ describe("the state machine", () => {
     ["lost", "probe", { status: "in-progress", phase: "awaiting-callback", pollUrl: "/probe", owner: null }],
   ] as const) {
     it(`treats an unknown outcome (${unknown}) as the route says: ${word}`, async () => {
-      const w = world({ onUnknown: { cut: "release", timeout: "fail", lost: "fail", [unknown]: word } });
+      const w = world({
+        onUnknown: { cut: "release", timeout: "fail", lost: "fail", answered: "fail", [unknown]: word },
+      });
       expect(await applied(w, await start(w), lost(1, unknown))).to.include(expected);
     });
   }
@@ -384,7 +397,7 @@ describe("the state machine", () => {
   });
 
   it("fails, kept and as a dead letter, what a probe did not find: no second probe, no second dispatch", async () => {
-    const w = world({ onUnknown: { cut: "probe", timeout: "retry", lost: "retry" } });
+    const w = world({ onUnknown: { cut: "probe", timeout: "retry", lost: "retry", answered: "retry" } });
     const probing = await applied(w, await start(w), lost(1));
     expect(probing).to.include({ phase: "awaiting-callback", pollUrl: "/probe", executed: "unknown" });
     expect(await applied(w, probing, { type: "overdue" })).to.include({
@@ -649,6 +662,7 @@ describe("the state machine", () => {
                 cut: onUnknown,
                 timeout: onUnknown,
                 lost: onUnknown,
+                answered: onUnknown,
               } as ProcessPolicy["onUnknown"],
             },
             { honoursKey },

@@ -9,7 +9,8 @@ import {
   type HeaderList,
   type StoredResponse,
 } from "@sticky-proxy/core/http";
-import { readFormText, readJsonText, type JsonText } from "@sticky-proxy/protocol/json";
+import type { ProcessPolicy } from "@sticky-proxy/core/registry";
+import { readFormText, readJsonText, scalarOf, type JsonText } from "@sticky-proxy/protocol/json";
 import { contentCodings, decodeBody } from "@sticky-proxy/upstream";
 
 const bounds = { maxBytes: 8 * 1024 * 1024, maxRatio: 200 };
@@ -22,6 +23,16 @@ export function readReport(headers: HeaderList, body: Uint8Array): JsonText | nu
   return type === "application/x-www-form-urlencoded"
     ? readFormText(decoded.body)
     : readJsonText(decoded.body);
+}
+
+/** Whether a successful response tells of a failure in its body, by the route's own judge. */
+export function saysFailure(
+  { failedWhen }: Pick<ProcessPolicy, "failedWhen">,
+  { status, headers, body }: StoredResponse,
+): boolean {
+  if (failedWhen === null || status < 200 || status >= 300) return false;
+  const said = scalarOf(readReport(headers, body)?.at(failedWhen.pointer));
+  return said !== undefined && failedWhen.equals.includes(said);
 }
 
 /** The same response without its content codings, its ETag weakened (RFC 9110 8.8.3.3); as it is where that fails. */

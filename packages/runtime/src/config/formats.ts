@@ -83,6 +83,11 @@ export function list(
   return initial === "dynamic" ? schema : schema.default(initial);
 }
 
+/** A default that depends on other entries: resolved later, described here in words. */
+export function byIdentity<S extends Joi.Schema>(schema: S, words: string): S {
+  return schema.meta({ defaultText: words }) as S;
+}
+
 /** An object where the value is a mapping, else `other`; messages then speak of the branch that was meant. */
 export function either(mapping: Joi.ObjectSchema, other: Joi.Schema): Joi.AlternativesSchema {
   return Joi.alternatives().conditional(Joi.object().unknown(), { then: mapping, otherwise: other });

@@ -49,7 +49,7 @@ describe("configuration: defaults", () => {
       waitMs: 0,
       force: true,
       onWaitEnd: "accepted",
-      onUnknown: { cut: "release", timeout: "release", lost: "release" },
+      onUnknown: { cut: "release", timeout: "release", lost: "release", answered: "fail" },
       keepServerErrors: false,
       restartCancelled: true,
       keepRequest: true,
@@ -71,7 +71,7 @@ describe("configuration: defaults", () => {
       waitMs: 60_000,
       force: false,
       onWaitEnd: "timeout",
-      onUnknown: { cut: "release", timeout: "fail", lost: "fail" },
+      onUnknown: { cut: "release", timeout: "fail", lost: "fail", answered: "fail" },
       keepServerErrors: true,
       restartCancelled: false,
       keepRequest: false,
@@ -97,16 +97,41 @@ describe("configuration: defaults", () => {
       waitMs: 5,
       onWaitEnd: "accepted",
       force: true,
-      onUnknown: { cut: "release", timeout: "release", lost: "fail" },
+      onUnknown: { cut: "release", timeout: "release", lost: "fail", answered: "fail" },
       deadlineMs: 9,
     });
   });
 
-  it("one word for onUnknown means all three", () => {
-    expect(firstRoute("{process: {identity: request, onUnknown: fail}}").process?.onUnknown).to.deep.equal({
-      cut: "fail",
-      timeout: "fail",
-      lost: "fail",
+  it("one word for onUnknown means all four", () => {
+    expect(firstRoute("{process: {identity: request, onUnknown: release}}").process?.onUnknown).to.deep.equal(
+      { cut: "release", timeout: "release", lost: "release", answered: "release" },
+    );
+  });
+
+  it("errors under identity request are kept for a minute, and a number is for every status", () => {
+    const ttl = (text: string) => {
+      const process = firstRoute(`{process: {${text}}}`).process!;
+      return [process.resultTtlMs, process.resultTtlByClass];
+    };
+    const minute = { "4xx": 60_000, "5xx": 60_000 };
+    expect(ttl("identity: request")).to.deep.equal([86_400_000, minute]);
+    expect(ttl("identity: request, resultTtlMs: {4xx: 5000}")).to.deep.equal([
+      86_400_000,
+      { ...minute, "4xx": 5000 },
+    ]);
+    expect(ttl("identity: request, resultTtlMs: 7000")).to.deep.equal([7000, {}]);
+    expect(ttl("identity: key")).to.deep.equal([86_400_000, {}]);
+    expect(ttl("identity: key, resultTtlMs: {2xx: 7000, 4xx: 1000}")).to.deep.equal([7000, { "4xx": 1000 }]);
+  });
+
+  it("failedWhen takes one JSON value or several", () => {
+    const equals = (text: string) =>
+      firstRoute(`{process: {identity: key, failedWhen: {pointer: /ok, equals: ${text}}}}`).process
+        ?.failedWhen;
+    expect(equals("false")).to.deep.equal({ pointer: ["ok"], equals: [false] });
+    expect(equals("[error, 7, null, true]")).to.deep.equal({
+      pointer: ["ok"],
+      equals: ["error", 7, null, true],
     });
   });
 

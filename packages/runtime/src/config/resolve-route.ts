@@ -3,6 +3,7 @@ import { type Pointer, parsePointer } from "@sticky-proxy/protocol/json";
 import type {
   CachePolicy,
   CallbackPolicy,
+  FailedWhen,
   MaskRule,
   MirrorPolicy,
   OnUnknown,
@@ -10,7 +11,7 @@ import type {
   RetryPolicy,
   Route,
 } from "@sticky-proxy/core/registry";
-import { defaults } from "./schema-route.ts";
+import { defaults } from "./schema-process.ts";
 
 export interface ValidRoute extends Omit<
   Route,
@@ -36,6 +37,9 @@ interface ValidProcess extends Omit<
   | "allowOnDuplicate"
   | "force"
   | "deadlineMs"
+  | "resultTtlMs"
+  | "resultTtlByClass"
+  | "failedWhen"
   | "onUnknown"
   | "restartCancelled"
   | "keepServerErrors"
@@ -49,6 +53,8 @@ interface ValidProcess extends Omit<
   readonly allowOnDuplicate?: ProcessPolicy["allowOnDuplicate"];
   readonly force?: boolean;
   readonly deadlineMs?: number | null;
+  readonly resultTtlMs?: number | ProcessPolicy["resultTtlByClass"];
+  readonly failedWhen: { readonly pointer: string; readonly equals: FailedWhen["equals"] } | null;
   readonly onUnknown?: OnUnknown | Partial<ProcessPolicy["onUnknown"]>;
   readonly restartCancelled?: boolean;
   readonly keepServerErrors?: boolean;
@@ -132,6 +138,8 @@ function resolveProcess(valid: ValidProcess, retries: RetryPolicy): ProcessPolic
           ? defaults.callbackDeadlineMs
           : null
         : valid.deadlineMs,
+    ...resolveResultTtl(valid.resultTtlMs, byRequest),
+    failedWhen: valid.failedWhen && { ...valid.failedWhen, pointer: parsePointer(valid.failedWhen.pointer) },
     onUnknown,
     restartCancelled: valid.restartCancelled ?? !byKey,
     keepServerErrors: valid.keepServerErrors ?? byKey,
@@ -152,9 +160,21 @@ function resolveOnUnknown(
   written: OnUnknown | Partial<ProcessPolicy["onUnknown"]> | undefined,
   byKey: boolean,
 ): ProcessPolicy["onUnknown"] {
-  if (typeof written === "string") return { cut: written, timeout: written, lost: written };
+  if (typeof written === "string")
+    return { cut: written, timeout: written, lost: written, answered: written };
   const kept: OnUnknown = byKey ? "fail" : "release";
-  return { cut: "release", timeout: kept, lost: kept, ...written };
+  return { cut: "release", timeout: kept, lost: kept, answered: "fail", ...written };
+}
+
+/** An error under identity `request` is kept for those who ask at the same time, not for a day. */
+function resolveResultTtl(
+  written: ValidProcess["resultTtlMs"],
+  byRequest: boolean,
+): Pick<ProcessPolicy, "resultTtlMs" | "resultTtlByClass"> {
+  if (typeof written === "number") return { resultTtlMs: written, resultTtlByClass: {} };
+  const errors = byRequest ? { "4xx": defaults.errorTtlMs, "5xx": defaults.errorTtlMs } : {};
+  const { "2xx": resultTtlMs = defaults.resultTtlMs, ...others } = written ?? {};
+  return { resultTtlMs, resultTtlByClass: { ...errors, ...others } };
 }
 
 function resolveCallback(valid: ValidProcess["callback"]): CallbackPolicy {

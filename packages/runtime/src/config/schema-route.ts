@@ -1,11 +1,11 @@
 /** A route's part of the schema: process, cache, mirror. Pure description; relations are in relations.ts. */
 import Joi from "joi";
 import {
+  byIdentity,
   bytes,
   checkFieldName,
   checkFieldValue,
   checkMethod,
-  either,
   field,
   flag,
   fraction,
@@ -16,194 +16,8 @@ import {
   path,
   pointer,
   text,
-  url,
 } from "./formats.ts";
-
-export const defaults = {
-  processBodyBytes: 1024 * 1024,
-  plainBodyBytes: 100 * 1024 * 1024,
-  resultTtlMs: 86_400_000,
-  heldWaitMs: 60_000,
-  callbackDeadlineMs: 3_600_000,
-} as const;
-
-const unknownWords = ["release", "fail", "retry", "probe"] as const;
-const duplicateWords = ["join", "reject", "replace"] as const;
-
-/** A default that depends on other entries: resolved later, described here in words. */
-function byIdentity<S extends Joi.Schema>(schema: S, words: string): S {
-  return schema.meta({ defaultText: words }) as S;
-}
-
-const pair = (about: string): Joi.Schema =>
-  Joi.object({
-    response: pointer("Pointer into the service's answer.").required(),
-    callback: pointer("Pointer into the callback.").required(),
-  })
-    .allow(null)
-    .description(about)
-    .default(null);
-
-const callback = Joi.object({
-  inject: Joi.object({
-    query: text("Query parameter that gets the callback URL.", (name) =>
-      /^[A-Za-z0-9_.~-]{1,64}$/.test(name) ? null : "must be a query parameter name",
-    )
-      .allow(null)
-      .default(null),
-    json: pointer(
-      "JSON Pointer of the body member that gets the callback URL; a body that cannot hold it is refused.",
-    )
-      .invalid("")
-      .allow(null)
-      .default(null),
-    header: field("Header field that gets the callback URL, besides Sticky-Callback-Url.")
-      .allow(null)
-      .default(null),
-  })
-    .description("Where a service expects the callback address.")
-    .default(),
-  accept: Joi.object({
-    status: pointer("Where the outcome word stands.").required(),
-    completed: list("Words that mean completed.", Joi.string().min(1).max(128)).default(["completed"]),
-    failed: list(
-      "Words that mean failed; any other word is a heartbeat.",
-      Joi.string().min(1).max(128),
-    ).default(["failed"]),
-    result: pointer("Where the result stands; null: the whole payload.").allow(null).default(null),
-    error: pointer("Where the error stands.").allow(null).default(null),
-    jobId: pair("The job id in the callback must equal the one in the service's answer."),
-  })
-    .allow(null)
-    .description("How to read the outcome from the service's own payload; null: the gateway's form.")
-    .default(null),
-  correlate: pair("For a service with one fixed webhook address: where the job id stands."),
-});
-
-export const retries = Joi.object({
-  attempts: integer("Dispatches in all, the first included.", 1, { min: 1, max: 100 }),
-  minMs: millis("Least backoff.", 200),
-  maxMs: millis("Longest backoff.", 10_000),
-});
-
-const process = Joi.object({
-  identity: oneOf("What makes two requests the same.", ["request", "key", "none"]).required(),
-  key: byIdentity(
-    oneOf("Identity `key`: what a request without Idempotency-Key means.", [
-      "required",
-      "optional",
-      "ignored",
-    ]),
-    "required",
-  ),
-  waitMs: byIdentity(
-    millis("How long a client is held for the result; 0: 202 at once.", "dynamic", {
-      min: 0,
-      max: 86_400_000,
-    }),
-    "0 for identity request, else 60000",
-  ),
-  onWaitEnd: byIdentity(
-    oneOf("When the hold ends first: 202, or 504 for clients that take any 2xx for success.", [
-      "accepted",
-      "timeout",
-    ]),
-    "accepted for identity request (and none with completion callback), else timeout",
-  ),
-  completion: oneOf(
-    "What ends an execution: the service's response, or its later callback.",
-    ["response", "callback"],
-    "response",
-  ),
-  onDuplicate: oneOf("A second identical request in flight.", duplicateWords, "join"),
-  allowOnDuplicate: byIdentity(
-    list(
-      "What Sticky-On-Duplicate may ask for, besides onDuplicate.",
-      Joi.string().valid(...duplicateWords),
-      3,
-      "dynamic",
-    ),
-    "[join, reject]",
-  ),
-  force: byIdentity(
-    Joi.boolean().description("Sticky-Force is allowed."),
-    "true for identity request, else false",
-  ),
-  leaseMs: millis("How long a silent node keeps a process; renewed every third.", 30_000, {
-    min: 500,
-    max: 3_600_000,
-  }),
-  deadlineMs: byIdentity(
-    millis("From the first dispatch to the end of the process; null: none.", "dynamic").allow(null),
-    "3600000 for completion callback, else null",
-  ),
-  heartbeatTimeoutMs: millis(
-    "Awaiting a callback: the longest silence; null: only the deadline counts.",
-    null,
-  ).allow(null),
-  resultTtlMs: millis("How long a result is replayed.", defaults.resultTtlMs, { min: 1 }),
-  tombstoneMs: millis("How long an expired process answers 410.", 86_400_000, { min: 0 }),
-  maxResultBytes: bytes("Larger results stream through and are not replayed.", 1024 * 1024, {
-    max: 64 * 1024 * 1024,
-  }),
-  onUnknown: byIdentity(
-    either(
-      Joi.object({
-        cut: oneOf("The connection was cut.", unknownWords),
-        timeout: oneOf("The service did not answer in time.", unknownWords),
-        lost: oneOf("The node that ran it is gone.", unknownWords),
-      }),
-      oneOf("One word for all three.", unknownWords),
-    ).description("When nobody knows whether the service ran it."),
-    "release; for identity key {cut: release, timeout: fail, lost: fail}",
-  ),
-  restartCancelled: byIdentity(
-    Joi.boolean().description("After a cancel the same identity may start anew."),
-    "false for identity key, else true",
-  ),
-  keepServerErrors: byIdentity(
-    Joi.boolean().description("A 5xx of the service is kept and replayed; false: the identity is released."),
-    "true for identity key, else false",
-  ),
-  notExecutedStatuses: list(
-    "Statuses that say the service did not execute (503 only with Retry-After).",
-    Joi.number().integer().min(400).max(599),
-  ).default([425, 429, 503]),
-  fingerprintHeaders: list("Request fields that enter the fingerprint.", field("A field name.")),
-  storedHeaders: list(
-    "Response fields kept in the result; empty: all end-to-end ones.",
-    field("A field name."),
-  ),
-  callback: callback.description("How callbacks find their way and are read.").default(),
-  pollLocation: either(
-    Joi.object({
-      minMs: millis("Least time between two polls.", 1000, { min: 10 }),
-      maxMs: millis("Longest time between two polls.", 30_000, { min: 10 }),
-    }),
-    Joi.boolean(),
-  )
-    .description("Poll Location when the service answers 202; true: with the defaults.")
-    .default(false),
-  cancelHook: url("URL told about a cancel; null: none.").allow(null).default(null),
-  probe: Joi.object({
-    path: text('Path on the service; "{id}" and "{key}" are replaced.', (value) =>
-      /^\/[\x21-\x7e]*$/.test(value) ? null : "must be a path",
-    ).required(),
-    intervalMs: millis("Time between two probes.", 5000, { min: 100 }),
-  })
-    .allow(null)
-    .description("Asks the service what became of an unknown execution.")
-    .default(null),
-  keepRequest: byIdentity(
-    Joi.boolean().description(
-      "Keep the request, credentials included, after the process's end, so that it can be run again; until then, and as a dead letter, it is kept where it may be sent again anyway.",
-    ),
-    "true where force, retries or onUnknown may send it again",
-  ),
-  retries: retries
-    .description("The same as the route's retries; give one of the two.")
-    .meta({ defaultText: "the route's" }),
-});
+import { defaults, process, retries } from "./schema-process.ts";
 
 const names = (about: string): Joi.ArraySchema => list(about, Joi.string().min(1).max(128));
 

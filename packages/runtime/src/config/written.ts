@@ -63,12 +63,24 @@ function writtenRoute({ name, match, process, cache, mirror, headers, ...rest }:
   };
 }
 
-function writtenProcess({ identity, key, callback, pollLocation, ...rest }: ProcessPolicy): Fields {
+function writtenProcess({
+  identity,
+  key,
+  callback,
+  pollLocation,
+  resultTtlMs,
+  resultTtlByClass,
+  failedWhen,
+  ...rest
+}: ProcessPolicy): Fields {
   const { inject, accept, correlate } = callback;
   return {
     identity,
     ...(identity === "key" ? { key } : {}),
     ...rest,
+    resultTtlMs:
+      Object.keys(resultTtlByClass).length === 0 ? resultTtlMs : { "2xx": resultTtlMs, ...resultTtlByClass },
+    failedWhen: failedWhen && { ...failedWhen, pointer: textOf(failedWhen.pointer) },
     callback: {
       inject: { ...inject, json: textOf(inject.json) },
       accept: accept && {

@@ -9,7 +9,8 @@ import {
   type ProcessRecord,
   type TimelineEntry,
 } from "@sticky-proxy/core/process";
-import type { Processes } from "@sticky-proxy/engine";
+import type { ProcessPolicy } from "@sticky-proxy/core/registry";
+import { saysFailure, type Processes } from "@sticky-proxy/engine";
 import { lowerFields, Problem } from "@sticky-proxy/protocol";
 import { jsonBody, type Reply } from "../reply.ts";
 import { problemFields, processFields } from "../submit/process-reply.ts";
@@ -27,25 +28,26 @@ export interface ApplyReportDeps {
 /**
  * The event that a report means for the process.
  * @param attempt the attempt that the report is about (P10)
- * @param maxResultBytes a larger response is not stored; the process ends all the same, with the truth that it ran
+ * @param policy a larger response than it keeps is not stored; the process ends all the same, with the truth that it ran
  */
 export function reportEvent(
   report: Report,
   lines: HeaderList,
   attempt: number,
-  maxResultBytes: number,
+  policy: Pick<ProcessPolicy, "maxResultBytes" | "failedWhen">,
 ): { readonly event: ProcessEvent; readonly isTooLarge: boolean } {
   if (report.kind === "running") {
     const event = { type: "heartbeat", attempt, percent: null, message: null, extendMs: null } as const;
     return { event, isTooLarge: false };
   }
   const { response } = report;
-  const isTooLarge = response.body.length > maxResultBytes;
+  const isTooLarge = response.body.length > policy.maxResultBytes;
   const result = isTooLarge ? null : { id: resultId(response), response };
   const message = messageOf(lines);
   if (report.kind === "completed") {
     const { status } = response;
-    return { event: { type: "called-back", attempt, status, result, message }, isTooLarge };
+    const judged = saysFailure(policy, response) ? { isFailure: true as const } : {};
+    return { event: { type: "called-back", attempt, status, result, message, ...judged }, isTooLarge };
   }
   const { retryable, executed, reason } = report;
   const failure = { attempt, retryable, executed, reason, result, message };

@@ -128,7 +128,7 @@ async function settle(
   ctx: Context,
   { record, service, rules, report, attempt }: Settled,
 ): Promise<void> {
-  const { event, isTooLarge } = reportEvent(report, linesOf(ctx), attempt, rules.policy.maxResultBytes);
+  const { event, isTooLarge } = reportEvent(report, linesOf(ctx), attempt, rules.policy);
   if (isTooLarge) deps.onCallback(service.name, "too_large");
   deps.write(ctx, await applyReport(deps, record, event));
 }
