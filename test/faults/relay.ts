@@ -1,6 +1,6 @@
 /**
- * A wire between the nodes and Redis that a test can close in either direction, or cut. Bytes keep their order; none is
- * dropped while its connection lives.
+ * A wire between the nodes and Redis that a test can close in either direction, cut, let go dead without a word, or lead
+ * to another server. Bytes keep their order; none is dropped while its connection lives.
  */
 import { once } from "node:events";
 import { connect, createServer, type AddressInfo, type Socket } from "node:net";
@@ -15,26 +15,33 @@ export interface Relay {
   letGo(): void;
   /** Resets every connection; what was held back is lost. */
   cut(): void;
+  /** The open connections stay open and pass no byte any more; with `newOnesToo` later ones neither, until the next call. */
+  swallow(options?: { readonly newOnesToo: boolean }): void;
+  /** Connections made from now on lead to that port; the open ones stay where they are. */
+  leadTo(port: number): void;
   close(): Promise<void>;
 }
 
 interface Pair {
   readonly near: Socket;
   readonly far: Socket;
+  isDead: boolean;
 }
 
-export async function startRelay(port: number): Promise<Relay> {
+export async function startRelay(firstPort: number): Promise<Relay> {
   const pairs = new Set<Pair>();
-  let held: keyof Pair | null = null;
+  let held: "near" | "far" | null = null;
+  let port = firstPort;
+  let isDeaf = false;
   const server = createServer((near) => {
     const far = connect({ port, host: "127.0.0.1" });
-    const pair = { near, far };
+    const pair = { near, far, isDead: isDeaf };
     pairs.add(pair);
     for (const [socket, other] of [
       [near, far],
       [far, near],
     ] as const) {
-      socket.on("data", (bytes) => other.write(bytes));
+      socket.on("data", (bytes) => pair.isDead || other.write(bytes));
       socket.on("error", () => other.destroy());
       socket.on("close", () => {
         other.destroy();
@@ -46,7 +53,7 @@ export async function startRelay(port: number): Promise<Relay> {
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
 
-  function hold(side: keyof Pair): void {
+  function hold(side: "near" | "far"): void {
     held = side;
     for (const pair of pairs) pair[side].pause();
   }
@@ -67,6 +74,11 @@ export async function startRelay(port: number): Promise<Relay> {
         far.destroy();
       }
     },
+    swallow({ newOnesToo } = { newOnesToo: false }) {
+      isDeaf = newOnesToo;
+      for (const pair of pairs) pair.isDead = true;
+    },
+    leadTo: (other) => void (port = other),
     async close() {
       for (const { near, far } of pairs) {
         near.destroy();

@@ -218,6 +218,7 @@ describeWithRedis("what replicas know", () => {
       const failures: Error[] = [];
       const gate = createDurabilityGate({
         target: { url: server.url },
+        oneServer: redis.oneServer,
         keys,
         replicas: 1,
         onDisk: false,
@@ -270,6 +271,7 @@ describeWithRedis("what replicas know", () => {
       expect(() =>
         createDurabilityGate({
           target: { cluster: { nodes: ["127.0.0.1:1"] } },
+          oneServer: redis.oneServer,
           keys,
           replicas: 1,
           onDisk: false,

@@ -146,6 +146,7 @@ async function openGate(
   const [major = 0, minor = 0] = version.split(".").map(Number);
   return createDurabilityGate({
     target,
+    oneServer: redis.oneServer,
     keys,
     replicas: 1,
     onDisk: major > 7 || (major === 7 && minor >= 2),

@@ -5,6 +5,7 @@
  */
 import type { Keys } from "../keys.ts";
 import { closeConnection, openConnection, type RedisTarget } from "../redis/redis.ts";
+import type { OneServer } from "../redis/one-server.ts";
 import { unavailable } from "../redis/unavailable.ts";
 
 export interface DurabilityGate {
@@ -15,6 +16,8 @@ export interface DurabilityGate {
 
 export interface DurabilityOptions {
   readonly target: RedisTarget;
+  /** Of the connections whose writes are to be confirmed: another server's word says nothing about them. */
+  readonly oneServer: OneServer;
   readonly keys: Keys;
   readonly replicas: number;
   /** Also on disk here and there (WAITAOF, Redis 7.2 and later). */
@@ -26,11 +29,11 @@ export interface DurabilityOptions {
 
 /** @throws TypeError for a Cluster: there each partition has a stream of its own */
 export function createDurabilityGate(options: DurabilityOptions): DurabilityGate {
-  const { target, keys, replicas, onDisk, onError } = options;
+  const { target, oneServer, keys, replicas, onDisk, onError } = options;
   const timeoutMs = options.timeoutMs ?? 500;
   if (target.cluster !== undefined)
     throw new TypeError("the ha profiles need a single primary (url or sentinels)");
-  const connection = openConnection(target, "writes", timeoutMs + 1000);
+  const connection = openConnection(target, "writes", timeoutMs + 1000, oneServer);
   connection.on("error", onError);
   connection.connect().catch(() => {}); // reported by the event; the client tries again
   const key = keys.meta("gate");

@@ -49,8 +49,8 @@ export function createIncarnation(options: IncarnationOptions): Incarnation {
   async function look(): Promise<void> {
     const seen = [...highest];
     const [info, ...stored] = await Promise.all([
-      redis.isCluster ? "" : redis.reads.info("everything"),
-      ...seen.map(([partition]) => redis.reads.get(keys.fence(partition))),
+      redis.isCluster ? "" : redis.writes.info("everything"),
+      ...seen.map(([partition]) => redis.writes.get(keys.fence(partition))),
     ]);
     const fields = parseInfo(info);
     const found = `${fields.get("run_id") ?? ""} ${fields.get("master_replid") ?? ""}`;

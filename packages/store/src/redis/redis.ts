@@ -3,12 +3,14 @@
  * Three of them: `writes` (claims and commits), `reads`, `subscriber`.
  *
  * Why these settings: by default the client re-sends what was in flight when a connection broke, so one call could
- * run twice; here an unanswered command fails, and the caller decides with what the record says.
+ * run twice; here an unanswered command fails, and the caller decides with what the record says. A connection that
+ * is dead without saying so is found by its pulse, and each new one is asked which server it reaches.
  */
 import { asEpochMs, type EpochMs } from "@sticky-proxy/protocol";
 import { once } from "node:events";
-import type { Socket } from "node:net";
 import { Cluster, type ClusterOptions, Redis, type RedisOptions } from "ioredis";
+import { createOneServer, PrimaryConnection, type OneServer } from "./one-server.ts";
+import { keepPulse } from "./pulse.ts";
 
 /** Where Redis is: exactly one of the three. */
 export interface RedisTarget {
@@ -53,6 +55,8 @@ export interface RedisConnections {
   readonly subscriber: Connection;
   readonly isCluster: boolean;
   readonly commandTimeoutMs: number;
+  /** For further connections to the same server. */
+  readonly oneServer: OneServer;
   /** true when all three are ready; false after `timeoutMs`. */
   ready(timeoutMs: number): Promise<boolean>;
   close(): Promise<void>;
@@ -68,8 +72,9 @@ export interface ConnectOptions {
 /** Opens the connections in the background; Redis may be away. @throws TypeError when the target names not one place. */
 export function connectRedis(target: RedisTarget, options: ConnectOptions = {}): RedisConnections {
   const commandTimeoutMs = options.commandTimeoutMs ?? 1000;
+  const oneServer = createOneServer();
   const open = (name: ConnectionName): Connection => {
-    const connection = openConnection(target, name, commandTimeoutMs);
+    const connection = openConnection(target, name, commandTimeoutMs, oneServer);
     connection.setMaxListeners(0); // each store on it listens for its returns
     connection.on("error", (error: Error) => options.onError?.(name, error));
     connection.connect().catch(() => {}); // reported by the event; the client tries again
@@ -81,6 +86,7 @@ export function connectRedis(target: RedisTarget, options: ConnectOptions = {}):
     ...connections,
     isCluster: target.cluster !== undefined,
     commandTimeoutMs,
+    oneServer,
     async ready(timeoutMs) {
       const waits = await Promise.all(all.map((connection) => untilReady(connection, timeoutMs)));
       return waits.every(Boolean);
@@ -118,11 +124,31 @@ async function untilUp(connection: Connection, limit: AbortSignal): Promise<bool
   }
 }
 
-/** One connection of its own, for WAIT, locks or a blocking read; the caller ends it with `closeConnection`. */
+/**
+ * One connection of its own, for WAIT, locks or a blocking read; the caller ends it with `closeConnection`. It is kept
+ * on the server of the others that share `oneServer`.
+ */
 export function openConnection(
   target: RedisTarget,
   name: ConnectionName,
   commandTimeoutMs: number,
+  oneServer: OneServer = createOneServer(),
+): Connection {
+  const connection = createConnection(target, name, commandTimeoutMs, oneServer);
+  keepPulse(connection, Math.max(commandTimeoutMs, leastSilenceMs), (node, ms) =>
+    node.emit("error", new Error(`no byte from Redis for ${Math.round(ms)} ms: connecting anew`)),
+  );
+  return connection;
+}
+
+/** A server that is only busy is not left at once. */
+const leastSilenceMs = 1000;
+
+function createConnection(
+  target: RedisTarget,
+  name: ConnectionName,
+  commandTimeoutMs: number,
+  oneServer: OneServer,
 ): Connection {
   const common = connectionOptions(commandTimeoutMs);
   const places = [target.url, target.sentinels, target.cluster].filter((place) => place !== undefined);
@@ -151,7 +177,7 @@ export function openConnection(
   const single: RedisOptions = common;
   if (target.sentinels !== undefined) {
     const { name: group, nodes, username, password, sentinelPassword, db, tls } = target.sentinels;
-    return new WriteOncePerTurn({
+    const options: RedisOptions = {
       ...single,
       ...credentials(username, password, tls),
       ...(sentinelPassword === undefined ? {} : { sentinelPassword }),
@@ -159,24 +185,10 @@ export function openConnection(
       name: group,
       sentinels: nodes.map(hostAndPort),
       failoverDetector: true,
-    });
+    };
+    return new PrimaryConnection(null, options, oneServer);
   }
-  return new WriteOncePerTurn(target.url!.replace(/^unix:\/\//, ""), single);
-}
-
-/**
- * What one turn of the event loop asks for goes out in one system call: under load many processes start and end in the
- * same turn, and the server syncs its log once for all of them.
- */
-class WriteOncePerTurn extends Redis {
-  override sendCommand(...[command, stream]: Parameters<Redis["sendCommand"]>): unknown {
-    const socket = this.stream as Socket | undefined; // none before the first connection
-    if (socket !== undefined && socket.writableCorked === 0) {
-      socket.cork();
-      setImmediate(() => socket.uncork());
-    }
-    return super.sendCommand(command, stream);
-  }
+  return new PrimaryConnection(target.url!.replace(/^unix:\/\//, ""), single, oneServer);
 }
 
 /** Says goodbye when the server answers, else just leaves. */
