@@ -1,5 +1,5 @@
 /** Several proxy nodes in this process, with connections of their own to one Redis, in front of one origin. */
-import { randomBytes } from "node:crypto";
+import { createSecretKey, randomBytes } from "node:crypto";
 import { request as httpRequest } from "node:http";
 import { createInvalidation } from "@sticky-proxy/engine";
 import type { CachePorts } from "@sticky-proxy/operations";
@@ -80,6 +80,7 @@ function service({ origin, policy = {}, methods = [], service: changes = {} }: R
     timeouts: { connectMs: 2000, firstByteMs: 5000, idleMs: 5000 },
     access: "id",
     credential: [],
+    ignoredCookies: [],
     preserveHost: false,
     breaker: null,
     honoursKey: false,
@@ -139,6 +140,7 @@ export async function startReplicas(options: ReplicaOptions): Promise<Replicas> 
         invalidation: createInvalidation({ ...deps, onError: deps.observe.storeError }),
       };
       const server: ProxyServer = createServer({
+        secret: createSecretKey(Buffer.from("secret")),
         cache,
         services: () => services,
         forwarder,

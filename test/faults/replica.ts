@@ -137,7 +137,7 @@ export async function startReplica(options: ReplicaOptions): Promise<Replica> {
     return {
       scope: asScope(scope),
       partition: partitionOf(scope, open.meta.partitions),
-      tenant: "",
+      principal: null,
       service: service!.name,
       route: route!.name,
       operation: "POST /x",

@@ -1,4 +1,5 @@
 /** For the wire tests: the running data plane on a loopback port, in front of a service, without Redis. */
+import { createSecretKey } from "node:crypto";
 import type { Logger } from "@sticky-proxy/runtime";
 import { createForwarder, type ForwarderOptions } from "@sticky-proxy/upstream";
 import type { Route, Service } from "@sticky-proxy/core/registry";
@@ -77,6 +78,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     child: () => log,
   };
   const deps: ProxyDeps = {
+    secret: createSecretKey(Buffer.from("secret")),
     services: () => options.services,
     forwarder,
     tunnels: forwarder,
@@ -112,6 +114,7 @@ export function service(origins: string | readonly string[], more: Partial<Servi
     timeouts: { connectMs: 1_000, firstByteMs: 5_000, idleMs: 5_000 },
     access: "id",
     credential: ["authorization", "cookie"],
+    ignoredCookies: [],
     preserveHost: false,
     breaker: null,
     honoursKey: false,

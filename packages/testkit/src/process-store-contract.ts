@@ -68,7 +68,7 @@ export function processStoreContract(title: string, open: () => Promise<Contract
           scope: draft.scope,
           version: 1,
           lastWrite: draft.writeId,
-          tenant: "t",
+          principal: "t",
           operation: "POST /übersicht",
           status: "in-progress",
           phase: "forwarding",
@@ -600,7 +600,7 @@ function draftOf(
     partition,
     scope,
     fields: {
-      tenant: "t",
+      principal: "t",
       service: "svc",
       route: "POST /",
       operation: "POST /x",

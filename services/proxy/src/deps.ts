@@ -1,4 +1,5 @@
 /** What the proxy is handed. Only main.ts knows the concrete parts. */
+import type { KeyObject } from "node:crypto";
 import type Router from "@koa/router";
 import type { CacheInvalidation } from "@sticky-proxy/engine";
 import type { Service } from "@sticky-proxy/core/registry";
@@ -52,6 +53,8 @@ export interface CacheParts extends CacheDeps {
 }
 
 export interface ProxyDeps {
+  /** Keys the digests of principals; shared by all replicas. */
+  readonly secret: KeyObject;
   readonly cache?: CacheParts;
   /** Copies for secondaries and loop markers; without it nothing is mirrored. */
   readonly mirror?: MirrorDeps;

@@ -7,6 +7,7 @@ import {
   type StoredRequest,
   processId,
 } from "@sticky-proxy/core/process";
+import { principalOf, usualCredential } from "@sticky-proxy/core/principal";
 import type { Service } from "@sticky-proxy/core/registry";
 import {
   type Config,
@@ -28,7 +29,7 @@ import { createWaiters } from "./submit/waiters.ts";
 import { documentRoutes } from "./routes/documents.ts";
 import { executionRoutes, type ExecutionRouteDeps } from "./routes/executions.ts";
 import { openApiRoute } from "./routes/openapi.ts";
-import { endOf, readBody, setReply } from "./routes/route-context.ts";
+import { endOf, linesOf, readBody, setReply } from "./routes/route-context.ts";
 import { createRefusedNotes } from "./routes/refused-notes.ts";
 import { processRoutes, type ProcessRouteDeps } from "./routes/processes.ts";
 import { createServer, type ProxyServer } from "./listener/server.ts";
@@ -88,6 +89,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
     secret: createSecretKey(deps.secret),
   };
   const server = createServer({
+    secret: shared.secret,
     process: {
       submit: submitDeps(deps, shared, releaseWaiters.signal, giveUp.signal),
       identify: { rules: engine.rules, endpoints: new Set(config.webhooks.map(({ name }) => name)) },
@@ -142,7 +144,8 @@ function processRouteDeps(
     ...shared,
     execute: (record, request) => void executeRerun(deps, record, request),
     findService: finderIn(deps.services),
-    tenantOf: () => "",
+    principalFor: (ctx, service) =>
+      principalOf(shared.secret, linesOf(ctx), service ?? usualCredential, null),
     readBody,
     write: setReply,
     endOf: (ctx) => endOf(ctx, draining),

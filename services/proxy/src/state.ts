@@ -3,6 +3,7 @@ import type { Readable } from "node:stream";
 
 import type { Begun } from "@sticky-proxy/engine";
 import type { HeaderLine, RequestHead } from "@sticky-proxy/core/http";
+import type { Principal } from "@sticky-proxy/core/principal";
 import type { Route, Service } from "@sticky-proxy/core/registry";
 import type { Problem } from "@sticky-proxy/protocol";
 import type { ForwardClient } from "@sticky-proxy/upstream";
@@ -38,6 +39,8 @@ export interface ProxyState extends Received {
   route: Route | null;
   /** As the service sees it: path below the service's prefix. */
   serviceHead: RequestHead;
+  /** After authenticate: whose request it is. */
+  principal: Principal;
   /** After identify: what the client asks of a process; null: the request makes none. */
   options: SubmissionOptions | null;
   /** What the process step made of the request; null: not asked, or not yet. */

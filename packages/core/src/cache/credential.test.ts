@@ -4,11 +4,17 @@ import { credentialOf, mayShareWith } from "./credential.ts";
 
 interface Keyed {
   readonly credential: readonly string[];
+  readonly ignoredCookies: readonly string[];
   readonly keyHeaders: readonly string[];
   readonly keyCookies: readonly string[];
 }
 
-const usual: Keyed = { credential: ["authorization", "cookie"], keyHeaders: [], keyCookies: [] };
+const usual: Keyed = {
+  credential: ["authorization", "cookie"],
+  ignoredCookies: ["_ga*", "_gid", "_fbp"],
+  keyHeaders: [],
+  keyCookies: [],
+};
 
 describe("the credential of a request to a cached route", () => {
   for (const [what, headers, policy, credential] of [

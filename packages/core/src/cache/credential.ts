@@ -6,10 +6,11 @@
  *   Authorization, and fields that the operator names          only with public, s-maxage or must-revalidate (RFC 9111 3.5)
  *   Cookie as a whole (the default)                            with any lifetime that the service itself gives
  *
- * Fields and cookies of the cache key do not count: the key tells their requests apart. Analytics cookies do not count
+ * Fields and cookies of the cache key do not count: the key tells their requests apart. Ignored cookies do not count
  * either: they do not identify a user to the service.
  */
 import { headerLines, type HeaderList } from "../http/message.ts";
+import { isIgnoredCookie } from "../principal/credential.ts";
 import type { CachePolicy } from "../registry/service.ts";
 import type { StoredMetadata } from "./stored-metadata.ts";
 import { cookieValue } from "./variant.ts";
@@ -21,16 +22,13 @@ export type Credential =
   /** Authorization, a named field or a named cookie. */
   | "named";
 
-const analyticsCookie =
-  /^(?:_ga(?:_.*)?|_gid|_gat(?:_.*)?|_gcl_.*|_fbp|_fbc|_hj.*|_pk_.*|__utm.*|__hs.*|ajs_.*|amplitude_.*)$/i;
-
-type Keyed = Pick<CachePolicy, "credential" | "keyHeaders" | "keyCookies">;
+type Keyed = Pick<CachePolicy, "credential" | "ignoredCookies" | "keyHeaders" | "keyCookies">;
 
 export function credentialOf(headers: HeaderList, policy: Keyed): Credential {
   let found: Credential = headerLines(headers, "authorization").length > 0 ? "named" : "none";
   for (const source of policy.credential) {
     if (source === "cookie") {
-      if (found === "none" && hasCookie(headers, policy.keyCookies)) found = "cookie";
+      if (found === "none" && hasCookie(headers, policy)) found = "cookie";
     } else if (source.startsWith("cookie.")) {
       const name = source.slice("cookie.".length);
       if (!policy.keyCookies.includes(name) && cookieValue(headers, name) !== null) found = "named";
@@ -51,11 +49,11 @@ export function mayShareWith(
 
 const chosenByUs: ReadonlySet<StoredMetadata["lifetimeFrom"]> = new Set(["default", "heuristic", "negative"]);
 
-function hasCookie(headers: HeaderList, keyed: readonly string[]): boolean {
+function hasCookie(headers: HeaderList, { keyCookies, ignoredCookies }: Keyed): boolean {
   return headerLines(headers, "cookie").some((line) =>
     line.split(";").some((pair) => {
       const name = pair.split("=", 1)[0]!.trim();
-      return name !== "" && !analyticsCookie.test(name) && !keyed.includes(name);
+      return name !== "" && !isIgnoredCookie(name, ignoredCookies) && !keyCookies.includes(name);
     }),
   );
 }

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { cacheKey, keyQuery, type KeyParts } from "./key.ts";
 
 const all = { query: { sort: false, allow: null, deny: [] } };
-const parts: KeyParts = { tenant: "", service: "s", scheme: "http", host: "h", path: "/a", query: null };
+const parts: KeyParts = { principal: "", service: "s", scheme: "http", host: "h", path: "/a", query: null };
 
 describe("the cache key", () => {
   it("an absent query and an empty query have different keys", () => {
@@ -15,7 +15,7 @@ describe("the cache key", () => {
   it("different components have different keys, wherever the boundary between them lies", () => {
     const part = fc.stringMatching(/^[a-z0-9:;]{0,6}$/);
     const record = fc.record({
-      tenant: part,
+      principal: part,
       service: part,
       scheme: part,
       host: part,

@@ -6,8 +6,8 @@ import { createHash } from "node:crypto";
 import type { CachePolicy } from "../registry/service.ts";
 
 export interface KeyParts {
-  /** Whose request; "" where the gateway does not authenticate. */
-  readonly tenant: string;
+  /** Digest of the principal; "" where the gateway does not authenticate. */
+  readonly principal: string;
   readonly service: string;
   readonly scheme: string;
   readonly host: string;
@@ -21,7 +21,7 @@ export interface KeyParts {
 export function cacheKey(parts: KeyParts, policy: Pick<CachePolicy, "query">): string {
   const query = keyQuery(parts.query, policy);
   const hash = createHash("sha256");
-  for (const part of [parts.tenant, parts.service, parts.scheme, parts.host.toLowerCase(), parts.path]) {
+  for (const part of [parts.principal, parts.service, parts.scheme, parts.host.toLowerCase(), parts.path]) {
     hash.update(`${part.length}:${part};`, "latin1");
   }
   hash.update(query === null ? "-" : `?${query}`, "latin1");

@@ -1,4 +1,5 @@
 /** The cache policy of a route that only says `cache:`, and of the quick form `--cache`. */
+import { usualIgnoredCookies } from "../principal/ignored-cookies.ts";
 import type { CachePolicy } from "../registry/service.ts";
 
 export function defaultCachePolicy(profile: CachePolicy["profile"] = "safe"): CachePolicy {
@@ -15,6 +16,7 @@ export function defaultCachePolicy(profile: CachePolicy["profile"] = "safe"): Ca
     keyHeaders: [],
     keyCookies: [],
     credential: ["authorization", "cookie"],
+    ignoredCookies: usualIgnoredCookies,
     tags: true,
     bypass: { authorization: false, cookies: [] },
     ttlJitter: 0,

@@ -14,7 +14,7 @@ const service = (changes: object = {}): Service =>
     ...changes,
   }) as unknown as Service;
 const other = service({ name: "named", match: { host: "named.example", path: "/" } });
-const at = { tenant: "", scheme: "http", host: "any.example" } as const;
+const at = { principal: "", scheme: "http", host: "any.example" } as const;
 
 describe("the cache keys of a URI", () => {
   const urls: readonly [string, string | null][] = [

@@ -7,7 +7,8 @@ import type { LocalUri } from "./invalidation.ts";
 
 /** Where a request came in; the scheme and, with `preserveHost`, the host are shown to the service. */
 export interface EntryPoint {
-  readonly tenant: string;
+  /** As in {@link KeyParts}. */
+  readonly principal: string;
   readonly scheme: "http" | "https";
   /** Host of the request, with its port; "" when it has none. */
   readonly host: string;
@@ -20,9 +21,12 @@ export function shownHost(service: Service, host: string): string {
 
 /** `uri` is below the service's prefix. */
 export function keyOf(service: Service, policy: CachePolicy, uri: LocalUri, at: EntryPoint): string {
-  const { tenant, scheme } = at;
+  const { principal, scheme } = at;
   const host = shownHost(service, at.host);
-  return cacheKey({ tenant, service: service.name, scheme, host, path: uri.path, query: uri.query }, policy);
+  return cacheKey(
+    { principal, service: service.name, scheme, host, path: uri.path, query: uri.query },
+    policy,
+  );
 }
 
 /** The scheme://authority forms, lower-case, under which the service is reached: ours and its own. */
@@ -82,6 +86,6 @@ export function resourceOfUrl(services: readonly Service[], url: string): Resour
     service: matched.service,
     path: matched.path,
     query: query ?? null,
-    at: { tenant: "", scheme: scheme?.toLowerCase() === "https" ? "https" : "http", host },
+    at: { principal: "", scheme: scheme?.toLowerCase() === "https" ? "https" : "http", host },
   };
 }

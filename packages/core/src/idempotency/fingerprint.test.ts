@@ -1,12 +1,6 @@
 import { expect } from "chai";
 import fc from "fast-check";
-import {
-  credentialDigest,
-  fingerprint,
-  namedHeaders,
-  sortedQuery,
-  type FingerprintInput,
-} from "./fingerprint.ts";
+import { fingerprint, namedHeaders, sortedQuery, type FingerprintInput } from "./fingerprint.ts";
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 
@@ -17,7 +11,7 @@ const charge: FingerprintInput = {
   contentType: "application/json",
   body: bytes('{"amount":10,"currency":"EUR"}'),
   headers: [],
-  credentialDigest: null,
+  principal: null,
 };
 
 const of = (changes: Partial<FingerprintInput>): string => fingerprint({ ...charge, ...changes });
@@ -47,8 +41,8 @@ describe("fingerprint", () => {
       of({ body: bytes("") }),
       of({ headers: [["x-account", "1"]] }),
       of({ headers: [["x-account", "2"]] }),
-      of({ credentialDigest: "" }),
-      of({ credentialDigest: "abc" }),
+      of({ principal: "" }),
+      of({ principal: "abc" }),
     ];
     expect(new Set([...others, of({})]).size).to.equal(others.length + 1);
   });
@@ -81,7 +75,7 @@ describe("fingerprint", () => {
       contentType: fc.constantFrom(null, "text/plain"),
       body: text.map(bytes),
       headers: fc.array(fc.tuple(fc.constantFrom("x-a", "x-b"), text), { maxLength: 2 }),
-      credentialDigest: fc.option(text),
+      principal: fc.option(text),
     });
     const plain = (input: FingerprintInput): string =>
       JSON.stringify({
@@ -141,22 +135,5 @@ describe("namedHeaders", () => {
       ["x-b", "2"],
       ["x-b", "3"],
     ]);
-  });
-});
-
-describe("credentialDigest", () => {
-  it("is empty without a credential and differs by value, place and secret", () => {
-    expect(credentialDigest("s", [null, null])).to.equal("");
-    expect(credentialDigest("s", [])).to.equal("");
-    const digests = [
-      credentialDigest("s", ["Bearer a", null]),
-      credentialDigest("s", ["Bearer b", null]),
-      credentialDigest("s", [null, "Bearer a"]),
-      credentialDigest("s", ["", null]),
-      credentialDigest("t", ["Bearer a", null]),
-    ];
-    expect(new Set(digests).size).to.equal(digests.length);
-    expect(credentialDigest("s", ["Bearer a", null])).to.equal(digests[0]);
-    expect(digests[0]).to.match(/^[A-Za-z0-9_-]{43}$/);
   });
 });

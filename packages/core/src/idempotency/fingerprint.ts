@@ -3,7 +3,7 @@
  * SHA-256 over length-prefixed parts, so that no two lists of parts give the same input.
  */
 
-import { createHash, createHmac, type BinaryLike, type KeyObject } from "node:crypto";
+import { createHash } from "node:crypto";
 import type { HeaderLine, HeaderList } from "../http/message.ts";
 import { canonicalJson } from "./canonical-json.ts";
 
@@ -18,8 +18,8 @@ export interface FingerprintInput {
   readonly body: Uint8Array;
   /** Only the lines that the route names: {@link namedHeaders}. */
   readonly headers: HeaderList;
-  /** From {@link credentialDigest}; null where the credential is compared apart from the payload. */
-  readonly credentialDigest: string | null;
+  /** The principal's; null where the credential is compared apart from the payload. */
+  readonly principal: string | null;
 }
 
 /** Versions of the fingerprint that this node can compute: each replica tells the others of its own. */
@@ -34,7 +34,7 @@ export function fingerprint(input: FingerprintInput): string {
     part(input.path) +
     part(input.query === null ? null : sortedQuery(input.query)) +
     part(type === null ? null : type.text) +
-    part(input.credentialDigest);
+    part(input.principal);
   for (const [name, value] of input.headers) head += part(name) + part(value);
   const hash = createHash("sha256");
   // The last part needs no length, only a word on how it was read.
@@ -89,15 +89,4 @@ function contentType(line: string | null): ContentType | null {
     text: [essence, ...named].join(";"),
     isJson: essence === "application/json" || /^[^/]+\/[^/]+\+json$/.test(essence),
   };
-}
-
-/**
- * A keyed digest of the request's credential: one value per configured source, null where the request has none.
- * 43 base64url characters; "" when the request carries no credential at all.
- */
-export function credentialDigest(secret: BinaryLike | KeyObject, values: readonly (string | null)[]): string {
-  if (values.every((value) => value === null)) return "";
-  return createHmac("sha256", secret)
-    .update(`credential;${values.map(part).join("")}`)
-    .digest("base64url");
 }

@@ -8,18 +8,23 @@ import { isSampled, samplePoint } from "./sample.ts";
 function key(
   rule: MirrorPolicy["orderKey"],
   path: string,
-  more: { headers?: HeaderList; body?: string; tenant?: string } = {},
+  more: { headers?: HeaderList; body?: string; principal?: string } = {},
 ): string {
   const head = { method: "POST", path, query: null, headers: more.headers ?? [] };
-  const source = { tenant: more.tenant ?? "t", service: "users", head, body: Buffer.from(more.body ?? "") };
+  const source = {
+    principal: more.principal ?? "t",
+    service: "users",
+    head,
+    body: Buffer.from(more.body ?? ""),
+  };
   return orderKeys(source, rule, "secret").orderKey;
 }
 
 describe("the order key", () => {
-  it("is tenant and path by default", () => {
+  it("is principal and path by default", () => {
     expect(key(null, "/users/1")).to.equal(key(null, "/users/1")).and.have.length(22);
     expect(key(null, "/users/1")).not.to.equal(key(null, "/users/2"));
-    expect(key(null, "/users/1")).not.to.equal(key(null, "/users/1", { tenant: "u" }));
+    expect(key(null, "/users/1")).not.to.equal(key(null, "/users/1", { principal: "u" }));
   });
 
   it("comes from a header, the body or path parameters where the route says so", () => {
@@ -50,7 +55,7 @@ describe("the order key", () => {
   });
 
   it("does not let parts run into each other", () => {
-    expect(key(null, "/b", { tenant: "a" })).not.to.equal(key(null, "b", { tenant: "a/" }));
+    expect(key(null, "/b", { principal: "a" })).not.to.equal(key(null, "b", { principal: "a/" }));
   });
 });
 
@@ -100,7 +105,7 @@ describe("orderKeys", () => {
   const keys = (rule: MirrorPolicy["orderKey"], path: string, headers: HeaderList = []) =>
     orderKeys(
       {
-        tenant: "t",
+        principal: "t",
         service: "users",
         head: { method: "PUT", path, query: null, headers },
         body: Buffer.from('{"id":1}'),

@@ -11,9 +11,10 @@ import { type RequestHead, headerJoined } from "../http/message.ts";
 import type { MirrorPolicy } from "../registry/service.ts";
 import { type JsonValue, decimalKey, JsonArray, JsonObject } from "./json-walk.ts";
 
-/** What the key is made of; a request that lacks it falls back to tenant + path, which is always there. */
+/** What the key is made of; a request that lacks it falls back to principal + path, which is always there. */
 export interface OrderKeySource {
-  readonly tenant: string;
+  /** Digest of the principal that an authentication has proved; "" for everybody else. */
+  readonly principal: string;
   readonly service: string;
   readonly head: RequestHead;
   readonly body: Uint8Array;
@@ -58,12 +59,12 @@ function pathsAbove(path: string): string[] {
  * path.
  */
 function digest(
-  { tenant, service }: Pick<OrderKeySource, "tenant" | "service">,
+  { principal, service }: Pick<OrderKeySource, "principal" | "service">,
   { kind, value }: Chosen,
   secret: OrderSecret,
 ): string {
   const mac = createHmac("sha256", secret);
-  for (const part of ["mirror-key", tenant, service, kind, value]) {
+  for (const part of ["mirror-key", principal, service, kind, value]) {
     mac.update(`${Buffer.byteLength(part)}:`).update(part);
   }
   return mac.digest("base64url").slice(0, 22);

@@ -95,7 +95,8 @@ function isCurrent(record: ProcessRecord, event: { readonly attempt: number }): 
 export interface BeginRequest {
   readonly scope: Scope;
   readonly partition: number;
-  readonly tenant: string;
+  /** As in ProcessRecord. */
+  readonly principal: string | null;
   readonly service: string;
   readonly route: string;
   readonly operation: string;
@@ -139,7 +140,7 @@ export function birth(
     partition: request.partition,
     scope: request.scope,
     fields: {
-      tenant: request.tenant,
+      principal: request.principal,
       service: request.service,
       route: request.route,
       operation: request.operation.slice(0, 64),

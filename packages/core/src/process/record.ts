@@ -35,7 +35,8 @@ export interface ProcessRecord extends ProcessRef {
   /** Id of the write that made this version, so that a write without an answer can be recognised. */
   readonly lastWrite: string;
 
-  readonly tenant: string;
+  /** The subject that an authentication proved; null: none did. */
+  readonly principal: string | null;
   readonly service: string;
   readonly route: string;
   /** "POST /reports", for people; cut at 64 bytes. */
@@ -43,7 +44,7 @@ export interface ProcessRecord extends ProcessRef {
   readonly identity: Identity;
   /** Fingerprint of the request, compared under one key; "" for identity `none`. */
   readonly fingerprint: string;
-  /** Keyed digest of the request's credential; "" when it had none. */
+  /** Digest of the principal: of the proved subject, else of the request's credential; "" for nobody. */
   readonly credential: string;
 
   readonly status: Status;
@@ -119,7 +120,7 @@ export const recordFields = {
   version: "number",
   fence: "number",
   lastWrite: "text",
-  tenant: "text",
+  principal: "text",
   service: "text",
   route: "text",
   operation: "text",
@@ -206,7 +207,7 @@ export const blankRecord: ProcessRecord = {
   version: 0,
   fence: asFence(0),
   lastWrite: "",
-  tenant: "",
+  principal: null,
   service: "",
   route: "",
   operation: "",

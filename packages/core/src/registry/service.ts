@@ -16,6 +16,8 @@ export interface Service {
   readonly timeouts: UpstreamTimeouts;
   /** Header names (lower-case) or "cookie.<name>" whose values are the request's credential; empty: none. */
   readonly credential: readonly string[];
+  /** Names of cookies that tell nothing about who asks; a name may end in "*". */
+  readonly ignoredCookies: readonly string[];
   /** Who may read a process by its id: whoever has it, or its owner alone. Changing one always takes its owner. */
   readonly access: "id" | "owner";
   /** Forward the client's Host instead of the instance's. */
@@ -226,6 +228,8 @@ export interface CachePolicy {
   readonly keyCookies: readonly string[];
   /** The service's: header names (lower-case) or "cookie.<name>" that tell who asks. */
   readonly credential: readonly string[];
+  /** The service's. */
+  readonly ignoredCookies: readonly string[];
   /** Read Surrogate-Key / Cache-Tag. */
   readonly tags: boolean;
   readonly bypass: { readonly authorization: boolean; readonly cookies: readonly string[] };
@@ -243,7 +247,7 @@ export interface MirrorPolicy {
   /** Share of order keys that are mirrored, 0 to 1. `dual-write` is always 1. */
   readonly rate: number;
   readonly outbox: "best-effort" | "required";
-  /** null: tenant + path, behind earlier ones of the paths above. */
+  /** null: principal + path, behind earlier ones of the paths above. */
   readonly orderKey:
     | { readonly header: string }
     | { readonly json: Pointer }

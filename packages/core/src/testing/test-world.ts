@@ -70,7 +70,7 @@ export function createTestWorld(options: TestWorldOptions = {}): TestWorld {
     request: (over = {}) => ({
       scope: asScope("scope"),
       partition: Math.min(3, store.partitions - 1),
-      tenant: "",
+      principal: null,
       service: "payments",
       route: "r",
       operation: "POST /charges",
@@ -138,6 +138,7 @@ export function testService(over: Partial<Service> = {}): Service {
     limits: { maxInFlight: 100, maxQueue: 100, queueTimeoutMs: 1000 },
     timeouts: { connectMs: 1000, firstByteMs: 1000, idleMs: 1000 },
     credential: [],
+    ignoredCookies: [],
     access: "id",
     preserveHost: false,
     breaker: null,

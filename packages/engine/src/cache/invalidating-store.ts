@@ -16,7 +16,7 @@ export interface InvalidatingDeps {
 }
 
 /** Where a process was submitted is not kept: keys of both schemes are dropped anyway. */
-const anywhere: EntryPoint = { tenant: "", scheme: "http", host: "" };
+const anywhere: EntryPoint = { principal: "", scheme: "http", host: "" };
 /** `operation` is cut at so many bytes; then only what is above it in the path is sure. */
 const operationBytes = 64;
 

@@ -15,7 +15,7 @@ const service = {
   preserveHost: false,
   routes: [{ name: "reads", match: { methods: ["GET"], path: "/" }, cache: policy }],
 } as unknown as Service;
-const at = { tenant: "", scheme: "http", host: "gateway" } as const;
+const at = { principal: "", scheme: "http", host: "gateway" } as const;
 const post = (path: string) => ({ method: "POST", path, query: null, headers: [] });
 
 describe("the invalidation by unsafe requests", () => {

@@ -22,7 +22,7 @@ const record = {
   epoch: 5,
   fence: 7,
   updatedAt: 900,
-  tenant: "",
+  principal: null,
   service: "users",
   route: "POST /",
   mirror: "pending",

@@ -9,6 +9,7 @@
 import { Problem, type Clock } from "@sticky-proxy/protocol";
 import type { HeaderList, RequestHead } from "@sticky-proxy/core/http";
 import type { ProcessRecord, StoredRequest } from "@sticky-proxy/core/process";
+import { provedDigest } from "@sticky-proxy/core/principal";
 import type { MirrorPolicy } from "@sticky-proxy/core/registry";
 import {
   coverageWindow,
@@ -110,8 +111,9 @@ export function createMirrorIntents(deps: MirrorIntentsDeps): MirrorIntents {
   }
 
   function intentOf(record: ProcessRecord, request: StoredRequest, policy: MirrorPolicy | null): Intent {
-    const { partition, scope, epoch, fence, service, route, tenant } = record;
-    const source = { tenant, service, head: request.head, body: request.body };
+    const { partition, scope, epoch, fence, service, route, principal: subject, credential } = record;
+    const principal = provedDigest({ subject, digest: credential });
+    const source = { principal, service, head: request.head, body: request.body };
     return {
       partition,
       scope,

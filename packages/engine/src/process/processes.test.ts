@@ -477,7 +477,7 @@ describe("the state machine", () => {
   it("a re-run keeps what its process was asked for with: payload, credential, webhook, mirror, trace and operation", async () => {
     const w = world();
     const claim = { ...w.request.claim, fingerprint: "print", credential: "secret" };
-    const asked = { ...w.request, claim, mirror: true, notify: "hook", traceparent: "trace", tenant: "t" };
+    const asked = { ...w.request, claim, mirror: true, notify: "hook", traceparent: "trace", principal: "t" };
     const begun = await w.processes.begin(asked);
     const end = await applied(w, begun.record, done(1));
     for (const dispatch of ["here", "by-alarm"] as const) {
@@ -489,7 +489,7 @@ describe("the state machine", () => {
         mirror: "pending",
         notify: "hook",
         traceparent: "trace",
-        tenant: "t",
+        principal: "t",
         operation: end.operation,
         service: end.service,
         route: end.route,

@@ -270,7 +270,7 @@ export function createProcesses(deps: ProcessesDeps): Processes {
       {
         scope: base.scope,
         partition: base.partition,
-        tenant: base.tenant,
+        principal: base.principal,
         service: base.service,
         route: base.route,
         operation: base.operation,

@@ -18,7 +18,7 @@ function world() {
   const store = new MemoryCacheStore(() => now);
   const ports = { store, services: [shop] };
   const keyAt = (path: string) =>
-    keyOf(shop, policy, { path, query: null }, { tenant: "", scheme: "http", host: "" });
+    keyOf(shop, policy, { path, query: null }, { principal: "", scheme: "http", host: "" });
   return {
     store,
     ports,

@@ -1,5 +1,6 @@
 /** One route's policies with the defaults that depend on its identity. */
 import { type Pointer, parsePointer } from "@sticky-proxy/protocol/json";
+import type { CredentialRules } from "@sticky-proxy/core/principal";
 import type {
   CachePolicy,
   CallbackPolicy,
@@ -75,7 +76,7 @@ interface ValidProcess extends Omit<
   readonly retries?: RetryPolicy;
 }
 
-interface ValidCache extends Omit<CachePolicy, "negativeTtlMs" | "tags" | "credential"> {
+interface ValidCache extends Omit<CachePolicy, "negativeTtlMs" | "tags" | keyof CredentialRules> {
   readonly negativeTtlMs: Readonly<Record<string, number>>;
   readonly tags: boolean | "header" | "none";
 }
@@ -89,8 +90,8 @@ interface ValidMirror extends Omit<MirrorPolicy, "rate" | "orderKey" | "compare"
   };
 }
 
-/** @param credential the service's */
-export function resolveRoute(valid: ValidRoute, credential: readonly string[]): Route {
+/** @param whose the service's */
+export function resolveRoute(valid: ValidRoute, whose: CredentialRules): Route {
   const { process: written, ...rest } = valid;
   const retries = valid.retries ?? written?.retries ?? { attempts: 1, minMs: 200, maxMs: 10_000 };
   const mirror = valid.mirror && resolveMirror(valid.mirror);
@@ -101,7 +102,7 @@ export function resolveRoute(valid: ValidRoute, credential: readonly string[]): 
     ...rest,
     name: valid.name ?? `${valid.match.methods.join(",") || "*"} ${valid.match.path}`,
     process,
-    cache: valid.cache && resolveCache(valid.cache, credential),
+    cache: valid.cache && resolveCache(valid.cache, whose),
     mirror,
     maxBodyBytes: valid.maxBodyBytes ?? (isKept ? defaults.processBodyBytes : defaults.plainBodyBytes),
     headers: {
@@ -192,10 +193,11 @@ function resolveCallback(valid: ValidProcess["callback"]): CallbackPolicy {
   };
 }
 
-function resolveCache(valid: ValidCache, credential: readonly string[]): CachePolicy {
+function resolveCache(valid: ValidCache, { credential, ignoredCookies }: CredentialRules): CachePolicy {
   return {
     ...valid,
     credential,
+    ignoredCookies,
     negativeTtlMs: new Map(Object.entries(valid.negativeTtlMs).map(([status, ms]) => [Number(status), ms])),
     keyHeaders: valid.keyHeaders.map(lower),
     tags: valid.tags === true || valid.tags === "header",

@@ -59,7 +59,7 @@ function resolveService(name: string, valid: ValidService): Service {
     match: resolveMatch(name, valid.match),
     callbackAuth: { mode: mode ?? (secrets.length > 0 ? "either" : "token"), secrets, sharedToken },
     credential,
-    routes: valid.routes.map((route) => resolveRoute(route, credential)),
+    routes: valid.routes.map((route) => resolveRoute(route, { ...valid, credential })),
   };
 }
 

@@ -117,7 +117,7 @@ const mirror = Joi.object({
     .length(1)
     .allow(null)
     .description(
-      "Requests with one key reach the secondary in order; null: tenant and path, behind earlier ones of the paths above.",
+      "Requests with one key reach the secondary in order; null: proved principal and path, behind earlier ones of the paths above.",
     )
     .default(null),
   mirror4xx: flag("dual-write sends requests that the primary answered 4xx too.", false),

@@ -22,6 +22,7 @@ import {
   token,
   url,
 } from "./formats.ts";
+import { usualIgnoredCookies } from "@sticky-proxy/core/principal";
 import { route } from "./schema-route.ts";
 
 const checkInstanceName = (value: string): string | null =>
@@ -31,6 +32,8 @@ const checkInstanceName = (value: string): string | null =>
 
 const checkCredential = (value: string): string | null =>
   value.startsWith("cookie.") ? checkFieldName(value.slice(7)) : checkFieldName(value);
+
+const checkCookieName = (value: string): string | null => checkFieldName(value.replace(/\*$/, ""));
 
 const instance = either(
   Joi.object({
@@ -99,6 +102,14 @@ const service = Joi.object({
     })
     .description("What tells one client's requests from another's; `none`: nothing.")
     .default(["authorization", "cookie"]),
+  ignoredCookies: list(
+    "Cookies that tell nothing about who asks (analytics, load balancers), names may end in *: they count in no identity and keep no page out of the cache.",
+    text("A cookie's name.", checkCookieName),
+    200,
+    "dynamic",
+  )
+    .default([...usualIgnoredCookies])
+    .meta({ defaultText: "the usual ones; `check-config` prints them" }),
   access: oneOf(
     "Who may read a process by its id: whoever has the id, or its owner alone. Changing one always takes its owner.",
     ["id", "owner"],

@@ -38,9 +38,9 @@ function writtenService({ name: _name, instances, match, callbackAuth, routes, .
   };
 }
 
-/** The credential is written with the service. */
+/** What tells who asks is written with the service. */
 function writtenCache(cache: CachePolicy): Fields {
-  const { credential: _ofService, ...own } = cache;
+  const { credential: _ofService, ignoredCookies: _too, ...own } = cache;
   return own;
 }
 

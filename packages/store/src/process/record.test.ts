@@ -47,7 +47,7 @@ const draft = {
   partition: 17,
   scope: asScope("s"),
   fields: {
-    tenant: "t",
+    principal: "t",
     service: "svc",
     status: "in-progress",
     owner: "a",

@@ -15,7 +15,7 @@ const service = {
   preserveHost: false,
   routes: [{ name: "all", match: { methods: [], path: "/" }, cache: policy }],
 } as unknown as Service;
-const at = { tenant: "", scheme: "http", host: "" } as const;
+const at = { principal: "", scheme: "http", host: "" } as const;
 
 describe("the cache from the command line", () => {
   let store: MemoryCacheStore;

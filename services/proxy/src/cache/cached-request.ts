@@ -1,5 +1,6 @@
 /** One GET or HEAD on a cached route, without the fields that could poison the response for other clients. */
 import { keyOf, shownHost, withoutUnkeyed, type EntryPoint } from "@sticky-proxy/core/cache";
+import { provedDigest } from "@sticky-proxy/core/principal";
 import type { CachePolicy, Route, Service } from "@sticky-proxy/core/registry";
 import type { HeaderList, RequestHead } from "@sticky-proxy/core/http";
 import type { ForwardClient } from "@sticky-proxy/upstream";
@@ -18,8 +19,8 @@ export interface CachedRequest {
   readonly trace: HeaderList;
 }
 
-export function entryPointOf({ client }: Pick<ProxyState, "client">): EntryPoint {
-  return { tenant: "", scheme: client.protocol, host: client.host.toLowerCase() };
+export function entryPointOf({ client, principal }: Pick<ProxyState, "client" | "principal">): EntryPoint {
+  return { principal: provedDigest(principal), scheme: client.protocol, host: client.host.toLowerCase() };
 }
 
 export function cachedRequest(

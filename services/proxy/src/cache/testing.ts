@@ -15,7 +15,7 @@ export function createCacheWorld(changes: Partial<CachePolicy> = {}) {
   const policy = { ...defaultCachePolicy(), ...changes };
   const route = testRoute({ cache: policy });
   const service = testService({ routes: [route] });
-  const at = { tenant: "", scheme: "http", host: "h" } as const;
+  const at = { principal: "", scheme: "http", host: "h" } as const;
   const key = keyOf(service, policy, { path: "/x", query: null }, at);
   /** The heads that the service was sent, and what it answers, in order. */
   const sent: RequestHead[] = [];

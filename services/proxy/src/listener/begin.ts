@@ -1,6 +1,7 @@
 /** Turns what the bare server received into the state of the chain. */
 import type { IncomingMessage } from "node:http";
 
+import { nobody } from "@sticky-proxy/core/principal";
 import type { Problem } from "@sticky-proxy/protocol";
 
 import type { Middleware, ProxyState, Received } from "../state.ts";
@@ -29,6 +30,7 @@ export function begin(received: WeakMap<IncomingMessage, Received>): Middleware 
       service: null,
       route: null,
       serviceHead: from.head,
+      principal: nobody,
       options: null,
       verdict: null,
       body: null,

@@ -3,6 +3,7 @@ import type { StoredMetadata } from "@sticky-proxy/core/cache";
 import { headerValue, type HeaderList } from "@sticky-proxy/core/http";
 import type { CachePolicy } from "@sticky-proxy/core/registry";
 import type { UpstreamOutcome } from "@sticky-proxy/upstream";
+import { nobody } from "@sticky-proxy/core/principal";
 import { expect } from "chai";
 import { Readable } from "node:stream";
 import { answered, createCacheWorld, storeFresh, unreachable } from "../cache/testing.ts";
@@ -178,6 +179,7 @@ async function answer(given: Omit<Case, "what" | "says">) {
     route,
     head,
     serviceHead: head,
+    principal: nobody,
     client: { protocol: "http", host: "h", httpVersion: "1.1" },
     trace: [],
     gone: world.client.gone,

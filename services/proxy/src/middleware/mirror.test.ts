@@ -1,5 +1,6 @@
 import { createSecretKey } from "node:crypto";
 import { fields, Problem } from "@sticky-proxy/protocol";
+import { nobody } from "@sticky-proxy/core/principal";
 import { expect } from "chai";
 import type { Reply } from "../reply.ts";
 import type { ProxyContext } from "../state.ts";
@@ -30,6 +31,7 @@ async function offered({ reply, error, verdict }: { reply?: Reply; error?: Error
     serviceHead: head,
     client: { peer: "127.0.0.1" },
     body: null,
+    principal: nobody,
     options: null,
     verdict: verdict ?? null,
     trace: [],

@@ -1,5 +1,6 @@
 import { headerValue, type RequestHead } from "@sticky-proxy/core/http";
 import { isSampled, orderKeys, type OrderSecret } from "@sticky-proxy/core/mirror";
+import { provedDigest } from "@sticky-proxy/core/principal";
 import type { MirrorPolicy, Route, Service } from "@sticky-proxy/core/registry";
 import { fields, Problem, readIdempotencyKey, type Clock } from "@sticky-proxy/protocol";
 
@@ -75,7 +76,7 @@ type Offer = (primary: ShadowJob["primary"]) => void;
 /** null: its key is not sampled, or the secondary is not configured. */
 function copyOf(
   deps: MirrorDeps,
-  { head: received, serviceHead: head, body: given, options }: ProxyState,
+  { head: received, serviceHead: head, body: given, options, principal }: ProxyState,
   service: Service,
   route: Route,
   policy: MirrorPolicy,
@@ -85,7 +86,7 @@ function copyOf(
   if (secondary === null) return null;
   const body = given instanceof Uint8Array ? given : empty;
   const { orderKey, after } = orderKeys(
-    { tenant: "", service: service.name, head, body },
+    { principal: provedDigest(principal), service: service.name, head, body },
     policy.orderKey,
     deps.secret,
   );

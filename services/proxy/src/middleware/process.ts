@@ -28,7 +28,7 @@ export function stickyProcess(deps: SubmitDeps, gate: Gate): Middleware {
     state.reply = await submit(deps, {
       service,
       route,
-      tenant: "",
+      principal: state.principal,
       options,
       head: state.serviceHead,
       body: body instanceof Uint8Array ? body : empty,

@@ -2,6 +2,7 @@
 import { EventEmitter } from "node:events";
 import { Readable } from "node:stream";
 import type { RequestHead } from "@sticky-proxy/core/http";
+import { nobody } from "@sticky-proxy/core/principal";
 import { testRoute, testService } from "@sticky-proxy/core/testing";
 import type { Problem } from "@sticky-proxy/protocol";
 import type { Middleware, ProxyContext, ProxyState } from "../state.ts";
@@ -36,6 +37,7 @@ export function testState(over: Partial<ProxyState> = {}): ProxyState {
     traceparent: "",
     service: testService(route === null ? {} : { routes: [route] }),
     route,
+    principal: nobody,
     options: null,
     verdict: null,
     body: null,

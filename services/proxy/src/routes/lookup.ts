@@ -1,6 +1,7 @@
 import type { KeyObject } from "node:crypto";
 import { partitionOf, scopeOf } from "@sticky-proxy/core/idempotency";
 import { viewOf, type ProcessRecord } from "@sticky-proxy/core/process";
+import { provedDigest, type Principal } from "@sticky-proxy/core/principal";
 import type { Service } from "@sticky-proxy/core/registry";
 import type { Processes } from "@sticky-proxy/engine";
 import { parseJsonRequest, Problem, readIdempotencyKey } from "@sticky-proxy/protocol";
@@ -15,7 +16,7 @@ export interface LookupDeps {
   readonly processes: Processes;
   readonly secret: KeyObject;
   readonly findService: (name: string) => Service | null;
-  readonly tenantOf: (ctx: Context) => string;
+  readonly principalFor: (ctx: Context, service: Service | null) => Principal;
   readonly readBody: (ctx: Context, maxBytes: number) => Promise<Uint8Array>;
   readonly write: (ctx: Context, reply: Reply) => void;
 }
@@ -29,13 +30,14 @@ export function lookupRoute(deps: LookupDeps, ownership: Ownership) {
     const body = parseJsonRequest({ headers: linesOf(ctx), body: await deps.readBody(ctx, 4096) });
     const service = textMember(body["service"], "service");
     const key = readIdempotencyKey([textMember(body["idempotencyKey"], "idempotencyKey")], []);
-    if (key === null || deps.findService(service) === null) throw new Problem("process-not-found");
-    const tenant = deps.tenantOf(ctx);
-    const scope = scopeOf(deps.secret, { tenant, service, identity: { kind: "key", key } });
+    const known = deps.findService(service);
+    if (key === null || known === null) throw new Problem("process-not-found");
+    const principal = provedDigest(deps.principalFor(ctx, known));
+    const scope = scopeOf(deps.secret, { principal, service, identity: { kind: "key", key } });
     const partition = partitionOf(scope, deps.processes.store.partitions);
     const { record } = await deps.processes.read({ partition, scope, epoch: null }, { withResult: false });
     if (record === null || isPast(record, deps.processes.now())) throw new Problem("process-not-found");
-    switch (ownership.relation(linesOf(ctx), record)) {
+    switch (ownership.relation(ctx, record)) {
       case "owner":
         return deps.write(ctx, statusReply(record, [], null));
       case "anonymous":

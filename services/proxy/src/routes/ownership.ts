@@ -1,66 +1,57 @@
 /**
  * Whether a caller of the process API may do what it asks for. To read by id is a capability (132 bits) unless the
- * service says `access: owner`; to change or forget a process takes its owner.
+ * service says `access: owner` or a proved principal began the process; to change or forget a process takes its owner.
  */
 import type { KeyObject } from "node:crypto";
 import { headerLines, type HeaderLine, type HeaderList } from "@sticky-proxy/core/http";
-import {
-  credentialDigest,
-  credentialValues,
-  relationOf,
-  type Relation,
-} from "@sticky-proxy/core/idempotency";
+import { type Principal, relationOf, type Relation } from "@sticky-proxy/core/principal";
 import { processId, type ProcessRecord } from "@sticky-proxy/core/process";
 import type { Service } from "@sticky-proxy/core/registry";
 import { lowerFields, Problem } from "@sticky-proxy/protocol";
+import type { Context } from "koa";
+import { linesOf } from "./route-context.ts";
 
 export interface OwnershipDeps {
   readonly secret: KeyObject;
   /** null: the service is not configured any more. */
   readonly findService: (name: string) => Service | null;
+  /** Whose call it is, by the rules of a service; null: of one that is not configured any more. */
+  readonly principalFor: (ctx: Context, service: Service | null) => Principal;
 }
 
 export interface Ownership {
-  relation(headers: HeaderList, record: ProcessRecord): Relation;
+  relation(ctx: Context, record: ProcessRecord): Relation;
   /** @throws Problem process-not-found where only the owner may read it */
-  mayRead(headers: HeaderList, record: ProcessRecord): void;
+  mayRead(ctx: Context, record: ProcessRecord): void;
   /** @throws Problem forbidden for a stranger */
-  mayChange(headers: HeaderList, record: ProcessRecord): void;
+  mayChange(ctx: Context, record: ProcessRecord): void;
   /** Without its cookies where somebody else than the owner reads it: they are credentials of their own. */
-  withoutCookies(headers: HeaderList, record: ProcessRecord, lines: HeaderList): HeaderLine[];
+  withoutCookies(ctx: Context, record: ProcessRecord, lines: HeaderList): HeaderLine[];
 }
 
-/** What a service's credential is where its configuration is gone. */
-const usualCredential = ["authorization", "cookie"];
-
-export function createOwnership({ secret, findService }: OwnershipDeps): Ownership {
-  function relation(headers: HeaderList, record: ProcessRecord): Relation {
-    const sources = findService(record.service)?.credential ?? usualCredential;
-    return relationOf(
-      secret,
-      { id: processId(record), credential: record.credential },
-      {
-        credential: credentialDigest(secret, credentialValues(headers, sources)),
-        token: headerLines(headers, lowerFields.stickyOwner)[0] ?? null,
-      },
-    );
+export function createOwnership({ secret, findService, principalFor }: OwnershipDeps): Ownership {
+  function relation(ctx: Context, record: ProcessRecord): Relation {
+    const { principal, credential } = record;
+    const caller = principalFor(ctx, findService(record.service));
+    const token = headerLines(linesOf(ctx), lowerFields.stickyOwner)[0] ?? null;
+    return relationOf(secret, { id: processId(record), principal, credential }, caller, token);
   }
   return {
     relation,
-    mayRead(headers, record) {
-      const isClosed = findService(record.service)?.access === "owner";
-      if (isClosed && relation(headers, record) === "stranger") throw new Problem("process-not-found");
+    mayRead(ctx, record) {
+      const isClosed = record.principal !== null || findService(record.service)?.access === "owner";
+      if (isClosed && relation(ctx, record) === "stranger") throw new Problem("process-not-found");
     },
-    mayChange(headers, record) {
-      if (relation(headers, record) !== "stranger") return;
+    mayChange(ctx, record) {
+      if (relation(ctx, record) !== "stranger") return;
       throw new Problem("forbidden", {
         processId: processId(record),
         service: record.service,
         detail: "Only who began the process may change it: send its credential, or its Sticky-Owner.",
       });
     },
-    withoutCookies(headers, record, lines) {
-      if (relation(headers, record) === "owner") return [...lines];
+    withoutCookies(ctx, record, lines) {
+      if (relation(ctx, record) === "owner") return [...lines];
       return lines.filter(([name]) => name.toLowerCase() !== "set-cookie");
     },
   };

@@ -2,6 +2,7 @@
 import type { KeyObject } from "node:crypto";
 import { partitionOf } from "@sticky-proxy/core/idempotency";
 import type { ProcessRecord, ProcessRef, Snapshot } from "@sticky-proxy/core/process";
+import type { Principal } from "@sticky-proxy/core/principal";
 import type { Service } from "@sticky-proxy/core/registry";
 import { waitFor, type Processes, type WaitDeps } from "@sticky-proxy/engine";
 import { parseProcessId, Problem } from "@sticky-proxy/protocol";
@@ -9,7 +10,7 @@ import type { Context } from "koa";
 import { expiredProblem } from "../submit/process-reply.ts";
 import type { Waiters } from "../submit/waiters.ts";
 import { createOwnership, type Ownership } from "./ownership.ts";
-import { holderOf, linesOf, type RouteContext } from "./route-context.ts";
+import { holderOf, type RouteContext } from "./route-context.ts";
 import { isPast, maxWaitMs } from "./status-reply.ts";
 
 export interface ProcessAccessDeps {
@@ -18,8 +19,7 @@ export interface ProcessAccessDeps {
   readonly waiters: Waiters;
   readonly secret: KeyObject;
   readonly findService: (name: string) => Service | null;
-  /** The caller's tenant. */
-  readonly tenantOf: (ctx: Context) => string;
+  readonly principalFor: (ctx: Context, service: Service | null) => Principal;
   /** Aborts when the client is gone or the node drains. */
   readonly endOf: (ctx: Context) => AbortSignal;
 }
@@ -52,9 +52,8 @@ export function createProcessAccess(deps: ProcessAccessDeps): ProcessAccess {
   async function read(ctx: RouteContext, withResult: boolean) {
     const snapshot = await processes.read(refOf(ctx, processes.store.partitions), { withResult });
     const { record } = snapshot;
-    // Another tenant's process looks like none.
-    if (record === null || record.tenant !== deps.tenantOf(ctx)) throw new Problem("process-not-found");
-    ownership.mayRead(linesOf(ctx), record);
+    if (record === null) throw new Problem("process-not-found");
+    ownership.mayRead(ctx, record);
     return { ...snapshot, record };
   }
 
@@ -70,7 +69,7 @@ export function createProcessAccess(deps: ProcessAccessDeps): ProcessAccess {
     find,
     async findOwn(ctx) {
       const record = await find(ctx);
-      ownership.mayChange(linesOf(ctx), record);
+      ownership.mayChange(ctx, record);
       return record;
     },
     async awaitChange(ctx, record, isEnough, { waitMs, withResult }) {

@@ -97,7 +97,7 @@ async function getResult(deps: ProcessRouteDeps, access: ProcessAccess, ctx: Rou
   const stored = storedResult(record, result);
   if (stored === null) throw endProblem(record, true);
   const readable = readableFor(lines, stored);
-  const shown = { ...readable, headers: access.ownership.withoutCookies(lines, record, readable.headers) };
+  const shown = { ...readable, headers: access.ownership.withoutCookies(ctx, record, readable.headers) };
   const reply = resultReply(record, shown, { replayed: true, applied });
   deps.write(ctx, selectRange(ctx.method, lines, reply));
 }

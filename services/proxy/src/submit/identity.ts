@@ -1,14 +1,9 @@
 /** What makes a request the same as another one: its scope, and what is compared within it. Pure but for a random id. */
 import type { Scope } from "@sticky-proxy/protocol";
 import type { KeyObject } from "node:crypto";
-import {
-  credentialDigest,
-  credentialValues,
-  fingerprint,
-  namedHeaders,
-  scopeOf,
-} from "@sticky-proxy/core/idempotency";
+import { fingerprint, namedHeaders, scopeOf } from "@sticky-proxy/core/idempotency";
 import { headerValue, type RequestHead } from "@sticky-proxy/core/http";
+import { provedDigest, type Principal } from "@sticky-proxy/core/principal";
 import type { Service } from "@sticky-proxy/core/registry";
 import type { SubmissionOptions } from "./submission-options.ts";
 
@@ -21,17 +16,16 @@ export interface Identified {
 export function identityOf(
   deps: { readonly secret: KeyObject; readonly newId: () => string },
   request: {
-    readonly service: Pick<Service, "name" | "credential">;
-    readonly tenant: string;
+    readonly service: Pick<Service, "name">;
+    readonly principal: Principal;
     readonly options: Pick<SubmissionOptions, "key" | "rules">;
     readonly head: RequestHead;
     readonly body: Uint8Array;
   },
 ): Identified {
-  const { service, tenant, options, head, body } = request;
+  const { service, principal, options, head, body } = request;
   const { policy } = options.rules;
-  const credential = credentialDigest(deps.secret, credentialValues(head.headers, service.credential));
-  const identity = { tenant, service: service.name };
+  const identity = { principal: provedDigest(principal), service: service.name };
   if (policy.identity === "none") {
     const scope = scopeOf(deps.secret, { ...identity, identity: { kind: "random", value: deps.newId() } });
     return { scope, fingerprint: "", credential: "" };
@@ -44,11 +38,11 @@ export function identityOf(
     body,
     headers: namedHeaders(head.headers, policy.fingerprintHeaders),
     // Identity `request`: two users never share a result. Identity `key`: compared like the payload.
-    credentialDigest: policy.identity === "request" ? credential : null,
+    principal: policy.identity === "request" ? principal.digest : null,
   });
   const scope = scopeOf(deps.secret, {
     ...identity,
     identity: options.key !== null ? { kind: "key", key: options.key } : { kind: "fingerprint", value },
   });
-  return { scope, fingerprint: value, credential };
+  return { scope, fingerprint: value, credential: principal.digest };
 }

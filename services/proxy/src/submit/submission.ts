@@ -3,6 +3,7 @@ import type { KeyObject } from "node:crypto";
 import type { ProcessRecord, StoredRequest } from "@sticky-proxy/core/process";
 import type { Begun, Executor, Pacing, Processes, WaitDeps } from "@sticky-proxy/engine";
 import type { HeaderList, RequestHead } from "@sticky-proxy/core/http";
+import type { Principal } from "@sticky-proxy/core/principal";
 import type { Route, Service } from "@sticky-proxy/core/registry";
 import type { ForwardRequest } from "@sticky-proxy/upstream";
 import type { SubmissionOptions } from "./submission-options.ts";
@@ -36,7 +37,7 @@ export interface SubmitDeps {
 export interface Submission {
   readonly service: Service;
   readonly route: Route;
-  readonly tenant: string;
+  readonly principal: Principal;
   readonly options: SubmissionOptions;
   readonly head: RequestHead;
   readonly body: Uint8Array;

@@ -4,7 +4,8 @@
  * cancels the process of the others.
  */
 import { processId, isTerminal, StoreUnavailable } from "@sticky-proxy/core/process";
-import { ownerToken, partitionOf, type Claim } from "@sticky-proxy/core/idempotency";
+import { partitionOf, type Claim } from "@sticky-proxy/core/idempotency";
+import { ownerToken } from "@sticky-proxy/core/principal";
 import { requestToCopy } from "@sticky-proxy/core/mirror";
 import type { Begun } from "@sticky-proxy/engine";
 import { fields, Problem } from "@sticky-proxy/protocol";
@@ -84,7 +85,7 @@ async function begin(deps: SubmitDeps, submission: Submission): Promise<Begun> {
   const begun: Begun = await processes.begin({
     scope: claim.scope,
     partition,
-    tenant: submission.tenant,
+    principal: submission.principal.subject,
     service: service.name,
     route: route.name,
     operation: `${submission.head.method} ${submission.head.path}`,
