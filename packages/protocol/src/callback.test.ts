@@ -3,10 +3,13 @@ import {
   parseCompletion,
   parseFailure,
   parseHeartbeat,
+  reserved,
+  resultFields,
   resultMediaType,
   type CallbackRequest,
   type FieldLine,
 } from "./callback.ts";
+import { connectionFields } from "./http/connection-fields.ts";
 import { Problem } from "./problems.ts";
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
@@ -220,5 +223,34 @@ describe("parseHeartbeat", () => {
       body: Buffer.from(`{"status":201,"body": ${written} }`),
     });
     expect(Buffer.from(body).toString()).to.equal(written);
+  });
+});
+
+describe("a list of the callback API", () => {
+  const json = (object: object): CallbackRequest => request(resultMediaType, JSON.stringify(object));
+
+  it("a result sets neither what is the gateway's nor what belongs to one connection", () => {
+    const ours = "content-length via date idempotent-replayed idempotency-expires proxy-status".split(" ");
+    expect([...reserved].toSorted()).to.deep.equal(ours.toSorted());
+    for (const name of [...ours, ...connectionFields, "sticky-anything"])
+      for (const spelling of [name, name.toUpperCase()])
+        expect(
+          slugOf(() => parseCompletion(json({ headers: { "x-ok": "1", [spelling]: "1" } }))),
+          spelling,
+        ).to.equal("validation-failed");
+    expect(parseCompletion(json({ headers: { "x-ok": "1", Location: "/x" } })).headers).to.deep.equal([
+      ["x-ok", "1"],
+      ["Location", "/x"],
+    ]);
+  });
+
+  it("of the callback's own fields the result gets those that describe its content, and no other", () => {
+    const kept = "content-type content-encoding content-language content-disposition".split(" ");
+    expect([...resultFields].toSorted()).to.deep.equal(kept.toSorted());
+    const headers = [...kept, "host", "content-length", "authorization", "x-mine"].map(
+      (name): [string, string] => [name.toUpperCase(), name === "content-type" ? "text/plain" : "1"],
+    );
+    const parsed = parseCompletion({ headers, body: Buffer.from("x") });
+    expect(parsed.headers).to.deep.equal(headers.slice(0, kept.length));
   });
 });

@@ -46,7 +46,7 @@ export const resultMediaType = "application/vnd.sticky.result+json";
 export const problemMediaType = "application/problem+json";
 
 /** Representation fields of the callback itself that belong to the result. */
-const resultFields: ReadonlySet<string> = new Set([
+export const resultFields: ReadonlySet<string> = new Set([
   "content-type",
   "content-encoding",
   "content-language",
@@ -173,7 +173,7 @@ function bodyMember(
 const maxResultHeaderLines = 128;
 
 /** Ours to write: a result cannot carry them, nor what belongs to one connection. */
-const reserved = new Set([
+export const reserved = new Set([
   "content-length",
   "via",
   "date",

@@ -1,12 +1,21 @@
 import { expect } from "chai";
 import fc from "fast-check";
-import { createRedactor } from "./redact.ts";
+import { createRedactor, secretNames } from "./redact.ts";
 
 const redact = createRedactor(Buffer.alloc(32, 1));
 const secret = "s3cret-value-1234567890";
 const mark = /^\[redacted:[0-9a-f]{8}\]$/;
 
 describe("redaction", () => {
+  it("hides every name of its list, which is the one written by hand here", () => {
+    const byHand = (
+      "authorization proxy-authorization cookie set-cookie x-api-key webhook-signature sticky-execution " +
+      "idempotency-key x-idempotency-key"
+    ).split(" ");
+    expect([...secretNames].toSorted()).to.deep.equal(byHand.toSorted());
+    for (const name of byHand) expect(redact([name.toUpperCase(), secret])).to.not.include(secret);
+  });
+
   for (const name of [
     "authorization",
     "Proxy-Authorization",

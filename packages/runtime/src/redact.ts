@@ -7,7 +7,7 @@ import { createHmac, randomBytes } from "node:crypto";
 
 export type Redact = (value: unknown) => unknown;
 
-const secretNames: ReadonlySet<string> = new Set([
+export const secretNames: ReadonlySet<string> = new Set([
   "authorization",
   "proxy-authorization",
   "cookie",

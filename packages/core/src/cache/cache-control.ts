@@ -34,7 +34,7 @@ function both(one: string | null, other: string | null): string | null {
 }
 
 /** What a member that is no directive, like "private; max-age=60", still says: only what restricts. */
-const restricting: ReadonlySet<string> = new Set([
+export const restricting: ReadonlySet<string> = new Set([
   "no-store",
   "no-cache",
   "private",

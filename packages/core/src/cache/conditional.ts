@@ -73,7 +73,7 @@ export function hasCondition(request: HeaderList): boolean {
   return headerValue(request, "if-none-match") !== null || headerValue(request, "if-modified-since") !== null;
 }
 
-const preconditions: ReadonlySet<string> = new Set([
+export const preconditions: ReadonlySet<string> = new Set([
   "if-match",
   "if-none-match",
   "if-modified-since",
@@ -97,7 +97,7 @@ export function validationFields(stored: HeaderList): HeaderLine[] {
   return fields;
 }
 
-const notIn304: ReadonlySet<string> = new Set([
+export const notIn304: ReadonlySet<string> = new Set([
   "content-length",
   "content-type",
   "content-encoding",

@@ -8,7 +8,7 @@ import type { LifetimeSource, StoredMetadata } from "./stored-metadata.ts";
 const dayMs = 86_400_000;
 
 /** Statuses with a heuristic lifetime (RFC 9110 15.1). */
-const heuristicallyCacheable: ReadonlySet<number> = new Set([
+export const heuristicallyCacheable: ReadonlySet<number> = new Set([
   200, 203, 204, 206, 300, 301, 308, 404, 405, 410, 414, 501,
 ]);
 

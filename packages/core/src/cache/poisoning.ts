@@ -5,7 +5,7 @@
 import type { HeaderList } from "../http/message.ts";
 import type { CachePolicy } from "../registry/service.ts";
 
-const unkeyed: ReadonlySet<string> = new Set([
+export const unkeyed: ReadonlySet<string> = new Set([
   "forwarded",
   "x-forwarded-host",
   "x-forwarded-scheme",

@@ -5,7 +5,11 @@ import { isStrong } from "./conditional.ts";
 import { endToEnd, type StoredMetadata } from "./stored-metadata.ts";
 
 /** Fields that describe the stored body or this hop; a newer message cannot change them (3.2). */
-const keptFields: ReadonlySet<string> = new Set(["content-length", "content-encoding", "content-range"]);
+export const keptFields: ReadonlySet<string> = new Set([
+  "content-length",
+  "content-encoding",
+  "content-range",
+]);
 
 /**
  * Stored fields with every field of the newer message in place of its older lines (3.2). A newer message without a

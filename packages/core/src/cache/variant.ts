@@ -9,7 +9,7 @@ import type { CachePolicy } from "../registry/service.ts";
 import { isToken, splitList, trimOws } from "@sticky-proxy/protocol/http";
 
 /** Fields that the gateway writes anew for each request: by them no two requests are alike. */
-const perRequest: ReadonlySet<string> = new Set([
+export const perRequest: ReadonlySet<string> = new Set([
   "forwarded",
   "traceparent",
   "tracestate",

@@ -7,7 +7,7 @@ import { isHopByHop, isToken, splitList } from "@sticky-proxy/protocol/http";
 import type { HeaderLine, HeaderList } from "./message.ts";
 
 /** A Connection field cannot make these hop-by-hop: a client must not strip what later hops decide by. */
-const keptAgainstConnection: ReadonlySet<string> = new Set([
+export const keptAgainstConnection: ReadonlySet<string> = new Set([
   "host",
   "content-length",
   "content-type",
@@ -27,7 +27,7 @@ const keptAgainstConnection: ReadonlySet<string> = new Set([
 ]);
 
 /** Where a request came from: from an untrusted peer these are its own words, and are dropped. */
-const provenance: ReadonlySet<string> = new Set([
+export const provenance: ReadonlySet<string> = new Set([
   "forwarded",
   "x-real-ip",
   "x-client-ip",
@@ -37,7 +37,7 @@ const provenance: ReadonlySet<string> = new Set([
 ]);
 
 /** Fields that make a service act on another method, path or host than the one the gateway decided about. */
-const overrides: ReadonlySet<string> = new Set([
+export const overrides: ReadonlySet<string> = new Set([
   "x-http-method-override",
   "x-http-method",
   "x-method-override",
@@ -49,7 +49,7 @@ const overrides: ReadonlySet<string> = new Set([
 ]);
 
 /** Written anew by the gateway, so never copied. */
-const rewrittenInRequest: ReadonlySet<string> = new Set([
+export const rewrittenInRequest: ReadonlySet<string> = new Set([
   "host",
   "expect",
   "content-length",
@@ -64,7 +64,7 @@ const rewrittenInRequest: ReadonlySet<string> = new Set([
  * RFC 9110 5.3: a list makes no sense for these, so two lines are two different requests. If-Modified-Since and
  * If-Unmodified-Since are not among them: with more than one member whoever gets them must ignore them (13.1.3, 13.1.4).
  */
-const singleValued: ReadonlySet<string> = new Set([
+export const singleValued: ReadonlySet<string> = new Set([
   "host",
   "authorization",
   "proxy-authorization",
@@ -87,7 +87,7 @@ const singleValued: ReadonlySet<string> = new Set([
 const maxRanges = 16;
 
 /** Trailer fields that are passed on: none that frames, routes, authenticates or steers caches (RFC 9110 6.5.1). */
-const passedTrailers: ReadonlySet<string> = new Set([
+export const passedTrailers: ReadonlySet<string> = new Set([
   "content-digest",
   "repr-digest",
   "digest",

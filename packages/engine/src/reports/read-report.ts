@@ -56,7 +56,7 @@ export function readableFor(requestHeaders: HeaderList, stored: StoredResponse):
 }
 
 /** They describe the coded bytes. */
-const droppedWithCoding: ReadonlySet<string> = new Set([
+export const droppedWithCoding: ReadonlySet<string> = new Set([
   "content-encoding",
   "content-length",
   "content-md5",

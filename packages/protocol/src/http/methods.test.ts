@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { isIdempotent, isSafe } from "./methods.ts";
+import { idempotent, isIdempotent, isSafe, safe } from "./methods.ts";
 
 describe("methods (RFC 9110 9.2)", () => {
   const table: [method: string, safe: boolean, idempotent: boolean][] = [
@@ -26,4 +26,21 @@ describe("methods (RFC 9110 9.2)", () => {
       expect(isSafe(method)).to.equal(safe);
       expect(isIdempotent(method)).to.equal(idempotent);
     });
+
+  it("every method that the registry calls safe or idempotent is one, and no other spelling of it", () => {
+    const safeByHand = "GET HEAD OPTIONS TRACE PRI PROPFIND QUERY REPORT SEARCH".split(" ");
+    const idempotentByHand = (
+      "PUT DELETE ACL BASELINE-CONTROL BIND CHECKIN CHECKOUT COPY LABEL LINK MERGE MKACTIVITY MKCALENDAR MKCOL " +
+      "MKREDIRECTREF MKWORKSPACE MOVE ORDERPATCH PROPPATCH REBIND UNBIND UNCHECKOUT UNLINK UNLOCK UPDATE " +
+      "UPDATEREDIRECTREF VERSION-CONTROL"
+    ).split(" ");
+    expect([...safe].toSorted()).to.deep.equal(safeByHand.toSorted());
+    expect([...idempotent].toSorted()).to.deep.equal(idempotentByHand.toSorted());
+    for (const method of safeByHand)
+      expect([isSafe(method), isIdempotent(method)]).to.deep.equal([true, true]);
+    for (const method of idempotentByHand)
+      expect([isSafe(method), isIdempotent(method)], method).to.deep.equal([false, true]);
+    for (const method of [...safeByHand, ...idempotentByHand].map((name) => name.toLowerCase()))
+      expect([isSafe(method), isIdempotent(method)], method).to.deep.equal([false, false]);
+  });
 });

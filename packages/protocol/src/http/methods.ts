@@ -2,7 +2,7 @@
  * What a method promises, by the registry of RFC 9110 16.1.1 (and RFC 10008 for QUERY). A method that is not listed
  * promises nothing.
  */
-const safe: ReadonlySet<string> = new Set([
+export const safe: ReadonlySet<string> = new Set([
   "GET",
   "HEAD",
   "OPTIONS",
@@ -15,7 +15,7 @@ const safe: ReadonlySet<string> = new Set([
 ]);
 
 /** Beside the safe ones, which are all idempotent (RFC 9110 9.2.2). */
-const idempotent: ReadonlySet<string> = new Set([
+export const idempotent: ReadonlySet<string> = new Set([
   "PUT",
   "DELETE",
   "ACL",
