@@ -15,6 +15,22 @@ describe("readPrefer", () => {
     expect(readPrefer(['respond-async="", wait=10'])).to.deep.equal(both);
   });
 
+  it("reads nothing inside the quotes of another preference, and a quoted value by its escapes", () => {
+    const ten = { respondAsync: false, waitMs: 10_000 };
+    for (const line of [
+      'foo="a, wait=99, respond-async", wait=10',
+      'foo="a; b, wait=99"; bar="c, wait=98", wait=10',
+      'foo=1; bar="x\\", wait=99", wait=10',
+      'wait="1\\0"',
+      'wait=10; foo="a;b"',
+    ])
+      expect(readPrefer([line]), line).to.deep.equal(ten);
+    expect(readPrefer(['respond-async; x="a;b", wait="10;1"']), "no number").to.deep.equal({
+      respondAsync: true,
+      waitMs: null,
+    });
+  });
+
   it("takes the first of two waits (RFC 7240 section 2)", () => {
     expect(readPrefer(["wait=1, wait=2"]).waitMs).to.equal(1000);
     expect(readPrefer(["wait=soon", "wait=2"]).waitMs).to.equal(null);

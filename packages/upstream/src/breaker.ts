@@ -34,7 +34,6 @@ export class Breaker {
     if (!failure) {
       this.#failures = 0;
       this.#openUntil = null;
-      this.#trialUntil = 0;
       return;
     }
     this.#failures += 1;

@@ -1,6 +1,14 @@
 import { expect } from "chai";
 import type { HeaderList } from "../http/message.ts";
-import { isNotModified, notModifiedHeaders, withoutConditions } from "./conditional.ts";
+import {
+  hasCondition,
+  hasOriginPrecondition,
+  isNotModified,
+  isPreconditionFailed,
+  notModifiedHeaders,
+  validationFields,
+  withoutConditions,
+} from "./conditional.ts";
 
 const date = "Sun, 06 Nov 1994 08:49:37 GMT";
 const later = "Sun, 06 Nov 1994 08:49:38 GMT";
@@ -98,5 +106,71 @@ describe("the client's conditions (RFC 9111 4.3.2)", () => {
       ["Accept", "x"],
     ];
     expect(withoutConditions(request)).to.deep.equal([["Accept", "x"]]);
+  });
+});
+
+describe("the conditions of whoever is the origin (RFC 9110 13.2.2)", () => {
+  const strong: HeaderList = [
+    ["ETag", '"a"'],
+    ["Last-Modified", date],
+  ];
+  const weak: HeaderList = [["ETag", 'W/"a"']];
+  const rows: readonly [what: string, request: HeaderList, stored: HeaderList, fails: boolean][] = [
+    ["no condition", [], strong, false],
+    ["the same tag", [["If-Match", '"a"']], strong, false],
+    ["one of several tags", [["If-Match", '"b", "a"']], strong, false],
+    ["another tag", [["If-Match", '"b"']], strong, true],
+    ["a weak tag never matches, not even itself", [["If-Match", 'W/"a"']], weak, true],
+    ["a weak tag for a strong one", [["If-Match", 'W/"a"']], strong, true],
+    ["a tag where there is none", [["If-Match", '"a"']], [], true],
+    ["a star", [["If-Match", "*"]], weak, false],
+    ["changed after the date", [["If-Unmodified-Since", earlier]], strong, true],
+    ["unchanged since the date", [["If-Unmodified-Since", date]], strong, false],
+    ["unchanged since a later date", [["If-Unmodified-Since", later]], strong, false],
+    ["a date that is none", [["If-Unmodified-Since", "junk"]], strong, false],
+    ["a representation without a date", [["If-Unmodified-Since", earlier]], weak, false],
+    [
+      "two dates",
+      [
+        ["If-Unmodified-Since", earlier],
+        ["If-Unmodified-Since", earlier],
+      ],
+      strong,
+      false,
+    ],
+    [
+      "a date beside a tag that holds",
+      [
+        ["If-Match", '"a"'],
+        ["If-Unmodified-Since", earlier],
+      ],
+      strong,
+      false,
+    ],
+  ];
+  for (const [what, request, headers, fails] of rows)
+    it(`${fails ? "412" : "goes on"}: ${what}`, () => {
+      expect(isPreconditionFailed(request, { status: 200, headers, dateAt }, now)).to.equal(fails);
+    });
+
+  it("each condition is the cache's or the origin's to judge, and one of both is enough", () => {
+    const judges = (...names: string[]): boolean[] => {
+      const headers = names.map((name): [string, string] => [name, "x"]);
+      return [hasCondition(headers), hasOriginPrecondition(headers)];
+    };
+    expect(judges("X-Other", "Range", "If-Range")).to.deep.equal([false, false]);
+    for (const name of ["If-None-Match", "If-Modified-Since"])
+      expect(judges(name)).to.deep.equal([true, false]);
+    for (const name of ["If-Match", "If-Unmodified-Since"]) expect(judges(name)).to.deep.equal([false, true]);
+  });
+
+  it("what is stored is validated by each validator that it has", () => {
+    expect(validationFields(strong)).to.deep.equal([
+      ["If-None-Match", '"a"'],
+      ["If-Modified-Since", date],
+    ]);
+    expect(validationFields(weak)).to.deep.equal([["If-None-Match", 'W/"a"']]);
+    expect(validationFields([["Last-Modified", date]])).to.deep.equal([["If-Modified-Since", date]]);
+    expect(validationFields([["X", "1"]])).to.deep.equal([]);
   });
 });

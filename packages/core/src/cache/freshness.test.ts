@@ -148,6 +148,16 @@ describe("lifetime (RFC 9111 4.2.1)", () => {
       expect(lifetime([...modified, ["Cache-Control", "public"]], status).ms).to.equal(100_000);
     });
   }
+  it("a Last-Modified that is no date gives no lifetime", () => {
+    for (const junk of ["yesterday", "0", "", "2020-01-01", "Sun, 31 Feb 1994 08:49:37 GMT"])
+      expect(
+        lifetime([
+          ["Last-Modified", junk],
+          ["Date", at(0)],
+        ]),
+        junk,
+      ).to.deep.equal({ ms: 0, from: "none" });
+  });
   it("a heuristic lifetime is at most a day, never negative", () => {
     expect(lifetime([["Last-Modified", at(-10_000_000)]]).ms).to.equal(86_400_000);
     expect(lifetime([["Last-Modified", at(1000)]]).ms).to.equal(0);

@@ -45,6 +45,28 @@ describe("a 304 to our validation (RFC 9111 4.3.4, 3.2)", () => {
       ["D", "4"],
     ]);
   });
+  const tags: readonly [stored: string | null, told: string | null, isIt: boolean][] = [
+    ['"a"', '"a"', true],
+    ['"a"', '"b"', false],
+    ['"a"', 'W/"a"', true],
+    ['"a"', 'W/"b"', false],
+    ['W/"a"', 'W/"a"', true],
+    ['W/"a"', 'W/"b"', false],
+    ['W/"a"', '"a"', false],
+    [null, '"a"', false],
+    [null, 'W/"a"', false],
+    ['"a"', null, true],
+    [null, null, true],
+  ];
+  for (const [tag, told, isIt] of tags)
+    it(`of the tag ${told} is ${isIt ? "" : "not "}about a stored response of the tag ${tag}`, () => {
+      const line = (value: string | null): HeaderList => (value === null ? [] : [["ETag", value]]);
+      const found = freshen(stored([...line(tag), ["Last-Modified", date]]), {
+        status: 304,
+        headers: line(told),
+      });
+      expect(found !== null).to.equal(isIt);
+    });
   it("has the time of its receipt as Date when it has none (RFC 9110 6.6.1)", () => {
     const old = stored([
       ["Date", date],

@@ -43,6 +43,16 @@ describe("the order key", () => {
     );
   });
 
+  it("tells scalars apart by type and value, whatever the path, and takes nothing else for one", () => {
+    const scalars = ['"17"', "17", '"true"', "true", "false", '"n17"', '""', "0", '"a"', '"A"'];
+    const keys = scalars.map((value) => key({ json: ["id"] }, "/a", { body: `{"id":${value}}` }));
+    expect(new Set(keys).size).to.equal(scalars.length);
+    for (const [i, value] of scalars.entries())
+      expect(key({ json: ["id"] }, "/b", { body: `{"id":${value}}` }), value).to.equal(keys[i]);
+    for (const value of ["null", "[1]", '{"a":1}'])
+      expect(key({ json: ["id"] }, "/a", { body: `{"id":${value}}` }), value).to.equal(key(null, "/a"));
+  });
+
   it("falls back to the path where the request lacks it", () => {
     expect(key({ header: "x-account" }, "/a")).to.equal(key(null, "/a"));
     expect(key({ json: ["id"] }, "/a", { body: "no json" })).to.equal(key(null, "/a"));

@@ -128,6 +128,8 @@ const endings: readonly Ending[] = [
   { way: "a 429, attempts used up", steps: [responded(429), 2000, { ...dispatched }, { ...responded(429), attempt: 2 } as ProcessEvent], attempts: 2, status: "failed", executed: "no", freed: always, deadLetter: "upstream", keptMs: refusalMs },
   { way: "a 500 twice where the service honours keys, attempts used up", steps: [responded(500), 2000, dispatched, { ...responded(500), attempt: 2 } as ProcessEvent], attempts: 2, honoursKey: true, status: "failed", executed: "yes", freed: serverErrorsAreFreed, deadLetter: "upstream" },
   { way: "a 500 and then a connection that was refused", steps: [responded(500), 2000, dispatched, failed("no", "cut", 2)], attempts: 2, honoursKey: true, status: "failed", executed: "yes", freed: whenReleased, deadLetter: "upstream" },
+  { way: "an unknown outcome and then a 429", steps: [failed("unknown"), 2000, dispatched, { ...responded(429), attempt: 2 } as ProcessEvent], attempts: 2, status: "failed", executed: "unknown", freed: always, deadLetter: "upstream", unless: (v) => v.onUnknown !== "retry" },
+  { way: "an unknown outcome, a 429, and then the end of the owner's lease", steps: [failed("unknown"), 2000, dispatched, { ...responded(429), attempt: 2 } as ProcessEvent, 1001, { type: "lease-ended" }], attempts: 3, status: "failed", executed: "unknown", freed: never, deadLetter: null, unless: (v) => v.onUnknown !== "retry" },
   // The service reported back.
   { way: "a callback with 201", steps: [accepted, calledBack(201)], status: "completed", executed: "yes", freed: never, deadLetter: null },
   { way: "a callback with 201 before the 202", steps: [calledBack(201)], status: "completed", executed: "yes", freed: never, deadLetter: null },

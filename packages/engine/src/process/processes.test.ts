@@ -271,6 +271,20 @@ describe("the state machine", () => {
     expect(await isKept(ended), "to be copied").to.equal(true);
     expect(await isKept(await applied(w, ended, { type: "mirrored" }))).to.equal(false);
 
+    // What two need stays until neither does, whoever is done first.
+    for (const [first, second] of [
+      ["mirrored", "discarded"],
+      ["discarded", "mirrored"],
+    ] as const) {
+      const scope = asScope(`both-${first}`);
+      const both = (await w.processes.begin({ ...w.request, scope, mirror: true })).record;
+      const once = await applied(w, await applied(w, both, lost(1)), { type: first });
+      expect(await isKept(once), first).to.equal(true);
+      const twice = await applied(w, once, { type: second });
+      expect(await isKept(twice), `${first}, ${second}`).to.equal(false);
+      expect(twice).to.include({ deadLetter: null, mirror: "done" });
+    }
+
     const plain = (await w.processes.begin({ ...w.request, scope: asScope("plain") })).record;
     expect(await isKept(await applied(w, plain, done(1)))).to.equal(false);
   });
@@ -472,6 +486,26 @@ describe("the state machine", () => {
     expect(dutyOf(begun.record, w.now())).to.equal("dispatch");
     const sent = await applied(w, begun.record, { type: "dispatched", owner: "n2" });
     expect(sent).to.include({ phase: "forwarding", attempt: 1, owner: "n2", startedAt: w.now() });
+  });
+
+  it("a re-run of a paused service waits for the pause's end, and its execution does not begin before", async () => {
+    const w = world();
+    const end = await applied(w, await start(w), done(1));
+    for (const [pausedMs, owner] of [
+      [400, "n1"],
+      [20_000, null],
+    ] as const) {
+      const again = await w.processes.rerun(end, { cancelRunning: true, pausedMs });
+      if (again.verdict !== "start") throw new Error(again.verdict);
+      expect(again.record).to.include({
+        status: "pending",
+        attempt: 0,
+        startedAt: null,
+        owner,
+        nextAttemptAt: w.now() + pausedMs,
+        wakeAt: w.now() + (owner === null ? pausedMs : policy.leaseMs),
+      });
+    }
   });
 
   it("a re-run keeps what its process was asked for with: payload, credential, webhook, mirror, trace and operation", async () => {
