@@ -25,7 +25,8 @@ describe("readPrefer", () => {
       'wait=10; foo="a;b"',
     ])
       expect(readPrefer([line]), line).to.deep.equal(ten);
-    expect(readPrefer(['respond-async; x="a;b", wait="10;1"']), "no number").to.deep.equal({
+    const line = 'respond-async; x="a;b", wait="10;1", wait=9';
+    expect(readPrefer([line]), "the first wait is no number").to.deep.equal({
       respondAsync: true,
       waitMs: null,
     });

@@ -2,6 +2,7 @@ import { expect } from "chai";
 import fc from "fast-check";
 import type { HeaderList } from "../http/message.ts";
 import type { MirrorPolicy } from "../registry/service.ts";
+import { decimalKey } from "./json-walk.ts";
 import { orderKeyPartition, orderKeys, pathParameters } from "./order-key.ts";
 import { isSampled, samplePoint } from "./sample.ts";
 
@@ -44,7 +45,19 @@ describe("the order key", () => {
   });
 
   it("tells scalars apart by type and value, whatever the path, and takes nothing else for one", () => {
-    const scalars = ['"17"', "17", '"true"', "true", "false", '"n17"', '""', "0", '"a"', '"A"'];
+    const scalars = [
+      '"17"',
+      "17",
+      JSON.stringify(decimalKey("17")),
+      '"true"',
+      "true",
+      "false",
+      '"n17"',
+      '""',
+      "0",
+      '"a"',
+      '"A"',
+    ];
     const keys = scalars.map((value) => key({ json: ["id"] }, "/a", { body: `{"id":${value}}` }));
     expect(new Set(keys).size).to.equal(scalars.length);
     for (const [i, value] of scalars.entries())

@@ -120,7 +120,7 @@ describe("a process's deadline", () => {
   ];
   for (const [what, policy, event, wakeMs, deadlineMs] of waits)
     it(`bounds ${what}, ${policy.deadlineMs ? "by the route's" : "by a day where there is none"}: then it fails as a dead letter`, async () => {
-      const onUnknown = { cut: "probe", timeout: "fail", lost: "fail" } as const;
+      const onUnknown = { cut: "probe", timeout: "fail", lost: "fail", answered: "fail" } as const;
       const w = worldOf({ onUnknown, probe: { path: "/probe", intervalMs: 500 }, ...policy });
       const waiting = await w.apply(await w.begin(), event);
       expect(waiting).to.include({

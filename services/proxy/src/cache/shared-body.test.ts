@@ -152,4 +152,22 @@ describe("a shared response body", () => {
     await readAll(reader).catch((error: Error) => (message = error.message));
     expect(message).to.equal("reset");
   });
+
+  it("gives every byte that came before its source failed, also to a reader that joins late, and then fails", async () => {
+    const early = body.reader();
+    await pass(0, 1000);
+    await pass(1000, pieceBytes + 10);
+    body.fail(new Error("reset"));
+    for (const reader of [early, body.reader()]) {
+      const got: Buffer[] = [];
+      let failed = false;
+      try {
+        for await (const part of reader) got.push(part as Buffer);
+      } catch {
+        failed = true;
+      }
+      expect(failed, "cut off, not ended").to.equal(true);
+      expect(Buffer.concat(got).equals(bytes.subarray(0, pieceBytes + 10))).to.equal(true);
+    }
+  });
 });
