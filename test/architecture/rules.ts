@@ -64,8 +64,6 @@ const maxLines = 400;
 
 /** Longer functions, `file function`, each for a reason. */
 const functionExceptions = new Map<string, string>([
-  ["packages/engine/src/mirror/intents.ts createMirrorIntents", "its verbs share one closure"],
-  ["packages/engine/src/process/processes.ts createProcesses", "its verbs share one closure"],
   ["packages/mirror/src/partition-drain.ts createPartitionDrain", "its verbs share one closure"],
   ["packages/mirror/src/shadow-queue.ts createShadowQueue", "its verbs share one closure"],
   ["packages/runtime/src/metrics.ts createMetrics", "one metric a row"],

@@ -1,7 +1,8 @@
 /** The engine's verbs on a test's world, for tests of everything that moves processes. */
 import type { BeginRequest, ProcessEvent, ProcessRecord } from "@sticky-proxy/core/process";
 import type { TestWorld } from "@sticky-proxy/core/testing";
-import { createProcesses, type Processes, type ProcessesDeps } from "./process/processes.ts";
+import { createProcesses, type Processes } from "./process/processes.ts";
+import type { ProcessesDeps } from "./process/store-view.ts";
 
 export interface TestProcesses {
   readonly processes: Processes;

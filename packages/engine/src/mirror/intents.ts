@@ -17,10 +17,10 @@ import {
   orderKeyPartition,
   orderKeys,
   type OrderSecret,
-  type Gap,
   type Lag,
   type Outbox,
 } from "@sticky-proxy/core/mirror";
+import { Gaps, type GapReason } from "./gaps.ts";
 
 export interface MirrorIntentsDeps {
   readonly outbox: Outbox;
@@ -34,7 +34,7 @@ export interface MirrorIntentsDeps {
   readonly validForMs: number;
   /** Lines that tell gateways behind the service that the copy is made here. */
   readonly marks: (head: RequestHead) => HeaderList;
-  readonly onGap: (gap: "gap" | "lag", intent: Intent) => void;
+  readonly onGap: (gap: GapReason, intent: Intent) => void;
 }
 
 /** What stands in the outbox for one dispatch. */
@@ -70,72 +70,17 @@ export interface MirrorIntents {
   readonly unwritten: number;
 }
 
-type RememberedGap = Intent & { readonly gap: "gap" | "lag"; readonly noticedAt: number };
-
 const unmirrored: DispatchIntent = { marks: [], ensure: async () => undefined, close: async () => undefined };
 
-/** Gaps remembered one by one; beyond, they are counted only. */
-const maxRemembered = 10_000;
-const fewGaps = 5000;
-
 export function createMirrorIntents(deps: MirrorIntentsDeps): MirrorIntents {
-  const { outbox, policyOf, secret, configVersion, clock, validForMs, onGap } = deps;
+  const { outbox, policyOf } = deps;
+  const gaps = new Gaps(deps);
   let lag: ReadonlyMap<string, Lag> = new Map();
-  let gaps: RememberedGap[] = [];
-  /** By service, route and reason: gaps that found no room above. */
-  const overflow = new Map<string, Gap>();
 
-  function isBehind(service: string, policy: MirrorPolicy): boolean {
+  function isBehind(service: string, policy: MirrorPolicy | null): boolean {
     const of = lag.get(service);
-    return of !== undefined && (of.entries >= policy.maxLag.entries || of.bytes >= policy.maxLag.bytes);
-  }
-
-  function remember(intent: Intent, gap: "gap" | "lag"): void {
-    onGap(gap, intent);
-    const at = clock.now();
-    if (gaps.length < maxRemembered) {
-      gaps.push({ ...intent, gap, bodyBytes: 0, noticedAt: at });
-      return;
-    }
-    const { service, route } = intent;
-    const name = JSON.stringify([service, route, gap]);
-    const known = overflow.get(name);
-    overflow.set(name, {
-      service,
-      route,
-      reason: gap,
-      count: (known?.count ?? 0) + 1,
-      from: known?.from ?? at,
-      to: at,
-    });
-  }
-
-  function intentOf(record: ProcessRecord, request: StoredRequest, policy: MirrorPolicy | null): Intent {
-    const { partition, scope, epoch, fence, service, route, principal: subject, credential } = record;
-    const principal = provedDigest({ subject, digest: credential });
-    const source = { principal, service, head: request.head, body: request.body };
-    return {
-      partition,
-      scope,
-      epoch,
-      fence,
-      service,
-      route,
-      ...orderKeys(source, policy?.orderKey ?? null, secret),
-      configVersion: configVersion(),
-      bodyBytes: request.body.length,
-      window: coverageWindow(clock.now()),
-      gap: null,
-      dispatchedAt: record.updatedAt,
-    };
-  }
-
-  /** Never rejects. */
-  async function isAppended(intent: Intent): Promise<boolean> {
-    const written = await outbox
-      .append(intent, { validUntil: clock.now() + validForMs })
-      .catch(() => "failed");
-    return written === "appended";
+    if (of === undefined || policy === null) return false;
+    return of.entries >= policy.maxLag.entries || of.bytes >= policy.maxLag.bytes;
   }
 
   return {
@@ -143,14 +88,12 @@ export function createMirrorIntents(deps: MirrorIntentsDeps): MirrorIntents {
       return lag;
     },
     get unwritten() {
-      let count = gaps.length;
-      for (const gap of overflow.values()) count += gap.count;
-      return count;
+      return gaps.count;
     },
 
     async recover(record, request) {
       if (record.mirror !== "pending") return;
-      const intent = intentOf(record, request, policyOf(record.service, record.route));
+      const intent = intentOf(deps, record, request, policyOf(record.service, record.route));
       const place = orderKeyPartition(intent.orderKey, outbox.partitions);
       const { pending } = await outbox.keyState(place, intent.orderKey);
       if (pending === 0) await outbox.append({ ...intent, gap: "gap" }, { validUntil: null });
@@ -159,22 +102,14 @@ export function createMirrorIntents(deps: MirrorIntentsDeps): MirrorIntents {
     async beforeDispatch(record, request) {
       if (record.mirror !== "pending") return unmirrored;
       const policy = policyOf(record.service, record.route);
-      const intent = intentOf(record, request, policy);
-      const { service } = record;
-      const behind = policy !== null && isBehind(service, policy);
-      let standing = behind ? Promise.resolve(false) : isAppended(intent);
-      if (policy?.outbox === "required" && !(await standing)) {
-        throw new Problem("store-unavailable", {
-          service,
-          executed: "no",
-          detail: "The request could not be noted for the second service, which this route requires.",
-          headers: { "Retry-After": "1" },
-        });
-      }
+      const intent = intentOf(deps, record, request, policy);
+      const behind = isBehind(record.service, policy);
+      let standing = behind ? Promise.resolve(false) : isAppended(deps, intent);
+      if (policy?.outbox === "required" && !(await standing)) throw intentRequired(record.service);
       // If a try without an answer took effect after all, the drain finds the next one already mirrored.
       async function ensure(): Promise<void> {
         if (behind || (await standing)) return;
-        standing = isAppended(intent);
+        standing = isAppended(deps, intent);
         await standing;
       }
       return {
@@ -182,69 +117,60 @@ export function createMirrorIntents(deps: MirrorIntentsDeps): MirrorIntents {
         ensure,
         async close() {
           await ensure();
-          if (!(await standing)) remember(intent, behind ? "lag" : "gap");
+          if (await standing) return;
+          const gap = behind ? "lag" : "gap";
+          deps.onGap(gap, intent);
+          gaps.remember(intent, gap);
         },
       };
     },
 
     async tick() {
       lag = await outbox.lag();
-      const due: RememberedGap[] = [];
-      const later: RememberedGap[] = [];
-      const taken = new Map<string, number>();
-      for (const gap of gaps) {
-        const policy = policyOf(gap.service, gap.route);
-        const count = taken.get(gap.service) ?? 0;
-        // They are told at once, and as entries have a bound of their own: a full outbox must not become ever fuller.
-        const hasRoom =
-          gap.gap !== "lag" || policy === null || count < roomForGaps(policy, lag.get(gap.service));
-        if (hasRoom) taken.set(gap.service, count + 1);
-        (hasRoom ? due : later).push(gap);
-      }
-      gaps = later;
-      const written: RememberedGap[] = [];
-      try {
-        for (let gap = due.shift(); gap !== undefined; gap = due.shift()) {
-          const { noticedAt: _, ...intent } = gap;
-          try {
-            await outbox.append(intent, { validUntil: null });
-            written.push(gap);
-          } catch (error) {
-            due.unshift(gap);
-            throw error;
-          }
-        }
-        for (const [name, gap] of overflow) {
-          await outbox.noteGap(gap, gap.count);
-          overflow.delete(name);
-        }
-      } finally {
-        gaps = [...due, ...gaps];
-        for (const gap of spans(written)) await outbox.noteGap(gap, 0);
-      }
+      await gaps.write(lag);
     },
   };
 }
 
-/** Gaps take up to as many entries again as what is to be sent, a few thousand at least; they hold no bytes. */
-function roomForGaps({ maxLag }: MirrorPolicy, lag: Lag | undefined): number {
-  return maxLag.entries + Math.max(maxLag.entries, fewGaps) - (lag?.entries ?? 0);
+function intentOf(
+  { secret, configVersion, clock }: MirrorIntentsDeps,
+  record: ProcessRecord,
+  request: StoredRequest,
+  policy: MirrorPolicy | null,
+): Intent {
+  const { partition, scope, epoch, fence, service, route, principal: subject, credential } = record;
+  const principal = provedDigest({ subject, digest: credential });
+  const source = { principal, service, head: request.head, body: request.body };
+  return {
+    partition,
+    scope,
+    epoch,
+    fence,
+    service,
+    route,
+    ...orderKeys(source, policy?.orderKey ?? null, secret),
+    configVersion: configVersion(),
+    bodyBytes: request.body.length,
+    window: coverageWindow(clock.now()),
+    gap: null,
+    dispatchedAt: record.updatedAt,
+  };
 }
 
-/** One line in the list of gaps per route and reason. */
-function spans(gaps: readonly RememberedGap[]): Iterable<Gap> {
-  const found = new Map<string, Gap>();
-  for (const { service, route, gap, noticedAt } of gaps) {
-    const name = JSON.stringify([service, route, gap]);
-    const known = found.get(name);
-    found.set(name, {
-      service,
-      route,
-      reason: gap,
-      count: (known?.count ?? 0) + 1,
-      from: Math.min(known?.from ?? noticedAt, noticedAt),
-      to: Math.max(known?.to ?? noticedAt, noticedAt),
-    });
-  }
-  return found.values();
+/** Never rejects. */
+async function isAppended(
+  { outbox, clock, validForMs }: MirrorIntentsDeps,
+  intent: Intent,
+): Promise<boolean> {
+  const written = await outbox.append(intent, { validUntil: clock.now() + validForMs }).catch(() => "failed");
+  return written === "appended";
+}
+
+function intentRequired(service: string): Problem {
+  return new Problem("store-unavailable", {
+    service,
+    executed: "no",
+    detail: "The request could not be noted for the second service, which this route requires.",
+    headers: { "Retry-After": "1" },
+  });
 }

@@ -1,0 +1,77 @@
+/**
+ * A node's view of the process store: its collaborators, the store's time by its last answer, and when each write that
+ * counted was sent.
+ */
+import { asEpochMs, type Clock, type EpochMs, type MonotonicMs } from "@sticky-proxy/protocol";
+import type {
+  Circumstances,
+  CommitAnswer,
+  CreateAnswer,
+  ProcessEvent,
+  ProcessRecord,
+  ProcessStore,
+  Rules,
+} from "@sticky-proxy/core/process";
+
+export interface ProcessesDeps {
+  readonly store: ProcessStore;
+  /** This node's name, unique among live nodes; the owner of what it dispatches. */
+  readonly node: string;
+  readonly rulesOf: (record: Pick<ProcessRecord, "service" | "route" | "identity">) => Rules;
+  /** In [0, 1). */
+  readonly random: () => number;
+  readonly newId: () => string;
+  readonly clock: Pick<Clock, "monotonic">;
+  /** Told of every committed change; from null: created. */
+  readonly onTransition: (from: ProcessRecord | null, to: ProcessRecord, event: string) => void;
+  /** Told when the word of a late owner or service is refused, because a later write had counted (P2, P10). */
+  readonly onRefused?: (record: ProcessRecord, event: ProcessEvent["type"]) => void;
+  /** How long dead letters stay to be redriven; default 30 days. */
+  readonly deadLetterMs?: number;
+  /** Set when the profile wants a write confirmed by others before anything is sent. */
+  readonly confirm: (() => Promise<void>) | null;
+}
+
+/** A hot scope can lose this many races before we say that the store is unavailable. */
+export const maxRaces = 50;
+const usualDeadLetterMs = 30 * 24 * 3_600_000;
+
+export class StoreView {
+  readonly deps: ProcessesDeps;
+  #seenNow = 0;
+  #seenAt = 0;
+  /** A lease counts from here: a node that slept until the answer came must not take it for a fresh one. */
+  readonly #sentAts = new WeakMap<ProcessRecord, MonotonicMs>();
+
+  constructor(deps: ProcessesDeps) {
+    this.deps = deps;
+  }
+
+  /** Takes the store's time from its answer, and gives the answer on. */
+  see<T extends { now: number }>(answer: T): T {
+    this.#seenNow = answer.now;
+    this.#seenAt = this.deps.clock.monotonic();
+    return answer;
+  }
+
+  async write<T extends CreateAnswer | CommitAnswer>(work: () => Promise<T>): Promise<T> {
+    const sentAt = this.deps.clock.monotonic();
+    const answer = this.see(await work());
+    if (answer.kind === "created" || answer.kind === "committed") this.#sentAts.set(answer.record, sentAt);
+    return answer;
+  }
+
+  /** The store's clock as far as this node knows it, epoch ms. */
+  now(): EpochMs {
+    return asEpochMs(this.#seenNow + (this.deps.clock.monotonic() - this.#seenAt));
+  }
+
+  writtenAt(record: ProcessRecord): MonotonicMs | null {
+    return this.#sentAts.get(record) ?? null;
+  }
+
+  circumstances(record: ProcessRecord): Circumstances {
+    const { rulesOf, random, deadLetterMs = usualDeadLetterMs } = this.deps;
+    return { ...rulesOf(record), now: this.now(), random: random(), deadLetterMs };
+  }
+}
