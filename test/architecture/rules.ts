@@ -64,8 +64,6 @@ const maxLines = 400;
 
 /** Longer functions, `file function`, each for a reason. */
 const functionExceptions = new Map<string, string>([
-  ["packages/mirror/src/partition-drain.ts createPartitionDrain", "its verbs share one closure"],
-  ["packages/mirror/src/shadow-queue.ts createShadowQueue", "its verbs share one closure"],
   ["packages/runtime/src/metrics.ts createMetrics", "one metric a row"],
   ["packages/store/src/cluster/locks.ts createLocks", "its verbs share one closure"],
   ["packages/upstream/src/forward.ts createForwarder", "its verbs share one closure"],

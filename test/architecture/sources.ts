@@ -68,8 +68,8 @@ export function parseSource(file: string, text: string): Source {
     file,
     kind,
     member: kind === "test" ? null : name,
-    // The client's examples run in its tests and nowhere else.
-    isTest: kind === "test" || /\.test\.tsx?$|^packages\/client\/examples\//.test(file),
+    // What tests share stands in a testing.ts; the client's examples run in its tests and nowhere else.
+    isTest: kind === "test" || /\.test\.tsx?$|\/testing\.ts$|^packages\/client\/examples\//.test(file),
     imports: importsOf(code),
     code,
     lines: text.trimEnd().split("\n").length,

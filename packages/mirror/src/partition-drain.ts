@@ -6,6 +6,7 @@
  * After any doubt (the store gave no answer) everything in memory is thrown away and read again: Redis is the truth.
  */
 import type { OutboxEntry, ParkedKey, Parking } from "@sticky-proxy/core/mirror";
+import { KeyQueues } from "./key-queues.ts";
 import { type MirrorEntryDeps, type Turn, type TurnResult, mirrorEntry } from "./mirror-entry.ts";
 
 export interface PartitionDrain {
@@ -37,161 +38,153 @@ export function createPartitionDrain(
   partition: number,
   owner: number,
 ): PartitionDrain {
-  const { outbox, clock, signal } = deps;
-  const queues = new Map<string, OutboxEntry[]>();
-  const busy = new Map<string, Promise<void>>();
-  const heldUpSince = new Map<string, number>();
-  let cursor: string | null = null;
-  let queued = 0;
-  let isLost = false;
-  let inDoubt = false;
-  let isStopped = false;
-  /** Entries appended before this (store's clock) may have been dealt with by an earlier owner. */
-  let freshFrom: number | null = null;
+  return new Drain(deps, partition, owner);
+}
 
-  async function tick(): Promise<void> {
-    if (mustEnd()) return;
-    if (inDoubt) {
-      if (busy.size > 0) return;
-      forget();
+class Drain implements PartitionDrain {
+  readonly #deps: PartitionDrainDeps;
+  readonly #partition: number;
+  readonly #owner: number;
+  readonly #queues = new KeyQueues();
+  /** Keys that something is under way for. */
+  readonly #busy = new Map<string, Promise<void>>();
+  /** Entries appended before this (store's clock) may have been dealt with by an earlier owner. */
+  #freshFrom: number | null = null;
+  #isLost = false;
+  #inDoubt = false;
+  #isStopped = false;
+
+  constructor(deps: PartitionDrainDeps, partition: number, owner: number) {
+    this.#deps = deps;
+    this.#partition = partition;
+    this.#owner = owner;
+  }
+
+  get isLost(): boolean {
+    return this.#isLost;
+  }
+
+  async tick(): Promise<void> {
+    if (this.#mustEnd()) return;
+    if (this.#inDoubt) {
+      if (this.#busy.size > 0) return;
+      this.#queues.forget();
+      this.#freshFrom = null;
+      this.#inDoubt = false;
     }
-    const room = maxQueued - queued;
-    const peek = await outbox.peek(partition, {
-      after: cursor,
+    const room = maxQueued - this.#queues.size;
+    const peek = await this.#deps.outbox.peek(this.#partition, {
+      after: this.#queues.cursor,
       limit: Math.max(1, Math.min(peekLimit, room)),
     });
-    freshFrom ??= peek.now;
-    if (room > 0) for (const entry of peek.entries) enqueue(entry);
-    for (const key of peek.due) start(key, () => drainParked(key));
-    for (const key of queues.keys()) start(key, () => drainQueue(key));
+    this.#freshFrom ??= peek.now;
+    if (room > 0) for (const entry of peek.entries) this.#queues.add(entry);
+    for (const key of peek.due) this.#start(key, () => this.#drainParked(key));
+    for (const key of this.#queues.keys()) this.#start(key, () => this.#drainQueue(key));
   }
 
-  function mustEnd(): boolean {
-    return isLost || isStopped || signal.aborted;
+  async idle(): Promise<void> {
+    while (this.#busy.size > 0) await Promise.all(this.#busy.values());
   }
 
-  function enqueue(entry: OutboxEntry): void {
-    cursor = entry.entryId;
-    queued++;
-    const queue = queues.get(entry.orderKey);
-    if (queue === undefined) queues.set(entry.orderKey, [entry]);
-    else queue.push(entry);
+  stop(): void {
+    this.#isStopped = true;
   }
 
-  function forget(): void {
-    queues.clear();
-    heldUpSince.clear();
-    cursor = null;
-    queued = 0;
-    freshFrom = null;
-    inDoubt = false;
+  #mustEnd(): boolean {
+    return this.#isLost || this.#isStopped || this.#deps.signal.aborted;
   }
 
-  function start(key: string, work: () => Promise<void>): void {
-    if (busy.has(key) || mustEnd()) return;
+  #start(key: string, work: () => Promise<void>): void {
+    if (this.#busy.has(key) || this.#mustEnd()) return;
     const running = work()
       .catch((error: unknown) => {
-        inDoubt = true;
-        deps.onTrouble(error);
+        this.#inDoubt = true;
+        this.#deps.onTrouble(error);
       })
-      .finally(() => busy.delete(key));
-    busy.set(key, running);
+      .finally(() => this.#busy.delete(key));
+    this.#busy.set(key, running);
   }
 
-  async function drainQueue(key: string): Promise<void> {
-    for (;;) {
-      const queue = queues.get(key);
-      const entry = queue?.[0];
-      if (queue === undefined || entry === undefined) {
-        queues.delete(key);
-        return;
-      }
-      if (mustEnd() || inDoubt) return;
-      const state = await outbox.keyState(partition, key);
-      if (state.parked) return park(key, queue, null); // O4
-      const result = await mirrorEntry(deps, turnOf(entry, queue[1] ?? null, state, null));
+  async #drainQueue(key: string): Promise<void> {
+    for (let first = this.#queues.first(key); first !== null; first = this.#queues.first(key)) {
+      if (this.#mustEnd() || this.#inDoubt) return;
+      const { entry, next } = first;
+      const state = await this.#deps.outbox.keyState(this.#partition, key);
+      if (state.parked) return this.#park(key, this.#queues.all(key), null); // O4
+      const result = await this.#mirror(entry, next, state, null);
       switch (result.kind) {
         case "done":
-          queue.shift();
-          queued--;
-          heldUpSince.delete(key);
+          this.#queues.remove(key, 1);
           continue;
         case "lost":
-          isLost = true;
+          this.#isLost = true;
           return;
         case "blocked":
-          if (result.on !== "stop" && mustGiveWay(key)) await park(key, queue, waiting(entry, 0, result.on));
-          return;
+          if (result.on === "stop" || !this.#mustGiveWay(key)) return;
+          return this.#park(key, this.#queues.all(key), waiting(entry, 0, result.on));
         case "failed":
-          return park(key, queue, parkingOf(entry, result));
+          return this.#park(key, this.#queues.all(key), parkingOf(entry, result));
       }
     }
   }
 
-  async function drainParked(key: string): Promise<void> {
-    while (!mustEnd() && !inDoubt) {
-      const parked = await outbox.parkedHead(partition, key);
+  async #drainParked(key: string): Promise<void> {
+    while (!this.#mustEnd() && !this.#inDoubt) {
+      const parked = await this.#deps.outbox.parkedHead(this.#partition, key);
       if (parked === null || parked.head === null) return;
-      const state = await outbox.keyState(partition, key);
-      const result = await mirrorEntry(deps, turnOf(parked.head, parked.next, state, parked.key));
+      const state = await this.#deps.outbox.keyState(this.#partition, key);
+      const result = await this.#mirror(parked.head, parked.next, state, parked.key);
       switch (result.kind) {
         case "done":
           continue;
         case "lost":
-          isLost = true;
+          this.#isLost = true;
           return;
         case "blocked":
           if (result.on === "stop") return;
-          return park(key, [], waiting(parked.head, parked.key.attempts, result.on));
+          return this.#park(key, [], waiting(parked.head, parked.key.attempts, result.on));
         case "failed":
-          return park(key, [], parkingOf(parked.head, result));
+          return this.#park(key, [], parkingOf(parked.head, result));
       }
     }
   }
 
-  function turnOf(
+  #mirror(
     entry: OutboxEntry,
     next: OutboxEntry | null,
     state: Turn["state"],
     parked: ParkedKey | null,
-  ): Turn {
+  ): Promise<TurnResult> {
     // A parked list outlives its owners.
-    const mayBeSettled = parked !== null || freshFrom === null || entry.at <= freshFrom;
-    return { partition, owner, entry, next, state, parked, mayBeSettled, signal };
+    const mayBeSettled = parked !== null || this.#freshFrom === null || entry.at <= this.#freshFrom;
+    const { signal } = this.#deps;
+    return mirrorEntry(this.#deps, {
+      partition: this.#partition,
+      owner: this.#owner,
+      entry,
+      next,
+      state,
+      parked,
+      mayBeSettled,
+      signal,
+    });
   }
 
-  function mustGiveWay(key: string): boolean {
-    const since = heldUpSince.get(key);
-    if (since === undefined) heldUpSince.set(key, clock.monotonic());
-    return queued >= maxQueued || (since !== undefined && clock.monotonic() - since > heldUpMs);
+  #mustGiveWay(key: string): boolean {
+    const waitedMs = this.#queues.heldUpMs(key, this.#deps.clock.monotonic());
+    return this.#queues.size >= maxQueued || waitedMs > heldUpMs;
   }
 
-  async function park(key: string, queue: OutboxEntry[], parking: Parking | null): Promise<void> {
-    // What is enqueued meanwhile joins the list at the key's next turn.
-    const moving = [...queue];
-    const parked = await outbox.park(partition, owner, key, moving, parking);
+  /** `moving`: the key's queue as it is now; what is added meanwhile joins the parked list at the key's next turn. */
+  async #park(key: string, moving: readonly OutboxEntry[], parking: Parking | null): Promise<void> {
+    const parked = await this.#deps.outbox.park(this.#partition, this.#owner, key, [...moving], parking);
     if (parked === "lost") {
-      isLost = true;
+      this.#isLost = true;
       return;
     }
-    queue.splice(0, moving.length);
-    queued -= moving.length;
-    heldUpSince.delete(key);
-    if (queues.get(key)?.length === 0) queues.delete(key);
+    this.#queues.remove(key, moving.length);
   }
-
-  return {
-    tick,
-    get isLost() {
-      return isLost;
-    },
-    async idle() {
-      while (busy.size > 0) await Promise.all(busy.values());
-    },
-    stop() {
-      isStopped = true;
-    },
-  };
 }
 
 function parkingOf(entry: OutboxEntry, failed: Extract<TurnResult, { kind: "failed" }>): Parking {

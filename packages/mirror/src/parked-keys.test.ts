@@ -1,0 +1,162 @@
+import { pending } from "@sticky-proxy/core/mirror";
+import type { SecondaryRequest } from "./secondary.ts";
+import { expect } from "chai";
+import { down, ok, World } from "./testing.ts";
+
+describe("a key of the outbox that fails or is held up", () => {
+  let w: World;
+  beforeEach(() => {
+    w = new World();
+  });
+
+  it("a key held up for long gives way and is taken up again in order", async () => {
+    const running = await w.begin("/users/1");
+    await w.call("/users/1");
+    await w.own();
+    await w.turn();
+    w.pass(6000);
+    await w.turn();
+    expect((await w.mirror.parkedKeys({ limit: 9 }))[0]).to.include({ reason: "waiting", entries: 2 });
+    await w.call("/users/1");
+    await w.end(running);
+    w.pass(2000);
+    await w.turn();
+    await w.turn();
+    expect(w.paths).to.have.length(3);
+    expect(await w.mirror.parkedKeys({ limit: 9 })).to.deep.equal([]);
+  });
+
+  it("a failing key is parked, the others go on, and it comes back in order", async () => {
+    w.answer = (request) => (request.head.path === "/users/1" ? down(request) : ok()(request));
+    await w.call("/users/1");
+    await w.call("/users/2");
+    await w.call("/users/1");
+    await w.own();
+    await w.turn();
+    await w.call("/users/1");
+    await w.turn();
+    expect(w.paths).to.deep.equal(["/users/1", "/users/2"]);
+    const [parked] = await w.mirror.parkedKeys({ limit: 9 });
+    expect(parked).to.include({ reason: "no-answer", error: "connection_refused", attempts: 1 });
+    w.answer = ok();
+    w.pass(1000);
+    await w.turn();
+    const fences = w.sent.filter(({ path }) => path === "/users/1").map(({ fence }) => Number(fence));
+    expect(fences).to.have.length(4);
+    expect(fences).to.deep.equal(fences.toSorted((a, b) => a - b));
+    expect(await w.coverage()).to.include({ eligible: 4, matched: 4 });
+  });
+
+  it("what is read while a parked key is tried again is not forgotten when that try fails", async () => {
+    w.answer = down;
+    await w.call("/users/1");
+    await w.own();
+    await w.turn();
+    await w.call("/users/1");
+    w.pass(3000);
+    await w.turn();
+    w.answer = ok();
+    for (let i = 0; i < 3; i++) {
+      w.pass(60_000);
+      await w.turn();
+    }
+    expect(await w.coverage()).to.include({ eligible: 2, matched: 2 });
+  });
+
+  it("too old a key is stopped with nothing lost, until an operator unparks it", async () => {
+    w.answer = down;
+    await w.call("/users/1");
+    await w.own();
+    for (let i = 0; i < 40; i++) {
+      await w.turn();
+      w.pass(1000);
+    }
+    const [stopped] = await w.mirror.parkedKeys({ limit: 9 });
+    expect(stopped).to.include({ reason: "stopped", nextAt: null, entries: 1 });
+    const tries = w.sent.length;
+    await w.turn();
+    expect(w.sent).to.have.length(tries);
+    expect(pending(await w.coverage())).to.equal(1);
+    w.answer = ok();
+    w.pass(60_000);
+    await w.mirror.unpark(0, stopped!.orderKey);
+    await w.turn();
+    expect(await w.coverage()).to.include({ eligible: 1, matched: 1 });
+  });
+
+  it("where the route says continue, too old an intent is failed with a record and the next one goes on", async () => {
+    w.changes = { onDeadKey: "continue", maxAgeMs: 2000 };
+    const downUntil = w.now + 3000;
+    w.answer = () =>
+      (w.sent.at(-1)!.path === "/users/1" && w.now < downUntil ? down : ok())({} as SecondaryRequest);
+    await w.call("/users/1");
+    await w.own();
+    for (let i = 0; i < 20; i++) {
+      await w.turn();
+      w.pass(150);
+    }
+    await w.call("/users/1");
+    await w.turn();
+    const coverage = await w.coverage();
+    expect(coverage).to.include({ eligible: 2, failed: 1, matched: 1 });
+  });
+
+  it("sends nothing while many pairs wait to be compared: their bodies are held until then", async () => {
+    await w.call("/users/1");
+    w.comparing = 64;
+    await w.own();
+    await w.turn();
+    expect(w.sent).to.deep.equal([]);
+    w.comparing = 63;
+    await w.own();
+    await w.turn();
+    expect(await w.coverage()).to.include({ matched: 1 });
+  });
+
+  it("an intent waits for earlier ones of the paths above it, also in another order of answers", async () => {
+    w.changes = { orderKey: null };
+    const creating = await w.begin("/users");
+    w.pass(1);
+    await w.call("/users/2");
+    await w.call("/users/2");
+    await w.call("/orders/2");
+    await w.own();
+    await w.turn();
+    expect(w.paths).to.deep.equal(["/orders/2"]);
+    await w.end(creating, 201);
+    await w.turn();
+    await w.turn();
+    expect(w.paths).to.deep.equal(["/orders/2", "/users", "/users/2", "/users/2"]);
+    expect(await w.coverage()).to.include({ matched: 3, different: 1 });
+  });
+
+  it("it waits while they are parked, and not for later ones", async () => {
+    w.changes = { orderKey: null };
+    w.answer = (request) => (request.head.path === "/users" ? down(request) : ok()(request));
+    await w.call("/users");
+    w.pass(1);
+    await w.call("/users/2");
+    await w.own();
+    await w.turn();
+    await w.turn();
+    expect(w.paths).to.deep.equal(["/users"]);
+    const [parked] = await w.mirror.parkedKeys({ limit: 9 });
+    expect(parked).to.include({ reason: "no-answer", entries: 1 });
+    // Nothing above is older than this one: the same collection, an earlier change.
+    w.answer = ok();
+    w.pass(parked!.nextAt! - w.now);
+    await w.turn();
+    await w.turn();
+    expect(w.paths).to.deep.equal(["/users", "/users", "/users/2"]);
+
+    w.answer = (request) => (request.head.path === "/users" ? down(request) : ok()(request));
+    const changing = await w.begin("/users/2");
+    w.pass(1);
+    await w.call("/users");
+    await w.turn();
+    await w.end(changing);
+    await w.turn();
+    expect(w.paths.slice(3)).to.deep.equal(["/users", "/users/2"]);
+    expect((await w.mirror.parkedKeys({ limit: 9 }))[0]).to.include({ entries: 1 });
+  });
+});

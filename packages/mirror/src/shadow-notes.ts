@@ -1,0 +1,81 @@
+/** What became of each copy: told to the metrics at once, and written as coverage and differences. */
+import type { Clock } from "@sticky-proxy/protocol";
+import {
+  coverageWindow,
+  type CoverageOutcome,
+  type Differences,
+  type NewDifference,
+} from "@sticky-proxy/core/mirror";
+import type { Compared } from "./comparer.ts";
+import { answeredDifference, failedDifference } from "./describe-shadow.ts";
+import { recordsPerPartition } from "./mirror-entry.ts";
+import { createObservations } from "./observations.ts";
+import type { SecondaryOutcome } from "./secondary.ts";
+import type { PrimaryAnswer, ShadowJob } from "./shadow-job.ts";
+
+export type Answered = Extract<SecondaryOutcome, { kind: "answered" }>;
+
+export interface ShadowNotesDeps {
+  readonly differences: Pick<Differences, "observe">;
+  readonly configVersion: () => string;
+  readonly clock: Pick<Clock, "now">;
+  readonly onOutcome: (service: string, outcome: CoverageOutcome, difference: NewDifference | null) => void;
+}
+
+export interface ShadowNotes {
+  /** A call that was not copied; written with the next flush. */
+  skip(service: string, route: string, orderKey: string, outcome: CoverageOutcome): void;
+  shed(job: ShadowJob): void;
+  keep(job: ShadowJob, outcome: CoverageOutcome, difference?: NewDifference | null): Promise<void>;
+  keepFailure(job: ShadowJob, failed: Extract<SecondaryOutcome, { kind: "failed" }>): Promise<void>;
+  keepDifference(
+    job: ShadowJob,
+    primary: PrimaryAnswer,
+    answer: Answered,
+    compared: Compared,
+    outcome: "race" | "different",
+  ): Promise<void>;
+  flush(): Promise<void>;
+}
+
+export function createShadowNotes(deps: ShadowNotesDeps): ShadowNotes {
+  const { differences, configVersion, clock, onOutcome } = deps;
+  const observations = createObservations(differences);
+
+  function skip(service: string, route: string, orderKey: string, outcome: CoverageOutcome): void {
+    const window = coverageWindow(clock.now());
+    const limits = { ttlMs: 0, maxDifferences: recordsPerPartition };
+    observations.sum({ service, route, orderKey, outcome, window, count: 1, difference: null, limits });
+    onOutcome(service, outcome, null);
+  }
+
+  async function keep(
+    job: ShadowJob,
+    outcome: CoverageOutcome,
+    difference: NewDifference | null = null,
+  ): Promise<void> {
+    onOutcome(job.service.name, outcome, difference);
+    await observations.note({
+      service: job.service.name,
+      route: job.route.name,
+      orderKey: job.orderKey,
+      outcome,
+      count: 1,
+      window: coverageWindow(job.at),
+      difference,
+      limits: { ttlMs: job.policy.compare.ttlMs, maxDifferences: recordsPerPartition },
+    });
+  }
+
+  return {
+    skip,
+    shed: (job) => skip(job.service.name, job.route.name, job.orderKey, "skipped:shed"),
+    keep,
+    keepFailure: (job, failed) => keep(job, "failed", failedDifference(job, failed, configVersion())),
+    keepDifference(job, primary, answer, compared, outcome) {
+      const isRace = outcome === "race";
+      return keep(job, outcome, answeredDifference(job, primary, answer, compared, isRace, configVersion()));
+    },
+    flush: () => observations.flush(),
+  };
+}
