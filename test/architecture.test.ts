@@ -81,9 +81,9 @@ const planted: Record<
       ["services/proxy/src/deps.ts", 'import type { X } from "@sticky-proxy/store";'],
     ],
   },
-  "only store/cluster/locks.ts knows redlock": {
+  "only store/cluster/lock-nodes.ts knows redlock": {
     bad: [["packages/store/src/a.ts", 'import Redlock from "redlock";']],
-    good: [["packages/store/src/cluster/locks.ts", 'import Redlock from "redlock";']],
+    good: [["packages/store/src/cluster/lock-nodes.ts", 'import Redlock from "redlock";']],
   },
   "only store knows ioredis": {
     bad: [["services/proxy/src/main.ts", 'import { Redis } from "ioredis";']],

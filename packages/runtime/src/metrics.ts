@@ -1,28 +1,24 @@
 /**
- * Every metric: name, unit, closed label sets. Seconds and bytes, counters end in `_total`.
- * Never a label: key, process id, scope, raw path, query, User-Agent, error text. A service or route that is not
- * configured is `unknown`, a method as received goes through {@link knownMethod}.
- * Gauges that describe the whole store (marked "leader only") are set by the sweeper's leader alone: exported by
- * every replica they would be N-fold when summed.
+ * The metrics of one process; their rows stand in metric-rows.ts. A service or route that is not configured is `unknown`,
+ * a method as received goes through {@link knownMethod}.
  */
-import { proxyErrorTypes } from "@sticky-proxy/protocol";
 import { collectDefaultMetrics, Registry } from "prom-client";
-import { metricKinds, text } from "./metric-kinds.ts";
+import { metricKinds } from "./metric-kinds.ts";
+import {
+  cacheMetrics,
+  httpMetrics,
+  methods,
+  mirrorMetrics,
+  nodeMetrics,
+  processMetrics,
+  redisMetrics,
+  reportMetrics,
+  statusClasses,
+  taskMetrics,
+  upstreamMetrics,
+} from "./metric-rows.ts";
 
 export const unknownName = "unknown";
-
-const httpBuckets = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10];
-const processBuckets = [0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900, 1800, 3600];
-const redisBuckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1];
-const sizeBuckets = [256, 1024, 4096, 16_384, 65_536, 262_144, 1_048_576, 4_194_304, 16_777_216, 67_108_864];
-
-const methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "_OTHER"] as const;
-const statusClasses = ["1xx", "2xx", "3xx", "4xx", "5xx"] as const;
-const statuses = ["pending", "in-progress", "completed", "failed", "cancelled"] as const;
-const budgets = ["waiters", "event-streams"] as const;
-const deadLetterClasses = ["upstream", "callback", "internal"] as const;
-/** What an answer was, or why there was none. */
-const upstreamOutcomes = ["ok", "4xx", "5xx", ...proxyErrorTypes, "aborted"] as const;
 
 export type MetricMethod = (typeof methods)[number];
 export type StatusClass = (typeof statusClasses)[number];
@@ -53,193 +49,16 @@ export type Metrics = ReturnType<typeof createMetrics>;
 export function createMetrics(options: MetricsOptions) {
   const registry = new Registry();
   const kinds = metricKinds(registry);
-  const { counter, gauge, histogram } = kinds;
-  const service = text;
-  const route = text;
   const handles = {
-    httpRequestDuration: histogram(
-      "http_request_duration_seconds",
-      "From the request's head to the last byte of the answer.",
-      { route, method: methods, status_class: statusClasses },
-      httpBuckets,
-    ),
-    httpRequestsInFlight: gauge("http_requests_in_flight", "Requests being answered.", {}),
-    httpRequestSize: histogram(
-      "http_request_size_bytes",
-      "Bodies received, where their length is known ahead.",
-      { route },
-      sizeBuckets,
-    ),
-    httpResponseSize: histogram(
-      "http_response_size_bytes",
-      "Answers as sent, their heads included.",
-      { route },
-      sizeBuckets,
-    ),
-
-    upstreamRequestDuration: histogram(
-      "upstream_request_duration_seconds",
-      "One attempt at a service.",
-      { service, method: methods, outcome: upstreamOutcomes },
-      httpBuckets,
-    ),
-    instanceState: gauge("instance_state", "1: usable, 0: not.", { service, instance: text }),
-    instanceEjections: counter("instance_ejections_total", "Instances taken out by their answers.", {
-      service,
-      instance: text,
-    }),
-    breakerState: gauge("breaker_state", "0: closed, 0.5: half-open, 1: open.", { service }),
-    panic: gauge("panic", "1: too few instances are usable, so all are used.", { service }),
-    queueDepth: gauge("queue_depth", "Requests waiting for a free slot.", { service }),
-
-    processTransitions: counter("process_transitions_total", "Committed transitions.", {
-      service,
-      from: [...statuses, "none"],
-      to: statuses,
-    }),
-    processDuration: histogram(
-      "process_duration_seconds",
-      "From creation to the end.",
-      { service, result: ["completed", "failed", "cancelled"] },
-      processBuckets,
-    ),
-    processes: gauge("processes", "Stored processes (leader only).", { service, status: statuses }),
-    processOldestAge: gauge("process_oldest_age_seconds", "Oldest unfinished process (leader only).", {
-      service,
-      status: statuses,
-    }),
-    deadLetters: gauge("dead_letters", "Dead letters (leader only).", { service, class: deadLetterClasses }),
-    verdicts: counter("verdicts_total", "What became of a request that has an identity.", {
-      service,
-      verdict: ["start", "join", "replay", "conflict", "mismatch", "bypass"],
-    }),
-    executionsUnknown: counter(
-      "executions_unknown_total",
-      "Attempts of which nobody knows whether they ran.",
-      {
-        service,
-      },
-    ),
-    fenceRejected: counter("fence_rejected_total", "Writes refused because a later one had counted.", {
-      service,
-    }),
-    leaseLost: counter("lease_lost_total", "Leases that ended under their owner.", { service }),
-    renewFailures: counter("renew_failures_total", "Renewals that got no answer.", { service }),
-
-    callbacks: counter("callbacks_total", "Reports of services.", {
-      service,
-      outcome: ["accepted", "duplicate", "stale", "unauthorized", "too_large"],
-    }),
-    deliveries: counter("deliveries_total", "Webhooks to clients.", {
-      outcome: ["delivered", "retry", "gone", "failed"],
-    }),
-    deliveryDuration: histogram(
-      "delivery_duration_seconds",
-      "One delivery attempt.",
-      { outcome: ["delivered", "retry", "gone", "failed"] },
-      httpBuckets,
-    ),
-    wait: histogram(
-      "wait_seconds",
-      "How long clients were held.",
-      { service, outcome: ["answered", "timeout", "client_gone", "draining"] },
-      processBuckets,
-    ),
-    waiters: gauge("waiters", "Clients held for a result.", { service }),
-    eventStreams: gauge("event_streams", "Open event streams.", { service }),
-    budgetRefusals: counter(
-      "budget_refusals_total",
-      "What was refused because its caller's share was used up.",
-      {
-        budget: budgets,
-      },
-    ),
-
-    cacheRequests: counter("cache_requests_total", "Requests of cached routes, as X-Cache says.", {
-      route,
-      result: ["HIT", "MISS", "STALE", "REVALIDATED", "BYPASS"],
-    }),
-    cacheCollapsed: counter("cache_collapsed_total", "Requests answered by another one's fetch.", { route }),
-    cacheStoreErrors: counter("cache_store_errors_total", "Cache operations that failed open.", {
-      operation: ["lookup", "store", "drop", "purge"],
-    }),
-    cacheBytes: gauge("cache_bytes", "Stored bodies (leader only).", {}),
-    cachePurges: counter("cache_purges_total", "Purges.", {
-      kind: ["key", "tag"],
-    }),
-
-    mirror: counter("mirror_total", "Eligible executions by what became of their copy.", {
-      service,
-      result: ["matched", "masked", "different", "race", "failed", "skipped"],
-    }),
-    mirrorDifferences: counter("mirror_differences_total", "Differences found.", {
-      service,
-      class: ["status", "header", "body", "missing", "error", "timeout", "race", "order", "too-large"],
-    }),
-    mirrorDropped: counter("mirror_dropped_total", "Copies that were not sent.", {
-      service,
-      reason: [
-        "queue-full",
-        "lag",
-        "too-large",
-        "store-unavailable",
-        "sampled-out",
-        "not-applicable",
-        "primary-unknown",
-        "expired",
-      ],
-    }),
-    mirrorLatency: histogram(
-      "mirror_latency_seconds",
-      "How long each side took to answer a copied call.",
-      { service, side: ["primary", "secondary"] },
-      httpBuckets,
-    ),
-    mirrorEntries: gauge("mirror_outbox_entries", "Copies not yet sent (leader only).", { service }),
-    mirrorParked: gauge("mirror_parked_keys", "Order keys that stand aside (leader only).", { service }),
-    mirrorLag: gauge("mirror_lag_seconds", "Age of the oldest copy not yet sent (leader only).", { service }),
-
-    sweeperLastSuccess: gauge(
-      "sweeper_last_success_timestamp_seconds",
-      "End of the last complete sweep.",
-      {},
-    ),
-    taskLastSuccess: gauge(
-      "task_last_success_timestamp_seconds",
-      "End of a periodic task's last run without an error.",
-      { task: text },
-    ),
-    taskFailures: counter("task_failures_total", "Runs of a periodic task that failed.", { task: text }),
-    duties: counter("duties_total", "What rung alarms called for.", {
-      duty: ["dispatch", "take-over", "poll", "fail", "deliver", "expire", "purge"],
-    }),
-
-    redisCommandDuration: histogram(
-      "redis_command_duration_seconds",
-      "One script, as this node waited for it.",
-      { command: text },
-      redisBuckets,
-    ),
-    redisErrors: counter("redis_errors_total", "Commands without an answer, or with an error.", {
-      kind: ["timeout", "connection", "readonly", "oom", "loading", "desync", "other"],
-    }),
-    redisUp: gauge("redis_up", "1: Redis answers.", {}),
-
-    authFailures: counter("auth_failures_total", "Refused credentials.", {
-      action: ["callback", "purge"],
-    }),
-    buildInfo: gauge("build_info", "Always 1.", { version: text, node: text, config_hash: text }),
-    configsInUse: gauge(
-      "configurations_in_use",
-      "Configurations among the live replicas, as this node reads it; more than 1: a roll-out, or drift.",
-      {},
-    ),
-    configReloadSuccess: gauge(
-      "config_reload_success",
-      "1: the last configuration that was read is in use.",
-      {},
-    ),
-    configReloadTimestamp: gauge("config_reload_timestamp_seconds", "When it was read.", {}),
+    ...httpMetrics(kinds),
+    ...upstreamMetrics(kinds),
+    ...processMetrics(kinds),
+    ...reportMetrics(kinds),
+    ...cacheMetrics(kinds),
+    ...mirrorMetrics(kinds),
+    ...taskMetrics(kinds),
+    ...redisMetrics(kinds),
+    ...nodeMetrics(kinds),
   };
 
   kinds.start({ service: [...options.services, unknownName], route: [...options.routes, unknownName] });

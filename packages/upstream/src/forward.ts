@@ -6,18 +6,13 @@
  *    connection was a reused one, its method is idempotent or the service honours the key, and the caller allows it.
  * F2 A slot of the bulkhead is held until the response's body has ended or was destroyed.
  */
-import { isIdempotent } from "@sticky-proxy/protocol/http";
-import type { Duplex } from "node:stream";
-
-import type { HeaderList } from "@sticky-proxy/core/http";
 import type { ForwardRequest } from "./forward-request.ts";
-import type { Instance, Service } from "@sticky-proxy/core/registry";
+import type { Service } from "@sticky-proxy/core/registry";
 
-import { Exchange, type ResponseStart } from "./exchange.ts";
-import { failedWith, isInstanceFault, type Failed, type UpstreamOutcome } from "./outcome.ts";
-import { incomingHeaders, outgoingHeaders, type Names } from "./outgoing.ts";
-import { requestBody } from "./request-body.ts";
-import { allUnknown, ServiceTraffic, type Choice, type HealthView, type TrafficView } from "./traffic.ts";
+import { attempt, type AttemptDeps, type TunnelOpen, type TunnelOutcome } from "./attempt.ts";
+import { failedWith, type Failed, type UpstreamOutcome } from "./outcome.ts";
+import { outgoingHeaders, type Names } from "./outgoing.ts";
+import { allUnknown, ServiceTraffic, type HealthView, type TrafficView } from "./traffic.ts";
 
 export interface Forwarder {
   /** Never rejects. A "responded" outcome's body must be read to its end or destroyed. */
@@ -30,39 +25,17 @@ export type TunnelRequest = Omit<ForwardRequest, "body" | "bodyLength" | "maxBod
   readonly protocol: "websocket";
 };
 
-/** The service switched protocols: the connection and its slot are held until the socket closes. */
-export interface TunnelOpen {
-  readonly kind: "switched";
-  readonly headers: HeaderList;
-  readonly socket: Duplex;
-  readonly instance: Instance;
-}
-
-export type TunnelOutcome = TunnelOpen | UpstreamOutcome;
-
 export interface Tunneller {
   /** Never rejects. "responded": the service answered instead of switching. */
   tunnel(request: TunnelRequest): Promise<TunnelOutcome>;
 }
 
-export interface Attempt {
-  readonly service: string;
-  readonly instance: string;
-  readonly method: string;
-  /** "ok", "4xx", "5xx" or the RFC 9209 error type. */
-  readonly outcome: string;
-  readonly ms: number;
-}
-
-export interface ForwarderOptions extends Names {
+export interface ForwarderOptions extends Names, Pick<AttemptDeps, "onAttempt" | "onEjected"> {
   readonly health?: HealthView;
   /** Idle connections to services are closed after this; below theirs. Default 4000. */
   readonly keepAliveMs?: number;
   /** Largest header section of a response. Default 16384. */
   readonly maxResponseHeaderBytes?: number;
-  readonly onAttempt?: (attempt: Attempt) => void;
-  /** An instance is taken out by its answers. */
-  readonly onEjected?: (service: string, instance: string) => void;
   /** Monotonic milliseconds. */
   readonly now?: () => number;
   readonly random?: () => number;
@@ -72,9 +45,8 @@ const maxAttempts = 3;
 const nobody: ReadonlySet<string> = new Set();
 
 export function createForwarder(options: ForwarderOptions): Forwarder & Tunneller & TrafficView {
-  const health = options.health ?? allUnknown;
-  const now = options.now ?? (() => performance.now());
-  const random = options.random ?? Math.random;
+  const { health = allUnknown, now = () => performance.now(), random = Math.random } = options;
+  const sending: SendingDeps = { ...options, health, now };
   const limits = {
     keepAliveMs: options.keepAliveMs ?? 4_000,
     maxHeaderBytes: options.maxResponseHeaderBytes ?? 16_384,
@@ -87,50 +59,14 @@ export function createForwarder(options: ForwarderOptions): Forwarder & Tunnelle
     return traffic;
   }
 
-  /** null: a slot of the service is taken; give it back with `leave`. */
-  async function admit({ service, signal }: ForwardRequest, traffic: ServiceTraffic): Promise<Failed | null> {
-    const passage = traffic.breaker.enter(service.breaker, now());
-    if (!passage.pass) {
-      const detail = "The service is given a pause after repeated failures.";
-      const retryAfter = Math.ceil(passage.openMs / 1000);
-      return failedWith("circuit-open", "destination_unavailable", detail, { retryAfter });
-    }
-    if (traffic.bulkhead.tryEnter(service.limits)) return null;
-    const admission = await traffic.bulkhead.wait(service.limits, signal);
-    if (admission === "admitted") return null;
-    if (admission === "aborted") return givenUp();
-    const detail =
-      admission === "full"
-        ? "The service's queue is full."
-        : "The request waited too long in the service's queue.";
-    return failedWith("queue-full", "connection_limit_reached", detail, { retryAfter: 1 });
-  }
-
-  async function forward(request: ForwardRequest): Promise<UpstreamOutcome> {
+  /** A slot of the service is held until the outcome's body or socket has closed (F2). */
+  async function send(request: ForwardRequest, upgrade: string | null): Promise<TunnelOutcome> {
     const traffic = trafficOf(request.service);
-    const refused = await admit(request, traffic);
+    const refused = await admit(request, traffic, now());
     if (refused !== null) return refused;
     let release: (() => void) | null = () => traffic.bulkhead.leave();
     try {
-      const outcome = await attemptAll(request, traffic, null);
-      if (outcome.kind === "responded") {
-        outcome.body.once("close", release);
-        release = null;
-      }
-      return outcome.kind === "switched" ? unasked(outcome) : outcome;
-    } finally {
-      release?.();
-    }
-  }
-
-  async function tunnel(request: TunnelRequest): Promise<TunnelOutcome> {
-    const traffic = trafficOf(request.service);
-    const plain: ForwardRequest = { ...request, body: null, bodyLength: null };
-    const refused = await admit(plain, traffic);
-    if (refused !== null) return refused;
-    let release: (() => void) | null = () => traffic.bulkhead.leave();
-    try {
-      const outcome = await attemptAll(plain, traffic, request.protocol);
+      const outcome = await attemptAll(sending, request, traffic, upgrade);
       if (outcome.kind !== "failed") {
         (outcome.kind === "switched" ? outcome.socket : outcome.body).once("close", release);
         release = null;
@@ -141,128 +77,76 @@ export function createForwarder(options: ForwarderOptions): Forwarder & Tunnelle
     }
   }
 
-  async function attemptAll(
-    request: ForwardRequest,
-    traffic: ServiceTraffic,
-    upgrade: string | null,
-  ): Promise<TunnelOutcome> {
-    const { service } = request;
-    const headers = outgoingHeaders(request, options);
-    let avoid = request.avoid ?? nobody;
-    let last: Failed | null = null;
-    for (let attempts = 1; ; attempts += 1) {
-      if (request.signal.aborted) return givenUp();
-      const choice = traffic.choose(service, health, avoid, now());
-      if (choice === null) {
-        return failedWith(
-          "service-unavailable",
-          "destination_unavailable",
-          "Every instance of the service is down.",
-          {
-            retryAfter: 1,
-          },
-        );
-      }
-      // Nothing new to try: the first failure says more than a repeat of it.
-      if (last !== null && last.executed === "no" && avoid.has(choice.instance.name)) return last;
-      const tried = await attempt(request, headers, traffic, choice, upgrade);
-      if (tried.outcome.kind !== "failed") return tried.outcome;
-      last = tried.outcome;
-      if (last.aborted || !tried.repeatable || attempts >= maxAttempts) return last;
-      avoid = new Set([...avoid, choice.instance.name]);
-    }
-  }
-
-  async function attempt(
-    request: ForwardRequest,
-    headers: readonly string[],
-    traffic: ServiceTraffic,
-    { instance, traffic: counters }: Choice,
-    upgrade: string | null,
-  ): Promise<{ outcome: TunnelOutcome; repeatable: boolean }> {
-    const { service, head, signal } = request;
-    const started = now();
-    const { onInformational } = request;
-    const exchange = new Exchange({
-      onInformational:
-        onInformational === undefined
-          ? null
-          : (status, lines) => {
-              onInformational(status, incomingHeaders(lines, status, null, options.pseudonym).headers);
-            },
-      upgrade,
-    });
-    const body = requestBody(request.body, request.maxBodyBytes ?? Number.POSITIVE_INFINITY);
-    const onAbort = (): void => exchange.abort(new Error("the request was given up"));
-    signal.addEventListener("abort", onAbort);
-    counters.inFlight += 1;
-    const finish = (): void => {
-      counters.inFlight -= 1;
-      signal.removeEventListener("abort", onAbort);
-    };
-    const note = (outcome: string, failure: boolean, ms: number, ttfbMs: number | null): void => {
-      const isEjected = traffic.report(counters, failure, ttfbMs, now());
-      if (isEjected) options.onEjected?.(service.name, instance.name);
-      traffic.breaker.report(service.breaker, failure, now());
-      options.onAttempt?.({
-        service: service.name,
-        instance: instance.name,
-        method: head.method,
-        outcome,
-        ms,
-      });
-    };
-
-    counters.pool.dispatch(
-      {
-        path: head.query === null ? head.path : `${head.path}?${head.query}`,
-        method: head.method,
-        headers: headers as string[],
-        body: body.content,
-        upgrade,
-        headersTimeout: request.timeouts?.firstByteMs ?? service.timeouts.firstByteMs,
-        bodyTimeout: request.timeouts?.idleMs ?? service.timeouts.idleMs,
-      },
-      exchange,
-    );
-    const result = await exchange.result;
-    const ms = now() - started;
-    if (result.kind === "started") {
-      const { status } = result;
-      note(status < 400 ? "ok" : status < 500 ? "4xx" : "5xx", isGatewayFailure(status), ms, ms);
-      result.body.once("close", finish);
-      return { outcome: responded(result, request, instance, ms, options.pseudonym), repeatable: false };
-    }
-    if (result.kind === "switched") {
-      note("ok", false, ms, ms);
-      result.socket.once("close", finish);
-      const { headers: lines } = incomingHeaders(result.headers, 101, request.route, options.pseudonym);
-      return {
-        outcome: { kind: "switched", headers: lines, socket: result.socket, instance },
-        repeatable: false,
-      };
-    }
-    finish();
-    body.discard();
-    const failed: Failed = { ...result.failed, instance };
-    if (!failed.aborted) note(failed.proxyStatus, isInstanceFault(failed), ms, null);
-    const repeatable =
-      body.repeatable() &&
-      (failed.executed === "no" || (result.unanswered && result.reused && mayResend(request)));
-    return { outcome: failed, repeatable };
-  }
-
-  async function close(): Promise<void> {
-    await Promise.all([...services.values()].map((traffic) => traffic.close()));
-    services.clear();
-  }
-
   return {
-    forward,
-    tunnel,
-    close,
+    async forward(request) {
+      const outcome = await send(request, null);
+      return outcome.kind === "switched" ? unasked(outcome) : outcome;
+    },
+    tunnel: (request) => send({ ...request, body: null, bodyLength: null }, request.protocol),
+    async close() {
+      await Promise.all([...services.values()].map((traffic) => traffic.close()));
+      services.clear();
+    },
     traffic: () => [...services].map(([service, traffic]) => traffic.snapshot(service, now())),
   };
+}
+
+type SendingDeps = AttemptDeps & Names & { readonly health: HealthView };
+
+/** null: a slot of the service is taken; give it back with `leave`. */
+async function admit(
+  { service, signal }: ForwardRequest,
+  traffic: ServiceTraffic,
+  now: number,
+): Promise<Failed | null> {
+  const passage = traffic.breaker.enter(service.breaker, now);
+  if (!passage.pass) {
+    const detail = "The service is given a pause after repeated failures.";
+    const retryAfter = Math.ceil(passage.openMs / 1000);
+    return failedWith("circuit-open", "destination_unavailable", detail, { retryAfter });
+  }
+  if (traffic.bulkhead.tryEnter(service.limits)) return null;
+  const admission = await traffic.bulkhead.wait(service.limits, signal);
+  if (admission === "admitted") return null;
+  if (admission === "aborted") return givenUp();
+  const detail =
+    admission === "full"
+      ? "The service's queue is full."
+      : "The request waited too long in the service's queue.";
+  return failedWith("queue-full", "connection_limit_reached", detail, { retryAfter: 1 });
+}
+
+async function attemptAll(
+  deps: SendingDeps,
+  request: ForwardRequest,
+  traffic: ServiceTraffic,
+  upgrade: string | null,
+): Promise<TunnelOutcome> {
+  const { service } = request;
+  const headers = outgoingHeaders(request, deps);
+  let avoid = request.avoid ?? nobody;
+  let last: Failed | null = null;
+  for (let attempts = 1; ; attempts += 1) {
+    if (request.signal.aborted) return givenUp();
+    const choice = traffic.choose(service, deps.health, avoid, deps.now());
+    if (choice === null) {
+      return failedWith(
+        "service-unavailable",
+        "destination_unavailable",
+        "Every instance of the service is down.",
+        {
+          retryAfter: 1,
+        },
+      );
+    }
+    // Nothing new to try: the first failure says more than a repeat of it.
+    if (last !== null && last.executed === "no" && avoid.has(choice.instance.name)) return last;
+    const tried = await attempt(deps, { request, headers, traffic, choice, upgrade });
+    if (tried.outcome.kind !== "failed") return tried.outcome;
+    last = tried.outcome;
+    if (last.aborted || !tried.repeatable || attempts >= maxAttempts) return last;
+    avoid = new Set([...avoid, choice.instance.name]);
+  }
 }
 
 /** undici reports an upgrade only where one was asked for. */
@@ -275,38 +159,8 @@ function unasked({ socket, instance }: TunnelOpen): Failed {
   });
 }
 
-function mayResend({ resend, head, service, set }: ForwardRequest): boolean {
-  if (resend === false) return false;
-  if (isIdempotent(head.method)) return true;
-  return service.honoursKey && set.some(([name]) => name.toLowerCase() === "idempotency-key");
-}
-
-function isGatewayFailure(status: number): boolean {
-  return status === 502 || status === 503 || status === 504;
-}
-
 function givenUp(): Failed {
   return failedWith("execution-lost", "proxy_internal_response", "The request was given up.", {
     aborted: true,
   });
-}
-
-function responded(
-  { status, httpVersion, headers, body }: ResponseStart,
-  request: ForwardRequest,
-  instance: Choice["instance"],
-  ttfbMs: number,
-  pseudonym: string,
-): UpstreamOutcome {
-  const passed = incomingHeaders(headers, status, request.route, pseudonym, httpVersion);
-  return {
-    kind: "responded",
-    status,
-    headers: passed.headers,
-    own: { sticky: passed.sticky },
-    body,
-    trailers: () => body.trailers,
-    instance,
-    ttfbMs,
-  };
 }

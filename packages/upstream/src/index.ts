@@ -1,11 +1,6 @@
 export { collectBody } from "./collect-body.ts";
-export {
-  createForwarder,
-  type Attempt,
-  type Forwarder,
-  type ForwarderOptions,
-  type Tunneller,
-} from "./forward.ts";
+export type { Attempt } from "./attempt.ts";
+export { createForwarder, type Forwarder, type ForwarderOptions, type Tunneller } from "./forward.ts";
 export { createAddressGuard } from "./guard.ts";
 export { createHealthView } from "./health-view.ts";
 export { createProber, type ProbeResult } from "./health.ts";

@@ -5,7 +5,8 @@
  */
 import { StoreUnavailable, type ProcessRecord } from "@sticky-proxy/core/process";
 import type { Keys } from "../keys.ts";
-import { createLocks, type Locks, type LocksOptions } from "./locks.ts";
+import type { LocksOptions } from "./lock-nodes.ts";
+import { createLocks, type Locks } from "./locks.ts";
 import type { RedisTarget } from "../redis/redis.ts";
 
 export interface QuorumLocks {

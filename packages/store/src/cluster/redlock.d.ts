@@ -1,4 +1,4 @@
-/** redlock 5.0.0-beta.2 ships types that its `exports` hide; this is the part that locks.ts uses. */
+/** redlock 5.0.0-beta.2 ships types that its `exports` hide; this is the part that lock-nodes.ts uses. */
 declare module "redlock" {
   import type { EventEmitter } from "node:events";
   import type { Cluster, Redis } from "ioredis";
