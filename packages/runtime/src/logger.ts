@@ -5,10 +5,12 @@
  */
 import type { Writable } from "node:stream";
 import winston from "winston";
-import type { LogLevel } from "./config/config.ts";
+import type { Config } from "./config/config.ts";
 import { createLogRepeats } from "./log-repeats.ts";
 import { after } from "./loop.ts";
 import { redact as sharedRedact, type Redact } from "./redact.ts";
+
+type LogLevel = Config["log"]["level"];
 
 export type LogFields = Readonly<Record<string, unknown>>;
 

@@ -51,7 +51,7 @@ describe("configuration reference", () => {
         look(`${path}${name}.`, child);
       }
     };
-    look("", schema.describe());
+    look("", schema.joi.describe());
     expect(missing).to.deep.equal([]);
     expect(rows.size).to.be.greaterThan(150);
   });

@@ -35,6 +35,8 @@ describe("the configuration's JSON Schema", () => {
     ["a webhook name with an underscore", "webhooks: {a_b: {url: http://h/, secrets: [whsec_x]}}", false],
     ["a lifetime by error status", withRoute("cache: {negativeTtlMs: {404: 5000}}"), true],
     ["a lifetime by a status that is no error", withRoute("cache: {negativeTtlMs: {200: 5000}}"), false],
+    ["a header to set whose name is a token", withRoute("headers: {request: {set: {X-A.b: v}}}"), true],
+    ["a header to set whose name is no token", withRoute("headers: {request: {set: {'X A': v}}}"), false],
     ["an order key of one member", withRoute(mirrorBy("{header: X-User}")), true],
     ["an order key of no member", withRoute(mirrorBy("{}")), false],
     ["an order key of two members", withRoute(mirrorBy("{header: X-User, json: /id}")), false],

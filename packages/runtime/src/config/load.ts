@@ -4,11 +4,11 @@ import { createHash } from "node:crypto";
 import type { Config } from "./config.ts";
 import { quickForm } from "./quick-forms.ts";
 import { brokenRelations, type ConfigError } from "./relations.ts";
-import { resolveConfig, type ValidConfig } from "./resolve.ts";
-import { schema } from "./schema.ts";
+import { resolveConfig } from "./resolve.ts";
 import { readSettings, withSecrets, withSettings, type Sources } from "./sources.ts";
 import { placed } from "./places.ts";
-import { configErrors, wording } from "./wording.ts";
+import { validate } from "./validate.ts";
+import { configErrors } from "./wording.ts";
 import { parseYaml, type YamlResult } from "./yaml.ts";
 
 export type LoadResult =
@@ -32,16 +32,12 @@ export function loadConfig(sources: Sources): LoadResult {
     tree = withSettings(tree, settings);
     tree = withEnforcement(tree);
     if (sources.role === "sweeper" && tree.opsPort === undefined) tree.opsPort = 9181;
-    const validated = schema.validate(tree, {
-      abortEarly: false,
-      convert: false,
-      errors: { label: false },
-      messages: wording,
-    });
-    errors.push(...configErrors(validated.error?.details ?? [], quick.services !== null));
-    errors.push(...brokenRelations(validated.value, sources.role !== "tool"));
-    if (errors.length === 0 && file.errors.length === 0) {
-      const config = resolveConfig(validated.value as ValidConfig, sources.node);
+    const { faults, sound, valid } = validate(tree);
+    const refused = faults.map(({ path }) => path.join("."));
+    errors.push(...configErrors(faults, quick.services !== null));
+    errors.push(...brokenRelations(sound, refused, sources.role !== "tool"));
+    if (valid !== null && errors.length === 0 && file.errors.length === 0) {
+      const config = resolveConfig(valid, sources.node);
       return { ok: true, config, warnings: [...settings.warnings, ...warningsOf(config)] };
     }
   }

@@ -28,7 +28,7 @@ export interface SchemaNode {
 }
 
 export function schemaTree(): SchemaNode {
-  return schema.describe() as SchemaNode;
+  return schema.joi.describe() as SchemaNode;
 }
 
 /** What a value of an `either` may be instead; empty for every other kind. */

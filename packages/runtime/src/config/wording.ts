@@ -28,24 +28,19 @@ const flagOf: ReadonlyMap<string, string> = new Map([
 ]);
 
 export function configErrors(details: readonly ValidationErrorItem[], isQuickForm: boolean): ConfigError[] {
-  return (
-    details
-      // YAML has no holes: this one is a secret that was not found, which has been said.
-      .filter(({ type }) => type !== "array.sparse")
-      .map(({ path, type, message, context }) => {
-        const at = path.join(".");
-        const isName = path.length === 2 && (path[0] === "services" || path[0] === "webhooks");
-        if (type === "object.unknown" && isName)
-          return { path: at, message: "a name here is lower-case letters, digits and dashes" };
-        if (type === "object.unknown")
-          return { path: at, message: message + didYouMean(String(path.at(-1)), namesAt(path.slice(0, -1))) };
-        if (type === "any.only" && typeof context?.value === "string") {
-          const words = ((context.valids ?? []) as unknown[]).filter((word) => typeof word === "string");
-          return { path: shown(at, isQuickForm), message: message + didYouMean(context.value, words) };
-        }
-        return { path: shown(at, isQuickForm), message };
-      })
-  );
+  return details.map(({ path, type, message, context }) => {
+    const at = path.join(".");
+    const isName = path.length === 2 && (path[0] === "services" || path[0] === "webhooks");
+    if (type === "object.unknown" && isName)
+      return { path: at, message: "a name here is lower-case letters, digits and dashes" };
+    if (type === "object.unknown")
+      return { path: at, message: message + didYouMean(String(path.at(-1)), namesAt(path.slice(0, -1))) };
+    if (type === "any.only" && typeof context?.value === "string") {
+      const words = ((context.valids ?? []) as unknown[]).filter((word) => typeof word === "string");
+      return { path: shown(at, isQuickForm), message: message + didYouMean(context.value, words) };
+    }
+    return { path: shown(at, isQuickForm), message };
+  });
 }
 
 function shown(at: string, isQuickForm: boolean): string {

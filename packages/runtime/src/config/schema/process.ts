@@ -1,33 +1,35 @@
-/** The schema of a route's process. Pure description; relations are in relations.ts. */
-import Joi from "joi";
+/** A route's process policy. */
 import {
-  byIdentity,
   bytes,
-  either,
   field,
+  flag,
   integer,
   list,
+  memberPointer,
   millis,
   oneOf,
   pointer,
+  scalar,
   text,
   url,
-} from "./formats.ts";
+  word,
+} from "../formats.ts";
+import { either, mapping, oneOrMore } from "../shapes.ts";
 
 export const defaults = {
   processBodyBytes: 1024 * 1024,
   plainBodyBytes: 100 * 1024 * 1024,
   resultTtlMs: 86_400_000,
   errorTtlMs: 60_000,
-  heldWaitMs: 60_000,
+  waitMs: 60_000,
   callbackDeadlineMs: 3_600_000,
 } as const;
 
 const unknownWords = ["release", "fail", "retry", "probe"] as const;
 const duplicateWords = ["join", "reject", "replace"] as const;
 
-const pair = (about: string): Joi.Schema =>
-  Joi.object({
+const pair = (about: string) =>
+  mapping({
     response: pointer("Pointer into the service's answer.").required(),
     callback: pointer("Pointer into the callback.").required(),
   })
@@ -35,17 +37,16 @@ const pair = (about: string): Joi.Schema =>
     .description(about)
     .default(null);
 
-const callback = Joi.object({
-  inject: Joi.object({
+const callback = mapping({
+  inject: mapping({
     query: text("Query parameter that gets the callback URL.", (name) =>
       /^[A-Za-z0-9_.~-]{1,64}$/.test(name) ? null : "must be a query parameter name",
     )
       .allow(null)
       .default(null),
-    json: pointer(
+    json: memberPointer(
       "JSON Pointer of the body member that gets the callback URL; a body that cannot hold it is refused.",
     )
-      .invalid("")
       .allow(null)
       .default(null),
     header: field("Header field that gets the callback URL, besides Sticky-Callback-Url.")
@@ -54,13 +55,12 @@ const callback = Joi.object({
   })
     .description("Where a service expects the callback address.")
     .default(),
-  accept: Joi.object({
+  accept: mapping({
     status: pointer("Where the outcome word stands.").required(),
-    completed: list("Words that mean completed.", Joi.string().min(1).max(128)).default(["completed"]),
-    failed: list(
-      "Words that mean failed; any other word is a heartbeat.",
-      Joi.string().min(1).max(128),
-    ).default(["failed"]),
+    completed: list("Words that mean completed.", word("A word.", 128)).default(["completed"]),
+    failed: list("Words that mean failed; any other word is a heartbeat.", word("A word.", 128)).default([
+      "failed",
+    ]),
     result: pointer("Where the result stands; null: the whole payload.").allow(null).default(null),
     error: pointer("Where the error stands.").allow(null).default(null),
     jobId: pair("The job id in the callback must equal the one in the service's answer."),
@@ -71,128 +71,103 @@ const callback = Joi.object({
   correlate: pair("For a service with one fixed webhook address: where the job id stands."),
 });
 
-export const retries = Joi.object({
+export const retries = mapping({
   attempts: integer("Dispatches in all, the first included.", 1, { min: 1, max: 100 }),
   minMs: millis("Least backoff.", 200),
   maxMs: millis("Longest backoff.", 10_000),
 });
 
-const ttl = (about: string): Joi.NumberSchema => millis(about, "dynamic", { min: 1 });
+const ttl = (about: string) => millis(about, "dynamic", { min: 1 });
 
-export const process = Joi.object({
+export const process = mapping({
   identity: oneOf("What makes two requests the same.", ["request", "key", "none"]).required(),
-  key: byIdentity(
-    oneOf("Identity `key`: what a request without Idempotency-Key means.", [
-      "required",
-      "optional",
-      "ignored",
-    ]),
+  key: oneOf("Identity `key`: what a request without Idempotency-Key means.", [
     "required",
-  ),
-  waitMs: byIdentity(
-    millis("How long a client is held for the result; 0: 202 at once.", "dynamic", {
-      min: 0,
-      max: 86_400_000,
-    }),
-    "0 for identity request, else 60000",
-  ),
-  onWaitEnd: byIdentity(
-    oneOf("When the hold ends first: 202, or 504 for clients that take any 2xx for success.", [
-      "accepted",
-      "timeout",
-    ]),
-    "accepted for identity request (and none with completion callback), else timeout",
-  ),
+    "optional",
+    "ignored",
+  ]).meta({ defaultText: "required" }),
+  waitMs: millis("How long a client is held for the result; 0: 202 at once.", "dynamic", {
+    min: 0,
+    max: 86_400_000,
+  }).meta({ defaultText: "0 for identity request, else 60000" }),
+  onWaitEnd: oneOf("When the hold ends first: 202, or 504 for clients that take any 2xx for success.", [
+    "accepted",
+    "timeout",
+  ]).meta({ defaultText: "accepted for identity request (and none with completion callback), else timeout" }),
   completion: oneOf(
     "What ends an execution: the service's response, or its later callback.",
     ["response", "callback"],
     "response",
   ),
   onDuplicate: oneOf("A second identical request in flight.", duplicateWords, "join"),
-  allowOnDuplicate: byIdentity(
-    list(
-      "What Sticky-On-Duplicate may ask for, besides onDuplicate.",
-      Joi.string().valid(...duplicateWords),
-      3,
-      "dynamic",
-    ),
-    "[join, reject]",
-  ),
-  force: byIdentity(
-    Joi.boolean().description("Sticky-Force is allowed."),
-    "true for identity request, else false",
-  ),
+  allowOnDuplicate: list(
+    "What Sticky-On-Duplicate may ask for, besides onDuplicate.",
+    oneOf("A word.", duplicateWords),
+    { max: 3 },
+  )
+    .meta({ defaultText: "[join, reject]" })
+    .default(["join", "reject"]),
+  force: flag("Sticky-Force is allowed.", "dynamic").meta({
+    defaultText: "true for identity request, else false",
+  }),
   leaseMs: millis("How long a silent node keeps a process; renewed every third.", 30_000, {
     min: 500,
     max: 3_600_000,
   }),
-  deadlineMs: byIdentity(
-    millis("From the first dispatch to the end of the process; null: none.", "dynamic").allow(null),
-    "3600000 for completion callback, else null",
-  ),
+  deadlineMs: millis("From the first dispatch to the end of the process; null: none.", "dynamic")
+    .allow(null)
+    .meta({ defaultText: "3600000 for completion callback, else null" }),
   heartbeatTimeoutMs: millis(
     "Awaiting a callback: the longest silence; null: only the deadline counts.",
     null,
   ).allow(null),
-  resultTtlMs: byIdentity(
-    either(
-      Joi.object({
-        "2xx": ttl("Results of 2xx."),
-        "3xx": ttl("Results of 3xx."),
-        "4xx": ttl("Results of 4xx that are kept (not `refusedStatuses`)."),
-        "5xx": ttl("Results of 5xx that are kept."),
-      }),
-      millis("One time for all.", "dynamic", { min: 1 }),
-    ).description("How long a result is replayed; a mapping says it by the class of its status."),
-    "86400000; for identity request {4xx: 60000, 5xx: 60000} besides",
-  ),
+  resultTtlMs: either(
+    mapping({
+      "2xx": ttl("Results of 2xx."),
+      "3xx": ttl("Results of 3xx."),
+      "4xx": ttl("Results of 4xx that are kept (not `refusedStatuses`)."),
+      "5xx": ttl("Results of 5xx that are kept."),
+    }),
+    ttl("One time for all."),
+  )
+    .description("How long a result is replayed; a mapping says it by the class of its status.")
+    .meta({ defaultText: "86400000; for identity request {4xx: 60000, 5xx: 60000} besides" }),
   tombstoneMs: millis("How long an expired process answers 410.", 86_400_000, { min: 0 }),
   maxResultBytes: bytes("Larger results stream through and are not replayed.", 1024 * 1024, {
     max: 64 * 1024 * 1024,
   }),
-  onUnknown: byIdentity(
-    either(
-      Joi.object({
-        cut: oneOf("The connection was cut.", unknownWords),
-        timeout: oneOf("The service did not answer in time.", unknownWords),
-        lost: oneOf("The node that ran it is gone.", unknownWords),
-        answered: oneOf("It answered 408, 502 or 504 after it got the whole request.", unknownWords),
-      }),
-      oneOf("One word for all four.", unknownWords),
-    ).description("When nobody knows whether the service ran it."),
-    "{cut: release, timeout: release, lost: release, answered: fail}; for identity key {cut: release, timeout: fail, lost: fail, answered: fail}",
-  ),
-  restartCancelled: byIdentity(
-    Joi.boolean().description("After a cancel the same identity may start anew."),
-    "false for identity key, else true",
-  ),
-  keepServerErrors: byIdentity(
-    Joi.boolean().description("A 5xx of the service is kept and replayed; false: the identity is released."),
-    "true for identity key, else false",
-  ),
+  onUnknown: either(
+    mapping({
+      cut: oneOf("The connection was cut.", unknownWords),
+      timeout: oneOf("The service did not answer in time.", unknownWords),
+      lost: oneOf("The node that ran it is gone.", unknownWords),
+      answered: oneOf("It answered 408, 502 or 504 after it got the whole request.", unknownWords),
+    }),
+    oneOf("One word for all four.", unknownWords),
+  )
+    .description("When nobody knows whether the service ran it.")
+    .meta({
+      defaultText:
+        "{cut: release, timeout: release, lost: release, answered: fail}; for identity key {cut: release, timeout: fail, lost: fail, answered: fail}",
+    }),
+  restartCancelled: flag("After a cancel the same identity may start anew.", "dynamic").meta({
+    defaultText: "false for identity key, else true",
+  }),
+  keepServerErrors: flag(
+    "A 5xx of the service is kept and replayed; false: the identity is released.",
+    "dynamic",
+  ).meta({ defaultText: "true for identity key, else false" }),
   notExecutedStatuses: list(
     "Statuses that say the service did not execute (503 only with Retry-After).",
-    Joi.number().integer().min(400).max(599),
+    integer("A status.", "dynamic", { min: 400, max: 599 }),
   ).default([425, 429, 503]),
   refusedStatuses: list(
     "Statuses that refuse a request before the work: passed on, the identity is free, never sent again by the gateway (unless notExecutedStatuses and retries say so).",
-    Joi.number().integer().min(400).max(599),
+    integer("A status.", "dynamic", { min: 400, max: 599 }),
   ).default([401, 407, 409, 421, 423, 425, 431, 503]),
-  failedWhen: Joi.object({
+  failedWhen: mapping({
     pointer: pointer("Where the word stands.").required(),
-    equals: either(
-      Joi.object({}),
-      Joi.array()
-        .items(
-          Joi.valid(null),
-          Joi.boolean().strict(),
-          Joi.number().unsafe().strict(),
-          Joi.string().allow(""),
-        )
-        .single()
-        .min(1)
-        .max(32),
-    )
+    equals: oneOrMore(scalar("A JSON value."), 32)
       .description("A JSON value, or several of which one has to stand there.")
       .required(),
   })
@@ -208,16 +183,21 @@ export const process = Joi.object({
   ),
   callback: callback.description("How callbacks find their way and are read.").default(),
   pollLocation: either(
-    Joi.object({
+    mapping({
       minMs: millis("Least time between two polls.", 1000, { min: 10 }),
       maxMs: millis("Longest time between two polls.", 30_000, { min: 10 }),
     }),
-    Joi.boolean(),
+    flag("Whether to poll.", "dynamic"),
   )
+    .as(
+      (written) => (typeof written === "object" ? written : written ? { minMs: 1000, maxMs: 30_000 } : null),
+      (poll) => poll ?? false,
+    )
     .description("Poll Location when the service answers 202; true: with the defaults.")
-    .default(false),
+    .meta({ defaultText: "false" })
+    .default(null),
   cancelHook: url("URL told about a cancel; null: none.").allow(null).default(null),
-  probe: Joi.object({
+  probe: mapping({
     path: text('Path on the service; "{id}" and "{key}" are replaced.', (value) =>
       /^\/[\x21-\x7e]*$/.test(value) ? null : "must be a path",
     ).required(),
@@ -226,12 +206,10 @@ export const process = Joi.object({
     .allow(null)
     .description("Asks the service what became of an unknown execution.")
     .default(null),
-  keepRequest: byIdentity(
-    Joi.boolean().description(
-      "Keep the request, credentials included, after the process's end, so that it can be run again; until then, and as a dead letter, it is kept where it may be sent again anyway.",
-    ),
-    "true where force, retries or onUnknown may send it again",
-  ),
+  keepRequest: flag(
+    "Keep the request, credentials included, after the process's end, so that it can be run again; until then, and as a dead letter, it is kept where it may be sent again anyway.",
+    "dynamic",
+  ).meta({ defaultText: "true where force, retries or onUnknown may send it again" }),
   retries: retries
     .description("The same as the route's retries; give one of the two.")
     .meta({ defaultText: "the route's" }),

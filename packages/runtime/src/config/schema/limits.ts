@@ -1,0 +1,29 @@
+/** Sizes and times of the client side. */
+import { bytes, integer, millis } from "../formats.ts";
+import { mapping } from "../shapes.ts";
+
+export const limits = mapping({
+  headerBytes: bytes("Request head, 431 above.", 16_384, { min: 1024, max: 1024 * 1024 }),
+  headerLines: integer("Lines of it, 431 above.", 128, { min: 8, max: 2000 }),
+  targetBytes: bytes("Request target, 414 above.", 8192, { min: 64, max: 65_536 }),
+  upstreamHeaderBytes: bytes("Response head of a service, 502 above.", 16_384, {
+    min: 1024,
+    max: 1024 * 1024,
+  }),
+  headersTimeoutMs: millis("For the whole request head, 408.", 10_000, { min: 100, max: 600_000 }),
+  bodyTimeoutMs: millis("For the whole request body, 408.", 300_000, { min: 100, max: 86_400_000 }),
+  bodyMinBytesPerSecond: integer("Least rate of a request body after 5 s, 408; 0: none.", 256),
+  writeIdleMs: millis("A client that takes no byte for so long is cut off.", 60_000, {
+    min: 100,
+    max: 3_600_000,
+  }),
+  keepAliveMs: millis("Idle client connections: above the balancer's.", 65_000, { max: 3_600_000 }),
+  upstreamKeepAliveMs: millis("Idle connections to services: below theirs.", 4000, { max: 3_600_000 }),
+  maxRequestsPerSocket: integer("Requests per client connection; 0: no limit.", 100_000),
+  maxConnections: integer("Client connections of this node.", 10_000, { min: 1 }),
+  maxConnectionsPerAddress: integer("Client connections per address; 0: no limit.", 0),
+  maxWaiters: integer("Clients that wait for a result on this node; one caller gets nine tenths.", 10_000, {
+    min: 1,
+  }),
+  maxEventStreams: integer("Event streams open on this node; one caller gets nine tenths.", 2000, { min: 1 }),
+});

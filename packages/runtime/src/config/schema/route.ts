@@ -1,0 +1,60 @@
+/** A route: what it matches, its policies, its header fields. */
+import { checkFieldValue, checkMethod, fieldName } from "../checks.ts";
+import { bytes, flag, list, path, text } from "../formats.ts";
+import { anyMapping, mapping, record } from "../shapes.ts";
+import { cache } from "./cache.ts";
+import { mirror } from "./mirror.ts";
+import { defaults, process, retries } from "./process.ts";
+
+const setFields = (about: string) =>
+  mapping({
+    set: record(fieldName, text("The value.", checkFieldValue, { min: 0, max: 4096 }), 32)
+      .as(
+        (written): ReadonlyMap<string, string> =>
+          new Map(Object.entries(written).map(([name, value]) => [name.toLowerCase(), value])),
+        (fields) => Object.fromEntries(fields),
+      )
+      .description(about)
+      .meta({ defaultText: "{}" })
+      .default(new Map()),
+  }).default();
+
+export const route = mapping({
+  name: text("Name in metrics and records.", (value) =>
+    /^[\x21-\x7e](?:[\x20-\x7e]{0,98}[\x21-\x7e])?$/.test(value)
+      ? null
+      : "must be 1 to 100 printable characters",
+  ).meta({ defaultText: "METHODS path" }),
+  match: mapping({
+    methods: list("Methods; empty: any.", text("A method.", checkMethod)),
+    path: path("Prefix at segment ends, after the service's own prefix is stripped.").default("/"),
+  })
+    .description("Which requests; the first matching route wins.")
+    .default(),
+  process: process
+    .allow(null)
+    .description("Makes matching requests processes. Never together with cache.")
+    .default(null),
+  cache: cache.allow(null).description("RFC 9111 cache for GET and HEAD.").default(null),
+  mirror: mirror
+    .allow(null)
+    .description("Sends the same request to a second service and compares.")
+    .default(null),
+  maxBodyBytes: bytes("Largest request body, 413 above.", "dynamic", { min: 0 }).meta({
+    defaultText: `${defaults.processBodyBytes} with a process, else ${defaults.plainBodyBytes}`,
+  }),
+  headers: mapping({
+    request: setFields("Fields set on the way to the service."),
+    response: setFields("Fields set on the way back."),
+  })
+    .description("Header fields that the gateway sets.")
+    .default(),
+  bodySchema: anyMapping()
+    .allow(null)
+    .description("JSON Schema that a JSON body must match; 422 before anything is sent.")
+    .default(null),
+  retries: retries.description("How often a request that did not run is sent again.").meta({
+    defaultText: "attempts 1",
+  }),
+  allowUpgrade: flag("Let WebSocket upgrades through.", false),
+});

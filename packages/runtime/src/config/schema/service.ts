@@ -1,0 +1,132 @@
+/** A service: its instances, how its callbacks are proved, its limits, its routes. */
+import { usualIgnoredCookies } from "@sticky-proxy/core/principal";
+import { checkFieldName, checkHost } from "../checks.ts";
+import {
+  decimal,
+  flag,
+  integer,
+  list,
+  millis,
+  oneOf,
+  origin,
+  path,
+  signingSecret,
+  text,
+  token,
+} from "../formats.ts";
+import { either, mapping, wordOr } from "../shapes.ts";
+import { route } from "./route.ts";
+
+const checkInstanceName = (value: string): string | null =>
+  /^[A-Za-z0-9][A-Za-z0-9._:[\]-]{0,99}$/.test(value)
+    ? null
+    : "must be letters, digits, dots, colons and dashes";
+
+const checkCredential = (value: string): string | null =>
+  value.startsWith("cookie.") ? checkFieldName(value.slice(7)) : checkFieldName(value);
+
+const checkCookieName = (value: string): string | null => checkFieldName(value.replace(/\*$/, ""));
+
+/** Cookie names keep their case (RFC 6265), field names have none. */
+const credentialName = text("A field name or cookie.<name>.", checkCredential).as(
+  (name) => (name.startsWith("cookie.") ? name : name.toLowerCase()),
+  (name) => name,
+);
+
+const instance = either(
+  mapping({
+    url: origin("Origin of the instance.").required(),
+    name: text("Name in logs and metrics.", checkInstanceName).meta({ defaultText: "host:port" }),
+    weight: decimal("Share of the load.", 1, { min: 0.01, max: 1000 }),
+  }),
+  origin("Origin of the instance.").as(
+    (url): { readonly url: string; readonly name?: string; readonly weight: number } => ({ url, weight: 1 }),
+    ({ url }) => url,
+  ),
+);
+
+export const service = mapping({
+  instances: list("Base URLs of the service.", instance, { min: 1 }).required(),
+  match: either(
+    mapping({
+      host: text("Lower-case host; null: any.", checkHost).allow(null).default(null),
+      path: path("Prefix at segment ends, stripped before routing.").meta({ defaultText: "/<service>" }),
+    }),
+    oneOf("Reached by no request.", ["none"]),
+  )
+    .description("Which requests reach the service; `none`: none, it is only a secondary.")
+    .meta({ defaultText: "path /<service>" }),
+  health: mapping({
+    path: path("Probed with GET; 2xx is healthy.").required(),
+    intervalMs: millis("Time between two probes.", 5000, { min: 100, max: 3_600_000 }),
+    timeoutMs: millis("A slower answer is a failure.", 2000, { min: 10, max: 60_000 }),
+    rise: integer("Successes that bring an instance back.", 2, { min: 1, max: 100 }),
+    fall: integer("Failures that take it out.", 3, { min: 1, max: 100 }),
+  })
+    .allow(null)
+    .description("Active health checks; null: none.")
+    .default(null),
+  callbackAuth: mapping({
+    mode: oneOf("Which proof a callback needs.", ["token", "signature", "either", "both", "none"]).meta({
+      defaultText: "either where secrets are given, else token",
+    }),
+    secrets: list("Standard Webhooks secrets (whsec_…), newest first.", signingSecret("A secret."), {
+      max: 10,
+    }),
+    sharedToken: token("Shared token of a service with one fixed webhook address.").allow(null).default(null),
+    insecure: flag("Needed for mode none.", false),
+  })
+    .description("How the service proves that a callback is its own.")
+    .default(),
+  limits: mapping({
+    maxInFlight: integer("Requests in flight per replica; beyond it they queue.", 1024, {
+      min: 1,
+      max: 100_000,
+    }),
+    maxQueue: integer("Requests waiting in the queue.", 4096, { max: 100_000 }),
+    queueTimeoutMs: millis("Longest wait in the queue.", 10_000, { max: 600_000 }),
+  })
+    .description("Protects the service from too much at once.")
+    .default(),
+  timeouts: mapping({
+    connectMs: millis("DNS, connect and TLS.", 5000, { max: 600_000 }),
+    firstByteMs: millis("Until the head of the response.", 300_000, { max: 86_400_000 }),
+    idleMs: millis("Between two parts of the body.", 60_000, { max: 86_400_000 }),
+  })
+    .description("How long the service may take.")
+    .default(),
+  credential: wordOr(["none"], list("Field names, or cookie.<name>.", credentialName))
+    .as(
+      (names) => (names === "none" ? [] : names),
+      (names) => (names.length === 0 ? "none" : names),
+    )
+    .description("What tells one client's requests from another's; `none`: nothing.")
+    .default(["authorization", "cookie"]),
+  ignoredCookies: list(
+    "Cookies that tell nothing about who asks (analytics, load balancers), names may end in *: they count in no identity and keep no page out of the cache.",
+    text("A cookie's name.", checkCookieName),
+    { max: 200 },
+  )
+    .default(usualIgnoredCookies)
+    .meta({ defaultText: "the usual ones; `check-config` prints them" }),
+  access: oneOf(
+    "Who may read a process by its id: whoever has the id, or its owner alone. Changing one always takes its owner.",
+    ["id", "owner"],
+    "id",
+  ),
+  preserveHost: flag("Forward the client's Host instead of the instance's.", false),
+  breaker: mapping({
+    failures: integer("Consecutive failures that open the circuit.", 5, { min: 1, max: 10_000 }),
+    openMs: millis("How long it stays open before a trial.", 10_000, { max: 3_600_000 }),
+  })
+    .allow(null)
+    .description("Circuit breaker; null: none.")
+    .default(null),
+  honoursKey: flag(
+    "The service honours Idempotency-Key or Sticky-Fence, so an unsafe request may be sent again.",
+    false,
+  ),
+  routes: list("Policies by method and path; what no route matches is proxied plainly.", route, {
+    max: 1000,
+  }),
+});
