@@ -1,7 +1,8 @@
 import { asEpochMs } from "@sticky-proxy/protocol";
 import { expect } from "chai";
 import { blankRecord, type ProcessRecord } from "./record.ts";
-import { createRuleBook } from "./rules.ts";
+import { createTestWorld, testRoute, testService } from "../testing/index.ts";
+import { createRuleBook, unkeyedPolicy } from "./rules.ts";
 import type { ProcessEvent } from "./events.ts";
 import { transition } from "./life.ts";
 
@@ -35,5 +36,105 @@ describe("the rules of a process whose route is not configured", () => {
   it("find no service and send nothing again", () => {
     expect(book.find(running)).to.equal(null);
     expect(ended({ type: "overdue" }).set).to.include({ status: "failed", executed: "unknown" });
+  });
+});
+
+describe("the rules of a process", () => {
+  const { policy } = createTestWorld().rules;
+  const retries = { attempts: 4, minMs: 10, maxMs: 20 };
+  const keyed = testRoute({ name: "keyed", process: policy, retries });
+  const plain = testRoute({ name: "plain" });
+  const dual = testRoute({ name: "dual", mirror: { mode: "dual-write" } as never, retries });
+  const shadow = testRoute({ name: "shadow", mirror: { mode: "shadow" } as never });
+  const routes = [plain, keyed, dual, shadow];
+  const service = testService({ routes, honoursKey: true });
+  const other = testService({ name: "other", routes: [{ ...keyed, process: { ...policy, leaseMs: 7 } }] });
+  const book = createRuleBook(() => [other, service]);
+
+  it("are its route's, found by the names of service and route together", () => {
+    expect(book.find({ service: "payments", route: "keyed", identity: "key" })).to.deep.equal({
+      service,
+      route: keyed,
+      rules: { policy, retries, honoursKey: true },
+    });
+    expect(book.find({ service: "other", route: "keyed", identity: "key" })?.rules).to.deep.include({
+      policy: { ...policy, leaseMs: 7 },
+      honoursKey: false,
+    });
+    for (const [name, route] of [
+      ["payments", "unknown"],
+      ["unknown", "keyed"],
+      ["other", "dual"],
+    ] as const)
+      expect(book.find({ service: name, route, identity: "key" }), `${name}/${route}`).to.equal(null);
+  });
+
+  it("follow the identity that its record was born with, whatever the route says now", () => {
+    for (const identity of ["key", "request", "none"] as const) {
+      const names = { service: "payments", route: "keyed", identity };
+      expect(book.find(names)?.rules.policy).to.deep.equal({ ...policy, identity });
+      expect(book.rulesOf(names)).to.deep.equal(book.find(names)?.rules);
+    }
+  });
+
+  it("of a route without a process are none, unless its copies are durable: then it is recorded without identity", () => {
+    expect(book.rulesFor(service, plain)).to.equal(null);
+    expect(book.rulesFor(service, shadow)).to.equal(null);
+    expect(book.find({ service: "payments", route: "plain", identity: "none" })).to.equal(null);
+    expect(book.rulesFor(service, dual)).to.deep.equal({ policy: unkeyedPolicy, retries, honoursKey: true });
+  });
+
+  /** What a plain proxy would do: nothing is replayed, joined, forced or sent again by itself. */
+  const unkeyed = {
+    identity: "none",
+    key: "ignored",
+    waitMs: 2_147_483_647,
+    onWaitEnd: "timeout",
+    completion: "response",
+    onDuplicate: "join",
+    allowOnDuplicate: [],
+    force: false,
+    leaseMs: 30_000,
+    deadlineMs: null,
+    heartbeatTimeoutMs: null,
+    resultTtlMs: 60_000,
+    resultTtlByClass: {},
+    tombstoneMs: 60_000,
+    maxResultBytes: 1_048_576,
+    onUnknown: { cut: "release", timeout: "release", lost: "release", answered: "release" },
+    restartCancelled: true,
+    keepServerErrors: false,
+    notExecutedStatuses: [425, 429, 503],
+    refusedStatuses: [401, 407, 409, 421, 423, 425, 431, 503],
+    failedWhen: null,
+    fingerprintHeaders: [],
+    storedHeaders: [],
+    callback: { inject: { query: null, json: null, header: null }, accept: null, correlate: null },
+    pollLocation: null,
+    cancelHook: null,
+    probe: null,
+    keepRequest: false,
+  };
+
+  it("of a request without identity hold nothing beyond the exchange", () => {
+    expect(unkeyedPolicy).to.deep.equal(unkeyed);
+  });
+
+  it("of a route that is gone let nothing expire early, send nothing again and keep the key", () => {
+    const dayMs = 86_400_000;
+    expect(book.rulesOf({ service: "gone", route: "gone", identity: "key" })).to.deep.equal({
+      policy: {
+        ...unkeyed,
+        identity: "key",
+        resultTtlMs: dayMs,
+        tombstoneMs: dayMs,
+        onUnknown: { cut: "fail", timeout: "fail", lost: "fail", answered: "fail" },
+        restartCancelled: false,
+        keepServerErrors: true,
+        keepRequest: true,
+      },
+      retries: { attempts: 1, minMs: 1000, maxMs: 1000 },
+      honoursKey: false,
+    });
   });
 });

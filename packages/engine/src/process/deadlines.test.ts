@@ -141,3 +141,54 @@ describe("a process's deadline", () => {
       expect((await w.processes.begin(w.request())).verdict).to.equal("replay");
     });
 });
+
+describe("a service's silence", () => {
+  const beat = (over: { extendMs?: number; percent?: number; message?: string } = {}): ProcessEvent => ({
+    type: "heartbeat",
+    attempt: 1,
+    percent: over.percent ?? null,
+    message: over.message ?? null,
+    extendMs: over.extendMs ?? null,
+  });
+  const rows: readonly [heartbeatMs: number | null, extendMs: number | undefined, wakeMs: number | null][] = [
+    [5000, undefined, 5000],
+    [5000, 3000, 5000],
+    [5000, 8000, 8000],
+    [5000, 90_000, 60_001 - 1000],
+    [null, 3000, 3000],
+    [null, 1, 1],
+    [null, undefined, null],
+  ];
+  for (const [heartbeatTimeoutMs, extendMs, wakeMs] of rows)
+    it(`of ${heartbeatTimeoutMs} ms is allowed for ${wakeMs ?? "as long as before"} after a sign of life that asks for ${extendMs}`, async () => {
+      const w = worldOf({ heartbeatTimeoutMs, deadlineMs: 60_000 });
+      const waiting = await w.apply(await w.begin(), accepted());
+      w.clock.advance(1000);
+      const after = await w.apply(waiting, beat(extendMs === undefined ? {} : { extendMs }));
+      expect(after.heartbeatAt).to.equal(w.clock.now());
+      expect(after.wakeAt).to.equal(wakeMs === null ? waiting.wakeAt : w.clock.now() + wakeMs);
+    });
+
+  it("is no alarm's while the attempt is out, is polled or waits: a sign of life moves none of theirs", async () => {
+    for (const steps of [[], [accepted({ pollUrl: "/p", pollInMs: 300 })]]) {
+      const w = worldOf({ heartbeatTimeoutMs: 5000 });
+      let record = await w.begin();
+      for (const step of steps) record = await w.apply(record, step);
+      w.clock.advance(100);
+      expect(await w.apply(record, beat({ extendMs: 9000 }))).to.include({ wakeAt: record.wakeAt });
+    }
+  });
+
+  it("is broken by a number, by a word or by both, and each stays until it is said anew", async () => {
+    const w = worldOf({ heartbeatTimeoutMs: 5000 });
+    const waiting = await w.apply(await w.begin(), accepted());
+    const first = await w.apply(waiting, beat({ percent: 0 }));
+    expect(first).to.include({ progressPercent: 0, progressMessage: null });
+    const second = await w.apply(first, beat({ message: "half" }));
+    expect(second).to.include({ progressPercent: 0, progressMessage: "half" });
+    expect(await w.apply(second, beat({ percent: 100 }))).to.include({
+      progressPercent: 100,
+      progressMessage: "half",
+    });
+  });
+});

@@ -152,6 +152,8 @@ describe("a process tells", () => {
       expect(found.timeline).to.deep.equal(["created operation=POST /charges", ...timeline]);
       expect(found.told).to.equal(told);
       expect(found.record.wakeAt, "P6").to.be.a("number");
+      // A store keeps null and knows no undefined.
+      expect(Object.values(found.record)).to.not.include(undefined);
     });
 
   it("of being superseded, in its own timeline, and its successor of its birth", async () => {
