@@ -1,7 +1,7 @@
 /**
  * Compiles the published form into dist/: plain JavaScript and types without any dependency.
  * The client's pieces of the protocol package become part of it. An import from "@sticky-proxy/protocol" is
- * rewritten to the very files that declare the names, so that the client, unlike the receiver, never loads node:crypto
+ * rewritten to the files that declare the names, so that the client, unlike the receiver, never loads node:crypto
  * and runs in a browser too. Runs on Node 20 and newer.
  */
 

@@ -1,6 +1,6 @@
 /**
- * The workspace enters this package at its sources, everybody else at what was compiled. pnpm puts publishConfig's
- * exports into the tarball by itself, npm does not: so the manifest says the one while it is packed, and the other
+ * The workspace imports this package's sources, users import the compiled files. pnpm copies publishConfig's
+ * exports into the tarball, npm does not: so the manifest names the compiled files while packing, and the sources
  * otherwise. `node manifest.mjs packed|workspace`
  */
 

@@ -69,18 +69,18 @@ export async function breakThings(options: BreakOptions): Promise<ReadonlyMap<st
     wire.holdAnswers();
     await delay(own.between(20, leaseMs));
     wire.cut();
-    wire.letGo();
+    wire.resume();
   }
   async function delayAnswers(own: Random): Promise<void> {
     wire.holdAnswers();
     await delay(own.between(20, 2 * leaseMs));
-    wire.letGo();
+    wire.resume();
   }
   /** Redis is told late, when the teller may have given up. */
   async function delayRequests(own: Random): Promise<void> {
     wire.holdRequests();
     await delay(own.between(20, 2 * leaseMs));
-    wire.letGo();
+    wire.resume();
   }
 
   async function plan(

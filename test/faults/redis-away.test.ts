@@ -146,7 +146,7 @@ describe("Redis away under two proxies and a sweeper", function () {
       const answers = await Promise.all(refused.map((key, i) => pay(i, key)));
       for (const answer of answers) await expectRefused(answer);
     } finally {
-      relay.letGo();
+      relay.resume();
     }
     // On the other replica: it finds a record in progress that nobody will ever send.
     const again = await Promise.all(refused.map((key, i) => untilServed(() => pay(i + 1, key))));

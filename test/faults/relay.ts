@@ -7,17 +7,17 @@ import { connect, createServer, type AddressInfo, type Socket } from "node:net";
 
 export interface Relay {
   readonly url: string;
-  /** From now on Redis gets and does what it is told, and its answers wait here. */
+  /** Requests pass; Redis's replies are buffered until {@link resume}. */
   holdAnswers(): void;
-  /** From now on what Redis is told waits here. */
+  /** Requests to Redis are buffered until {@link resume}. */
   holdRequests(): void;
-  /** What was held back goes out, and everything later at once. */
-  letGo(): void;
-  /** Resets every connection; what was held back is lost. */
+  /** Sends what was buffered; later bytes pass at once. */
+  resume(): void;
+  /** Resets every connection; buffered bytes are lost. */
   cut(): void;
-  /** The open connections stay open and pass no byte any more; with `newOnesToo` later ones neither, until the next call. */
+  /** Open connections stay open and pass no more bytes; with `newOnesToo` new connections neither, until the next call. */
   swallow(options?: { readonly newOnesToo: boolean }): void;
-  /** Connections made from now on lead to that port; the open ones stay where they are. */
+  /** New connections go to that port; open ones stay. */
   leadTo(port: number): void;
   close(): Promise<void>;
 }
@@ -61,7 +61,7 @@ export async function startRelay(firstPort: number): Promise<Relay> {
     url: `redis://127.0.0.1:${(server.address() as AddressInfo).port}`,
     holdAnswers: () => hold("far"),
     holdRequests: () => hold("near"),
-    letGo() {
+    resume() {
       held = null;
       for (const { near, far } of pairs) {
         near.resume();

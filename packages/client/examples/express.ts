@@ -24,7 +24,7 @@ export function expressApp(
     runReportJob(receiver, execution, request.body as ReportOrder).catch(onError);
   });
 
-  // A signature covers the bytes, so the parser must leave them alone.
+  // The signature covers the raw bytes, so they must not be parsed.
   app.post("/webhooks", express.raw({ type: () => true }), (request, response) => {
     const body = request.body as Buffer;
     if (!receiver.verify(request.headers, body).valid) {

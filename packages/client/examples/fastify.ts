@@ -22,7 +22,7 @@ export function fastifyApp(
   });
 
   void app.register(async function webhooks(scope) {
-    // A signature covers the bytes, so in this scope nothing is parsed.
+    // The signature covers the raw bytes, so this scope parses nothing.
     scope.removeAllContentTypeParsers();
     scope.addContentTypeParser("*", { parseAs: "buffer" }, (_request, body, done) => done(null, body));
     scope.post("/webhooks", async (request, reply) => {

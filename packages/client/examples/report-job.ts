@@ -23,7 +23,7 @@ export async function runReportJob(
     const url = `/reports/${execution.idempotencyKey}.pdf`;
     await receiver.complete(execution, { status: 201, headers: { Location: url }, json: { url } });
   } catch (error) {
-    // Cancelled, timed out, or run again meanwhile: nobody waits for this result any more.
+    // The process was cancelled, timed out, or was run again: this result is not needed.
     if (!isProblem(error, "execution-stale")) throw error;
   }
 }

@@ -26,7 +26,7 @@ async function rejection(promise: Promise<unknown>): Promise<unknown> {
   throw new Error("nothing was thrown");
 }
 
-describe("the client", () => {
+describe("client", () => {
   let gateway: FakeGateway;
   const client = (options: Partial<ClientOptions> = {}): Client =>
     createClient({ baseUrl: gateway.url, ...options, retry: { minMs: 1, maxMs: 5, ...options.retry } });
@@ -37,7 +37,7 @@ describe("the client", () => {
   afterEach(() => gateway.stop());
 
   describe("submit", () => {
-    it("sends the request with a key and gets a handle at once", async () => {
+    it("sends the request with a key and returns a handle at once", async () => {
       const handle = await client().submit("reports/monthly?year=2026", {
         json: { month: 11 },
         deadlineMs: 90_000,
@@ -59,7 +59,7 @@ describe("the client", () => {
       expect((await handle.status()).status).to.equal("in-progress");
     });
 
-    it("keeps its key over its own repeats, so that a lost answer runs nothing twice", async () => {
+    it("retries with the same key, so that a lost response runs nothing twice", async () => {
       gateway.faults.push({ kind: "lost-answer" }, { kind: "reset" });
       const handle = await client().submit("reports", { body: "x" });
       expect(gateway.seen).to.have.length(3);
@@ -68,7 +68,7 @@ describe("the client", () => {
       expect(handle.replayed).to.equal(true);
     });
 
-    it("takes the caller's key from the option or the header, and refuses one that cannot be sent", async () => {
+    it("uses the caller's key from the option or the header, and refuses an invalid one", async () => {
       await client().submit("reports", {
         idempotencyKey: "order 1",
         headers: { "X-Idempotency-Key": "other" },
@@ -84,7 +84,7 @@ describe("the client", () => {
       }
     });
 
-    it("repeats refusals of the gateway that say nothing ran, and waits as Retry-After asks", async () => {
+    it("retries a problem with executed no, and waits for Retry-After", async () => {
       const headers = { "Retry-After": "1" };
       gateway.faults.push(
         { kind: "problem", slug: "store-unavailable", options: { headers } },
@@ -97,7 +97,7 @@ describe("the client", () => {
       expect(performance.now() - startedAt).to.be.at.least(990);
     });
 
-    it("does not wait for a Retry-After beyond its patience", async () => {
+    it("does not wait for a Retry-After above maxRetryAfterMs", async () => {
       gateway.faults.push({
         kind: "problem",
         slug: "rate-limited",
@@ -110,7 +110,7 @@ describe("the client", () => {
       expect(gateway.seen).to.have.length(1);
     });
 
-    it("repeats nothing that may have run: the error says so and carries the key", async () => {
+    it("does not retry what may have run: the error says so and carries the key", async () => {
       gateway.faults.push({ kind: "problem", slug: "execution-lost", options: { processId: "1.x.2" } });
       const error = await rejection(client().submit("reports", { idempotencyKey: "k" }));
       expect(error).to.be.instanceOf(ProblemError).and.to.include({
@@ -124,7 +124,7 @@ describe("the client", () => {
       expect(gateway.seen).to.have.length(1);
     });
 
-    it("does not repeat a refusal that leaves open what ran, whatever its status", async () => {
+    it("does not retry a problem with executed unknown, whatever its status", async () => {
       const headers = { "Retry-After": "0" };
       gateway.faults.push({
         kind: "problem",
@@ -136,7 +136,7 @@ describe("the client", () => {
       expect(gateway.seen).to.have.length(1);
     });
 
-    it("does not repeat refusals that repeating cannot change", async () => {
+    it("does not retry a problem that is not retryable", async () => {
       gateway.faults.push({ kind: "problem", slug: "idempotency-key-reused" });
       const error = await rejection(client().submit("reports"));
       expect(isProblem(error, "idempotency-key-reused")).to.equal(true);
@@ -145,7 +145,7 @@ describe("the client", () => {
       expect(gateway.seen).to.have.length(1);
     });
 
-    it("sends once what starts anew each time, and what cannot be sent again", async () => {
+    it("sends a forced run and a stream body once", async () => {
       for (const init of [
         { force: true },
         { onDuplicate: "replace" as const },
@@ -159,7 +159,7 @@ describe("the client", () => {
       }
     });
 
-    it("gives up after the last attempt and says that the end is unknown", async () => {
+    it("rejects after the last attempt with executed unknown", async () => {
       gateway.faults.push({ kind: "reset" }, { kind: "reset" }, { kind: "reset" });
       const error = await rejection(client({ retry: { attempts: 3 } }).submit("reports"));
       expect(error).to.be.instanceOf(ConnectionError).and.to.include({ executed: "unknown" });
@@ -167,13 +167,13 @@ describe("the client", () => {
       expect(gateway.seen).to.have.length(3);
     });
 
-    it("repeats when a balancer answers for a gateway it cannot reach", async () => {
+    it("retries a balancer's response for an unreachable gateway", async () => {
       gateway.faults.push({ kind: "answer", status: 503, body: "<html>no server</html>" });
       await client().submit("reports");
       expect(gateway.seen).to.have.length(2);
     });
 
-    it("takes the service's own error as the result, never as its own", async () => {
+    it("treats the service's error response as the result", async () => {
       const id = gateway.create("k").view.id;
       const body = '{"type":"/_sticky/problems/rate-limited","title":"mine"}';
       gateway.end(id, "completed", {
@@ -189,14 +189,14 @@ describe("the client", () => {
       expect(gateway.seen).to.have.length(1);
     });
 
-    it("says when the route has no processes, and hands out the response", async () => {
+    it("rejects when the route has no processes, with the response", async () => {
       gateway.faults.push({ kind: "answer", status: 200, body: "plain" });
       const error = await rejection(client().submit("pages"));
       expect(error).to.be.instanceOf(UnexpectedResponseError);
       expect(await (error as UnexpectedResponseError).response.text()).to.equal("plain");
     });
 
-    it("bounds a gateway that never answers", async () => {
+    it("times out when the gateway never answers", async () => {
       gateway.faults.push({ kind: "silence" });
       const error = await rejection(
         client({ requestTimeoutMs: 50, retry: { attempts: 1 } }).submit("reports"),
@@ -204,14 +204,14 @@ describe("the client", () => {
       expect(error).to.be.instanceOf(ConnectionError);
     });
 
-    it("bounds an answer that never ends, and asks again", async () => {
+    it("times out on a response that never ends, and retries", async () => {
       const { id } = await client().submit("reports");
       gateway.faults.push({ kind: "stall" });
       expect(await client({ requestTimeoutMs: 50 }).status(id)).to.include({ id });
       expect(gateway.seen).to.have.length(3);
     });
 
-    it("stops at the caller's signal, also between attempts", async () => {
+    it("aborts with the caller's signal, also between attempts", async () => {
       const caller = new AbortController();
       gateway.faults.push({
         kind: "problem",
@@ -225,7 +225,7 @@ describe("the client", () => {
       expect(gateway.seen).to.have.length(1);
     });
 
-    it("refuses targets that would leave the service, and two bodies", async () => {
+    it("refuses a target outside the service, and two bodies", async () => {
       for (const target of ["reports/../admin", "reports/%2E%2e/admin", "..", "a#b"]) {
         expect(await rejection(client().submit(target)), target).to.be.instanceOf(TypeError);
       }
@@ -235,7 +235,7 @@ describe("the client", () => {
       expect(() => createClient({ baseUrl: "ftp://gateway" })).to.throw(TypeError);
     });
 
-    it("sends the client's own header fields, asked for anew with each call", async () => {
+    it("sends the client's header fields, computed anew for each call", async () => {
       let asked = 0;
       const own = client({ headers: () => ({ Authorization: `Bearer ${++asked}` }) });
       const handle = await own.submit("reports");
@@ -248,7 +248,7 @@ describe("the client", () => {
   });
 
   describe("wait", () => {
-    it("follows every version to the end by held polls", async () => {
+    it("follows every version to the end by long polls", async () => {
       const { id } = await client().submit("reports");
       const seen: (number | null)[] = [];
       const waiting = client().wait(id, { onUpdate: (view) => seen.push(view.progress?.percent ?? null) });
@@ -268,7 +268,7 @@ describe("the client", () => {
       expect(gateway.seen[2]!.headers.prefer).to.match(/^wait=2[45]$/);
     });
 
-    it("lives through failures of the gateway", async () => {
+    it("continues after failures of the gateway", async () => {
       const { id } = await client().submit("reports");
       gateway.faults.push({ kind: "reset" }, { kind: "problem", slug: "store-unavailable" });
       const waiting = client().wait(id);
@@ -277,18 +277,18 @@ describe("the client", () => {
       expect(await waiting).to.include({ status: "failed" });
     });
 
-    it("pauses when nobody holds its polls", async () => {
+    it("pauses between polls that are answered at once", async () => {
       gateway.holds = false;
       const { id } = await client().submit("reports");
       const waiting = rejection(client().wait(id, { timeoutMs: 400 }));
       expect(await waiting)
         .to.be.instanceOf(WaitTimeoutError)
         .and.to.have.nested.property("view.version", 1);
-      // Without pauses it would be hundreds.
+      // Without pauses there would be hundreds.
       expect(gateway.seen.length).to.be.at.most(6);
     });
 
-    it("ends in time, and another client resumes by the id", async () => {
+    it("times out, and another client resumes by the id", async () => {
       const { id } = await client().submit("reports");
       const error = await rejection(client().wait(id, { timeoutMs: 30 }));
       expect(error).to.be.instanceOf(WaitTimeoutError).and.to.include({ id });
@@ -296,7 +296,7 @@ describe("the client", () => {
       expect((await client().process(id).wait()).done).to.equal(true);
     });
 
-    it("stops at the caller's signal while the process goes on", async () => {
+    it("stops waiting with the caller's signal while the process continues", async () => {
       const { id } = await client().submit("reports");
       const caller = new AbortController();
       const waiting = rejection(client().wait(id, { signal: caller.signal }));
@@ -306,11 +306,11 @@ describe("the client", () => {
       expect((await client().status(id)).status).to.equal("in-progress");
     });
 
-    it("does not wait for a process that does not exist", async () => {
+    it("rejects at once for a process that does not exist", async () => {
       expect(isProblem(await rejection(client().wait("1.x.2")), "process-not-found")).to.equal(true);
     });
 
-    it("passes on what the caller's own callback throws", async () => {
+    it("rejects with what the caller's callback throws", async () => {
       const { id } = await client().submit("reports");
       const mine = new TypeError("mine");
       const throwing = (): never => {
@@ -321,7 +321,7 @@ describe("the client", () => {
   });
 
   describe("result", () => {
-    it("waits for the end and is the service's own response", async () => {
+    it("waits for the end and returns the service's response", async () => {
       const handle = await client().submit("reports");
       const result = handle.result();
       await gateway.request(2);
@@ -334,13 +334,13 @@ describe("the client", () => {
       expect(await (await handle.result()).text()).to.equal('{"id":1}');
     });
 
-    it("is a result even when the service's own status is 202", async () => {
+    it("returns a service's 202 as a result", async () => {
       const { id } = await client().submit("reports");
       gateway.end(id, "completed", { status: 202, headers: {}, body: "queued" });
       expect(await (await client().result(id)).text()).to.equal("queued");
     });
 
-    it("only looks when told not to wait", async () => {
+    it("does not wait with waitMs 0", async () => {
       const { id } = await client().submit("reports");
       const error = await rejection(client().result(id, { timeoutMs: 0 }));
       expect(error)
@@ -349,7 +349,7 @@ describe("the client", () => {
       expect(gateway.seen[1]!.headers).not.to.have.property("prefer");
     });
 
-    it("is a typed error when the service gave none, asked for once", async () => {
+    it("rejects with a typed error when the process has no response, after one request", async () => {
       const { id } = await client().submit("reports");
       gateway.end(id, "failed", null, "service-unavailable");
       const error = await rejection(client().result(id));
@@ -359,7 +359,7 @@ describe("the client", () => {
       expect(gateway.seen).to.have.length(2);
     });
 
-    it("names the successor of a process that was replaced", async () => {
+    it("names the successor of a replaced process", async () => {
       const { id } = await client().submit("reports");
       gateway.faults.push({
         kind: "problem",
@@ -378,7 +378,7 @@ describe("the client", () => {
   });
 
   describe("the other calls", () => {
-    it("cancel a process once, and say when it has ended", async () => {
+    it("cancel: cancels a process once, and rejects when it has ended", async () => {
       const handle = await client().submit("reports");
       expect(await handle.cancel()).to.include({ status: "cancelled" });
       expect(await handle.cancel()).to.include({ status: "cancelled" });
@@ -387,7 +387,7 @@ describe("the client", () => {
       expect(isProblem(await rejection(other.cancel()), "process-terminal")).to.equal(true);
     });
 
-    it("run a process again as a new one, once per key even when the answer is lost", async () => {
+    it("rerun: starts a new process, one per key even when the response is lost", async () => {
       const handle = await client().submit("reports");
       expect(isProblem(await rejection(handle.rerun()), "process-running")).to.equal(true);
       gateway.end(handle.id, "completed", done);
@@ -398,7 +398,7 @@ describe("the client", () => {
       expect((await next.status()).rerunOf).to.equal(handle.id);
     });
 
-    it("look a key up without writing it into a URL", async () => {
+    it("lookup: finds a key without writing it into a URL", async () => {
       const { id } = await client().submit("reports", { idempotencyKey: "order-1" });
       const view = await client().lookup({ service: "reports", idempotencyKey: "order-1" });
       expect(view?.id).to.equal(id);
@@ -406,7 +406,7 @@ describe("the client", () => {
       expect(gateway.seen.every(({ url }) => !url.includes("order"))).to.equal(true);
     });
 
-    it("forget a finished process", async () => {
+    it("forget: removes a finished process", async () => {
       const { id } = await client().submit("reports");
       expect(isProblem(await rejection(client().forget(id)), "process-running")).to.equal(true);
       gateway.end(id, "completed", done);

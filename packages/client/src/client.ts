@@ -21,10 +21,10 @@ export interface ClientOptions {
   readonly baseUrl: string;
   /** Default: the global fetch. */
   readonly fetch?: Fetch;
-  /** Sent with every request, e.g. Authorization; a function is asked before each call. */
+  /** Fields sent with every request, e.g. Authorization; a function is called before each request. */
   readonly headers?: RequestFields | (() => RequestFields | Promise<RequestFields>);
   readonly retry?: Partial<RetryOptions>;
-  /** The longest wait for the head of a response, beyond the time it was asked to be held. Default 30 s. */
+  /** Timeout for the head of a response, in addition to the requested wait. Default 30 s. */
   readonly requestTimeoutMs?: number;
 }
 
@@ -33,7 +33,7 @@ export interface CallOptions {
 }
 
 export interface ResultOptions extends CallOptions {
-  /** How long to wait for the end; 0: only look. Default: as long as it takes. */
+  /** How long to wait for the end; 0: do not wait. Default: no limit. */
   readonly timeoutMs?: number;
 }
 
@@ -42,16 +42,16 @@ export interface RerunOptions extends CallOptions {
   readonly idempotencyKey?: string;
 }
 
-/** A process that this client knows. Nothing in it is tied to a connection: `client.process(id)` makes it anew. */
+/** Handle of a process. It is not tied to a connection: `client.process(id)` creates it again. */
 export interface ProcessHandle {
   readonly id: string;
   /** The key it was submitted with; null when the handle was made from an id. */
   readonly idempotencyKey: string | null;
-  /** true: the gateway knew the request already, and did not send it to the service again. */
+  /** true: the gateway already knew the request and did not send it to the service again. */
   readonly replayed: boolean;
   status(options?: CallOptions): Promise<ProcessView>;
   wait(options?: WaitOptions): Promise<ProcessView>;
-  /** The service's own response, once it is there. */
+  /** The service's response, when the process has ended. */
   result(options?: ResultOptions): Promise<Response>;
   cancel(options?: CallOptions): Promise<ProcessView>;
   rerun(options?: RerunOptions): Promise<ProcessHandle>;
@@ -60,7 +60,7 @@ export interface ProcessHandle {
 export interface Client {
   /** Sends a request to `<service>/<path>` and returns its process. A repeat with the same key joins or replays it. */
   submit(target: string, init?: SubmitInit): Promise<ProcessHandle>;
-  /** A handle for an id, e.g. after a restart; asks nothing yet. */
+  /** A handle for an id, e.g. after a restart; sends no request. */
   process(id: string): ProcessHandle;
   status(id: string, options?: CallOptions): Promise<ProcessView>;
   wait(id: string, options?: WaitOptions): Promise<ProcessView>;
@@ -70,8 +70,8 @@ export interface Client {
   /** Forgets a finished process and its result. */
   forget(id: string, options?: CallOptions): Promise<void>;
   /**
-   * The process of a key; null when there is none, or none that this client may know: one of another credential, or one
-   * that was begun without any credential and not by this client.
+   * The process of a key; null when there is none, or when this client may not know it: one of another credential, or one
+   * that was submitted without any credential and not by this client.
    */
   lookup(
     key: { readonly service: string; readonly idempotencyKey: string },
@@ -230,7 +230,7 @@ export function createClient(options: ClientOptions): Client {
     return handle(id, key, replayed, null);
   }
 
-  /** `first` is the answer that came with the submit; it is handed out once, as a body can be read once. */
+  /** `first` is the response to the submit; it is returned once, because its body can be read once. */
   function handle(
     id: string,
     idempotencyKey: string | null,

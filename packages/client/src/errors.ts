@@ -1,4 +1,4 @@
-/** Everything that the client throws, each saying what is known about the execution. */
+/** Errors of the client; each says what is known about the execution. */
 
 import { isProblemSlug, type Executed, type ProblemSlug, type ProcessView } from "@sticky-proxy/protocol";
 
@@ -11,7 +11,7 @@ export interface ErrorContext {
 /** Base of all errors of this package. */
 export class StickyError extends Error {
   override readonly name: string = "StickyError";
-  /** Whether the service ran the work; null: the question does not arise. */
+  /** Whether the service ran the work; null: not applicable. */
   readonly executed: Executed | null;
   readonly idempotencyKey: string | null;
 
@@ -34,11 +34,11 @@ export interface ProblemDetails {
   readonly retryable: boolean;
   readonly processId: string | null;
   readonly requestId: string | null;
-  /** From Retry-After; null: not said. */
+  /** From Retry-After; null: none. */
   readonly retryAfterMs: number | null;
   /** The Link field by relation: "status", "result", "successor". */
   readonly links: ReadonlyMap<string, string>;
-  /** The whole body, with members this version does not know. */
+  /** The complete body, including members that this version does not know. */
   readonly body: Readonly<Record<string, unknown>>;
 }
 
@@ -79,21 +79,21 @@ export function isProblem<Slug extends ProblemSlug>(
   return error instanceof ProblemError && error.slug === slug;
 }
 
-/** True when this version of the client knows the slug, which then is one of a closed set. */
+/** True when this version of the client knows the slug. */
 export function isKnownProblem(error: unknown): error is ProblemError & { readonly slug: ProblemSlug } {
   return error instanceof ProblemError && isProblemSlug(error.slug);
 }
 
-/** No answer came, also not to the repeats that were safe: executed is "unknown" for a submit. */
+/** No response to the request and its safe retries: executed is "unknown" for a submit. */
 export class ConnectionError extends StickyError {
   override readonly name = "ConnectionError";
 }
 
-/** The wait ended before the process did. The process goes on: `client.wait(id)` resumes. */
+/** The wait timed out before the process ended. The process continues: `client.wait(id)` resumes. */
 export class WaitTimeoutError extends StickyError {
   override readonly name = "WaitTimeoutError";
   readonly id: string;
-  /** What was last seen; null: nothing yet. */
+  /** The last known state; null: none. */
   readonly view: ProcessView | null;
 
   constructor(id: string, view: ProcessView | null) {
@@ -103,7 +103,7 @@ export class WaitTimeoutError extends StickyError {
   }
 }
 
-/** Something answered that does not speak the gateway's contract, e.g. a balancer, or a route without processes. */
+/** The response does not follow the gateway's contract, e.g. that of a balancer, or of a route without processes. */
 export class UnexpectedResponseError extends StickyError {
   override readonly name = "UnexpectedResponseError";
   /** Its body has not been read unless `bodyUsed` says so. */

@@ -78,7 +78,7 @@ for (const [name, makeListener] of Object.entries(frameworks)) {
       expect(JSON.parse(gateway.processes.get(id)!.result!.body)).to.deep.include({ status: 201 });
     });
 
-    it("reports a failure, and keeps quiet about work that nobody waits for any more", async () => {
+    it("reports a failure, and ignores the end of a cancelled process", async () => {
       const { id } = gateway.create("order-2").view;
       await dispatch(id, 13);
       expect(await createClient({ baseUrl: gateway.url }).wait(id)).to.include({ status: "failed" });
@@ -99,7 +99,7 @@ for (const [name, makeListener] of Object.entries(frameworks)) {
       expect(response.status).to.equal(400);
     });
 
-    it("takes a signed webhook and refuses a forged one", async () => {
+    it("accepts a signed webhook and refuses a forged one", async () => {
       const body = '{"type":"process.completed","data":{"id":"1.x.2"}}';
       const now = new Date();
       const headers = {

@@ -1,4 +1,4 @@
-/** The other side of the wire for the client's tests: a gateway with one replica's memory, written from the wire contract. */
+/** A fake gateway for the client's tests: one replica in memory, written from the wire contract. */
 
 import { randomUUID } from "node:crypto";
 import { EventEmitter, once } from "node:events";
@@ -42,13 +42,13 @@ interface Process {
   problem: ProblemSlug | null;
 }
 
-/** What the next request meets instead of the gateway's answer. */
+/** Fault of the next request, instead of the gateway's response. */
 export type Fault =
   | { readonly kind: "reset" }
-  /** The gateway takes the request in, and its answer is lost. */
+  /** The gateway processes the request, and its response is lost. */
   | { readonly kind: "lost-answer" }
   | { readonly kind: "silence" }
-  /** The head comes, the body never ends. */
+  /** The head arrives, the body never ends. */
   | { readonly kind: "stall" }
   | { readonly kind: "problem"; readonly slug: ProblemSlug; readonly options?: ProblemOptions }
   | {
@@ -64,7 +64,7 @@ export class FakeGateway {
   readonly seen: Seen[] = [];
   readonly faults: Fault[] = [];
   readonly processes = new Map<string, Process>();
-  /** The service's runs: one per new process. */
+  /** Executions of the service: one per new process. */
   runs = 0;
   holds = true;
   readonly #news = new EventEmitter().setMaxListeners(0);
@@ -84,7 +84,7 @@ export class FakeGateway {
     await once(this.#server, "close");
   }
 
-  /** Resolves after the n-th request has come in. */
+  /** Resolves when the n-th request has arrived. */
   async request(n: number): Promise<Seen> {
     while (this.seen.length < n) await once(this.#news, "request");
     return this.seen[n - 1]!;
@@ -143,7 +143,7 @@ export class FakeGateway {
     return process;
   }
 
-  /** The fields that a service gets with a dispatch. */
+  /** Fields of a dispatch to the service. */
   dispatchFields(id: string): Record<string, string> {
     return {
       "Idempotency-Key": `"${this.processes.get(id)!.key}"`,

@@ -1,13 +1,13 @@
 /**
- * The owner tokens of the processes that this client began: with one it may cancel, run again, forget and look up its
- * process although its access token has changed since. Kept in memory, the latest few thousand.
+ * Owner tokens of the processes that this client submitted: with one it may cancel, rerun, forget and look up its
+ * process after its access token has changed. The latest few thousand are kept in memory.
  */
 import { fields } from "@sticky-proxy/protocol";
 
 export interface Owners {
-  /** @param token the field Sticky-Owner; null: the process was not begun by this call */
+  /** @param token the field Sticky-Owner; null: this call did not create the process */
   remember(id: string, key: string, token: string | null): void;
-  /** Fields for a call about the process; none where this client did not begin it. */
+  /** Fields for a call about the process; none where this client did not submit it. */
   fields(id: string): Record<string, string>;
   fieldsOfKey(key: string): Record<string, string>;
 }

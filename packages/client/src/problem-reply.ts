@@ -1,4 +1,4 @@
-/** Tells the gateway's own problems from everything else that a response may be. */
+/** Distinguishes the gateway's problems from other responses. */
 
 import {
   fields,
@@ -18,7 +18,7 @@ export function mayBeProblem(response: Response): boolean {
   );
 }
 
-/** The problem in a body that {@link mayBeProblem}; null when it is somebody else's. `now` is epoch ms. */
+/** The problem in a body of which {@link mayBeProblem} is true; null when it is not the gateway's. `now` is epoch ms. */
 export function problemDetails(response: Response, text: string, now: number): ProblemDetails | null {
   const body = jsonObject(text);
   const type = body?.["type"];
@@ -41,7 +41,7 @@ export function problemDetails(response: Response, text: string, now: number): P
   };
 }
 
-/** Milliseconds that the other side asks us to wait; null: it did not say. */
+/** Retry-After in milliseconds; null: none. */
 export function retryAfterOf(response: Response, now: number): number | null {
   const value = response.headers.get(fields.retryAfter);
   return value === null ? null : parseRetryAfter(value, now);

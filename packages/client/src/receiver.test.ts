@@ -41,7 +41,7 @@ describe("the receiver", () => {
     return { status, type: headers["content-type"], body };
   };
 
-  it("reads an execution from any form of header fields", () => {
+  it("reads an execution from header fields in any of the supported forms", () => {
     const headers = gateway.dispatchFields(execution.processId);
     expect(execution).to.deep.equal({
       processId: execution.processId,
@@ -61,7 +61,7 @@ describe("the receiver", () => {
     expect(acceptedHeaders(execution)).to.deep.equal({ "Sticky-Execution": headers["Sticky-Execution"] });
   });
 
-  it("is null for a request that is no execution", () => {
+  it("returns null for a request that is not an execution", () => {
     expect(readExecution({ host: "a", "sticky-process-id": "1.x.2" })).to.equal(null);
     expect(readExecution({})).to.equal(null);
   });
@@ -118,12 +118,12 @@ describe("the receiver", () => {
     expect(JSON.parse(stored().body)).to.deep.equal({ title: "No paper", retryable: true, executed: "no" });
   });
 
-  it("learns from any acknowledgement that the client cancelled", async () => {
+  it("reads a cancellation from any acknowledgement", async () => {
     gateway.change(execution.processId, { cancelRequested: true });
     expect(await receiver().heartbeat(execution)).to.deep.equal({ duplicate: false, cancelRequested: true });
   });
 
-  it("repeats a report until it is taken, and its second arrival is a duplicate", async () => {
+  it("retries a report until it is accepted, and the gateway recognises the duplicate", async () => {
     gateway.faults.push(
       { kind: "problem", slug: "store-unavailable" },
       { kind: "reset" },
@@ -138,7 +138,7 @@ describe("the receiver", () => {
     expect(stored().body).to.equal("1");
   });
 
-  it("is told when the process was decided without it, and does not insist", async () => {
+  it("rejects with execution-stale when the process ended without the report, and does not retry", async () => {
     await receiver().complete(execution, { json: 1 });
     const error = await rejection(receiver().complete(execution, { json: 2 }));
     expect(isProblem(error, "execution-stale")).to.equal(true);
@@ -147,7 +147,7 @@ describe("the receiver", () => {
     expect(isProblem(await rejection(receiver().complete(forged)), "unauthorized")).to.equal(true);
   });
 
-  it("takes no other answer for an acknowledgement", async () => {
+  it("accepts no other response as an acknowledgement", async () => {
     gateway.faults.push({ kind: "answer", status: 200, body: "<html>login</html>" });
     expect(await rejection(receiver().complete(execution))).to.be.instanceOf(UnexpectedResponseError);
   });

@@ -1,6 +1,6 @@
 /**
- * For service authors: what the gateway says with a request, and how to report back.
- * Nothing here knows a web framework; headers come as Node's objects, fetch's Headers or pairs.
+ * For service authors: reads the gateway's fields of a request, and reports the outcome.
+ * Independent of web frameworks: headers are Node's objects, fetch's Headers or pairs.
  */
 
 import {
@@ -32,16 +32,16 @@ export type HeaderSource =
   | Iterable<readonly [string, string]>
   | Readonly<Record<string, string | readonly string[] | undefined>>;
 
-/** One dispatch of one process, as its service sees it. Plain data: store it, report later from another program. */
+/** One dispatch of one process. Plain data: it can be stored, and another program can report later. */
 export interface Execution {
   readonly processId: string;
   /** The client's key, or the process id: equal for every dispatch of the same work. */
   readonly idempotencyKey: string;
   /** 1 for the first dispatch. */
   readonly attempt: number;
-  /** Rises with every dispatch; refuse anything lower than you have seen for this key. */
+  /** Rises with every dispatch; refuse a lower value than the highest seen for this key. */
   readonly fence: number;
-  /** Proves that you were sent this execution; treat it as a secret. */
+  /** Proves that this execution was sent to you; treat it as a secret. */
   readonly token: string;
   /** Where to report; without action and token. */
   readonly callbackUrl: string;
@@ -64,7 +64,7 @@ export interface CompleteResult {
 export interface FailReport {
   readonly title: string;
   readonly detail?: string;
-  /** Status that clients get; 502 when not said. */
+  /** Status of the client's response. Default 502. */
   readonly status?: number;
   /** true: another attempt may succeed. */
   readonly retryable?: boolean;
@@ -78,9 +78,9 @@ export interface HeartbeatReport {
 }
 
 export interface Acknowledgement {
-  /** The same report was here before; nothing happened now. */
+  /** The gateway already had this report; it changed nothing. */
   readonly duplicate: boolean;
-  /** The client does not want the work any more: stop if you can. */
+  /** The client cancelled the process: stop if possible. */
   readonly cancelRequested: boolean;
 }
 
@@ -102,9 +102,9 @@ export type Verification =
   | { readonly valid: false; readonly reason: "absent" | "malformed" | "timestamp" | "mismatch" };
 
 export interface Receiver {
-  /** Checks a Standard Webhooks signature over the raw bytes. Remember ids for ten minutes to drop repeats. */
+  /** Verifies a Standard Webhooks signature over the raw bytes. Remember ids for ten minutes to drop duplicates. */
   verify(headers: HeaderSource, rawBody: Uint8Array, now?: number): Verification;
-  /** Rejects with ProblemError: `execution-stale` when the process was decided without this report. */
+  /** Rejects with ProblemError: `execution-stale` when the process ended without this report. */
   complete(execution: Execution, result?: CompleteResult, options?: ReportOptions): Promise<Acknowledgement>;
   fail(execution: Execution, report: FailReport, options?: ReportOptions): Promise<Acknowledgement>;
   heartbeat(
@@ -114,7 +114,7 @@ export interface Receiver {
   ): Promise<Acknowledgement>;
 }
 
-/** null when the request did not come through the gateway as an execution. */
+/** null when the request is not an execution of the gateway. */
 export function readExecution(headers: HeaderSource): Execution | null {
   const values = valuesOf(headers);
   const one = (name: string): string | null => values.get(name)?.[0] ?? null;
@@ -133,7 +133,7 @@ export function readExecution(headers: HeaderSource): Execution | null {
   };
 }
 
-/** Answer 202 with these fields to say: accepted, a report will follow. */
+/** Fields of a 202 response: the execution is accepted, a report follows. */
 export function acceptedHeaders(execution: Execution): Record<string, string> {
   return { [fields.stickyExecution]: execution.token };
 }
@@ -153,7 +153,7 @@ export function createReceiver(options: ReceiverOptions = {}): Receiver {
     { signal }: ReportOptions,
   ): Promise<Acknowledgement> {
     headers.set(fields.stickyExecution, execution.token);
-    // One id for all repeats: the gateway knows a report again, and its second arrival changes nothing.
+    // One id for all retries: the gateway recognises a duplicate report.
     const webhookId = `msg_${crypto.randomUUID()}`;
     const response = await send(fetch, {
       url: `${execution.callbackUrl}/${action}`,
@@ -271,7 +271,7 @@ function contentTypeOf(headers: NonNullable<CompleteResult["headers"]>): string 
   return typeof value === "string" ? value : value?.[0];
 }
 
-/** In the result media type a string is text; JSON that is a string needs its quotes. */
+/** In the result media type a string is text; a JSON string needs its quotes. */
 function asJsonBody(json: unknown): unknown {
   return typeof json === "string" ? JSON.stringify(json) : json;
 }

@@ -1,10 +1,10 @@
-/** A submit as a request: which fields say what the caller wants, and whether the request may be repeated. */
+/** A submission as a request: its header fields, and whether the request may be retried. */
 
 import {
   fields,
   formatIdempotencyKey,
   readIdempotencyKey,
-  type OnDuplicateWish,
+  type OnDuplicateOption,
 } from "@sticky-proxy/protocol";
 import type { RequestBody, RequestFields } from "./transport.ts";
 
@@ -17,12 +17,12 @@ export interface SubmitInit {
   readonly json?: unknown;
   /** 1 to 255 printable ASCII characters without quotes and backslashes. Default: a random UUID. */
   readonly idempotencyKey?: string;
-  /** Hold the request for the result this long (at most what the route allows). Default: 202 at once. */
+  /** How long to wait for the result (at most the route's `waitMs`). Default: 202 at once. */
   readonly waitMs?: number;
-  readonly onDuplicate?: OnDuplicateWish;
-  /** Run again although a result is stored or a process runs, where the route allows it. */
+  readonly onDuplicate?: OnDuplicateOption;
+  /** Run again even when a result is stored or a process is running, where the route allows it. */
   readonly force?: boolean;
-  /** Tighter than the route's own; whole seconds. */
+  /** Shorter than the route's deadline; whole seconds. */
   readonly deadlineMs?: number;
   readonly signal?: AbortSignal | undefined;
 }
@@ -50,7 +50,7 @@ export function submission(target: string, init: SubmitInit): Submission {
   if (init.deadlineMs !== undefined)
     headers.set(fields.stickyDeadline, String(wholeSeconds(init.deadlineMs)));
   const body = bodyOf(init, headers);
-  // A forced or replacing run starts anew each time: when the first got no answer, it may be running.
+  // A forced or replacing run starts a new process each time: one without a response may be running.
   const startsAnew = init.force === true || init.onDuplicate === "replace";
   return {
     path: targetPath(target),
@@ -61,7 +61,7 @@ export function submission(target: string, init: SubmitInit): Submission {
   };
 }
 
-/** Dot segments would be resolved by the URL parser before the gateway could refuse them. */
+/** The URL parser would resolve dot segments before the gateway could refuse them. */
 function targetPath(target: string): string {
   const path = `/${target.replace(/^\//, "")}`;
   const [beforeQuery = ""] = path.split(/[?#]/, 1);
@@ -96,7 +96,7 @@ function bodyOf(init: SubmitInit, headers: Headers): RequestBody | null {
   return JSON.stringify(init.json);
 }
 
-/** At least 1: the wire has no fractions. */
+/** At least 1: the wire format has whole seconds. */
 export function wholeSeconds(ms: number): number {
   return Math.max(1, Math.floor(ms / 1000));
 }

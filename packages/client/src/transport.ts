@@ -1,11 +1,11 @@
 /**
- * One request to the gateway, repeated while a repeat is safe and can help.
+ * One request to the gateway, retried while a retry is safe and useful.
  *
- * T1  A request that is not safe to repeat is sent once.
- * T2  An answer of the service is final, whatever its status: only the gateway's refusals, and answers that never
- *     came through it, are repeated.
- * T3  A problem that may have run the work (executed "yes" or "unknown") is never repeated here; the caller decides.
- * T4  Retry-After is the least pause, and a longer one than the caller accepts ends the attempts.
+ * T1  A request that is not safe to retry is sent once.
+ * T2  A response of the service is final, whatever its status: only the gateway's problems, and responses that did not
+ *     come from it, are retried.
+ * T3  A problem with executed "yes" or "unknown" is never retried here; the caller decides.
+ * T4  Retry-After is the minimum pause; one above `maxRetryAfterMs` ends the attempts.
  */
 
 import { fields } from "@sticky-proxy/protocol";
@@ -15,10 +15,10 @@ import { mayBeProblem, problemDetails, retryAfterOf } from "./problem-reply.ts";
 export interface RetryOptions {
   /** Requests in all, the first included. Default 5. */
   readonly attempts: number;
-  /** Bounds of the pause, which doubles from one attempt to the next and is drawn at random below that. */
+  /** Limits of the pause, which is random below a bound that doubles with each attempt. */
   readonly minMs: number;
   readonly maxMs: number;
-  /** The longest Retry-After that is waited for. */
+  /** Largest Retry-After that is waited for. */
   readonly maxRetryAfterMs: number;
 }
 
@@ -43,7 +43,7 @@ export interface Call {
   readonly idempotencyKey: string | null;
   /** Until the head of the response, or until its end where `isBuffered`. */
   readonly timeoutMs: number;
-  /** The answer is a small document of the gateway's own: it is read here, so that a body that stalls is noticed. */
+  /** The response is a small document of the gateway: it is read here, so that the timeout covers its body. */
   readonly isBuffered: boolean;
   readonly signal: AbortSignal | null;
   readonly retry: RetryOptions;
@@ -91,7 +91,7 @@ async function attemptOnce(fetch: Fetch, call: Call): Promise<Outcome> {
       headers: call.headers,
       body: call.body,
       signal,
-      // A 3xx may be the service's own answer, and belongs to the caller.
+      // A 3xx may be the service's response, so the caller gets it.
       redirect: "manual",
       ...(call.body instanceof ReadableStream ? ({ duplex: "half" } as object) : {}),
     });
@@ -108,7 +108,7 @@ async function attemptOnce(fetch: Fetch, call: Call): Promise<Outcome> {
   }
 }
 
-/** Statuses that something between us and the gateway gives when it cannot reach it. */
+/** Statuses of an intermediary that cannot reach the gateway. */
 const unreached: ReadonlySet<number> = new Set([429, 502, 503, 504]);
 
 async function judge(call: Call, response: Response): Promise<Outcome> {
@@ -131,27 +131,27 @@ async function judge(call: Call, response: Response): Promise<Outcome> {
 
 async function buffered(response: Response): Promise<Response> {
   const body = await response.arrayBuffer();
-  // 204 and 304 may not even have an empty one.
+  // A Response with 204 or 304 must be constructed without a body.
   return new Response(body.byteLength === 0 ? null : body, response);
 }
 
 function refused(call: Call, details: ProblemDetails, processStatus: string | null): Outcome {
   const error = new ProblemError(details, { idempotencyKey: call.idempotencyKey });
   const passing = details.status === 429 || details.status === 503;
-  // How a process ended does not change by reading it again; sending its request again can start a new one.
+  // The end of a process is final; sending its request again can start a new process.
   const isEnd = call.method === "GET" && (processStatus === "failed" || processStatus === "cancelled");
   const repeatable = passing && !isEnd && details.retryable && details.executed === "no";
   return { kind: "failed", error, repeatable, retryAfterMs: details.retryAfterMs };
 }
 
-/** null: give up. */
+/** null: no further attempt. */
 function nextPause(retry: RetryOptions, attempt: number, retryAfterMs: number | null): number | null {
   if (attempt >= retry.attempts) return null;
   if (retryAfterMs !== null && retryAfterMs > retry.maxRetryAfterMs) return null;
   return backoff(retry, attempt) + (retryAfterMs ?? 0);
 }
 
-/** Full jitter: callers that failed together do not come back together. */
+/** Full jitter: callers that failed at the same time retry at different times. */
 export function backoff({ minMs, maxMs }: Pick<RetryOptions, "minMs" | "maxMs">, attempt: number): number {
   return Math.random() * Math.min(maxMs, minMs * 2 ** (attempt - 1));
 }

@@ -1,6 +1,6 @@
 /**
- * Follows a process to its end by long polls. Each poll names the version it has seen, so any replica can hold it
- * until there is news; when a gateway or something before it does not hold, the pauses between polls grow.
+ * Follows a process to its end by long polls. Each poll names the last known version, so any replica can answer it when
+ * the version changes; when polls are answered at once without a change, the pauses between them grow.
  */
 
 import { fields, type ProcessView } from "@sticky-proxy/protocol";
@@ -11,20 +11,20 @@ import { backoff, pause } from "./transport.ts";
 export interface WaitOptions {
   /** Aborting stops the waiting, not the process. */
   readonly signal?: AbortSignal | undefined;
-  /** Default: as long as it takes. */
+  /** Default: no limit. */
   readonly timeoutMs?: number;
-  /** Called for each new version, the last one included. */
+  /** Called for each new version, including the last. */
   readonly onUpdate?: (view: ProcessView) => void;
 }
 
-/** Sends one status request with these fields and does not repeat it. */
+/** Sends one status request with these fields, without a retry. */
 export type Poll = (headers: Headers, signal: AbortSignal | null, holdMs: number) => Promise<Response>;
 
 const maxHoldMs = 25_000;
-/** An answer that took this long was held; a faster one without news asks for a pause. */
+/** A faster response without a new version is followed by a pause. */
 const heldMs = 1000;
 const pauses = { minMs: 250, maxMs: 5000 };
-/** How long failures in a row are put up with: a restart, a fail-over. */
+/** How long consecutive failures are tolerated: a restart, a fail-over. */
 const maxOutageMs = 120_000;
 
 /** The view of the ended process. Rejects with WaitTimeoutError, ProblemError, ConnectionError or the signal's reason. */
@@ -38,7 +38,7 @@ export async function waitForEnd(poll: Poll, id: string, options: WaitOptions): 
   for (;;) {
     const startedAt = performance.now();
     const isLast = startedAt >= end;
-    // The first poll brings the state at once, the next ones wait for a newer version.
+    // The first poll returns the state at once, the next ones wait for a newer version.
     const holdMs = view === null ? 0 : Math.max(0, Math.min(maxHoldMs, end - startedAt));
     const answer: Answer = await ask(poll, etag, holdMs, signal);
     const news = answer.view !== null && answer.view.version !== view?.version;
@@ -62,11 +62,11 @@ export async function waitForEnd(poll: Poll, id: string, options: WaitOptions): 
 }
 
 interface Answer {
-  /** null: nothing new, or no answer. */
+  /** null: no new version, or no response. */
   readonly view: ProcessView | null;
   readonly etag: string | null;
   readonly retryAfterMs: number | null;
-  /** Why there was no answer; such a failure may pass. */
+  /** The reason of a missing response; the failure is transient. */
   readonly failure: Error | null;
 }
 
@@ -101,9 +101,9 @@ function pollHeaders(etag: string | null, holdMs: number): Headers {
   return headers;
 }
 
-/** Reading the status again is always safe, so everything that may pass is worth it. */
+/** Reading the status again is always safe, so every transient failure is retried. */
 function isPassing(error: unknown): error is Error {
   if (error instanceof ProblemError) return error.status === 429 || error.status === 503;
-  // A SyntaxError is half a JSON text, or a page of something in between.
+  // A SyntaxError: truncated JSON, or the page of an intermediary.
   return error instanceof ConnectionError || error instanceof SyntaxError;
 }

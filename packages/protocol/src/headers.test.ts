@@ -91,7 +91,7 @@ describe("readIdempotencyKey", () => {
 });
 
 describe("the Sticky-* request fields", () => {
-  it("read a wish about duplicates, and nothing else", () => {
+  it("read Sticky-On-Duplicate, and refuse other words", () => {
     expect(readOnDuplicate([])).to.equal(null);
     expect(readOnDuplicate(["join"])).to.equal("join");
     expect(readOnDuplicate([" Reject "])).to.equal("reject");

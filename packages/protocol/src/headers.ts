@@ -89,10 +89,10 @@ export function formatIdempotencyKey(key: string): string {
   return `"${key}"`;
 }
 
-export type OnDuplicateWish = "join" | "reject" | "replace";
+export type OnDuplicateOption = "join" | "reject" | "replace";
 
 /** Sticky-On-Duplicate; null when absent. Throws `malformed-request`. Whether the route allows it is the route's matter. */
-export function readOnDuplicate(lines: readonly string[]): OnDuplicateWish | null {
+export function readOnDuplicate(lines: readonly string[]): OnDuplicateOption | null {
   const value = oneValue(lines, fields.stickyOnDuplicate);
   if (value === null) return null;
   const word = value.toLowerCase();

@@ -27,7 +27,7 @@ export {
   readForce,
   readIdempotencyKey,
   readOnDuplicate,
-  type OnDuplicateWish,
+  type OnDuplicateOption,
   type Source,
 } from "./headers.ts";
 export {

@@ -10,7 +10,7 @@ import { incomingHeaders } from "./outgoing.ts";
 import { requestBody } from "./request-body.ts";
 import type { Choice, ServiceTraffic } from "./traffic.ts";
 
-/** The service switched protocols: the connection and its slot are held until the socket closes. */
+/** The service switched protocols: connection and slot stay taken until the socket closes. */
 export interface TunnelOpen {
   readonly kind: "switched";
   readonly headers: HeaderList;
@@ -34,7 +34,7 @@ export interface AttemptDeps {
   /** Monotonic milliseconds. */
   readonly now: () => number;
   readonly onAttempt?: (attempt: Attempt) => void;
-  /** An instance is taken out by its answers. */
+  /** Called when an instance is ejected because of its responses. */
   readonly onEjected?: (service: string, instance: string) => void;
 }
 
@@ -43,7 +43,7 @@ export interface OneAttempt {
   readonly headers: readonly string[];
   readonly traffic: ServiceTraffic;
   readonly choice: Choice;
-  /** What Upgrade asks for; null: no upgrade. */
+  /** Protocol of the Upgrade field; null: no upgrade. */
   readonly upgrade: string | null;
 }
 

@@ -21,12 +21,12 @@ describe("the circuit breaker", () => {
     ]);
   });
 
-  it("says how long it is still open", () => {
+  it("reports how long the circuit stays open", () => {
     expect(opened().enter(policy, 999)).to.deep.equal({ pass: false, openMs: 1 });
     expect(opened().state(999)).to.equal("open");
   });
 
-  it("lets one trial through after the pause, and a second when the first never reports", () => {
+  it("allows one trial request after openMs, and a second one when the first never reports", () => {
     const breaker = opened();
     expect(breaker.state(1000)).to.equal("half-open");
     expect(breaker.enter(policy, 1000)).to.deep.equal({ pass: true });
@@ -34,7 +34,7 @@ describe("the circuit breaker", () => {
     expect(breaker.enter(policy, 2000)).to.deep.equal({ pass: true });
   });
 
-  it("closes after a good trial: everything passes, and failures count from none", () => {
+  it("closes after a successful trial: every request passes, and the failure count restarts at zero", () => {
     const breaker = opened();
     breaker.enter(policy, 1000);
     breaker.report(policy, false, 1100);
@@ -48,7 +48,7 @@ describe("the circuit breaker", () => {
     expect(breaker.state(1200)).to.equal("closed");
   });
 
-  it("opens for another pause after a bad trial, and then lets a trial through", () => {
+  it("opens for another openMs after a failed trial, and then allows a trial", () => {
     const breaker = opened();
     breaker.enter(policy, 1000);
     breaker.report(policy, true, 1100);
@@ -56,7 +56,7 @@ describe("the circuit breaker", () => {
     expect(breaker.enter(policy, 2100)).to.deep.equal({ pass: true });
   });
 
-  it("stops nothing and counts nothing on a service without a policy", () => {
+  it("allows every request and counts no failure for a service without a breaker policy", () => {
     const breaker = new Breaker();
     for (let i = 0; i < 9; i += 1) breaker.report(null, true, 0);
     expect(breaker.state(0)).to.equal("closed");

@@ -12,10 +12,10 @@ export class Breaker {
   #failures = 0;
   /** Monotonic ms; null: closed. */
   #openUntil: number | null = null;
-  /** Until when the running trial is waited for; a trial that never reports must not lock the service out. */
+  /** Deadline of the running trial: a trial that never reports must not keep the circuit open. */
   #trialUntil = 0;
 
-  /** `half-open`: the pause is over, and one request may try. */
+  /** `half-open`: `openMs` has passed, and one trial request is allowed. */
   state(now: number): "closed" | "half-open" | "open" {
     if (this.#openUntil === null) return "closed";
     return now < this.#openUntil ? "open" : "half-open";

@@ -19,7 +19,7 @@ export class Bulkhead {
     return this.#queue.size;
   }
 
-  /** true: a slot is taken and must be given back by `leave`. */
+  /** true: a slot is taken; the caller must release it with `leave`. */
   tryEnter(limits: ServiceLimits): boolean {
     if (this.#inFlight >= limits.maxInFlight || this.#queue.size > 0) return false;
     this.#inFlight += 1;
@@ -44,7 +44,7 @@ export class Bulkhead {
     });
   }
 
-  /** Gives a slot back; the longest waiter inherits it. */
+  /** Releases a slot; the request that has waited longest gets it. */
   leave(): void {
     const [next] = this.#queue;
     if (next === undefined) this.#inFlight -= 1;

@@ -1,4 +1,4 @@
-/** Reads a response body that must be whole before anybody sees it. */
+/** Reads a response body completely before it is passed on. */
 import type { Readable } from "node:stream";
 
 import type { Instance } from "@sticky-proxy/core/registry";
@@ -12,11 +12,11 @@ export type CollectedBody =
   | Failed;
 
 export interface CollectContext {
-  /** Named in a failure. */
+  /** Instance name for the failure report. */
   readonly instance: Instance | null;
 }
 
-/** At most `maxBytes` are held in memory. Silence is ended by the forwarder's own idle time-out. */
+/** At most `maxBytes` are buffered. The forwarder's idle timeout ends a body that stalls. */
 export function collectBody(
   body: Readable,
   maxBytes: number,
@@ -39,7 +39,7 @@ export function collectBody(
         return;
       }
       body.pause();
-      // Given back at once: with nothing left in it, a stream that has got its last chunk would end before its reader comes.
+      // unshift at once: a stream that has received its last chunk and is empty would end before its reader is attached.
       body.unshift(chunk);
       settle({ kind: "too-large", head: Buffer.concat(chunks, size), rest: body });
     };
@@ -51,7 +51,7 @@ export function collectBody(
         error instanceof UpstreamBodyError ? { ...error.outcome, instance } : failedBy(error, true, instance),
       );
     };
-    // Destroyed by somebody else without a reason.
+    // The stream was destroyed elsewhere without an error.
     const onClose = (): void =>
       onError(Object.assign(new Error("the body was closed"), { code: "ECONNRESET" }));
     if (body.readableEnded) {
@@ -66,6 +66,6 @@ export function collectBody(
     body.on("end", onEnd);
     body.on("error", onError);
     body.on("close", onClose);
-    body.resume(); // a body that was read in part comes paused
+    body.resume(); // A partly read body is paused.
   });
 }

@@ -1,8 +1,8 @@
 /**
- * What undici does not tell about its connections: whether one carried a request before (the keep-alive race), and the
- * HTTP version of the response (Transfer-Encoding in HTTP/1.0 is faulty framing, RFC 9112 6.1), and whether it was a
- * reset that ended the connection (a response delimited by the close is then incomplete, RFC 9112 8).
- * It also mends what a recipient must take and undici refuses: an unasked "100 Continue" (RFC 9110 15.2), and white
+ * What undici does not report about a connection: whether it carried a request before (the keep-alive race), the
+ * HTTP version of the response (Transfer-Encoding in HTTP/1.0 is faulty framing, RFC 9112 6.1), and whether a
+ * reset ended the connection (a response delimited by close is then incomplete, RFC 9112 8).
+ * It also removes what a recipient must accept and undici refuses: an unsolicited "100 Continue" (RFC 9110 15.2) and white
  * space before a colon (RFC 9112 5.1).
  */
 import { tokenCharacters } from "@sticky-proxy/protocol/http";
@@ -12,27 +12,27 @@ import { Client, type Dispatcher, type buildConnector } from "undici";
 
 /** State of one connection, read by the exchange that runs on it. */
 export interface ConnectionWatch {
-  /** Requests written to the present socket. */
+  /** Number of requests written to the current socket. */
   requests: number;
-  /** A request is out and its final response's head has not come. */
+  /** A request was sent and the head of its final response has not arrived. */
   awaitingHead: boolean;
-  /** The response being read says HTTP/1.0. */
+  /** The current response is HTTP/1.0. */
   oldVersion: boolean;
-  /** It says another major version, which no response on this connection can have. */
+  /** The current response has another major version than 1, which is invalid on this connection. */
   foreignVersion: boolean;
-  /** The error that ended the connection; null: none did. */
+  /** The error that ended the connection; null: no error. */
   broken: Error | null;
 }
 
-/** Handlers that want to know their connection. */
+/** A handler that is told its connection. */
 export interface WatchesConnection {
   connection: ConnectionWatch | null;
 }
 
-/** Of interim heads that have not come whole. */
+/** Bytes of an interim response head that is not complete yet. */
 const maxHeldBytes = 16_384;
 
-/** An undici Client (one connection) that hands its watch to the handlers it runs. */
+/** An undici Client (one connection) that passes its state to the handlers it runs. */
 export class WatchedClient extends Client {
   readonly #watch: ConnectionWatch;
 
@@ -63,7 +63,7 @@ function watched(connect: buildConnector.connector, watch: ConnectionWatch): bui
         watch.requests = 0;
         watch.awaitingHead = false;
         watch.broken = null;
-        // Before undici's own listener, which takes a reset for the end of a response that only the close delimits.
+        // Registered before undici's own listener, which treats a reset as the end of a response delimited by close.
         socket.once("error", (error) => {
           watch.broken = error;
         });
@@ -99,7 +99,7 @@ function watchReads(socket: Socket, watch: ConnectionWatch): void {
 
 const spaceBeforeColon = new RegExp(`(\\r\\n[${tokenCharacters}]+)[ \\t]+:`, "g");
 
-/** RFC 9112 5.1: removed from a response, where undici gives it up. A head that came in pieces is left to the parser. */
+/** Removes white space before the colon (RFC 9112 5.1), which undici refuses. A head in several chunks is left to the parser. */
 function withoutSpaceBeforeColon(bytes: Buffer): Buffer {
   const end = bytes.indexOf("\r\n\r\n");
   if (end === -1) return bytes;
@@ -109,8 +109,8 @@ function withoutSpaceBeforeColon(bytes: Buffer): Buffer {
 }
 
 /**
- * The bytes without the "100 Continue" heads among the interim responses that they begin with; the same buffer when
- * there is none (the usual case). null: they end where a 100 may be coming, so wait for more.
+ * Removes the "100 Continue" heads from the interim responses at the start of `bytes`; returns the same buffer when
+ * there is none (the usual case). null: the bytes end within a possible "100" head, wait for more.
  */
 function withoutContinue(bytes: Buffer): Buffer | null {
   let from = 0;

@@ -6,7 +6,7 @@ const bounds = { maxBytes: 100_000, maxRatio: 1000 };
 const text = Buffer.from('{"status":"Running"}');
 const coded = (coding: string, body: Uint8Array) => decodeBody([["Content-Encoding", coding]], body, bounds);
 
-describe("content codings are undone", () => {
+describe("decoding a body", () => {
   for (const [coding, body] of [
     ["identity", text],
     ["gzip", gzipSync(text)],
@@ -17,7 +17,7 @@ describe("content codings are undone", () => {
     ["zstd", zstdCompressSync(text)],
     ["deflate, gzip", gzipSync(deflateSync(text))],
   ] as const)
-    it(`${coding} gives the text back`, () => {
+    it(`decodes ${coding} to the original text`, () => {
       const decoded = coded(coding, body);
       expect(decoded.kind === "decoded" && Buffer.from(decoded.body).toString()).to.equal(text.toString());
     });
@@ -28,11 +28,11 @@ describe("content codings are undone", () => {
     ["half of a gzip", "gzip", gzipSync(text).subarray(0, 12)],
     ["four codings on each other", "gzip, gzip, gzip, gzip", gzipSync(gzipSync(gzipSync(gzipSync(text))))],
   ] as const)
-    it(`${what} cannot be read`, () => {
+    it(`refuses ${what}`, () => {
       expect(coded(coding, body).kind).to.equal("unreadable");
     });
 
-  it("more than the bounds is too large, by bytes and by ratio", () => {
+  it("refuses a body whose decoded size is beyond the limit in bytes or in ratio", () => {
     expect(coded("gzip", gzipSync(Buffer.alloc(200_000))).kind).to.equal("too-large");
     const bomb = gzipSync(Buffer.alloc(90_000));
     expect(decodeBody([["Content-Encoding", "gzip"]], bomb, { ...bounds, maxRatio: 2 }).kind).to.equal(

@@ -1,24 +1,24 @@
-/** Removes content codings (RFC 9110 8.4), with bounds on what may come out. */
+/** Decodes content codings (RFC 9110 8.4), with limits on the decoded size. */
 import { headerJoined, type HeaderList } from "@sticky-proxy/core/http";
 import { splitList } from "@sticky-proxy/protocol/http";
 import { brotliDecompressSync, gunzipSync, inflateSync, zstdDecompressSync } from "node:zlib";
 
 export interface DecodeBounds {
   readonly maxBytes: number;
-  /** Decoded by encoded size. */
+  /** Decoded size divided by encoded size. */
   readonly maxRatio: number;
 }
 
 export type Decoded =
   | { readonly kind: "decoded"; readonly body: Uint8Array }
-  /** An unknown coding, bytes that do not decode, or more codings than are undone. */
+  /** An unknown coding, invalid bytes, or more than the allowed number of codings. */
   | { readonly kind: "unreadable" }
   | { readonly kind: "too-large" };
 
-/** Content codings that may be stacked; more is refused. */
+/** Largest number of content codings on one body. */
 const maxCodings = 3;
 
-/** A body without a coding, or an empty one, comes back as it is. */
+/** Returns an empty body, or one without a coding, unchanged. */
 export function decodeBody(headers: HeaderList, body: Uint8Array, bounds: DecodeBounds): Decoded {
   const codings = contentCodings(headers);
   if (codings.length > maxCodings) return { kind: "unreadable" };

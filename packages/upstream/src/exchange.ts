@@ -1,6 +1,6 @@
 /**
- * One request on one connection: undici's handler made into a head and a body stream with back-pressure.
- * Settles exactly once, with the response's head or with the failure; later trouble breaks the body.
+ * One request on one connection: turns undici's handler callbacks into a response head and a body stream with backpressure.
+ * Settles exactly once, with the response head or with the failure; a later error destroys the body.
  */
 import type { ProxyErrorType } from "@sticky-proxy/protocol";
 import { Readable, type Duplex } from "node:stream";
@@ -11,10 +11,10 @@ import type { Dispatcher } from "undici";
 import type { ConnectionWatch, WatchesConnection } from "./connection.ts";
 import { failedBy, failedWith, UpstreamBodyError, type Failed } from "./outcome.ts";
 
-/** More header lines than any honest response has. */
+/** Largest number of header lines of a response. */
 const maxResponseLines = 256;
 const bodyBufferBytes = 65_536;
-/** Each interim response starts the wait for the final one anew, so their number is what bounds it. */
+/** Largest number of interim responses: each restarts the first-byte timeout. */
 const maxInterim = 256;
 
 export interface ResponseStart {
@@ -25,7 +25,7 @@ export interface ResponseStart {
   readonly body: ResponseBody;
 }
 
-/** `unanswered`: not one byte of a response came. `reused`: the connection had carried a request before. */
+/** `unanswered`: no byte of a response arrived. `reused`: the connection had carried a request before. */
 export interface ExchangeFailed {
   readonly kind: "failed";
   readonly failed: Failed;
@@ -63,7 +63,7 @@ export class ResponseBody extends Readable {
   }
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
-    // Not read to its end: the connection is of no use any more.
+    // The body was not read to its end, so the connection cannot be reused.
     if (!this.#ended) {
       this.#ended = true;
       this.#controller.abort(error ?? new Error("the response body is not wanted"));
@@ -72,7 +72,7 @@ export class ResponseBody extends Readable {
   }
 }
 
-/** The service switched to the protocol that was asked for; the connection is the caller's now. */
+/** The service switched to the requested protocol; the caller now owns the connection. */
 export interface Switched {
   readonly kind: "switched";
   readonly headers: HeaderList;
@@ -83,7 +83,7 @@ export type ExchangeResult = ResponseStart | Switched | ExchangeFailed;
 
 export interface ExchangeEvents {
   onInformational: ((status: number, headers: HeaderList) => void) | null;
-  /** The protocol that an upgrade was asked for to; null: none was. */
+  /** The requested upgrade protocol; null: no upgrade. */
   upgrade: string | null;
 }
 
@@ -108,7 +108,7 @@ export class Exchange implements Dispatcher.DispatchHandler, WatchesConnection {
     });
   }
 
-  /** Ends it from our side; a waiting or running request is dropped with its connection. */
+  /** Aborts the exchange; a queued or running request is dropped together with its connection. */
   abort(reason: Error): void {
     this.#abortReason = reason;
     this.#fail(
@@ -212,7 +212,7 @@ export class Exchange implements Dispatcher.DispatchHandler, WatchesConnection {
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
     if (this.#body !== null) this.#body.break(failedBy(error, this.#sent, null));
-    // undici says so too when it stops in the middle of a head whose framing contradicts itself.
+    // undici reports the same error for a head with contradicting framing.
     else if ((error as NodeJS.ErrnoException).code === "UND_ERR_RES_CONTENT_LENGTH_MISMATCH") {
       this.#refuse("http_protocol_error", "The service's response is not valid HTTP.");
     } else this.#fail(failedBy(error, this.#sent, null));

@@ -4,13 +4,13 @@ import type { HeaderList, RequestHead } from "@sticky-proxy/core/http";
 import type { Route, Service, UpstreamTimeouts } from "@sticky-proxy/core/registry";
 
 export interface ForwardClient {
-  /** Whose request it is: the right-most hop that is not one of our proxies. */
+  /** Client address: the right-most hop that is not a trusted proxy. */
   readonly address: string;
-  /** The socket's address, what X-Forwarded-For is continued with; default: `address`. */
+  /** Address of the socket's peer, appended to X-Forwarded-For; default: `address`. */
   readonly peer?: string;
-  /** Whose budgets the request uses up: "address:…" or "principal:…"; default: nobody's. */
+  /** Caller whose budgets the request counts against: "address:…" or "principal:…"; default: none. */
   readonly holder?: string;
-  /** The peer is one of our own proxies; what it says about the client is continued. */
+  /** The peer is a trusted proxy; its forwarding fields are continued. */
   readonly trusted?: boolean;
   readonly protocol: "http" | "https";
   readonly host: string;
@@ -20,23 +20,23 @@ export interface ForwardClient {
 export interface ForwardRequest {
   readonly service: Service;
   readonly route: Route | null;
-  /** Headers as received; the rules of core/http/header-rules.ts are applied here. */
+  /** Header lines as received; core/http/header-rules.ts is applied to them here. */
   readonly head: RequestHead;
   /** Lines that replace every line of the same name: Sticky-*, Idempotency-Key, traceparent … */
   readonly set: HeaderList;
   readonly body: Uint8Array | Readable | null;
-  /** null: not known, the body goes out chunked. Ignored for bytes. */
+  /** null: unknown, the body is sent chunked. Ignored for a body of bytes. */
   readonly bodyLength: number | null;
   /** A streamed body that turns out longer fails with payload-too-large. */
   readonly maxBodyBytes?: number;
   /** null: the request is the gateway's own (retry, take-over). */
   readonly client: ForwardClient | null;
   readonly signal: AbortSignal;
-  /** Names of instances to leave out while others can be used. */
+  /** Names of instances to avoid while another one is usable. */
   readonly avoid?: ReadonlySet<string>;
-  /** Lines as for a final response: nothing of the connection or in our name, and with our Via. */
+  /** Header lines as for a final response: without hop-by-hop and Sticky-* fields, with Via. */
   readonly onInformational?: (status: number, headers: HeaderList) => void;
   readonly timeouts?: Partial<UpstreamTimeouts>;
-  /** false: never repeat once bytes were sent, even for idempotent methods. Default true. */
+  /** false: never resend once bytes were sent, even for idempotent methods. Default true. */
   readonly resend?: boolean;
 }

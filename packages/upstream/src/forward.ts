@@ -1,6 +1,6 @@
 /**
- * One request to one service: admission (breaker, bulkhead), choice of an instance, dispatch, and the two repeats that
- * are always safe: on another instance when no byte was sent, and once more after the keep-alive race.
+ * One request to one service: admission (breaker, bulkhead), choice of an instance, dispatch, and the two resends that
+ * are always safe: to another instance when no byte was sent, and once after the keep-alive race.
  *
  * F1 A request whose bytes were handed to a connection is sent again only if not one byte of a response came, the
  *    connection was a reused one, its method is idempotent or the service honours the key, and the caller allows it.
@@ -59,7 +59,7 @@ export function createForwarder(options: ForwarderOptions): Forwarder & Tunnelle
     return traffic;
   }
 
-  /** A slot of the service is held until the outcome's body or socket has closed (F2). */
+  /** Keeps a slot of the service until the outcome's body or socket has closed (F2). */
   async function send(request: ForwardRequest, upgrade: string | null): Promise<TunnelOutcome> {
     const traffic = trafficOf(request.service);
     const refused = await admit(request, traffic, now());
@@ -93,7 +93,7 @@ export function createForwarder(options: ForwarderOptions): Forwarder & Tunnelle
 
 type SendingDeps = AttemptDeps & Names & { readonly health: HealthView };
 
-/** null: a slot of the service is taken; give it back with `leave`. */
+/** null: a slot of the service is taken; release it with `leave`. */
 async function admit(
   { service, signal }: ForwardRequest,
   traffic: ServiceTraffic,
@@ -139,7 +139,7 @@ async function attemptAll(
         },
       );
     }
-    // Nothing new to try: the first failure says more than a repeat of it.
+    // No other instance is left: report the first failure.
     if (last !== null && last.executed === "no" && avoid.has(choice.instance.name)) return last;
     const tried = await attempt(deps, { request, headers, traffic, choice, upgrade });
     if (tried.outcome.kind !== "failed") return tried.outcome;
@@ -149,7 +149,7 @@ async function attemptAll(
   }
 }
 
-/** undici reports an upgrade only where one was asked for. */
+/** undici reports an upgrade only where the request asked for one. */
 function unasked({ socket, instance }: TunnelOpen): Failed {
   socket.destroy();
   const detail = "The service switched protocols unasked.";

@@ -37,7 +37,7 @@ describe("the address guard", () => {
   const guard = createAddressGuard({ allowPrivate: false });
 
   for (const url of inside) {
-    it(`${url} is refused before connecting`, () => {
+    it(`refuses ${url} before connecting`, () => {
       expect(guard.refuses(new URL(url))).to.be.a("string");
     });
   }
@@ -48,7 +48,7 @@ describe("the address guard", () => {
     "http://user@example.com/",
     "http://:secret@8.8.8.8/",
   ]) {
-    it(`${url} is refused by its form`, () => {
+    it(`refuses ${url} because of its form`, () => {
       expect(guard.refuses(new URL(url))).to.be.a("string");
     });
   }
@@ -59,12 +59,12 @@ describe("the address guard", () => {
     "http://[64:ff9b::808:808]/",
     "https://example.com:8443/x",
   ]) {
-    it(`${url} passes`, () => {
+    it(`allows ${url}`, () => {
       expect(guard.refuses(new URL(url))).to.equal(null);
     });
   }
 
-  it("private addresses can be allowed, link-local and metadata addresses never", () => {
+  it("allows private addresses where configured, and link-local and metadata addresses never", () => {
     for (const address of ["127.0.0.1", "10.1.2.3", "::1", "fc00::1", "100.64.0.1"]) {
       expect(addressFault(address, true), address).to.equal(null);
     }
@@ -104,7 +104,7 @@ describe("the address guard", () => {
     );
   }
 
-  it("a name is judged by the addresses it has when we connect", async () => {
+  it("checks a host name by the addresses it resolves to when connecting", async () => {
     expect(await lookedUp([{ address: "8.8.8.8", family: 4 }])).to.equal("8.8.8.8");
     expect(await lookedUp([{ address: "8.8.8.8", family: 4 }], { all: true })).to.deep.equal([
       { address: "8.8.8.8", family: 4 },
@@ -113,7 +113,7 @@ describe("the address guard", () => {
     expect(await codeOf(lookedUp([]))).to.equal("ERR_ADDRESS_REFUSED");
   });
 
-  it("one address inside spoils the good ones beside it", async () => {
+  it("refuses a host name when one of its addresses is private", async () => {
     const mixed = [
       { address: "8.8.8.8", family: 4 },
       { address: "::ffff:10.0.0.1", family: 6 },
@@ -121,7 +121,7 @@ describe("the address guard", () => {
     expect(await codeOf(lookedUp(mixed, { all: true }))).to.equal("ERR_ADDRESS_REFUSED");
   });
 
-  it("localhost in any spelling is refused by its address", async () => {
+  it("refuses localhost in any spelling by its address", async () => {
     const code = await codeOf(
       new Promise((resolve, reject) => {
         guard.lookup("localhost.", {}, (error, address) =>

@@ -1,7 +1,7 @@
 /**
- * Which addresses the gateway calls when somebody else chose them: webhooks, cancel hooks, polled Locations.
- * Literals are judged before connecting (no look-up ever happens for them), names while connecting, on the very address
- * that is then connected to, so that a name cannot change its meaning in between.
+ * Address guard of URLs that somebody else chose: webhooks, cancel hooks, polled Locations.
+ * An address literal is checked before connecting (it needs no look-up), a host name while connecting, on the address
+ * that is then used, so that the name cannot resolve to another address in between (DNS rebinding).
  */
 import { addressFault, addressOfHost } from "@sticky-proxy/core/http";
 import { CodedError } from "@sticky-proxy/protocol";
@@ -13,9 +13,9 @@ type Resolve = (
   callback: (error: NodeJS.ErrnoException | null, addresses: LookupAddress[]) => void,
 ) => void;
 
-/** Says which addresses may be called; checked for literals before and for names while connecting. */
+/** Decides which addresses may be called. */
 export interface AddressGuard {
-  /** null: go on; else why the host of this URL may not be called. */
+  /** null: allowed; else the reason why the host of this URL may not be called. */
   refuses(url: URL): string | null;
   readonly lookup: LookupFunction;
 }
@@ -41,7 +41,7 @@ export function createAddressGuard({ allowPrivate, resolve = resolveAll }: Guard
       }
       const wanted = found.filter(({ family }) => !options.family || options.family === family);
       const first = wanted[0];
-      // One bad address among good ones is how a name is made to point inside: none of them is used.
+      // An attacker's name may mix public and private addresses: one refused address refuses the name.
       const fault = wanted
         .map(({ address }) => addressFault(address, allowPrivate))
         .find((text) => text !== null);

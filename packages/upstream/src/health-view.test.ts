@@ -33,7 +33,7 @@ describe("the view of shared health results", () => {
     published = { one: "down", two: "up" };
   });
 
-  it("tells what the prober has published, and of each change once", async () => {
+  it("returns what the prober has published, and reports each change once", async () => {
     const health = view();
     expect(health.get("a", "one"), "before the first look").to.equal("unknown");
     await health.refresh();
@@ -46,7 +46,7 @@ describe("the view of shared health results", () => {
     expect(changes).to.deep.equal(["a one down", "a two up", "a one unknown"]);
   });
 
-  it("believes nothing that it has not been able to read for 10 s", async () => {
+  it("treats every result as unknown when it was not read for 10 s", async () => {
     const health = view();
     await health.refresh();
     isAway = true;
@@ -57,7 +57,7 @@ describe("the view of shared health results", () => {
     expect(health.get("a", "one")).to.equal("unknown");
   });
 
-  it("forgets a service that is configured no more", async () => {
+  it("forgets a service that is no longer configured", async () => {
     const health = view();
     await health.refresh();
     services = [];

@@ -1,18 +1,18 @@
 /**
- * What the one prober has published, as a node sees it: read now and then, asked at every dispatch. Results end by
- * themselves in the store, and here when they cannot be read any more: unknown is usable.
+ * A node's copy of the health results that the elected prober publishes: read periodically, used at every dispatch. Results
+ * expire in the store, and here when the store cannot be read: an unknown instance is usable.
  */
 import type { Clock } from "@sticky-proxy/protocol";
 import type { ProbeState, Service } from "@sticky-proxy/core/registry";
 import type { HealthView } from "./traffic.ts";
 
-/** Where the prober publishes; by instance name. */
+/** Published results by instance name. */
 export interface SharedHealth {
   health(service: string): Promise<ReadonlyMap<string, { readonly state: ProbeState }>>;
 }
 
 export interface SharedHealthView extends HealthView {
-  /** Reads what is published now. Rejects when the store does not answer. */
+  /** Reads the published results. Rejects when the store does not answer. */
   refresh(): Promise<void>;
 }
 
@@ -23,7 +23,7 @@ export interface HealthViewOptions {
   readonly onChange?: (service: string, instance: string, state: ProbeState) => void;
 }
 
-/** Read longer ago than this, a result says nothing any more. */
+/** Largest age of a result since it was read. */
 const believedMs = 10_000;
 
 interface Seen {

@@ -1,6 +1,6 @@
 /**
  * The active checks of all instances. One elected node calls `tick` and publishes what it finds; every node reads the
- * published results, and a result that is not renewed runs out: unknown is usable.
+ * published results, and a result that is not renewed expires: an unknown instance is usable.
  */
 import type { Clock } from "@sticky-proxy/protocol";
 import {
@@ -20,7 +20,7 @@ export interface ProbeResult {
   readonly service: string;
   readonly instance: string;
   readonly state: Exclude<ProbeState, "unknown">;
-  /** How long the result may be believed. */
+  /** Lifetime of the result. */
   readonly ttlMs: number;
 }
 
@@ -30,15 +30,15 @@ export interface ProberOptions {
   readonly caller: OutboundCaller;
   readonly publish: (results: readonly ProbeResult[]) => Promise<void>;
   readonly clock: Pick<Clock, "monotonic">;
-  /** In [0, 1): spreads the checks, so that they do not all run at once. */
+  /** In [0, 1): spreads the checks over their interval. */
   readonly random: () => number;
   readonly onChange?: (service: string, instance: string, state: ProbeState) => void;
 }
 
 export interface Prober {
-  /** Runs the checks that are due and publishes their results. Never runs twice at once. Rejects when publishing does. */
+  /** Runs the due checks and publishes their results. Calls never overlap. Rejects when publishing fails. */
   tick(): Promise<void>;
-  /** What this node itself has found: for one node without a store. */
+  /** Results of this node's own checks: for one node without a store. */
   readonly view: HealthView;
 }
 
@@ -47,7 +47,7 @@ interface Check {
   dueAt: number;
 }
 
-/** A missed round and a slow one must not make a healthy instance unknown. */
+/** One missed or slow round must not make a healthy instance unknown. */
 const ttlRounds = 3;
 const maxParallel = 32;
 const maxAnswerBytes = 65_536;
@@ -66,7 +66,7 @@ export function createProber(options: ProberOptions): Prober {
         const key = keyOf(service.name, instance.name);
         known.add(key);
         let check = checks.get(key);
-        // A new instance is checked at once: nothing is known about it.
+        // A new instance is checked at once.
         if (check === undefined) checks.set(key, (check = { health: unprobed, dueAt: clock.monotonic() }));
         if (check.dueAt <= clock.monotonic()) due.push({ service, instance, policy: service.health, check });
       }

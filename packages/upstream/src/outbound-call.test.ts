@@ -17,7 +17,7 @@ describe("an outbound call", () => {
     await upstream.close();
   });
 
-  it("brings status, every header line and the body as they came", async () => {
+  it("returns status, every header line and the body unchanged", async () => {
     upstream.respond((_request, response) => {
       response.writeHead(
         418,
@@ -52,7 +52,7 @@ describe("an outbound call", () => {
     expect(upstream.requests.map(({ body }) => body.toString())).to.deep.equal(["{}", "{}"]);
   });
 
-  it("cuts an answer that is too long and says so", async () => {
+  it("truncates a response that is too large and marks it", async () => {
     upstream.respond((_request, response) => response.end(Buffer.alloc(1_000_000, "x")));
     const answer = await caller.call({ ...bounds, url: new URL(upstream.origin) });
     if (answer.kind !== "answered") throw new Error(answer.detail);
@@ -60,26 +60,26 @@ describe("an outbound call", () => {
     expect(answer.body.length).to.equal(100);
   });
 
-  it("takes an answer of exactly the allowed length", async () => {
+  it("accepts a response of exactly the allowed length", async () => {
     upstream.respond((_request, response) => response.end(Buffer.alloc(100, "x")));
     const answer = await caller.call({ ...bounds, url: new URL(upstream.origin) });
     expect(answer).to.include({ kind: "answered", tooLarge: false });
   });
 
-  it("gives up a service that never ends its answer", async () => {
+  it("times out on a response that never ends", async () => {
     upstream.respond((_request, response) => response.write("so far"));
     const answer = await caller.call({ ...bounds, url: new URL(upstream.origin), timeoutMs: 50 });
     expect(answer).to.deep.include({ kind: "failed", reason: "timeout" });
   });
 
-  it("takes a body that broke off for no answer", async () => {
+  it("treats a truncated body as no response", async () => {
     const raw = await RawUpstream.start("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf");
     const answer = await caller.call({ ...bounds, url: new URL(raw.origin) });
     expect(answer).to.include({ kind: "failed", reason: "connection" });
     await raw.close();
   });
 
-  it("asks the guard about literal addresses before anything is sent", async () => {
+  it("checks an address literal with the guard before anything is sent", async () => {
     const guarded = createOutboundCaller(createAddressGuard({ allowPrivate: false }));
     const answer = await guarded.call({ ...bounds, url: new URL(upstream.origin) });
     expect(answer).to.deep.equal({ kind: "failed", reason: "refused", detail: "it is loopback" });
@@ -87,7 +87,7 @@ describe("an outbound call", () => {
     guarded.close();
   });
 
-  it("connects by the guard's look-up only", async () => {
+  it("connects through the guard's look-up only", async () => {
     const asked: string[] = [];
     const resolve: NonNullable<GuardOptions["resolve"]> = (name, callback) => {
       asked.push(name);
@@ -99,7 +99,7 @@ describe("an outbound call", () => {
     expect(upstream.requests).to.have.length(0);
     const opened = createOutboundCaller(createAddressGuard({ allowPrivate: true, resolve }));
     expect(await opened.call({ ...bounds, url })).to.include({ kind: "answered", status: 200 });
-    // The name is kept for Host; the address is the one that was judged.
+    // Host keeps the name; the connection goes to the address that was checked.
     expect(upstream.last.headers.get("host")).to.equal(url.host);
     expect(asked).to.deep.equal(["inside.example", "inside.example"]);
     guarded.close();

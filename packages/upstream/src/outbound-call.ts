@@ -1,6 +1,6 @@
 /**
- * One small HTTP exchange beside the data path: polls, webhooks, cancel hooks. Nothing is repeated, followed,
- * inflated or thrown: the caller decides, and every answer is bounded in bytes and time.
+ * One small HTTP exchange outside the data path: polls, webhooks, cancel hooks. No retry, no redirect,
+ * no decoding, no rejection: the caller decides, and every response is limited in bytes and time.
  */
 import http from "node:http";
 import https from "node:https";
@@ -17,7 +17,7 @@ export interface OutboundRequest {
   readonly body: Uint8Array | null;
   /** For the whole exchange. */
   readonly timeoutMs: number;
-  /** Of the answer's body; what is longer is cut off and said to be `tooLarge`. */
+  /** Limit of the response body; a longer one is truncated and marked `tooLarge`. */
   readonly maxBytes: number;
 }
 
@@ -29,7 +29,7 @@ export type OutboundAnswer =
       readonly body: Uint8Array;
       readonly tooLarge: boolean;
     }
-  /** `refused`: by the guard, nothing was sent. */
+  /** `refused`: the guard refused the address, nothing was sent. */
   | {
       readonly kind: "failed";
       readonly reason: "refused" | "timeout" | "connection";
@@ -45,7 +45,7 @@ export interface OutboundCaller {
 const maxHeaderBytes = 16_384;
 
 export function createOutboundCaller(guard: AddressGuard): OutboundCaller {
-  // Agents of its own: a connection that another guard allowed must never be reused here.
+  // Separate agents: a connection that another guard allowed must never be reused here.
   const agents = {
     http: new http.Agent({ keepAlive: true, maxSockets: 64, maxFreeSockets: 8, timeout: 10_000 }),
     https: new https.Agent({ keepAlive: true, maxSockets: 64, maxFreeSockets: 8, timeout: 10_000 }),
@@ -91,7 +91,7 @@ export function createOutboundCaller(guard: AddressGuard): OutboundCaller {
       });
       stream.on("end", () => answer(false));
       stream.on("error", (error) => resolve(failure(error)));
-      // Destroyed without a word; resolving twice does nothing.
+      // Destroyed without an error event; a second resolve has no effect.
       stream.on("close", () => resolve({ kind: "failed", reason: "connection", detail: "closed" }));
     });
   }
@@ -109,7 +109,7 @@ export function createOutboundCaller(guard: AddressGuard): OutboundCaller {
   };
 }
 
-/** Lines of one name as an array, which Node writes as lines of their own. */
+/** Groups the lines of one name in an array, which Node writes as separate lines. */
 function grouped(headers: HeaderList): Record<string, string | string[]> {
   const lines = new Map<string, string[]>();
   for (const [name, value] of headers) {
@@ -124,12 +124,12 @@ function grouped(headers: HeaderList): Record<string, string | string[]> {
 function failure(error: Error & { code?: string }): OutboundAnswer {
   const code = error.code ?? error.name;
   if (code === "ETIMEDOUT") return { kind: "failed", reason: "timeout", detail: code };
-  // What the guard's look-up says when a name leads to a refused address (guard.ts).
+  // The error of the guard's look-up for a name with a refused address (guard.ts).
   if (code === "ERR_ADDRESS_REFUSED") return { kind: "failed", reason: "refused", detail: code };
   return { kind: "failed", reason: "connection", detail: code };
 }
 
-/** What a node needs beside its data path: addresses that may be private, and public ones only. */
+/** The two callers of a node: one may call private addresses, the other public addresses only. */
 export interface OutboundCallers {
   readonly allowingPrivate: OutboundCaller;
   readonly guarded: OutboundCaller;

@@ -6,7 +6,7 @@ function coded(code: string): Error {
   return Object.assign(new Error(code), { code });
 }
 
-describe("what an error upstream means", () => {
+describe("the outcome of an upstream error", () => {
   const beforeSent: readonly [code: string, error: string][] = [
     ["ECONNREFUSED", "connection_refused"],
     ["ENOTFOUND", "dns_error"],
@@ -51,7 +51,7 @@ describe("what an error upstream means", () => {
     });
   }
 
-  it("an error without a code is never taken for not executed", () => {
+  it("an error without a code never counts as not executed", () => {
     expect(failedBy(new Error("odd"), true, null)).to.include({
       executed: "unknown",
       slug: "upstream-invalid-response",
@@ -59,7 +59,7 @@ describe("what an error upstream means", () => {
     expect(failedBy("not even an error", true, null)).to.include({ executed: "unknown" });
   });
 
-  it("the errors of several addresses are one, and a cause is looked into", () => {
+  it("an AggregateError of several addresses is one failure, and the cause of an error is used", () => {
     expect(
       failedBy(new AggregateError([coded("ECONNREFUSED"), coded("ENETUNREACH")]), false, null).proxyStatus,
     ).to.equal("connection_refused");
@@ -68,7 +68,7 @@ describe("what an error upstream means", () => {
     );
   });
 
-  it("details name no address, and only the service's faults speak against an instance", () => {
+  it("the detail names no address, and only faults of the service count against an instance", () => {
     const failed = failedBy(coded("ECONNREFUSED 10.0.0.1:80"), false, null);
     expect(failed.detail).to.not.include("10.0.0.1");
     expect(isInstanceFault(failedBy(coded("ECONNREFUSED"), false, null))).to.equal(true);

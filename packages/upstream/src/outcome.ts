@@ -1,5 +1,5 @@
 /**
- * Trouble upstream is a value: what came of one request, in RFC 9209 words, and whether the service can have run it.
+ * The outcome of one upstream request as a value: the RFC 9209 error type, and whether the service can have run it.
  * `executed` is "no" only when no byte of the request was handed to a connection, or the service refused the
  * connection; everything else that is not an answer is "unknown".
  */
@@ -14,11 +14,11 @@ export interface Responded {
   readonly status: number;
   /** End-to-end lines in the service's order and spelling: hop-by-hop and Sticky-* removed, Via added. */
   readonly headers: HeaderList;
-  /** What the service told the gateway itself: its Sticky-* fields by lower-case name, never passed on. */
+  /** The service's Sticky-* fields by lower-case name: addressed to the gateway, never passed on. */
   readonly own: { readonly sticky: ReadonlyMap<string, string> };
-  /** Must be read to its end or destroyed: until then it holds a connection and a slot of the service. */
+  /** Must be read to its end or destroyed: until then it occupies a connection and a slot of the service. */
   readonly body: Readable;
-  /** Trailer lines, complete once the body has ended. */
+  /** Trailer lines; complete when the body has ended. */
   readonly trailers: () => HeaderList;
   readonly instance: Instance;
   /** From the dispatch to the response's head. */
@@ -35,9 +35,9 @@ export interface Failed {
   readonly detail: string;
   /** null: no instance was chosen. */
   readonly instance: Instance | null;
-  /** The caller's own signal ended it. */
+  /** The caller's signal aborted the request. */
   readonly aborted: boolean;
-  /** Seconds; null: nothing to say. */
+  /** Seconds; null: not known. */
   readonly retryAfter: number | null;
   /** For logs only. */
   readonly cause: unknown;
@@ -143,8 +143,8 @@ const meanings: ReadonlyMap<string, Meaning> = new Map([
 const certificateCode = /CERT|SELF_SIGNED|UNABLE_TO_|ALTNAME/;
 
 /**
- * What an error of the connection or of undici means. `sent`: the request was handed to a connection.
- * Some parser errors carry no `code`; then it is decided by what is known, never guessed as "not executed".
+ * Maps an error of the connection or of undici to a failure. `sent`: the request was handed to a connection.
+ * A parser error may have no `code`; it never counts as "not executed" then.
  */
 export function failedBy(error: unknown, sent: boolean, instance: Instance | null): Failed {
   const meaning = meaningOf(error, sent);
@@ -163,7 +163,7 @@ function meaningOf(error: unknown, sent: boolean): Meaning {
   const code = codeOf(error);
   const known = meanings.get(code);
   if (known !== undefined) {
-    // A connection that broke before the request was on it: TLS or TCP set-up that the other side ended.
+    // The peer ended the TLS or TCP handshake before the request was sent.
     if (!sent && known === cut)
       return unreachable("connection_terminated", "The connection to the service broke.");
     // The same code after the request was sent: the kernel gave up on an established connection.
@@ -182,7 +182,7 @@ function meaningOf(error: unknown, sent: boolean): Meaning {
   return invalid("http_protocol_error", "The service's response is not valid HTTP.");
 }
 
-/** Whether it speaks against the instance, and not against the client, the caller or ourselves. */
+/** Whether the failure is the instance's, and not the client's, the caller's or the gateway's. */
 export function isInstanceFault({ aborted, proxyStatus }: Failed): boolean {
   return !aborted && proxyStatus !== "http_request_error" && proxyStatus !== "proxy_internal_error";
 }
@@ -196,7 +196,7 @@ function codeOf(error: unknown): string {
   return cause === undefined ? "" : codeOf(cause);
 }
 
-/** A failure of our own making, before or instead of an attempt. */
+/** A failure of the gateway itself, before or instead of an attempt. */
 export function failedWith(
   slug: ProblemSlug,
   proxyStatus: ProxyErrorType,
@@ -221,7 +221,7 @@ export function failedWith(
   };
 }
 
-/** How a response body breaks off; carries the outcome that the request has now. */
+/** The error that destroys a truncated response body; carries the request's final outcome. */
 export class UpstreamBodyError extends CodedError {
   override readonly name = "UpstreamBodyError";
   override readonly code = "UPSTREAM_BODY";

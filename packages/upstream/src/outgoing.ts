@@ -1,4 +1,4 @@
-/** The two heads of a forwarded request as they are written: the rules of core applied, the caller's lines set. */
+/** Heads of a forwarded request and of its response: core's header rules applied, the caller's lines set. */
 import {
   parseAuthority,
   requestHeaders,
@@ -11,13 +11,13 @@ import type { Route } from "@sticky-proxy/core/registry";
 import type { ForwardRequest } from "./forward-request.ts";
 
 export interface Names {
-  /** Our name in Via, the same on every replica. */
+  /** Pseudonym in Via, the same on every replica. */
   readonly pseudonym: string;
-  /** Our name in CDN-Loop. */
+  /** Identifier in CDN-Loop. */
   readonly loopId: string;
 }
 
-/** Flat list as undici takes it. */
+/** Flat list of names and values, as undici expects. */
 export function outgoingHeaders(request: ForwardRequest, names: Names): string[] {
   const { head, client, service, route } = request;
   let lines: HeaderLine[] = requestHeaders(head.headers, {
@@ -47,7 +47,7 @@ function replaced(lines: readonly HeaderLine[], set: HeaderList): HeaderLine[] {
   return [...kept, ...set];
 }
 
-/** The response's lines for the client, and the service's own words to us. */
+/** Splits the response's lines into those for the client and the Sticky-* fields for the gateway. */
 export function incomingHeaders(
   headers: HeaderList,
   status: number,

@@ -1,15 +1,15 @@
 /**
- * A request body as undici gets it. Bytes can be sent again. A stream is handed over behind a wrapper: undici destroys
- * the body of a failed request, and destroying Node's incoming message would cut the client off before it got an answer.
+ * A request body for undici. Bytes can be sent again. A stream is wrapped: undici destroys
+ * the body of a failed request, and destroying Node's incoming message would close the client's connection before its response.
  */
 import { CodedError } from "@sticky-proxy/protocol";
 import { Readable } from "node:stream";
 
 export interface OutgoingBody {
   readonly content: Buffer | Readable | null;
-  /** The whole body is still there for another attempt. */
+  /** The complete body is available for another attempt. */
   repeatable(): boolean;
-  /** The attempt is over; a wrapped stream is left unread where it stands. */
+  /** Ends the attempt; the rest of a wrapped stream stays unread. */
   discard(): void;
 }
 
@@ -25,7 +25,7 @@ export function requestBody(body: Uint8Array | Readable | null, maxBytes: number
   return { content: wrapper, repeatable: () => !wrapper.touched, discard: () => wrapper.destroy() };
 }
 
-/** The streamed request is longer than allowed; part of it has reached the service. */
+/** The streamed request is longer than allowed; the service has received part of it. */
 export class BodyTooLarge extends CodedError {
   override readonly name = "BodyTooLarge";
   override readonly code = "BODY_TOO_LARGE";
@@ -46,7 +46,7 @@ export class RequestCut extends CodedError {
 }
 
 class Detached extends Readable {
-  /** Something was taken from the source, so it cannot be sent again. */
+  /** Part of the source was read, so it cannot be sent again. */
   touched = false;
   readonly #source: Readable;
   #attached = false;
@@ -75,7 +75,7 @@ class Detached extends Readable {
     this.#source.off("end", this.#onEnd);
     this.#source.off("error", this.#onError);
     this.#source.off("close", this.#onClose);
-    // Unless somebody else reads on by now, to get the rest of it out of the way.
+    // Unless another reader already drains the rest.
     if (this.#attached && this.#source.listenerCount("data") === 0) this.#source.pause();
     callback(error);
   }

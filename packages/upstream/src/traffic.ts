@@ -1,4 +1,4 @@
-/** What this node knows of each service from its own requests: connections, load, latency, ejection, breaker, bulkhead. */
+/** State of each service from this node's own requests: connections, load, latency, ejection, breaker, bulkhead. */
 import {
   chooseInstance,
   fadedLatency,
@@ -18,7 +18,7 @@ import { Breaker } from "./breaker.ts";
 import { Bulkhead } from "./bulkhead.ts";
 import { WatchedClient } from "./connection.ts";
 
-/** Shared results of the active checks. An expired or missing result is "unknown", and unknown is usable. */
+/** Shared results of the active checks. An expired or missing result is "unknown"; an unknown instance is usable. */
 export interface HealthView {
   get(service: string, instance: string): ProbeState;
 }
@@ -30,7 +30,7 @@ export interface ConnectionLimits {
   readonly maxHeaderBytes: number;
 }
 
-/** One service as this node sees it now, for metrics. */
+/** Current state of one service on this node, for metrics. */
 export interface TrafficSnapshot {
   readonly service: string;
   readonly inFlight: number;
@@ -46,7 +46,7 @@ export interface TrafficSnapshot {
 }
 
 export interface TrafficView {
-  /** Services that were called since the start. */
+  /** Services that were called since start. */
   traffic(): readonly TrafficSnapshot[];
 }
 
@@ -114,7 +114,7 @@ export class ServiceTraffic {
     return traffic;
   }
 
-  /** Prefers instances outside `avoid`; when none is left, one inside it. null: all are down. */
+  /** Prefers instances that are not in `avoid`. null: all instances are down. */
   choose(service: Service, health: HealthView, avoid: ReadonlySet<string>, now: number): Choice | null {
     const all = service.instances.map((instance) => {
       const traffic = this.instance(service, instance);
@@ -140,8 +140,8 @@ export class ServiceTraffic {
   }
 
   /**
-   * Notes how an attempt went: `failure` means the gateway could not get a usable answer.
-   * Returns whether the instance is taken out for it.
+   * Records the result of an attempt: `failure` means that the gateway got no usable response.
+   * Returns whether the instance is ejected now.
    */
   report(traffic: InstanceTraffic, failure: boolean, ttfbMs: number | null, now: number): boolean {
     const before = traffic.passive.ejectedUntil;
@@ -164,7 +164,7 @@ export class ServiceTraffic {
       if (present.has(origin)) continue;
       this.#instances.delete(origin);
       traffic.pool.close().catch(() => {
-        // Already destroyed: nothing is left to close.
+        // The agent is destroyed already.
       });
     }
   }

@@ -38,7 +38,7 @@ describe("shared reads", () => {
     expect(asked).to.have.length(2);
   });
 
-  it("another process, epoch or wish for the result is another read", async () => {
+  it("reads with another process, epoch or result option are not shared", async () => {
     const { asked, read } = counting();
     await Promise.all([
       read(place, withResult),
