@@ -1,30 +1,22 @@
 /** Foreign payloads are taken as they are said: digits, codings, odd forms, the key as it came. */
 import { brotliCompressSync, gzipSync } from "node:zlib";
-import { FakeUpstream, type RecordedRequest } from "@sticky-proxy/testkit";
+import type { RecordedRequest } from "@sticky-proxy/testkit";
 import { expect } from "chai";
-import { startNodes, type Nodes } from "../support/nodes.ts";
-import { suiteStores, type SuiteStore } from "../support/stores.ts";
+import { suiteStores } from "../support/stores.ts";
 import { until } from "../support/until.ts";
+import { startReplicas } from "./replicas.ts";
 
 const written = '{"id":9007199254740993,"amount":1.10,"big":12345678901234567890,"exp":1e2}';
 const token = "one-shared-token-for-all-the-reports";
 
 for (const [kind, openSuiteStore] of Object.entries(suiteStores))
   describe(`what services say is taken as they say it, on ${kind}`, () => {
-    let suite: SuiteStore;
-    let upstream: FakeUpstream;
-    let cluster: Nodes;
-
-    before(async () => {
-      upstream = await FakeUpstream.start();
-      suite = await openSuiteStore();
-      cluster = await startNodes({
-        count: 2,
-        store: suite.store,
-        yaml: `
+    const replicas = startReplicas(openSuiteStore, (origin) => ({
+      count: 2,
+      yaml: `
 services:
   jobs:
-    instances: [${upstream.origin}]
+    instances: [${origin}]
     callbackAuth: { sharedToken: ${token} }
     routes:
       - match: { path: /poll }
@@ -39,22 +31,16 @@ services:
             correlate: { response: /job, callback: /job }
             accept: { status: /is, completed: [done], failed: [broken], result: /paper, error: /why }
   plain:
-    instances: [${upstream.origin}]
+    instances: [${origin}]
     routes:
       - match: { path: /kept }
         process: { identity: key }
 `,
-      });
-    });
-    after(async () => {
-      await cluster.close();
-      await upstream.close();
-      await suite.close();
-    });
+    }));
 
     let keys = 0;
     const ask = (path: string, headers: Record<string, string> = {}) =>
-      fetch(cluster.url(0) + path, {
+      fetch(replicas.cluster.url(0) + path, {
         method: "POST",
         headers: {
           "Idempotency-Key": `key-${kind}-${keys++}`,
@@ -71,16 +57,16 @@ services:
       headers: Record<string, string> = {},
       id = `"job-${++jobs}"`,
     ): Promise<{ answer: Response; report: Response }> {
-      upstream.respond((_request, response) =>
+      replicas.upstream.respond((_request, response) =>
         response.writeHead(202, { "Content-Type": "application/json" }).end(`{"job":${id}}`),
       );
-      upstream.requests.length = 0;
+      replicas.upstream.requests.length = 0;
       const asked = ask("/jobs/fixed");
-      await upstream.arrived();
+      await replicas.upstream.arrived();
       let report: Response;
       // The webhook may be quicker than the 202 is stored: it is asked to come again.
       do {
-        report = await fetch(`${cluster.url(1)}/_sticky/v1/callbacks/jobs`, {
+        report = await fetch(`${replicas.cluster.url(1)}/_sticky/v1/callbacks/jobs`, {
           method: "POST",
           headers: { Authorization: `Bearer ${token}`, "Content-Type": "application/json", ...headers },
           body: content(body, id) as string,
@@ -148,27 +134,27 @@ services:
 
     it("a compressed poll answer that says Running is no result, and the service is asked not to compress", async () => {
       let polls = 0;
-      upstream.respond(({ method }, response) => {
+      replicas.upstream.respond(({ method }, response) => {
         if (method === "POST") return response.writeHead(202, { Location: "/state" }).end();
         const state = polls++ < 2 ? '{"status":"Running"}' : `{"status":"Succeeded","result":${written}}`;
         response
           .writeHead(200, { "Content-Type": "application/json", "Content-Encoding": "gzip" })
           .end(gzipSync(state));
       });
-      upstream.requests.length = 0;
+      replicas.upstream.requests.length = 0;
       let answered: Response | null = null;
       void ask("/jobs/poll", { "Accept-Encoding": "gzip" }).then((response) => (answered = response));
       const answer = (await until(
         () => answered,
-        () => cluster.sweeper.tick(),
+        () => replicas.cluster.sweeper.tick(),
       )) as Response;
       expect(await answer.text()).to.equal(written);
-      for (const { headers } of upstream.requests)
+      for (const { headers } of replicas.upstream.requests)
         expect(headers.get("accept-encoding")).to.equal("identity");
     });
 
     it("a stored compressed result is decoded for a client that does not accept its coding, with a weak ETag", async () => {
-      upstream.respond((_request, response) =>
+      replicas.upstream.respond((_request, response) =>
         response
           .writeHead(200, { "Content-Type": "application/json", "Content-Encoding": "gzip", ETag: '"v1"' })
           .end(gzipSync(written)),
@@ -193,20 +179,20 @@ services:
       ["X-Idempotency-Key", "alias-key"],
     ] as const)
       it(`the key ${field}: ${value} reaches the service in the form in which it came`, async () => {
-        upstream.respond((_request, response) => response.writeHead(201).end());
-        upstream.requests.length = 0;
-        await fetch(`${cluster.url(0)}/plain/kept`, {
+        replicas.upstream.respond((_request, response) => response.writeHead(201).end());
+        replicas.upstream.requests.length = 0;
+        await fetch(`${replicas.cluster.url(0)}/plain/kept`, {
           method: "POST",
           headers: { [field]: value },
           body: "",
         });
-        const sent: RecordedRequest = upstream.requests[0]!;
+        const sent: RecordedRequest = replicas.upstream.requests[0]!;
         expect(sent.headers.get(field.toLowerCase())).to.equal(value);
         expect(sent.headers.get("idempotency-key"), "the standard field too").to.equal(value);
       });
 
     it("a service that replays by itself is believed: its Idempotent-Replayed reaches the client", async () => {
-      upstream.respond((_request, response) =>
+      replicas.upstream.respond((_request, response) =>
         response.writeHead(200, { "Idempotent-Replayed": "true" }).end("{}"),
       );
       const answer = await ask("/plain/kept");

@@ -1,47 +1,40 @@
 import { StoreUnavailable } from "@sticky-proxy/core/process";
-import { FakeUpstream } from "@sticky-proxy/testkit";
 import { expect } from "chai";
-import { startNodes, type Nodes } from "../support/nodes.ts";
 import { report } from "../support/report.ts";
+import { startReplicas } from "./replicas.ts";
 
 describe("a profile that wants writes confirmed by a replica", () => {
-  let upstream: FakeUpstream;
-  let nodes: Nodes;
   /** What the gate answers, call by call; after the last it lets everything through. */
   let answers: boolean[] = [];
   let asked = 0;
 
-  before(async () => {
-    upstream = await FakeUpstream.start();
-    nodes = await startNodes({
-      yaml: `
+  const replicas = startReplicas(null, (origin) => ({
+    yaml: `
 services:
   s:
-    instances: [${upstream.origin}]
+    instances: [${origin}]
     routes:
       - match: { path: /jobs }
         process: { identity: request, completion: callback }
       - process: { identity: key, leaseMs: 1000 }
 `,
-      async confirm() {
-        asked += 1;
-        if (answers.shift() === false) throw new StoreUnavailable("no replica confirmed");
-      },
-    });
-  });
-  after(async () => {
-    await nodes?.close();
-    await upstream?.close();
-  });
+    async confirm() {
+      asked += 1;
+      if (answers.shift() === false) throw new StoreUnavailable("no replica confirmed");
+    },
+  }));
   beforeEach(() => {
-    upstream.requests.length = 0;
     answers = [];
     asked = 0;
-    upstream.respond((_request, response) => response.end("done"));
+    replicas.upstream.respond((_request, response) => response.end("done"));
   });
 
   const send = (key: string) =>
-    fetch(`${nodes.url()}/s/x`, { method: "POST", headers: { "Idempotency-Key": key }, body: "{}" });
+    fetch(`${replicas.cluster.url()}/s/x`, {
+      method: "POST",
+      headers: { "Idempotency-Key": key },
+      body: "{}",
+    });
 
   it("asks before the dispatch and before the result is acknowledged", async () => {
     expect(await (await send("a")).text()).to.equal("done");
@@ -53,7 +46,7 @@ services:
     const refused = await send("b");
     expect(refused.status).to.equal(503);
     expect(await refused.json()).to.include({ type: "/_sticky/problems/store-unavailable", executed: "no" });
-    expect(upstream.requests).to.have.length(0);
+    expect(replicas.upstream.requests).to.have.length(0);
     expect(await (await send("b")).text()).to.equal("done");
   });
 
@@ -71,13 +64,16 @@ services:
   });
 
   it("answers a callback 503 until its result is confirmed; the same report again is then a duplicate", async () => {
-    upstream.respond((_request, response) => response.writeHead(202).end());
-    await fetch(`${nodes.url()}/s/jobs`, { method: "POST", body: "{}" });
-    await upstream.arrived(1);
+    replicas.upstream.respond((_request, response) => response.writeHead(202).end());
+    await fetch(`${replicas.cluster.url()}/s/jobs`, { method: "POST", body: "{}" });
+    await replicas.upstream.arrived(1);
     answers = [false];
-    const first = await report(upstream.last);
+    const first = await report(replicas.upstream.last);
     expect(first.status).to.equal(503);
     expect(first.headers.get("retry-after")).to.equal("1");
-    expect(await (await report(upstream.last)).json()).to.deep.equal({ accepted: true, duplicate: true });
+    expect(await (await report(replicas.upstream.last)).json()).to.deep.equal({
+      accepted: true,
+      duplicate: true,
+    });
   });
 });

@@ -1,49 +1,33 @@
 /** Whoever guesses a key or learns of an id does not get, change or forget what somebody else began. */
-import { FakeUpstream } from "@sticky-proxy/testkit";
 import { createClient } from "@sticky-proxy/client";
 import { expect } from "chai";
-import { startNodes, type Nodes } from "../support/nodes.ts";
-import { suiteStores, type SuiteStore } from "../support/stores.ts";
+import { suiteStores } from "../support/stores.ts";
+import { startReplicas } from "./replicas.ts";
 
 const owner = { Authorization: "Bearer owner" };
 const stranger = { Authorization: "Bearer stranger" };
 
 for (const [kind, openSuiteStore] of Object.entries(suiteStores))
   describe(`a process belongs to who began it, on ${kind}`, () => {
-    let suite: SuiteStore;
-    let upstream: FakeUpstream;
-    let cluster: Nodes;
-
-    before(async () => {
-      upstream = await FakeUpstream.start();
-      suite = await openSuiteStore();
-      cluster = await startNodes({
-        count: 2,
-        store: suite.store,
-        yaml: `
+    const replicas = startReplicas(openSuiteStore, (origin) => ({
+      count: 2,
+      yaml: `
 services:
   bank:
-    instances: [${upstream.origin}]
+    instances: [${origin}]
     routes: [{ process: { identity: key, force: true } }]
   closed:
     access: owner
-    instances: [${upstream.origin}]
+    instances: [${origin}]
     routes: [{ process: { identity: key } }]
   tokens:
     credential: [x-api-key, cookie.session]
-    instances: [${upstream.origin}]
+    instances: [${origin}]
     routes: [{ process: { identity: key } }]
 `,
-      });
-    });
-    after(async () => {
-      await cluster.close();
-      await upstream.close();
-      await suite.close();
-    });
+    }));
     beforeEach(() => {
-      upstream.requests.length = 0;
-      upstream.respond((_request, response) =>
+      replicas.upstream.respond((_request, response) =>
         response.writeHead(201, { "Set-Cookie": "session=s1" }).end("paid"),
       );
     });
@@ -51,15 +35,15 @@ services:
     let keys = 0;
     const freshKey = (): string => `order-${kind}-${keys++}`;
     const pay = (key: string, headers: Record<string, string> = {}, service = "bank") =>
-      fetch(`${cluster.url(0)}/${service}/pay`, {
+      fetch(`${replicas.cluster.url(0)}/${service}/pay`, {
         method: "POST",
         headers: { "Idempotency-Key": key, ...headers },
         body: "1",
       });
     const api = (method: string, path: string, headers: Record<string, string> = {}) =>
-      fetch(`${cluster.url(1)}/_sticky/v1/processes/${path}`, { method, headers });
+      fetch(`${replicas.cluster.url(1)}/_sticky/v1/processes/${path}`, { method, headers });
     const lookup = (key: string, headers: Record<string, string> = {}, service = "bank") =>
-      fetch(`${cluster.url(1)}/_sticky/v1/processes:lookup`, {
+      fetch(`${replicas.cluster.url(1)}/_sticky/v1/processes:lookup`, {
         method: "POST",
         headers: { "Content-Type": "application/json", ...headers },
         body: JSON.stringify({ service, idempotencyKey: key }),
@@ -106,7 +90,7 @@ services:
         404,
       );
       expect((await pay(key, owner)).headers.get("idempotent-replayed")).to.equal("true");
-      expect(upstream.requests).to.have.length(1);
+      expect(replicas.upstream.requests).to.have.length(1);
     });
 
     it("the owner's credential does all of it, and so does the token of the submission's own reply", async () => {
@@ -157,7 +141,7 @@ services:
     it("the TypeScript client keeps control of its process although its access token rotates", async () => {
       let bearer = 0;
       const client = createClient({
-        baseUrl: cluster.url(0),
+        baseUrl: replicas.cluster.url(0),
         headers: () => ({ Authorization: `Bearer ${bearer++}` }),
       });
       const key = freshKey();

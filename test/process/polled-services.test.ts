@@ -1,30 +1,22 @@
 import type { StoredResponse } from "@sticky-proxy/core/http";
 import { parseProcessId } from "@sticky-proxy/protocol";
-import { FakeUpstream } from "@sticky-proxy/testkit";
 import { expect } from "chai";
-import { startNodes, type Nodes } from "../support/nodes.ts";
-import { suiteStores, type SuiteStore } from "../support/stores.ts";
+import { suiteStores } from "../support/stores.ts";
 import { until } from "../support/until.ts";
+import { startReplicas } from "./replicas.ts";
 
 for (const [kind, openSuiteStore] of Object.entries(suiteStores))
   describe(`services that are asked for their results, over three replicas on ${kind}`, () => {
-    let suite: SuiteStore;
-    let upstream: FakeUpstream;
-    let cluster: Nodes;
     /** What the job's page says, one after the other; the last one stays. */
     let pages: readonly (Partial<Omit<StoredResponse, "body">> & { readonly json?: unknown })[];
     let asked: number;
 
-    before(async () => {
-      upstream = await FakeUpstream.start();
-      suite = await openSuiteStore();
-      cluster = await startNodes({
-        count: 3,
-        store: suite.store,
-        yaml: `
+    const replicas = startReplicas(openSuiteStore, (origin) => ({
+      count: 3,
+      yaml: `
 services:
   azure:
-    instances: [${upstream.origin}]
+    instances: [${origin}]
     routes:
       - process:
           identity: request
@@ -32,11 +24,11 @@ services:
           deadlineMs: 60000
           pollLocation: { minMs: 10, maxMs: 30 }
   keyed:
-    instances: [${upstream.origin}]
+    instances: [${origin}]
     routes:
       - process: { identity: key, waitMs: 20000, pollLocation: { minMs: 10, maxMs: 30 } }
   probed:
-    instances: [${upstream.origin}]
+    instances: [${origin}]
     routes:
       - process:
           identity: key
@@ -44,18 +36,11 @@ services:
           onUnknown: probe
           probe: { path: "/by-key/{key}", intervalMs: 100 }
 `,
-      });
-    });
-    after(async () => {
-      await cluster.close();
-      await upstream.close();
-      await suite.close();
-    });
+    }));
     let jobs = 0;
     beforeEach(() => {
-      upstream.requests.length = 0;
       asked = 0;
-      upstream.respond(({ method }, response) => {
+      replicas.upstream.respond(({ method }, response) => {
         if (method === "POST") {
           response.writeHead(202, { Location: "/jobs/7", "Retry-After": "0" }).end();
           return;
@@ -69,11 +54,11 @@ services:
         response.end(page.json === undefined ? undefined : JSON.stringify(page.json));
       });
     });
-    const tick = (): Promise<unknown> => cluster.sweeper.tick();
+    const tick = (): Promise<unknown> => replicas.cluster.sweeper.tick();
 
     async function submit(path = "/azure/run", headers: Record<string, string> = {}) {
       let answer: Response | null = null;
-      const held = fetch(cluster.url(0) + path, {
+      const held = fetch(replicas.cluster.url(0) + path, {
         method: "POST",
         headers: { Authorization: "Bearer mine", ...headers },
         body: String((jobs += 1)),
@@ -93,12 +78,12 @@ services:
       expect([answer.status, await answer.json()]).to.deep.equal([200, { file: "a.pdf" }]);
       expect(answer.headers.get("sticky-process-status")).to.equal("completed");
       expect(asked).to.equal(4);
-      expect(upstream.requests[1]!.target).to.equal("/jobs/7");
-      expect(upstream.requests[1]!.headers.has("sticky-process-id")).to.equal(true);
+      expect(replicas.upstream.requests[1]!.target).to.equal("/jobs/7");
+      expect(replicas.upstream.requests[1]!.headers.has("sticky-process-id")).to.equal(true);
     });
 
     it("the first poll keeps to the route's bounds, whatever Retry-After the 202 names", async () => {
-      upstream.respond(({ method }, response) => {
+      replicas.upstream.respond(({ method }, response) => {
         if (method === "POST")
           return response.writeHead(202, { Location: "/jobs/7", "Retry-After": "3600" }).end();
         asked += 1;
@@ -114,13 +99,13 @@ services:
       pages = [{ json: { status: "Running" } }, { json: { status: "Succeeded", result: 1 } }];
       const answer = await submit("/keyed/run", { "Idempotency-Key": "mine" });
       expect(answer.status).to.equal(200);
-      for (const { headers } of upstream.requests.slice(1)) {
+      for (const { headers } of replicas.upstream.requests.slice(1)) {
         expect(headers.get("authorization")).to.equal("Bearer mine");
         expect(headers.get("idempotency-key")).to.equal("mine");
       }
       const ref = parseProcessId(answer.headers.get("sticky-process-id")!)!;
-      const { record } = await cluster.store.read(ref, { withResult: false });
-      expect(await cluster.store.readRequest(record!)).to.equal(null);
+      const { record } = await replicas.cluster.store.read(ref, { withResult: false });
+      expect(await replicas.cluster.store.readRequest(record!)).to.equal(null);
     });
 
     it("reads an AIP-151 operation's error as the process's failure", async () => {
@@ -137,7 +122,7 @@ services:
       ];
       const answer = await submit();
       expect(await answer.json()).to.deep.equal({ done: false, it: "is the result" });
-      expect(upstream.last.target).to.equal("/files/7");
+      expect(replicas.upstream.last.target).to.equal("/files/7");
     });
 
     it("goes on asking through the service's troubles", async () => {
@@ -149,7 +134,7 @@ services:
     describe("by probe", () => {
       /** Takes the work and drops the connection. */
       function dropPosts(status: number, body: string): void {
-        upstream.respond(({ method }, response) => {
+        replicas.upstream.respond(({ method }, response) => {
           if (method === "POST") response.destroy();
           else response.writeHead(status, { "Content-Type": "text/plain" }).end(body);
         });
@@ -159,7 +144,7 @@ services:
         dropPosts(200, "it ran");
         const answer = await submit("/probed/pay", { "Idempotency-Key": "key 1" });
         expect([answer.status, await answer.text()]).to.deep.equal([200, "it ran"]);
-        expect(upstream.requests.map(({ method, target }) => `${method} ${target}`)).to.deep.equal([
+        expect(replicas.upstream.requests.map(({ method, target }) => `${method} ${target}`)).to.deep.equal([
           "POST /pay",
           "GET /by-key/key%201",
         ]);
@@ -170,8 +155,8 @@ services:
         const answer = await submit("/probed/pay", { "Idempotency-Key": "key 2" });
         const problem = (await answer.json()) as { executed: string };
         expect([answer.status, problem.executed]).to.deep.equal([504, "unknown"]);
-        expect(upstream.requests.filter(({ method }) => method === "POST")).to.have.length(1);
-        const { items } = await cluster.store.deadLetters({ limit: 10, cursor: null });
+        expect(replicas.upstream.requests.filter(({ method }) => method === "POST")).to.have.length(1);
+        const { items } = await replicas.cluster.store.deadLetters({ limit: 10, cursor: null });
         expect(items.map(({ service, deadLetter }) => [service, deadLetter])).to.deep.include([
           "probed",
           "callback",

@@ -2,28 +2,19 @@
 import { once } from "node:events";
 import { request, type IncomingMessage } from "node:http";
 import { text } from "node:stream/consumers";
-import { FakeUpstream } from "@sticky-proxy/testkit";
 import { expect } from "chai";
-import { startNodes, type Nodes } from "../support/nodes.ts";
 import { until } from "../support/until.ts";
-import { suiteStores, type SuiteStore } from "../support/stores.ts";
+import { suiteStores } from "../support/stores.ts";
+import { startReplicas } from "./replicas.ts";
 
 for (const [kind, openSuiteStore] of Object.entries(suiteStores))
   describe(`which answers of a service are results, on ${kind}`, () => {
-    let suite: SuiteStore;
-    let upstream: FakeUpstream;
-    let cluster: Nodes;
-
-    before(async () => {
-      upstream = await FakeUpstream.start();
-      suite = await openSuiteStore();
-      cluster = await startNodes({
-        count: 2,
-        store: suite.store,
-        yaml: `
+    const replicas = startReplicas(openSuiteStore, (origin) => ({
+      count: 2,
+      yaml: `
 services:
   shop:
-    instances: [${upstream.origin}]
+    instances: [${origin}]
     honoursKey: true
     routes:
       - match: { path: /keyed }
@@ -38,20 +29,13 @@ services:
       - match: { path: /same }
         process: { identity: request, waitMs: 5000, failedWhen: { pointer: /ok, equals: false } }
 `,
-      });
-    });
-    after(async () => {
-      await cluster.close();
-      await upstream.close();
-      await suite.close();
-    });
-    beforeEach(() => (upstream.requests.length = 0));
+    }));
 
     let keys = 0;
     const newKey = (): string => `key-${kind}-${keys++}`;
     /** Not fetch: that keeps 407 from its caller and sends again after a 421. */
     async function send(node: number, path: string, key: string): Promise<Response> {
-      const call = request(`${cluster.url(node)}/shop${path}`, {
+      const call = request(`${replicas.cluster.url(node)}/shop${path}`, {
         method: "POST",
         headers: { "Idempotency-Key": key, "Content-Type": "application/json" },
       });
@@ -68,10 +52,10 @@ services:
       const key = newKey();
       const first = await send(0, path, key);
       const second = await send(1, path, key);
-      return { first, second, asked: upstream.requests.length };
+      return { first, second, asked: replicas.upstream.requests.length };
     }
     const answers = (status: number, headers: Record<string, string> = {}, body = "said") =>
-      upstream.respond((_request, response) => response.writeHead(status, headers).end(body));
+      replicas.upstream.respond((_request, response) => response.writeHead(status, headers).end(body));
 
     for (const status of [401, 407, 409, 421, 423, 425, 431, 503])
       it(`a ${status} is passed on, and its key is free for the next try`, async () => {
@@ -93,24 +77,26 @@ services:
       it(`a ${status} is never sent again by the gateway`, async () => {
         answers(status);
         await send(0, "/patient", newKey());
-        expect(upstream.requests.length).to.equal(1);
+        expect(replicas.upstream.requests.length).to.equal(1);
       });
 
     it("a 503 with Retry-After is sent again where the route has retries", async () => {
       answers(503, { "Retry-After": "0" });
       await send(0, "/patient", newKey());
-      expect(upstream.requests.length).to.equal(3);
+      expect(replicas.upstream.requests.length).to.equal(3);
     });
 
     it("clients that wait for one process all get its refusal, from one execution", async () => {
       let release = (): void => undefined;
       const held = new Promise<void>((resolve) => (release = resolve));
-      upstream.respond((_request, response) => void held.then(() => response.writeHead(423).end("locked")));
+      replicas.upstream.respond(
+        (_request, response) => void held.then(() => response.writeHead(423).end("locked")),
+      );
       const key = newKey();
       const first = send(0, "/keyed", key);
-      await upstream.arrived();
+      await replicas.upstream.arrived();
       const second = send(1, "/keyed", key);
-      await until(() => cluster.nodes[1]!.gateway.server.inFlight === 1);
+      await until(() => replicas.cluster.nodes[1]!.gateway.server.inFlight === 1);
       release();
       const both = await Promise.all([first, second]);
       expect(both.map(({ status }) => status)).to.deep.equal([423, 423]);
@@ -119,7 +105,7 @@ services:
     it("the route's own list takes the place of the usual one", async () => {
       answers(418);
       expect((await twice("/own-list")).asked).to.equal(2);
-      upstream.requests.length = 0;
+      replicas.upstream.requests.length = 0;
       answers(409);
       expect((await twice("/own-list")).asked).to.equal(1);
     });
@@ -127,7 +113,9 @@ services:
     it("a refused process says that it did not run", async () => {
       answers(423);
       const { headers } = await send(0, "/keyed", newKey());
-      const view = await fetch(`${cluster.url(1)}/_sticky/v1/processes/${headers.get("sticky-process-id")}`);
+      const view = await fetch(
+        `${replicas.cluster.url(1)}/_sticky/v1/processes/${headers.get("sticky-process-id")}`,
+      );
       const { status, outcome } = (await view.json()) as { status: string; outcome: object };
       expect(status).to.equal("failed");
       expect(outcome).to.deep.equal({ executed: "no", httpStatus: 423 });
@@ -140,7 +128,7 @@ services:
         expect([first.status, second.status, asked]).to.deep.equal([status, status, 1]);
         expect(await second.text()).to.equal("said");
         const view = await fetch(
-          `${cluster.url(0)}/_sticky/v1/processes/${first.headers.get("sticky-process-id")}`,
+          `${replicas.cluster.url(0)}/_sticky/v1/processes/${first.headers.get("sticky-process-id")}`,
         );
         expect(((await view.json()) as { outcome: object }).outcome).to.deep.equal({
           executed: "unknown",

@@ -4,6 +4,7 @@
  * A value that cannot be honoured is a Problem: nothing a client asks for is silently ignored.
  */
 
+import { trimOws } from "./http/list.ts";
 import { Problem } from "./problems.ts";
 
 /** Spelled as they are written; compare in lower case ({@link lowerFields}). */
@@ -72,7 +73,7 @@ function oneKey(lines: readonly string[], name: string): string | null {
   const line = lines[0];
   if (line === undefined) return null;
   if (lines.length > 1) throw invalidKey(`${name} is present ${lines.length} times.`);
-  const text = trimmed(line);
+  const text = trimOws(line);
   const key = text.length >= 2 && text.startsWith('"') && text.endsWith('"') ? text.slice(1, -1) : text;
   if (key.length === 0) throw invalidKey(`${name} is empty.`);
   if (key.length > maxKeyLength) throw invalidKey(`${name} is longer than ${maxKeyLength} characters.`);
@@ -133,22 +134,9 @@ function oneValue(lines: readonly string[], name: string): string | null {
   const line = lines[0];
   if (line === undefined) return null;
   if (lines.length > 1) throw malformed(`${name} is present ${lines.length} times.`);
-  return trimmed(line);
+  return trimOws(line);
 }
 
 function malformed(detail: string): Problem {
   return new Problem("malformed-request", { detail });
-}
-
-/** Without optional white space at both ends (RFC 9110 5.6.3), which is less than what String.trim takes. */
-function trimmed(line: string): string {
-  let start = 0;
-  let end = line.length;
-  while (start < end && isBlank(line.charCodeAt(start))) start++;
-  while (end > start && isBlank(line.charCodeAt(end - 1))) end--;
-  return line.slice(start, end);
-}
-
-function isBlank(code: number): boolean {
-  return code === 0x20 || code === 0x09;
 }

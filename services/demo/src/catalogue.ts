@@ -1,6 +1,7 @@
 /** Cacheable resources with validators and tags, one with no-store, and a slow one. */
 import { createHash } from "node:crypto";
 import Router from "@koa/router";
+import { entityTags, formatHttpDate, isSameTag, parseHttpDate } from "@sticky-proxy/protocol/http";
 import type { Context } from "koa";
 import { DemoError, integerOf, readObject } from "./body.ts";
 import { CappedMap } from "./capped-map.ts";
@@ -83,7 +84,7 @@ export function catalogue(startedAt: number): Router {
     ctx.type = "application/json";
     ctx.body = body;
     ctx.set("ETag", `"${createHash("sha256").update(body).digest("base64url").slice(0, 16)}"`);
-    ctx.set("Last-Modified", new Date(changedAt).toUTCString());
+    ctx.set("Last-Modified", formatHttpDate(changedAt));
     ctx.set("Cache-Control", `public, max-age=${maxAge(ctx)}`);
     ctx.set("Surrogate-Key", tags.join(" "));
     if (isUnchanged(ctx, changedAt)) ctx.status = 304;
@@ -98,11 +99,11 @@ export function catalogue(startedAt: number): Router {
 function isUnchanged(ctx: Context, changedAt: number): boolean {
   const etags = ctx.get("if-none-match");
   if (etags !== "") {
-    const known = etags.split(",").map((etag) => etag.trim().replace(/^W\//, ""));
-    return known.includes("*") || known.includes(ctx.response.get("etag"));
+    const known = entityTags(etags);
+    return known.includes("*") || known.some((etag) => isSameTag(etag, ctx.response.get("etag")));
   }
-  const since = Date.parse(ctx.get("if-modified-since"));
-  return Math.floor(changedAt / 1000) * 1000 <= since;
+  const since = parseHttpDate(ctx.get("if-modified-since"), Date.now());
+  return since !== null && Math.floor(changedAt / 1000) * 1000 <= since;
 }
 
 function maxAge(ctx: Context): number {

@@ -1,6 +1,6 @@
 /** The client's preconditions against a stored response (RFC 9111 4.3.2, RFC 9110 13.1 and 13.2.2). */
 import { headerLines, headerValue, type HeaderLine, type HeaderList } from "../http/message.ts";
-import { parseHttpDate, trimOws } from "@sticky-proxy/protocol/http";
+import { entityTags, isSameTag, parseHttpDate } from "@sticky-proxy/protocol/http";
 
 export interface Representation {
   readonly status: number;
@@ -46,17 +46,7 @@ export function isPreconditionFailed(request: HeaderList, stored: Representation
 function matchesAny(lines: readonly string[], etag: string | null): boolean {
   const members = entityTags(lines.join(","));
   if (members.includes("*")) return true;
-  return etag !== null && members.some((member) => opaque(member) === opaque(etag));
-}
-
-/** Quotes in a tag end at the next quote: unlike a quoted-string it knows no escapes (9110 8.8.3). */
-function entityTags(text: string): string[] {
-  const members = text.matchAll(/[ \t]*((?:W\/)?"[^"]*"|[^,]+)/g);
-  return Array.from(members, ([, member = ""]) => trimOws(member));
-}
-
-function opaque(etag: string): string {
-  return etag.startsWith("W/") ? etag.slice(2) : etag;
+  return etag !== null && members.some((member) => isSameTag(member, etag));
 }
 
 export function isStrong(etag: string): boolean {

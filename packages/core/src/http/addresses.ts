@@ -30,6 +30,17 @@ export function isMachineAddress(address: string): boolean {
   return meant.range() === "linkLocal" || metadata.has(meant.toString());
 }
 
+/** One address and nothing else: dotted decimal or IPv6, without a zone, a port or the short forms of inet_aton. */
+export function isAddress(text: string): boolean {
+  return ipaddr.IPv4.isValidFourPartDecimal(text) || (!text.includes("%") && ipaddr.IPv6.isValid(text));
+}
+
+/** An IPv4 address that a dual-stack socket shows as ::ffff:a.b.c.d, spelled as IPv4; any other text as it is. */
+export function withoutMapping(address: string): string {
+  const mapped = /^::ffff:(.*)$/i.exec(address)?.[1] ?? "";
+  return ipaddr.IPv4.isValidFourPartDecimal(mapped) ? mapped : address;
+}
+
 /** The address in a URL's host, brackets removed; null: the host is a name. */
 export function addressOfHost(hostname: string): string | null {
   const host = hostname.startsWith("[") ? hostname.slice(1, -1) : hostname;

@@ -29,7 +29,20 @@ describe("the client's address", () => {
 
   it("an entry that is no address ends the walk", () => {
     expect(addressOf("10.0.0.1", "1.1.1.1, unknown, 10.0.0.2")).to.equal("10.0.0.2");
-    expect(addressOf("10.0.0.1", "<script>")).to.equal("10.0.0.1");
+    for (const odd of [
+      "<script>",
+      "999.1.1.1",
+      "127.1",
+      "0x7f.0.0.1",
+      "1.1.1.1:80",
+      "fe80::1%eth0",
+      '"1.1.1.1',
+    ])
+      expect(addressOf("10.0.0.1", odd), odd).to.equal("10.0.0.1");
+  });
+
+  it("an empty member of the list is none (RFC 9110 5.6.1)", () => {
+    expect(addressOf("10.0.0.1", "1.1.1.1, , 10.0.0.2,")).to.equal("1.1.1.1");
   });
 
   it("more than 20 hops are refused", () => {

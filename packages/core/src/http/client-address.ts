@@ -2,6 +2,8 @@
  * The client's address: the right-most hop of Forwarded (RFC 7239) that is no trusted proxy. Hops to its left are the
  * client's own claim.
  */
+import { splitList } from "@sticky-proxy/protocol/http";
+import { isAddress, withoutMapping } from "./addresses.ts";
 import { headerJoined, type HeaderList } from "./message.ts";
 
 export type ClientAddress =
@@ -15,7 +17,6 @@ export type ClientAddress =
   | { readonly ok: false; readonly reason: string };
 
 const maxHops = 20;
-const addressShape = /^(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3}|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*)$/;
 
 /**
  * `peer` is the socket's address, `isTrusted` says which addresses are our own proxies.
@@ -26,23 +27,18 @@ export function clientAddress(
   headers: HeaderList,
   isTrusted: (address: string) => boolean,
 ): ClientAddress {
-  const near = unmapped(peer);
+  const near = withoutMapping(peer);
   if (!isTrusted(near)) return { ok: true, address: near, peer: near, trustedPeer: false };
   const joined = headerJoined(headers, "x-forwarded-for");
   if (joined === null) return { ok: true, address: near, peer: near, trustedPeer: true };
-  const hops = joined.split(",");
+  const hops = splitList(joined);
   if (hops.length > maxHops) return { ok: false, reason: "X-Forwarded-For names more than 20 hops" };
   let address = near;
   for (let i = hops.length - 1; i >= 0; i -= 1) {
-    const hop = unmapped(hops[i]!.trim());
-    if (!addressShape.test(hop)) break;
+    const hop = withoutMapping(hops[i]!);
+    if (!isAddress(hop)) break;
     address = hop;
     if (!isTrusted(hop)) break;
   }
   return { ok: true, address, peer: near, trustedPeer: true };
-}
-
-/** IPv4 addresses that a dual-stack socket shows as "::ffff:a.b.c.d". */
-function unmapped(address: string): string {
-  return address.startsWith("::ffff:") && address.includes(".") ? address.slice(7) : address;
 }

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
+import { formatPointer } from "@sticky-proxy/protocol/json";
 import { expect } from "chai";
 import fc from "fast-check";
 import type { ComparePolicy } from "../registry/service.ts";
@@ -56,7 +57,7 @@ describe("compareJson", () => {
     fc.assert(
       fc.property(fc.jsonValue(), fc.jsonValue(), fc.string(), (before, after, name) => {
         const result = compare([before, { [name]: 1 }, after], [before, { [name]: 2 }, after]);
-        const path = `/1/${name.replaceAll("~", "~0").replaceAll("/", "~1")}`;
+        const path = formatPointer(["1", name]);
         expect(places(result)).to.deep.equal([`changed ${path}`]);
       }),
     );

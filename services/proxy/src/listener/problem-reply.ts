@@ -3,6 +3,7 @@ import { STATUS_CODES } from "node:http";
 
 import type { HeaderLine } from "@sticky-proxy/core/http";
 import { fields, formatProxyStatus, problemBody, type Problem } from "@sticky-proxy/protocol";
+import { formatHttpDate } from "@sticky-proxy/protocol/http";
 
 import type { Reply } from "../reply.ts";
 
@@ -37,6 +38,6 @@ export function problemBytes(reply: ProblemReply, now: Date): Buffer {
   const lines = reply.headers.map(([name, value]) => `${name}: ${value}\r\n`).join("");
   const head =
     `HTTP/1.1 ${reply.status} ${STATUS_CODES[reply.status] ?? ""}\r\n${lines}` +
-    `Date: ${now.toUTCString()}\r\nContent-Length: ${reply.body.byteLength}\r\nConnection: close\r\n\r\n`;
+    `Date: ${formatHttpDate(now.getTime())}\r\nContent-Length: ${reply.body.byteLength}\r\nConnection: close\r\n\r\n`;
   return Buffer.concat([Buffer.from(head, "latin1"), reply.body]);
 }

@@ -19,6 +19,7 @@ import {
   type RequestTarget,
 } from "@sticky-proxy/core/http";
 import { Problem } from "@sticky-proxy/protocol";
+import { splitList } from "@sticky-proxy/protocol/http";
 
 import type { ProxySettings } from "../deps.ts";
 import type { Received } from "../state.ts";
@@ -172,10 +173,10 @@ function framingOf(
   if (codings.length > 0) {
     if (httpVersion === "1.0") throw malformed("Transfer-Encoding has no meaning in HTTP/1.0");
     if (lengths.length > 0) throw malformed("Transfer-Encoding and Content-Length exclude each other");
-    const coding = codings.join(",").trim().toLowerCase();
+    const named = splitList(codings.join(",").toLowerCase());
     // 6.3: without chunked at the end nobody knows where the body ends.
-    if (!/(?:^|,)[ \t]*chunked$/.test(coding)) throw malformed("the last transfer coding is not chunked");
-    if (coding !== "chunked") {
+    if (named.at(-1) !== "chunked") throw malformed("the last transfer coding is not chunked");
+    if (named.length > 1) {
       throw new Problem("not-implemented", { detail: "The only transfer coding is chunked.", close: true });
     }
     return { hasBody: true, declaredLength: null };
