@@ -1,4 +1,4 @@
-import { describeWithRedis } from "@sticky-proxy/testkit";
+import { describeWithRedis, RawClient } from "@sticky-proxy/testkit";
 import { expect } from "chai";
 import { startOrigin, text, type Origin } from "./origin.ts";
 import { startReplicas, type Ask, type Replicas } from "./replicas.ts";
@@ -45,6 +45,13 @@ describeWithRedis("cache poisoning and responses for a single client", () => {
     "X-Method-Override",
     "X-HTTP-Method",
     "X_Forwarded_Host",
+    "X-HTTP-Host-Override",
+    "X-Original-URI",
+    "X-Url-Scheme",
+    "Fastly-Client-IP",
+    "X-Middleware-Rewrite",
+    "X-Invoke-Path",
+    "RSC",
   ]) {
     it(`${name} does not reach the service`, async () => {
       const { seen, next } = await poison({ headers: { [name]: evil } });
@@ -75,6 +82,18 @@ describeWithRedis("cache poisoning and responses for a single client", () => {
   it("a field listed in Connection cannot carry an unkeyed field to the service", async () => {
     const { seen } = await poison({ headers: { Connection: "X-Forwarded-Host", "X-Forwarded-Host": evil } });
     expect(seen).to.not.contain(evil);
+  });
+  it("a field listed in Connection leaves the variant with it", async () => {
+    origin.on("/language", (request, response) => {
+      response.writeHead(200, { "Cache-Control": "max-age=60", Vary: "X-Language" });
+      response.end(`in ${String(request.headers["x-language"] ?? "none")}`);
+    });
+    const { body } = await RawClient.exchange(
+      replicas.ports[0]!,
+      "GET /language HTTP/1.1\r\nHost: a\r\nX-Language: pt\r\nConnection: close, x-language\r\n\r\n",
+    );
+    expect(body).to.equal("in none");
+    expect((await replicas.get("/language", { headers: { "X-Language": "pt" } })).text).to.equal("in pt");
   });
   it("a GET with a body is refused, since the key does not include the body", async () => {
     const got = await replicas.get("/reflects?body", { body: "evil", headers: { "Content-Length": "4" } });
@@ -172,6 +191,18 @@ describeWithRedis("cache poisoning and responses for a single client", () => {
       expect(await xCache("/keyed?a=2&b=1&utm_source=x", { Cookie: "id=2; plan=free" })).to.equal("HIT");
       expect(await xCache("/keyed?a=2&b=1", { Cookie: "plan=pro" })).to.equal("MISS");
       expect(await xCache("/keyed?a=2&b=1", { Cookie: "plan=pro; preview=1" })).to.equal("BYPASS");
+    });
+    it("is what the service sees: a parameter outside it shapes nobody's page", async () => {
+      const next = async (bad: string, good: string) => {
+        await keyed.get(bad);
+        const { text: body, headers } = await keyed.get(good);
+        expect(headers["x-cache"], good).to.equal("HIT");
+        return (JSON.parse(body) as { url: string }).url;
+      };
+      expect(await next("/reflects?utm_source=evil&p=1", "/reflects?p=1")).to.equal("/reflects?p=1");
+      expect(await next("/reflects?utm_a=1;b=evil&p=2", "/reflects?p=2")).to.equal("/reflects?p=2");
+      expect(await next("/reflects?q=2&p=3", "/reflects?p=3&q=2")).to.equal("/reflects?p=3&q=2");
+      expect(await next("/reflects?%75tm_a=evil", "/reflects")).to.equal("/reflects");
     });
     it("error responses have the lifetime of the route's negative TTL", async () => {
       origin.on("/absent", text({}, "no", 404));

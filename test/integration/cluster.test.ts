@@ -1,4 +1,4 @@
-import { FakeUpstream, type FakeHandler } from "@sticky-proxy/testkit";
+import { FakeUpstream, RawClient, type FakeHandler } from "@sticky-proxy/testkit";
 import { expect } from "chai";
 import { startCluster, type Cluster } from "../support/cluster.ts";
 import { report } from "../support/report.ts";
@@ -61,6 +61,14 @@ describe("three proxy processes behind HAProxy, one Redis, one sweeper", functio
                 process: { identity: "key", leaseMs: 1000, onUnknown: "retry" },
                 retries: { attempts: 2, minMs: 10, maxMs: 100 },
               },
+            ],
+          },
+          accounts: {
+            instances: [upstream.origin],
+            credential: ["x-account"],
+            routes: [
+              { match: { methods: ["PUT"] }, process: { identity: "key", waitMs: 10_000 } },
+              { match: { methods: ["GET"] }, cache: { keyHeaders: ["x-country"] } },
             ],
           },
           checked: {
@@ -133,6 +141,32 @@ describe("three proxy processes behind HAProxy, one Redis, one sweeper", functio
         `${cluster.url(i)}/_sticky/v1/processes/${sent.headers.get("sticky-process-id")}`,
       );
       expect(await view.json()).to.include({ status: "completed" });
+    }
+  });
+
+  it("Connection takes away no field that the configuration names, on a replica or through HAProxy", async () => {
+    upstream.respond((request, response) => {
+      const account = request.headers.get("x-account") ?? "nobody";
+      const country = request.headers.get("x-country") ?? "nowhere";
+      response.writeHead(200, { "Cache-Control": "max-age=60" }).end(`${account} in ${country}`);
+    });
+    for (const [i, url] of [cluster.url(0), balanced()].entries()) {
+      const raw = (head: string) =>
+        RawClient.exchange(Number(new URL(url).port), `${head}Content-Length: 0\r\n\r\n`);
+      const basket = `/accounts/basket-${i}`;
+      const put = await raw(
+        `PUT ${basket} HTTP/1.1\r\nHost: a\r\nIdempotency-Key: b${i}\r\nX-Account: 55\r\nConnection: close, x-account\r\n`,
+      );
+      expect(put.body, basket).to.equal("55 in nowhere");
+      const headers = { "Idempotency-Key": `b${i}`, "X-Account": "55" };
+      const again = await fetch(cluster.url(1) + basket, { method: "PUT", headers });
+      expect(await again.text()).to.equal("55 in nowhere");
+      const terms = `/accounts/terms-${i}`;
+      const got = await raw(
+        `GET ${terms} HTTP/1.1\r\nHost: a\r\nX-Country: pt\r\nConnection: close, x-country\r\n`,
+      );
+      expect(got.body, terms).to.equal("nobody in pt");
+      expect(await (await fetch(cluster.url(1) + terms)).text()).to.equal("nobody in nowhere");
     }
   });
 

@@ -37,7 +37,7 @@ export interface ProxyState extends Received {
   /** After match-service. */
   service: Service | null;
   route: Route | null;
-  /** As the service sees it: path below the service's prefix. */
+  /** As the service sees it: path below the service's prefix, without what Connection makes hop-by-hop. */
   serviceHead: RequestHead;
   /** After authenticate: whose request it is. */
   principal: Principal;

@@ -4,11 +4,17 @@ import type { HeaderList } from "../http/message.ts";
 import { parseCacheControl, restricting } from "./cache-control.ts";
 import { notIn304, notModifiedHeaders, preconditions, withoutConditions } from "./conditional.ts";
 import { heuristicallyCacheable, isHeuristicallyCacheable } from "./freshness.ts";
-import { unkeyed, withoutUnkeyed } from "./poisoning.ts";
+import { defaultCachePolicy } from "./policy.ts";
+import { keyedHead, protocol, unkeyed } from "./poisoning.ts";
+import type { CachePolicy } from "../registry/service.ts";
 import { keptFields, mergeHeaders } from "./validation.ts";
 import { perRequest, varyNames } from "./variant.ts";
 
 const other = ["X-Other", "1"] as const;
+const sent = (headers: HeaderList, policy: Partial<CachePolicy>): HeaderList => {
+  const head = { method: "GET", path: "/", query: null, headers };
+  return keyedHead(head, { ...defaultCachePolicy(), ...policy }, true).headers;
+};
 const beside = (name: string): HeaderList => [[name.toUpperCase(), "new"], other];
 
 const lists: readonly (readonly [
@@ -29,12 +35,22 @@ const lists: readonly (readonly [
   [
     "a field that could poison goes to the service only where it is part of the key",
     unkeyed,
-    "forwarded x-forwarded-host x-forwarded-scheme x-forwarded-proto x-forwarded-port x-forwarded-prefix " +
-      "x-forwarded-server x-forwarded-ssl x-host x-original-host x-original-url x-rewrite-url x-http-method " +
-      "x-http-method-override x-method-override front-end-https",
+    "base-url front-end-https next-url request-uri rsc x-arr-ssl x-envoy-original-host " +
+      "x-envoy-original-path x-host x-host-override x-http-host-override x-http-path-override " +
+      "x-matched-path x-now-route-matches x-original-path x-original-uri x-prerender-revalidate x-proxy-url " +
+      "x-replaced-path x-rewrite-uri x-scheme x-script-name x-url-scheme x-vercel-original-path",
     (name) => {
-      expect(withoutUnkeyed(beside(name), { keyHeaders: ["x-mine"] })).to.deep.equal([other]);
-      expect(withoutUnkeyed(beside(name), { keyHeaders: [name] })).to.deep.equal(beside(name));
+      expect(sent(beside(name), { keyHeaders: ["x-mine"] })).to.deep.equal([other]);
+      expect(sent(beside(name), { keyHeaders: [name] })).to.deep.equal(beside(name));
+    },
+  ],
+  [
+    "the cache's own protocol goes to the service even where nothing but the key does",
+    protocol,
+    "cache-control cdn-loop content-length host if-match if-modified-since if-none-match if-range " +
+      "if-unmodified-since pragma range te traceparent tracestate transfer-encoding via x-request-id",
+    (name) => {
+      expect(sent(beside(name), { forwardHeaders: "keyed-only" })).to.deep.equal([beside(name)[0]]);
     },
   ],
   [

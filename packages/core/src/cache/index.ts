@@ -19,8 +19,8 @@ export { currentAgeMs } from "./freshness.ts";
 export { evaluateRange } from "./range.ts";
 export { preference, variantOf } from "./variant.ts";
 
-// Cache keys, and the request fields that a key leaves out.
-export { withoutUnkeyed } from "./poisoning.ts";
+// Cache keys, and the request as far as its key knows it.
+export { isKeyed, keyedHead } from "./poisoning.ts";
 export {
   hasCache,
   keyOf,

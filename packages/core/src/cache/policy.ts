@@ -15,6 +15,7 @@ export function defaultCachePolicy(profile: CachePolicy["profile"] = "safe"): Ca
     query: { sort: false, allow: null, deny: [] },
     keyHeaders: [],
     keyCookies: [],
+    forwardHeaders: "end-to-end",
     credential: ["authorization", "cookie"],
     ignoredCookies: usualIgnoredCookies,
     tags: true,

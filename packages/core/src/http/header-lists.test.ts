@@ -83,7 +83,8 @@ const lists: readonly (readonly [
   [
     "where a request came from is dropped as an untrusted peer's word and kept as a trusted one's",
     provenance,
-    "forwarded x-real-ip x-client-ip x-cluster-client-ip true-client-ip cf-connecting-ip",
+    "forwarded x-real-ip x-client-ip x-cluster-client-ip true-client-ip cf-connecting-ip " +
+      "cf-connecting-ipv6 fastly-client-ip fly-client-ip",
     (name) => {
       for (const spelling of [name, name.toUpperCase(), name.replaceAll("-", "_")])
         expect(sent(spelling), spelling).to.deep.equal([]);
@@ -93,8 +94,12 @@ const lists: readonly (readonly [
   [
     "what later hops decide by stays whatever Connection names",
     keptAgainstConnection,
-    "host content-length content-type authorization cookie set-cookie forwarded via cdn-loop idempotency-key " +
-      "x-idempotency-key cache-control date x-request-id traceparent tracestate",
+    "host accept accept-charset accept-encoding accept-language age cache-tag content-digest " +
+      "content-encoding content-language content-location content-range etag expires if-match " +
+      "if-modified-since if-none-match if-range if-unmodified-since last-modified location origin pragma " +
+      "prefer range referer retry-after sec-fetch-site signature signature-input surrogate-key user-agent " +
+      "vary content-length content-type authorization cookie set-cookie forwarded via cdn-loop " +
+      "idempotency-key x-idempotency-key cache-control date x-request-id traceparent tracestate",
     (name) => {
       expect(connectionOptions([["Connection", `${name.toUpperCase()}, x-mine`]])).to.deep.equal(
         new Set(["x-mine"]),

@@ -3,6 +3,7 @@ import fc from "fast-check";
 
 import {
   connectionOptions,
+  withoutNominated,
   loopCount,
   repeatedSingleField,
   requestHeaders,
@@ -139,6 +140,18 @@ describe("header rules", () => {
     ]);
     expect([...(named ?? [])]).to.deep.equal(["x-mine"]);
     expect(connectionOptions([["Connection", "keep-alive"]])).to.equal(null);
+  });
+
+  it("what Connection names is gone for every later step, but for the fields that the configuration names", () => {
+    const lines: HeaderLine[] = [
+      ["Connection", "close, X-Hop, X-Account, Accept-Language"],
+      ["x-hop", "1"],
+      ["x-account", "55"],
+      ["accept-language", "pt"],
+    ];
+    expect(withoutNominated(lines, new Set(["x-account"]))).to.deep.equal(lines.slice(2));
+    const unnamed: HeaderLine[] = [["Connection", "close"]];
+    expect(withoutNominated(unnamed, new Set())).to.equal(unnamed);
   });
 
   it("what the service tells the gateway is read by lower-case name", () => {

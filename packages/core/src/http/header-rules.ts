@@ -6,9 +6,44 @@
 import { isHopByHop, isToken, splitList } from "@sticky-proxy/protocol/http";
 import type { HeaderLine, HeaderList } from "./message.ts";
 
-/** A Connection field cannot make these hop-by-hop: a client must not strip what later hops decide by. */
+/**
+ * A Connection field cannot make these hop-by-hop: they are for whoever answers (RFC 9110 7.6.1), and a client must not
+ * strip what later hops decide by. What a service's configuration names besides is `fieldsNamedBy`.
+ */
 export const keptAgainstConnection: ReadonlySet<string> = new Set([
   "host",
+  "accept",
+  "accept-charset",
+  "accept-encoding",
+  "accept-language",
+  "age",
+  "cache-tag",
+  "content-digest",
+  "content-encoding",
+  "content-language",
+  "content-location",
+  "content-range",
+  "etag",
+  "expires",
+  "if-match",
+  "if-modified-since",
+  "if-none-match",
+  "if-range",
+  "if-unmodified-since",
+  "last-modified",
+  "location",
+  "origin",
+  "pragma",
+  "prefer",
+  "range",
+  "referer",
+  "retry-after",
+  "sec-fetch-site",
+  "signature",
+  "signature-input",
+  "surrogate-key",
+  "user-agent",
+  "vary",
   "content-length",
   "content-type",
   "authorization",
@@ -34,6 +69,9 @@ export const provenance: ReadonlySet<string> = new Set([
   "x-cluster-client-ip",
   "true-client-ip",
   "cf-connecting-ip",
+  "cf-connecting-ipv6",
+  "fastly-client-ip",
+  "fly-client-ip",
 ]);
 
 /** Fields that make a service act on another method, path or host than the one the gateway decided about. */
@@ -129,9 +167,9 @@ export function requestHeaders(headers: HeaderList, rules: RequestRules): Header
   let cookieAt = -1;
   for (const line of headers) {
     const name = line[0].toLowerCase();
-    if (isHopByHop(name) || rewrittenInRequest.has(name) || overrides.has(name)) continue;
+    if (isHopByHop(name) || rewrittenInRequest.has(name)) continue;
     if (named !== null && named.has(name)) continue;
-    if (isOurs(name) || (name.includes("_") && isSpoof(name.replaceAll("_", "-")))) continue;
+    if (isWithheld(name, rules.trustedPeer)) continue;
     if (name === "cdn-loop") {
       loop = loop === "" ? line[1] : `${loop}, ${line[1]}`;
       continue;
@@ -147,7 +185,6 @@ export function requestHeaders(headers: HeaderList, rules: RequestRules): Header
     // Many small ranges cost a service far more than the client (RFC 9110 14.2 lets a recipient ignore them).
     if (name === "range" && splitList(line[1]).length > maxRanges) continue;
     if (isProvenance(name)) {
-      if (!rules.trustedPeer) continue;
       if (name === "x-forwarded-for") {
         forwardedFor.push(line[1]);
         continue;
@@ -257,6 +294,30 @@ export function loopCount(headers: HeaderList, loopId: string): number {
   return count;
 }
 
+/** Whether no service gets this field (lower-case) from a client; `trustedPeer`: the peer is a proxy of ours. */
+export function isWithheld(name: string, trustedPeer: boolean): boolean {
+  if (overrides.has(name) || isOurs(name) || (!trustedPeer && isProvenance(name))) return true;
+  return name.includes("_") && isSpoof(name.replaceAll("_", "-"));
+}
+
+/** Where a request came from, in the words of a client or of a proxy before us. */
+export function isProvenance(name: string): boolean {
+  return provenance.has(name) || name.startsWith("x-forwarded-");
+}
+
+/**
+ * The request without Connection and what it makes hop-by-hop, so that every later step decides by what the service
+ * gets (RFC 9110 7.6.1). `kept`: lower-case names that stay whatever Connection says.
+ */
+export function withoutNominated(headers: HeaderList, kept: ReadonlySet<string>): HeaderList {
+  const named = connectionOptions(headers);
+  if (named === null) return headers;
+  return headers.filter(([received]) => {
+    const name = received.toLowerCase();
+    return name !== "connection" && (kept.has(name) || !named.has(name));
+  });
+}
+
 /** Lower-case names that Connection makes hop-by-hop in this message; null: none (the usual case). */
 export function connectionOptions(headers: HeaderList): Set<string> | null {
   let named: Set<string> | null = null;
@@ -274,10 +335,6 @@ export function connectionOptions(headers: HeaderList): Set<string> | null {
 
 function isOurs(name: string): boolean {
   return name.startsWith("sticky-") || name === "idempotent-replayed" || name === "idempotency-expires";
-}
-
-function isProvenance(name: string): boolean {
-  return provenance.has(name) || name.startsWith("x-forwarded-");
 }
 
 /** Services that read headers from CGI-like variables cannot tell X_Forwarded_For from X-Forwarded-For. */

@@ -21,6 +21,7 @@ export {
   responseFault,
   responseHeaders,
   responseTrailers,
+  withoutNominated,
 } from "./header-rules.ts";
 // Where a request comes from and goes to.
 export { clientAddress } from "./client-address.ts";

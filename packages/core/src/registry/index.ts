@@ -19,6 +19,8 @@ export type {
 } from "./service.ts";
 // Which service and route a request matches.
 export { inMatchOrder, matchRoute, matchService } from "./match.ts";
+// By which request fields it decides.
+export { fieldsNamedBy } from "./named-fields.ts";
 // Which instance serves it.
 export { chooseInstance, fadedLatency, smoothLatency } from "./balance.ts";
 export {

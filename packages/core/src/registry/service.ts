@@ -226,6 +226,8 @@ export interface CachePolicy {
   /** Request headers and cookies that enter the key and may reach the service. */
   readonly keyHeaders: readonly string[];
   readonly keyCookies: readonly string[];
+  /** Which fields of a request reach the service: all but known unkeyed ones, or those of the key alone. */
+  readonly forwardHeaders: "end-to-end" | "keyed-only";
   /** The service's: header names (lower-case) or "cookie.<name>" that tell who asks. */
   readonly credential: readonly string[];
   /** The service's. */

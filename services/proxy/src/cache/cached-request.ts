@@ -1,5 +1,5 @@
-/** One GET or HEAD on a cached route, without the fields that could poison the response for other clients. */
-import { keyOf, shownHost, withoutUnkeyed, type EntryPoint } from "@sticky-proxy/core/cache";
+/** One GET or HEAD on a cached route, without what could poison the response for other clients. */
+import { keyedHead, keyOf, shownHost, type EntryPoint } from "@sticky-proxy/core/cache";
 import { provedDigest } from "@sticky-proxy/core/principal";
 import type { CachePolicy, Route, Service } from "@sticky-proxy/core/registry";
 import type { HeaderList, RequestHead } from "@sticky-proxy/core/http";
@@ -13,6 +13,7 @@ export interface CachedRequest {
   readonly key: string;
   /** Shown to operators; not part of the key. */
   readonly url: string;
+  /** As the service gets it; variants are chosen by it. */
   readonly head: RequestHead;
   /** Forwarded to the service with the configured host, unless the service preserves the client's Host. */
   readonly client: ForwardClient;
@@ -29,16 +30,16 @@ export function cachedRequest(
   route: Route,
   policy: CachePolicy,
 ): CachedRequest {
-  const { serviceHead, client, trace, head } = state;
-  const at = entryPointOf(state);
+  const { serviceHead, client, trace } = state;
+  const head = keyedHead(serviceHead, policy, client.trusted);
   const query = head.query === null ? "" : `?${head.query}`;
   return {
     service,
     route,
     policy,
-    key: keyOf(service, policy, serviceHead, at),
-    url: `${client.protocol}://${client.host}${head.path}${query}`,
-    head: { ...serviceHead, headers: withoutUnkeyed(serviceHead.headers, policy) },
+    key: keyOf(service, policy, serviceHead, entryPointOf(state)),
+    url: `${client.protocol}://${client.host}${state.head.path}${query}`,
+    head,
     client: { ...client, host: shownHost(service, client.host) },
     trace,
   };

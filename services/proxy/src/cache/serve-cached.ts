@@ -42,7 +42,6 @@ export async function serveCached(
       return;
     }
     case "bypass":
-      state.serviceHead = request.head;
       record(deps, ctx, request, "BYPASS", outcome.reason);
       return bypass(ctx, next, outcome.reason);
     case "not-cached":

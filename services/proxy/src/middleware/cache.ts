@@ -1,4 +1,4 @@
-import { hasCache } from "@sticky-proxy/core/cache";
+import { hasCache, isKeyed } from "@sticky-proxy/core/cache";
 import type { Service } from "@sticky-proxy/core/registry";
 import { tellsOfChange } from "@sticky-proxy/engine";
 import { isSafe } from "@sticky-proxy/protocol/http";
@@ -13,7 +13,7 @@ import type { CacheParts } from "../deps.ts";
 import type { Middleware, ProxyState } from "../state.ts";
 
 /**
- * The shared cache (RFC 9111). Reads state.service, route, serviceHead, client; answers GET and HEAD of cached routes,
+ * The shared cache (RFC 9111). Reads state.service, route, client; reads and writes state.serviceHead; answers GET and HEAD of cached routes,
  * and invalidates what an unsafe request to the same service changed before its response is written.
  */
 export function cache(deps: CacheParts): Middleware {
@@ -34,6 +34,7 @@ export function cache(deps: CacheParts): Middleware {
     const policy = route?.cache ?? null;
     if (route === null || policy === null || (method !== "GET" && method !== "HEAD")) return next();
     const request = cachedRequest(state, service, route, policy);
+    state.serviceHead = request.head; // what goes past the cache, or to a secondary, is the same request
     const isTrusted = await deps.invalidation.isTrusted(request.key);
     return serveCached({ ...deps, flights, hits }, ctx, next, request, isTrusted);
   };
@@ -47,8 +48,8 @@ async function afterUnsafe(deps: CacheParts, state: ProxyState, service: Service
   const policy = route?.cache ?? null;
   if (route === null || policy === null) return;
   const request = cachedRequest(state, service, route, policy);
-  const sent =
-    serviceHead.method === "POST" ? await storedFromPost(deps, request, reply, entryPointOf(state)) : reply;
+  const mayStore = serviceHead.method === "POST" && isKeyed(serviceHead, policy);
+  const sent = mayStore ? await storedFromPost(deps, request, reply, entryPointOf(state)) : reply;
   deps.observe.result(route.name, "BYPASS");
   state.reply = withCacheFields(sent, {
     result: "BYPASS",

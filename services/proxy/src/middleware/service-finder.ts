@@ -1,19 +1,20 @@
 /** The registry's snapshot in the order of look-up; sorted again only when the snapshot is another one. */
 import {
+  fieldsNamedBy,
   inMatchOrder,
   matchRoute,
   matchService,
   type Route,
   type Service,
 } from "@sticky-proxy/core/registry";
-import type { RequestHead } from "@sticky-proxy/core/http";
+import { withoutNominated, type RequestHead } from "@sticky-proxy/core/http";
 
 import type { Received } from "../state.ts";
 
 export interface Found {
   readonly service: Service;
   readonly route: Route | null;
-  /** As the service sees it: path below the service's prefix. */
+  /** As the service sees it: path below the service's prefix, without what Connection makes hop-by-hop. */
   readonly serviceHead: RequestHead;
 }
 
@@ -35,6 +36,7 @@ export function serviceFinder(services: () => readonly Service[]): FindService {
     const route = matchRoute(service, head.method, path);
     // A service that takes every path and has no policy for this one gets the path octet for octet (RFC 9110 7.7).
     const untouched = route === null && service.match.path === "/";
-    return { service, route, serviceHead: { ...head, path: untouched ? receivedPath : path } };
+    const headers = withoutNominated(head.headers, fieldsNamedBy(service));
+    return { service, route, serviceHead: { ...head, path: untouched ? receivedPath : path, headers } };
   };
 }

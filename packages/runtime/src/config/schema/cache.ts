@@ -41,10 +41,15 @@ export const cache = mapping({
     allow: names('Parameters that count; "*" may end a name; null: all.').allow(null).default(null),
     deny: names("Parameters that do not count, e.g. utm_*."),
   })
-    .description("How the query enters the key.")
+    .description("How the query enters the key; what does not enter it is not sent.")
     .default(),
   keyHeaders: list("Request fields that enter the key.", field("A field name.")),
   keyCookies: names("Cookies that enter the key."),
+  forwardHeaders: oneOf(
+    "end-to-end: all but those known to shape pages behind the key; keyed-only: none but keyHeaders, keyCookies, what bypass names, and the cache's own fields.",
+    ["end-to-end", "keyed-only"],
+    "end-to-end",
+  ),
   tags: wordOr(["header", "none"], flag("Whether to read them.", "dynamic"))
     .as(
       (written) => written === true || written === "header",
