@@ -18,7 +18,7 @@ const arrows = new Map<string, readonly string[]>([
   ["testkit", ["core", "protocol"]],
   ["proxy", ["core", "engine", "mirror", "node", "protocol", "runtime", "store", "upstream"]],
   ["sweeper", ["core", "engine", "mirror", "node", "protocol", "runtime", "store", "upstream"]],
-  ["admin", ["core", "node", "operations", "protocol", "runtime", "store"]],
+  ["admin", ["core", "engine", "node", "operations", "protocol", "runtime", "store", "upstream"]],
   // `serve` runs proxy, sweeper and admin in one process for one-machine use.
   [
     "cli",

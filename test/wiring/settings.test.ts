@@ -10,8 +10,6 @@ const declaring =
 
 /** Read, but not by their own name outside the declaring files. */
 const exceptions: Readonly<Record<string, string>> = {
-  adminHost: "reserved for the admin service, which is not built yet",
-  adminPort: "reserved for the admin service, which is not built yet",
   "redis.sentinels.master": "config/redis-target.ts hands it to the store as `name`",
   "retention.timelineEntries": "config/store-settings.ts hands it to the store as `timelineLength`",
   "services.<name>.callbackAuth.insecure": "a confirmation: without it config/relations.ts refuses mode none",

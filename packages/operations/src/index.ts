@@ -1,4 +1,6 @@
 // Processes.
+export { findProcesses, isFoundByList, type ProcessFilter } from "./processes/find.ts";
+export { processHistory } from "./processes/history.ts";
 export { listProcesses, statusesInOrder } from "./processes/list.ts";
 export { cancelProcess } from "./processes/cancel.ts";
 export { parseProcessRef } from "./processes/ref.ts";
@@ -10,6 +12,7 @@ export { storeNow } from "./store-clock.ts";
 // Dead letters.
 export { anyDeadLetter, listDeadLetters, type DeadLetterFilter } from "./dead-letters/list.ts";
 export { discardDeadLetter } from "./dead-letters/discard.ts";
+export { groupDeadLetters } from "./dead-letters/groups.ts";
 export { planRedrive, startRedrive } from "./dead-letters/redrive-all.ts";
 export { redriveDeadLetter, type Redriven } from "./dead-letters/redrive.ts";
 export { showDeadLetter } from "./dead-letters/show.ts";
@@ -30,3 +33,7 @@ export {
 } from "./mirror/differences.ts";
 export { listGaps, listParkedKeys, unparkKey } from "./mirror/outbox.ts";
 export type { MirrorPorts } from "./mirror/ports.ts";
+// Operators' tokens.
+export { checkToken, createToken, listTokens, revokeToken, type TokenPorts } from "./tokens/tokens.ts";
+// The audit.
+export { audited, listAudit } from "./audit/audited.ts";

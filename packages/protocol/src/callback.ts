@@ -6,7 +6,8 @@ import { readJsonText } from "./json/json-text.ts";
 import { formatPointer } from "./json/pointer.ts";
 import { parseJsonObject, type Json, type JsonObject } from "./json/json.ts";
 import { fields, lowerFields, readResultStatus } from "./headers.ts";
-import { Problem, type Executed } from "./problems.ts";
+import type { Executed } from "./problem-types.ts";
+import { Problem } from "./problems.ts";
 import type { Progress } from "./process-view.ts";
 
 export type FieldLine = readonly [name: string, value: string];

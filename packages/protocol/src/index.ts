@@ -38,13 +38,12 @@ export {
   readMirrorMarker,
 } from "./mirror-marker.ts";
 export { formatPreferenceApplied, readPrefer, type Preferences } from "./prefer.ts";
+export { problemTypes, type Executed } from "./problem-types.ts";
 export {
   Problem,
   isProblemSlug,
   problemBody,
   problemTypePath,
-  problemTypes,
-  type Executed,
   type ProblemOptions,
   type ProblemSlug,
 } from "./problems.ts";

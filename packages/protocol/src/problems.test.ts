@@ -1,5 +1,6 @@
 import { expect } from "chai";
-import { isProblemSlug, Problem, problemBody, problemTypes, type ProblemSlug } from "./problems.ts";
+import { problemTypes } from "./problem-types.ts";
+import { isProblemSlug, Problem, problemBody, type ProblemSlug } from "./problems.ts";
 
 /** [status, executed, retryable] by hand: what a client may conclude from each problem. */
 const expected: Record<ProblemSlug, readonly [number, "no" | "yes" | "unknown" | null, boolean]> = {
@@ -41,6 +42,7 @@ const expected: Record<ProblemSlug, readonly [number, "no" | "yes" | "unknown" |
   "not-implemented": [501, "no", false],
   "version-not-supported": [505, "no", false],
   "invalid-parameter": [400, "no", false],
+  "precondition-failed": [412, "no", true],
   "plan-stale": [409, "no", true],
   "csrf-rejected": [403, "no", false],
   unauthorized: [401, "no", false],

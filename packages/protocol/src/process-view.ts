@@ -1,7 +1,8 @@
 /** A process as clients see it, its id, and the addresses that belong to it. */
 
 import type { Fence, ProcessId, Scope } from "./brands.ts";
-import type { Executed, ProblemBody } from "./problems.ts";
+import type { Executed } from "./problem-types.ts";
+import type { ProblemBody } from "./problems.ts";
 
 export const processApiPath = "/_sticky/v1/processes";
 export const executionApiPath = "/_sticky/v1/executions";

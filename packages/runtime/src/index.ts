@@ -13,7 +13,7 @@ export { after, monotonic, sleep, systemClock } from "./loop.ts";
 export { createMetrics, knownMethod, statusClass, unknownName, type Metrics } from "./metrics.ts";
 export { createOpsServer, type OpsServer } from "./ops-server.ts";
 export { observeTransitions } from "./process-metrics.ts";
-export { redact } from "./redact.ts";
+export { createRedactor, redact } from "./redact.ts";
 export { observeRedis } from "./redis-metrics.ts";
 export type { ServiceParts } from "./service-parts.ts";
 export { startTasks, type Task } from "./tasks.ts";

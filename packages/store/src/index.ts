@@ -1,3 +1,6 @@
+export { createAudit } from "./admin/audit.ts";
+export { createOperatorTokens } from "./admin/tokens.ts";
+export { createSessions } from "./admin/sessions.ts";
 export { openCache, type OpenCache } from "./cache/open.ts";
 export type { Locks } from "./cluster/locks.ts";
 export { MetaMismatch } from "./cluster/meta.ts";

@@ -22,6 +22,11 @@
  *   {meta}:replica:<id>       STRING  registry: heartbeat                TTL
  *   {meta}:replicas           ZSET    registry: replicas by last heartbeat                  trimmed
  *   {meta}:canary             HASH    profile: the canary's record       TTL
+ *   {meta}:audit              STREAM  what operators do                  capped by length and age
+ *   {meta}:audit-results      HASH    results by the entry's id          trimmed with it
+ *   {meta}:admin-token:<id>   HASH    operators' tokens                  their expiry
+ *   {meta}:admin-tokens       SET     operators' tokens: their ids       never
+ *   {meta}:admin-session:<digest>  STRING  the panel's sessions          TTL
  *   {lock}:<name>             STRING  redlock                            TTL
  *
  * A member of a set is `scope` for the current process, `scope:epoch` for a superseded one.

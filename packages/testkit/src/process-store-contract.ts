@@ -490,6 +490,41 @@ export function processStoreContract(title: string, open: () => Promise<Contract
         expect((await store.list({ ...query, olderThanMs: 1 })).items).to.have.length(1);
       });
 
+      it("pages newest first over services and statuses, each process once, also while some finish", async () => {
+        const services = [`svc-${newId()}`, `svc-${newId()}`];
+        const made: ProcessRecord[] = [];
+        for (let i = 0; i < 8; i += 1) {
+          const record = await created(draftOf({ fields: { service: services[i % 2]! } }));
+          made.push(i % 3 === 0 ? await committed(record, endOf(responseOf("x"))) : record);
+          await opened.pass(2);
+        }
+        const statuses = ["in-progress", "completed"] as const;
+        const query = { services, statuses, createdFrom: null, createdTo: null, limit: 3 };
+        const epochs: number[] = [];
+        let cursor: string | null = null;
+        do {
+          const page: Awaited<ReturnType<typeof store.listNewest>> = await store.listNewest({
+            ...query,
+            cursor,
+          });
+          epochs.push(...page.items.map(({ epoch }) => epoch));
+          cursor = page.next;
+          if (epochs.length === 3) await committed(made[1]!, endOf(responseOf("y")));
+        } while (cursor !== null);
+        expect(epochs).to.deep.equal(made.map(({ epoch }) => epoch).reverse());
+        const within = { ...query, limit: 10, cursor: null };
+        const [second, last] = [made[2]!.createdAt, made[5]!.createdAt];
+        const some = await store.listNewest({ ...within, createdFrom: second, createdTo: last });
+        expect(some.items.map(({ epoch }) => epoch)).to.deep.equal(
+          made
+            .filter(({ createdAt }) => createdAt >= second && createdAt <= last)
+            .map(({ epoch }) => epoch)
+            .reverse(),
+        );
+        const ended = await store.listNewest({ ...within, statuses: ["completed"] });
+        expect(ended.items).to.have.length(4);
+      });
+
       it("dead letters are listed until they are none", async () => {
         const dead = await committed(await created(), changeOf({ status: "failed", deadLetter: "callback" }));
         const list = async (): Promise<boolean> =>

@@ -114,6 +114,18 @@ export interface ListQuery {
   readonly cursor: string | null;
 }
 
+/** Processes of several services and statuses, newest first over all of them. */
+export interface NewestQuery {
+  readonly services: readonly string[];
+  readonly statuses: readonly ProcessRecord["status"][];
+  /** Created at or after, epoch ms; null: no bound. */
+  readonly createdFrom: number | null;
+  /** Created at or before, epoch ms; null: no bound. */
+  readonly createdTo: number | null;
+  readonly limit: number;
+  readonly cursor: string | null;
+}
+
 /** One dispatch of a process. */
 export interface AttemptRef extends ProcessRef {
   readonly attempt: number;
@@ -176,6 +188,8 @@ export interface ProcessStore {
   timeline(ref: ProcessRef): Promise<readonly (TimelineEntry & { readonly at: string })[]>;
 
   list(query: ListQuery): Promise<Page<ProcessRecord>>;
+  /** One order over all lists that are asked for; a process that moves between them meanwhile is neither missed nor twice in it. */
+  listNewest(query: NewestQuery): Promise<Page<ProcessRecord>>;
   deadLetters(query: {
     readonly limit: number;
     readonly cursor: string | null;

@@ -201,6 +201,20 @@ export function createMemoryStore(options: { now: () => number; partitions?: num
         cursor,
       );
     },
+    async listNewest({ services, statuses, createdFrom, createdTo, limit, cursor }) {
+      return page(
+        everything().filter(
+          ({ record }) =>
+            !record.expired &&
+            services.includes(record.service) &&
+            statuses.includes(record.status) &&
+            record.createdAt >= (createdFrom ?? -Infinity) &&
+            record.createdAt <= (createdTo ?? Infinity),
+        ),
+        limit,
+        cursor,
+      );
+    },
     async deadLetters({ limit, cursor }) {
       return page(
         everything().filter(({ record }) => record.deadLetter !== null),

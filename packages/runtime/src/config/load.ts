@@ -32,6 +32,7 @@ export function loadConfig(sources: Sources): LoadResult {
     tree = withSettings(tree, settings);
     tree = withEnforcement(tree);
     if (sources.role === "sweeper" && tree.opsPort === undefined) tree.opsPort = 9181;
+    if (sources.role === "admin" && tree.opsPort === undefined) tree.opsPort = 9182;
     const { faults, sound, valid } = validate(tree);
     const refused = faults.map(({ path }) => path.join("."));
     errors.push(...configErrors(faults, quick.services !== null));

@@ -51,12 +51,12 @@ export const schema = mapping({
     .allow(null)
     .default("127.0.0.1"),
   opsPort: port("Port of /livez, /readyz, /metrics.", 9180).meta({
-    defaultText: "9180; 9181 for serve sweeper",
+    defaultText: "9180; 9181 for serve sweeper, 9182 for serve admin",
   }),
-  adminHost: text("Reserved for the admin service: its address.", checkAddressName)
+  adminHost: text("Address of the admin API and panel; null: every interface.", checkAddressName)
     .allow(null)
     .default("127.0.0.1"),
-  adminPort: port("Reserved for the admin service: its port.", 8090),
+  adminPort: port("Port of the admin API and panel.", 8090),
   publicUrl: origin("Base of callback URLs: usually the balancer's address.")
     .as(
       (base) => base.replace(/\/$/, ""),

@@ -20,7 +20,7 @@ export interface Sources {
    * Who asks: `sweeper` has another default ops port, a `tool` (a command that only needs Redis) works without
    * any service configured. Default `all`.
    */
-  readonly role?: "all" | "proxy" | "sweeper" | "tool";
+  readonly role?: "all" | "proxy" | "sweeper" | "admin" | "tool";
 }
 
 export interface Option {
@@ -48,8 +48,8 @@ export const options: readonly Option[] = [
   option("host", "text", "host", "Address of the data plane."),
   option("ops-port", "integer", "opsPort", "Port of /livez, /readyz, /metrics."),
   option("ops-host", "text", "opsHost", "Address of the ops port."),
-  option("admin-port", "integer", "adminPort", "Reserved for the admin service: its port."),
-  option("admin-host", "text", "adminHost", "Reserved for the admin service: its address."),
+  option("admin-port", "integer", "adminPort", "Port of the admin service."),
+  option("admin-host", "text", "adminHost", "Address of the admin service."),
   option("public-url", "text", "publicUrl", "Base of callback URLs: usually the balancer's address."),
   option("redis", "text", "redis.url", "Redis for process state.", "REDIS_URL"),
   option("redis-profile", "text", "redis.profile", "dev, standard, ha or ha+quorum."),

@@ -23,7 +23,7 @@ export function createServiceNames(redis: RedisConnections, keys: Keys): (servic
 /** @throws StoreUnavailable */
 export function createLists(
   io: ProcessIo,
-): Pick<ProcessStore, "list" | "deadLetters" | "count" | "oldestAt"> {
+): Pick<ProcessStore, "list" | "listNewest" | "deadLetters" | "count" | "oldestAt"> {
   const { redis, keys } = io;
   const every = Array.from({ length: io.partitions }, (_, p) => p);
   return {
@@ -32,7 +32,7 @@ export function createLists(
         const newest = olderThanMs === null ? null : (await serverTime(redis.reads)) - olderThanMs;
         return readPage(
           io,
-          (p) => keys.list(p, service, status),
+          (p) => [keys.list(p, service, status)],
           { limit, cursor, newestEpoch: newest === null ? null : newest * 1000 + 999 },
           (record) =>
             listOf(record) === listOf({ service, status, expired: false }) &&
@@ -40,11 +40,29 @@ export function createLists(
         );
       }),
 
+    listNewest: (query) =>
+      guarded("list-newest", () => {
+        const { services, limit, cursor, createdFrom, createdTo } = query;
+        // In the order of a process's life: one that moves on while the lists are read is seen twice, never missed.
+        const wanted = statuses.filter((status) => query.statuses.includes(status));
+        return readPage(
+          io,
+          (p) => wanted.flatMap((status) => services.map((service) => keys.list(p, service, status))),
+          {
+            limit,
+            cursor,
+            newestEpoch: createdTo === null ? null : createdTo * 1000 + 999,
+            oldestEpoch: createdFrom === null ? null : createdFrom * 1000,
+          },
+          (record) => !record.expired && wanted.includes(record.status),
+        );
+      }),
+
     deadLetters: ({ limit, cursor }) =>
       guarded("dead-letters", () =>
         readPage(
           io,
-          (p) => keys.deadLetters(p),
+          (p) => [keys.deadLetters(p)],
           { limit, cursor, newestEpoch: null },
           (record) => record.deadLetter !== null,
         ),

@@ -9,6 +9,8 @@ export interface PageQuery {
   readonly cursor: string | null;
   /** Nothing newer than this epoch, µs; null: no limit. */
   readonly newestEpoch: number | null;
+  /** Nothing older than this epoch, µs; absent or null: no limit. */
+  readonly oldestEpoch?: number | null;
 }
 
 interface Member {
@@ -17,20 +19,23 @@ interface Member {
   readonly epoch: number;
 }
 
-/** Members that `isWanted` refuses are left out of the page, which is then shorter than `limit`. */
+/**
+ * Members that `isWanted` refuses are left out of the page, which is then shorter than `limit`. Of several sets per
+ * partition the keys are read in the order given; a member that stands in two of them counts once.
+ */
 export async function readPage(
   { redis, read, partitions }: ProcessIo,
-  keyOf: (p: number) => string,
-  { limit, cursor, newestEpoch }: PageQuery,
+  keysOf: (p: number) => readonly string[],
+  { limit, cursor, newestEpoch, oldestEpoch = null }: PageQuery,
   isWanted: (record: ProcessRecord) => boolean,
 ): Promise<Page<ProcessRecord>> {
   const after = parseCursor(cursor);
   const top = Math.min(after?.epoch ?? Infinity, newestEpoch ?? Infinity);
-  const membersOf = async (p: number): Promise<Member[]> => {
+  const membersOf = async (p: number, key: string): Promise<Member[]> => {
     const flat = await redis.reads.zrange(
-      keyOf(p),
+      key,
       top === Infinity ? "+inf" : top,
-      "-inf",
+      oldestEpoch ?? "-inf",
       "BYSCORE",
       "REV",
       "LIMIT",
@@ -44,9 +49,11 @@ export async function readPage(
     }
     return members;
   };
-  const found = await Promise.all(Array.from({ length: partitions }, (_, p) => membersOf(p)));
-  const members = found
-    .flat()
+  const every = Array.from({ length: partitions }, (_, p) => p);
+  const found = await Promise.all(every.flatMap((p) => keysOf(p).map((key) => membersOf(p, key))));
+  // A process that changed its list between two reads was seen in both.
+  const once = new Map(found.flat().map((one) => [`${one.p}:${one.member}`, one]));
+  const members = [...once.values()]
     .sort((a, b) => b.epoch - a.epoch || compare(a.member, b.member))
     .filter(
       ({ epoch, member }) =>

@@ -1,4 +1,4 @@
-/** Runs the gateway: proxy and sweeper in one process, or one of them, as replicas do. */
+/** Runs the gateway: proxy, sweeper and admin in one process, or one of them, as replicas do. */
 import {
   configHash,
   createLifecycle,
@@ -14,14 +14,15 @@ import {
   type ServiceParts,
   version,
 } from "@sticky-proxy/runtime";
+import type { StartedAdmin } from "@sticky-proxy/admin/main";
 import { exitCodes, loadOrExplain, parseFlags, UsageError, type Command, type Io } from "../command.ts";
 
-const roles = ["proxy", "sweeper"] as const;
+const roles = ["proxy", "sweeper", "admin"] as const;
 type Role = (typeof roles)[number];
 
 export const command: Command = {
-  summary: "run the gateway (proxy and sweeper; with a word only that one)",
-  usage: "serve [proxy|sweeper] [options]",
+  summary: "run the gateway (proxy, sweeper and admin; with a word only that one)",
+  usage: "serve [proxy|sweeper|admin] [options]",
   async run(args, io) {
     const { flags, words } = parseFlags(args, {}, { maxWords: 1 });
     const role = readRole(words[0]);
@@ -86,8 +87,10 @@ async function serve(
     const started = await start(config, role, { logger, metrics, lifecycle, ops });
     isStarted = true;
     lifecycle.onReload(() => reload(config, reread, { logger, metrics }));
-    const what = started === null ? "sweeper running" : `listening on ${shown(config.host, started.port)}`;
+    const { port, admin } = started;
+    const what = port === null ? `${role} running` : `listening on ${shown(config.host, port)}`;
     io.err(`sticky-proxy ${what} (ops ${shown(config.opsHost, opsPort)}, node ${config.node})`);
+    if (admin !== null) io.err(`admin panel ${panelLink(config, admin)}`);
   } catch (error) {
     return giveUp(error, lifecycle, io);
   }
@@ -115,22 +118,46 @@ function reload(
   logger.info("config.reloaded", { services: config.services.length });
 }
 
-/** The proxy's address, or null when only the sweeper runs. */
-async function start(
-  config: Config,
-  role: Role | "all",
-  parts: ServiceParts,
-): Promise<{ port: number } | null> {
-  let listening: { port: number } | null = null;
-  if (role !== "sweeper") {
+interface Started {
+  /** Of the data plane; null: no proxy runs here. */
+  readonly port: number | null;
+  /** null: no admin service runs here. */
+  readonly admin: StartedAdmin | null;
+}
+
+async function start(config: Config, role: Role | "all", parts: ServiceParts): Promise<Started> {
+  let port: number | null = null;
+  if (role === "all" || role === "proxy") {
     const { startProxy } = await import("@sticky-proxy/proxy/main");
-    listening = await startProxy(config, parts);
+    ({ port } = await startProxy(config, parts));
   }
-  if (role !== "proxy") {
+  if (role === "all" || role === "sweeper") {
     const { startSweeper } = await import("@sticky-proxy/sweeper/main");
     await startSweeper(config, parts);
   }
-  return listening;
+  return { port, admin: role === "all" || role === "admin" ? await startPanel(config, role, parts) : null };
+}
+
+/** Beside proxy and sweeper the panel is a guest: a port that another gateway's panel has does not stop the gateway. */
+async function startPanel(
+  config: Config,
+  role: Role | "all",
+  parts: ServiceParts,
+): Promise<StartedAdmin | null> {
+  const { startAdmin } = await import("@sticky-proxy/admin/main");
+  try {
+    return await startAdmin(config, parts);
+  } catch (err) {
+    if (role === "admin" || !isSystemError(err) || err.code !== "EADDRINUSE") throw err;
+    parts.logger.warn("admin.port-in-use", { port: config.adminPort, cure: "--admin-port names another" });
+    return null;
+  }
+}
+
+/** Where the panel is. The token stands in the fragment, which browsers send to nobody. */
+function panelLink(config: Config, { port, firstToken }: StartedAdmin): string {
+  const url = shown(config.adminHost, port);
+  return firstToken === null ? url : `${url}/login#token=${firstToken} (works once, for 10 minutes)`;
 }
 
 /** Shuts down what has started; the reason is one line. */

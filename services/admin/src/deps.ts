@@ -1,0 +1,57 @@
+/** What the routes of the admin API work with. Wired by main.ts. */
+import type { CachePorts, MirrorPorts, TokenPorts } from "@sticky-proxy/operations";
+import type { Processes } from "@sticky-proxy/engine";
+import type { ProcessRecord } from "@sticky-proxy/core/process";
+import type { Audit } from "@sticky-proxy/core/operators";
+import type { Service } from "@sticky-proxy/core/registry";
+import type { Logins } from "./access/logins.ts";
+import type { CookieShape } from "./access/cookie.ts";
+import type { Pages } from "./http/pages.ts";
+
+/** What replicas have told each other. */
+export interface RegistryView {
+  /** The prober's word by instance name. */
+  health(
+    service: string,
+  ): Promise<ReadonlyMap<string, { readonly state: string; readonly reason: string; readonly at: number }>>;
+  pauses(services: readonly string[]): Promise<ReadonlyMap<string, number>>;
+  openBreakers(service: string): Promise<ReadonlySet<string>>;
+  replicas(): Promise<
+    readonly {
+      readonly id: string;
+      readonly role: string;
+      readonly version: string;
+      readonly startedAt: number;
+      readonly config: string;
+    }[]
+  >;
+}
+
+export interface AdminDeps {
+  readonly audit: Audit;
+  readonly logins: Logins;
+  readonly cookie: CookieShape;
+  readonly tokens: TokenPorts;
+  readonly pages: Pages;
+  readonly processes: Processes;
+  readonly tellCancelled: (record: ProcessRecord) => void;
+  /** By the client's key or the service's own job id; null: none is kept. @throws StoreUnavailable */
+  readonly lookUp: (
+    by:
+      | { readonly service: string; readonly idempotencyKey: string }
+      | { readonly service: string; readonly jobId: string },
+  ) => Promise<ProcessRecord | null>;
+  /** The configured services, as this replica's file has them. */
+  readonly configured: () => readonly Service[];
+  /** Names of the services that are configured or have had processes. @throws StoreUnavailable */
+  readonly serviceNames: () => Promise<readonly string[]>;
+  /** The store's clock, epoch ms. @throws StoreUnavailable */
+  readonly now: () => Promise<number>;
+  readonly redact: (value: unknown) => unknown;
+  readonly registry: RegistryView;
+  readonly cache: CachePorts;
+  readonly mirror: MirrorPorts;
+  readonly version: string;
+  readonly environment: string;
+  readonly configText: () => string;
+}

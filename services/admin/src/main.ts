@@ -1,0 +1,206 @@
+/** Wiring of the admin service: the only file of this service that knows the concrete store and upstream. */
+import { randomBytes } from "node:crypto";
+import { createServer, type IncomingMessage, type Server } from "node:http";
+import { fileURLToPath } from "node:url";
+import { partitionOf, scopeOf } from "@sticky-proxy/core/idempotency";
+import { CodedError } from "@sticky-proxy/protocol";
+import { addressSet, clientAddress, headerList, isLoopbackHost } from "@sticky-proxy/core/http";
+import { createRuleBook } from "@sticky-proxy/core/process";
+import { createCancelHook, createProcesses } from "@sticky-proxy/engine";
+import { createToken, listServices, listTokens, storeNow, type TokenPorts } from "@sticky-proxy/operations";
+import { heartbeatMs, openHeartbeat, openNode, type OpenNode } from "@sticky-proxy/node";
+import {
+  configText,
+  createRedactor,
+  startTasks,
+  systemClock,
+  version,
+  type Config,
+  type ServiceParts,
+} from "@sticky-proxy/runtime";
+import {
+  createAudit,
+  createDifferences,
+  createMirrorOutbox,
+  createOperatorTokens,
+  createSessions,
+} from "@sticky-proxy/store";
+import { createAdminApp } from "./app.ts";
+import { cookieShape } from "./access/cookie.ts";
+import { createLoginLimit } from "./access/login-limit.ts";
+import { createLogins } from "./access/logins.ts";
+import type { AdminDeps } from "./deps.ts";
+import { createPages } from "./http/pages.ts";
+import { readPanel } from "./panel/read-panel.ts";
+
+/** The panel would be open to a network with nothing to log in by. */
+export class AdminOpen extends CodedError {
+  override readonly name = "AdminOpen";
+  override readonly code = "ADMIN_OPEN";
+}
+
+export interface StartedAdmin {
+  readonly port: number;
+  /** A token that works once, for the link that a first start prints; null: there are tokens already. */
+  readonly firstToken: string | null;
+}
+
+const panelFolder = fileURLToPath(new URL("../panel/dist", import.meta.url));
+
+/** Resolves when it listens. @throws StoreUnreachable, MetaMismatch; a system error when the address is taken */
+export async function startAdmin(config: Config, parts: ServiceParts): Promise<StartedAdmin> {
+  const { logger, metrics, lifecycle } = parts;
+  const opened = await openNode({ config, logger, metrics, cacheMemoryBytes: 0 });
+  const { store, registry, callers } = opened;
+  if (!isPrivate(config.adminHost) && (await createOperatorTokens(store).list()).length === 0) {
+    await opened.close();
+    throw new AdminOpen(
+      `adminHost ${config.adminHost ?? "(every interface)"} is no loopback address and nobody has a token: make one first ` +
+        "with sticky-proxy token create, or leave adminHost at 127.0.0.1",
+    );
+  }
+  const node = `${config.node}-admin`;
+  const deps = adminDeps(config, opened, node, logger);
+  const heartbeat = await openHeartbeat({
+    registry,
+    id: node,
+    role: "admin",
+    config,
+    fingerprints: [],
+    monotonic: systemClock.monotonic,
+    logger,
+    metrics,
+  });
+  startTasks([{ name: "admin.heartbeat", periodMs: heartbeatMs, jitter: 0.1, run: () => heartbeat.beat() }], {
+    logger,
+    metrics,
+    lifecycle,
+  });
+  const app = createAdminApp({
+    deps,
+    addressOf: ({ req }) => addressOf(req, config),
+    monotonic: systemClock.monotonic,
+    logger,
+    basePath: "",
+    panel: await readPanel(panelFolder, ""),
+  });
+  const handle = app.callback();
+  const server = createServer({ requestTimeout: 30_000, headersTimeout: 10_000 }, (request, response) => {
+    void handle(request, response);
+  });
+  const port = await listen(server, config.adminPort, config.adminHost);
+  lifecycle.onShutdown("close-ops", "admin-server", () => {
+    server.closeAllConnections();
+    server.close();
+    return Promise.resolve();
+  });
+  lifecycle.onShutdown("flush", "admin-upstream", () => {
+    callers.close();
+    return Promise.resolve();
+  });
+  lifecycle.onShutdown("close-store", "admin-store", async () => {
+    await heartbeat.leave().catch(() => undefined);
+    await opened.close();
+  });
+  return { port, firstToken: await firstToken(deps.tokens) };
+}
+
+function adminDeps(
+  config: Config,
+  { store, cached, registry, callers }: OpenNode,
+  node: string,
+  logger: ServiceParts["logger"],
+): AdminDeps {
+  const { redis, keys, meta } = store;
+  const rules = createRuleBook(() => config.services);
+  const processes = createProcesses({
+    store: store.processes,
+    node,
+    rulesOf: (record) => rules.rulesOf(record),
+    deadLetterMs: config.retention.deadLetterMs,
+    random: Math.random,
+    newId: () => randomBytes(12).toString("base64url"),
+    clock: systemClock,
+    onTransition: () => undefined,
+    confirm: null,
+  });
+  const cancelHook = createCancelHook({
+    callers,
+    find: (record) => rules.find(record),
+    random: Math.random,
+    onOutcome: (record, outcome, detail) =>
+      logger.info("admin.cancel-hook", { service: record.service, outcome, detail }),
+  });
+  const tokens: TokenPorts = { tokens: createOperatorTokens(store), randomBytes };
+  const cookie = cookieShape("");
+  const mirrorParts = { writes: redis.writes, reads: redis.reads, keys, partitions: meta.partitions };
+  const secret = meta.secret;
+  return {
+    audit: createAudit(store),
+    logins: createLogins({
+      ...tokens,
+      sessions: createSessions(store),
+      limit: createLoginLimit(systemClock.monotonic),
+      cookie,
+      trustedHeader: null,
+    }),
+    cookie,
+    tokens,
+    pages: createPages(secret.toString("base64url")),
+    processes,
+    tellCancelled: (record) => cancelHook.tell(record),
+    async lookUp(by) {
+      if ("jobId" in by) {
+        const ref = await store.processes.correlated(by.service, by.jobId);
+        return ref === null ? null : (await processes.read(ref, { withResult: false })).record;
+      }
+      const identity = { kind: "key", key: by.idempotencyKey } as const;
+      const scope = scopeOf(secret, { principal: "", service: by.service, identity });
+      const partition = partitionOf(scope, meta.partitions);
+      return (await processes.read({ partition, scope, epoch: null }, { withResult: false })).record;
+    },
+    configured: () => config.services,
+    serviceNames: () => listServices({ configured: config.services, registered: () => registry.services() }),
+    now: () => storeNow(processes),
+    redact: createRedactor(secret),
+    registry,
+    cache: { store: cached.store, services: config.services },
+    mirror: {
+      outbox: createMirrorOutbox(mirrorParts),
+      differences: createDifferences(mirrorParts),
+      clock: systemClock,
+    },
+    version: version(),
+    environment: config.node,
+    configText: () => configText(config),
+  };
+}
+
+/** The client's address: from X-Forwarded-For where the peer is a trusted proxy. */
+function addressOf(request: IncomingMessage, config: Config): string {
+  const isTrusted = addressSet(config.trustedProxies);
+  const found = clientAddress(request.socket.remoteAddress ?? "", headerList(request.rawHeaders), isTrusted);
+  return found.ok ? found.address : (request.socket.remoteAddress ?? "");
+}
+
+function isPrivate(host: string | null): boolean {
+  return host !== null && isLoopbackHost(host);
+}
+
+/** An installation without any token gets one that works once, as admin, for ten minutes. */
+async function firstToken(tokens: TokenPorts): Promise<string | null> {
+  if ((await listTokens(tokens)).length > 0) return null;
+  const made = await createToken(tokens, { name: "first login", role: "admin", ttlMs: 600_000, once: true });
+  return made.secret;
+}
+
+function listen(server: Server, port: number, host: string | null): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.once("error", reject);
+    server.listen({ port, ...(host === null ? {} : { host }) }, () => {
+      server.off("error", reject);
+      const address = server.address();
+      resolve(typeof address === "object" && address !== null ? address.port : port);
+    });
+  });
+}
