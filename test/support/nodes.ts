@@ -55,6 +55,8 @@ export interface NodesOptions {
   readonly pacing?: Pacing;
   readonly cancelHook?: (record: ProcessRecord) => void;
   readonly guard?: QuorumGuard | null;
+  /** false: as long as a replica is alive that does not know it. Default true. */
+  readonly writesCurrentFingerprint?: boolean;
   /** The durability gate of every replica. */
   readonly confirm?: (() => Promise<void>) | null;
 }
@@ -145,7 +147,13 @@ async function startNode(
   config: Config,
   store: ProcessStore & Changes,
   name: string,
-  { pacing = noPacing, cancelHook = () => undefined, guard = null, confirm = null }: NodesOptions,
+  {
+    pacing = noPacing,
+    cancelHook = () => undefined,
+    guard = null,
+    confirm = null,
+    writesCurrentFingerprint = true,
+  }: NodesOptions,
 ): Promise<TestNode> {
   const logged: TestNode["logged"] = [];
   const note = (event: string, fields: Readonly<Record<string, unknown>> = {}): void => {
@@ -205,6 +213,7 @@ async function startNode(
     engine,
     pacing,
     cancelHook,
+    allKnowFingerprint: () => writesCurrentFingerprint,
     newRequestId: () => `${name}-${(ids += 1)}`,
     log,
     metrics,

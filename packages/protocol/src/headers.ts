@@ -69,6 +69,11 @@ export function readIdempotencyKey(lines: readonly string[], aliasLines: readonl
   return key ?? alias;
 }
 
+/** A key that stands somewhere else than in Idempotency-Key, in the same form. @param name of its place, for people */
+export function readKeyAt(lines: readonly string[], name: string): string | null {
+  return oneKey(lines, name);
+}
+
 function oneKey(lines: readonly string[], name: string): string | null {
   const line = lines[0];
   if (line === undefined) return null;

@@ -26,6 +26,7 @@ export {
   readDeadline,
   readForce,
   readIdempotencyKey,
+  readKeyAt,
   readOnDuplicate,
   type OnDuplicateOption,
   type Source,

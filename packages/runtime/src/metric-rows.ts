@@ -92,6 +92,11 @@ export function processMetrics({ counter, gauge, histogram }: MetricKinds) {
       service: text,
       verdict: ["start", "join", "replay", "conflict", "mismatch", "bypass"],
     }),
+    otherKeys: counter(
+      "same_request_other_key_total",
+      "Requests that began although the same caller had just begun an equal one under another key.",
+      { service: text },
+    ),
     executionsUnknown: counter(
       "executions_unknown_total",
       "Attempts of which nobody knows whether they ran.",

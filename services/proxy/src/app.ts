@@ -10,6 +10,7 @@ import { authenticate } from "./middleware/authenticate.ts";
 import { cache } from "./middleware/cache.ts";
 import { forward } from "./middleware/forward.ts";
 import { identify } from "./middleware/identify.ts";
+import { keyInBody } from "./middleware/key-in-body.ts";
 import { matchServiceStep } from "./middleware/match-service.ts";
 import { mirror } from "./middleware/mirror.ts";
 import { stickyProcess } from "./middleware/process.ts";
@@ -38,6 +39,7 @@ export function createApp(deps: ProxyDeps, gate: Gate, find: FindService): Handl
     ...(deps.mirror === undefined ? [] : [mirror(deps.mirror)]), // a copy made before us takes the mirror off the route
     ...(parts === undefined ? [] : [identify(parts.identify)]), // a bad key is refused before its body is read
     readBody(deps), // decides about 413 and 100-continue before a byte is asked for
+    ...(parts === undefined ? [] : [keyInBody()]), // where the route's key is no header field
     validateBody(deps.services), // what the route's schema refuses is not begun, cached or sent
     ...(deps.cache === undefined ? [] : [cache(deps.cache)]), // before processes: it drops what their answers change
     ...(parts === undefined ? [] : [stickyProcess(parts.submit, gate)]), // join, replay or run; else go on

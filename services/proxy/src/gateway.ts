@@ -8,6 +8,7 @@ import {
   processId,
 } from "@sticky-proxy/core/process";
 import { principalOf, usualCredential } from "@sticky-proxy/core/principal";
+import { currentFingerprint } from "@sticky-proxy/core/idempotency";
 import type { Service } from "@sticky-proxy/core/registry";
 import {
   type Config,
@@ -25,6 +26,7 @@ import type { CacheParts, ProxySettings, RequestObserved } from "./deps.ts";
 import type { MirrorDeps } from "./middleware/mirror.ts";
 import { createCallbackVerifier } from "./routes/verify-callback.ts";
 import type { SubmitDeps } from "./submit/submission.ts";
+import { createOtherKeys } from "./submit/other-keys.ts";
 import { createWaiters } from "./submit/waiters.ts";
 import { documentRoutes } from "./routes/documents.ts";
 import { executionRoutes, type ExecutionRouteDeps } from "./routes/executions.ts";
@@ -48,6 +50,8 @@ export interface GatewayDeps {
   readonly pacing: Pacing;
   readonly cancelHook: (record: ProcessRecord) => void;
   readonly newRequestId: () => string;
+  /** Whether every live replica can compare that version of the fingerprint. */
+  readonly allKnowFingerprint: (version: number) => boolean;
   readonly log: Logger;
   readonly metrics: Metrics;
 }
@@ -118,7 +122,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
 type Shared = Pick<SubmitDeps, "processes" | "waiting" | "waiters" | "pacing" | "tellCancelled" | "secret">;
 
 function submitDeps(
-  { metrics, log, engine }: GatewayDeps,
+  { metrics, log, engine, allKnowFingerprint }: GatewayDeps,
   shared: Shared,
   draining: AbortSignal,
   closing: AbortSignal,
@@ -127,6 +131,12 @@ function submitDeps(
     ...shared,
     executor: engine.executor,
     newId: engine.newId,
+    writesCurrentFingerprint: () => allKnowFingerprint(currentFingerprint),
+    otherKeys: createOtherKeys(systemClock.monotonic),
+    onOtherKey: ({ service, route, ...ref }, earlier) => {
+      metrics.otherKeys.inc({ service });
+      log.warn("request.same-under-other-key", { service, route, processId: processId(ref), earlier });
+    },
     onVerdict: (service, verdict) => metrics.verdicts.inc({ service, verdict }),
     onWait: (service, outcome, ms) => metrics.wait.observe({ service, outcome }, ms / 1000),
     onFailure: (what, error) => log.warn("process.unattended", { what, err: error }),

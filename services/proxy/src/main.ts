@@ -82,6 +82,9 @@ export async function startProxy(config: Config, parts: ServiceParts): Promise<{
     pacing: node.pacing,
     cancelHook: (record) => cancelHook.tell(record),
     newRequestId: randomUUID,
+    // Before that an older version may serve that tells nobody what it knows.
+    allKnowFingerprint: (version) =>
+      engine.processes.now() >= store.meta.heartbeatsSince && heartbeat.allKnowFingerprint(version),
     log: logger,
     metrics,
     mirror: mirror.deps,

@@ -11,6 +11,8 @@
  * the nesting and the number of values, before anything that costs more per value sees the body.
  */
 
+import { pointerValue, type Pointer } from "@sticky-proxy/protocol/json";
+
 export const maxCanonicalDepth = 128;
 
 /**
@@ -23,24 +25,77 @@ const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** The canonical text, or null: not JSON, invalid UTF-8, duplicate names, lone surrogates, inexact numbers, too deep or too many values. */
 export function canonicalJson(body: Uint8Array): string | null {
+  const read = readCanonical(body, (text) => JSON.parse(text), false);
+  return read === null ? null : read.canonical;
+}
+
+/**
+ * The canonical text without the members at `ignored` (an item of an array becomes null); null as {@link canonicalJson},
+ * but numbers that a double cannot hold are no reason: they are written by their digits.
+ */
+export function canonicalJsonWithout(body: Uint8Array, ignored: readonly Pointer[]): string | null {
+  const read = readCanonical(body, parseExactly, true);
+  if (read === null) return null;
+  for (const pointer of ignored) remove(read.value, pointer);
+  return new Writer(false).write(read.value);
+}
+
+function readCanonical(
+  body: Uint8Array,
+  parse: (text: string) => unknown,
+  anyNumber: boolean,
+): { readonly value: unknown; readonly canonical: string } | null {
   let text: string;
   try {
     text = utf8.decode(body);
   } catch {
     return null;
   }
-  const names = countNames(text);
+  const names = countNames(text, anyNumber);
   if (names === null) return null;
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = parse(text);
   } catch {
     return null;
   }
   // Only an escape can bring in a lone surrogate: the decoder has refused raw ones.
   const writer = new Writer(text.includes("\\u"));
   const canonical = writer.write(value);
-  return canonical === null || writer.names !== names ? null : canonical;
+  return canonical === null || writer.names !== names ? null : { value, canonical };
+}
+
+/** A number that a double would change. */
+class ExactNumber {
+  readonly text: string;
+  constructor(text: string) {
+    this.text = text;
+  }
+}
+
+/** ES2025, not yet among the compiler's declarations: the reviver is told the source text of each number. */
+const exactJson = JSON as unknown as {
+  parse(
+    text: string,
+    revive: (name: string, member: unknown, context: { readonly source: string }) => unknown,
+  ): unknown;
+};
+
+function parseExactly(text: string): unknown {
+  return exactJson.parse(text, (_name, member, { source }) =>
+    typeof member === "number" && !isExact(source, 0, source.length)
+      ? new ExactNumber(decimal(source) ?? source)
+      : member,
+  );
+}
+
+function remove(document: unknown, pointer: Pointer): void {
+  const last = pointer.at(-1);
+  const holder = pointerValue(document, pointer.slice(0, -1));
+  if (last === undefined || typeof holder !== "object" || holder === null) return;
+  if (Array.isArray(holder)) {
+    if (pointerValue(holder, [last]) !== undefined) holder[Number(last)] = null;
+  } else delete (holder as Record<string, unknown>)[last];
 }
 
 const quote = 0x22;
@@ -50,7 +105,7 @@ const backslash = 0x5c;
  * The number of member names in a text that may or may not be JSON (JSON.parse decides that later);
  * null: nested too deep, too many values, a number that a double would change, or an unfinished string.
  */
-function countNames(text: string): number | null {
+function countNames(text: string, anyNumber: boolean): number | null {
   let names = 0;
   let depth = 0;
   let marks = 0;
@@ -63,7 +118,7 @@ function countNames(text: string): number | null {
     } else if ((code >= 0x30 && code <= 0x39) || code === 0x2d) {
       const start = i;
       i = endOfNumber(text, i);
-      if (!isExact(text, start, i)) return null;
+      if (!anyNumber && !isExact(text, start, i)) return null;
     } else {
       const opens = code === 0x7b || code === 0x5b;
       if (code === 0x3a) names++;
@@ -155,6 +210,7 @@ class Writer {
     if (typeof value === "string") return this.#string(value);
     // ECMAScript's own number form is the one RFC 8785 3.2.2.3 asks for; String(-0) is "0".
     if (value === null || typeof value !== "object") return String(value);
+    if (value instanceof ExactNumber) return value.text;
     return Array.isArray(value)
       ? this.#array(value)
       : this.#object(value as Readonly<Record<string, unknown>>);

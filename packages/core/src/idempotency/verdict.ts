@@ -4,6 +4,8 @@ import type { OnDuplicate, ProcessPolicy } from "../registry/service.ts";
 
 export interface Claim {
   readonly fingerprint: string;
+  /** The same request by the version of the fingerprint that is not written; absent: both say the same. */
+  readonly otherFingerprint?: string;
   readonly credential: string;
   /** Sticky-Force, already checked against the route. */
   readonly force: boolean;
@@ -30,20 +32,11 @@ export function verdictOf(
   now: number,
 ): Verdict {
   if (record === null) return { verdict: "start", supersedes: null };
-  const over = isTerminal(record.status);
-  // Expired counts as gone even when no sweeper has been here.
-  const gone =
-    over && (record.expired || record.released || (record.expireAt !== null && record.expireAt <= now));
-  if (gone) return { verdict: "start", supersedes: record };
+  if (!holdsScope(record, now)) return { verdict: "start", supersedes: record };
   // Checked before the state: a key belongs to one payload and one credential (draft-ietf-httpapi-idempotency-key).
-  if (
-    policy.identity === "key" &&
-    (record.fingerprint !== claim.fingerprint || record.credential !== claim.credential)
-  ) {
-    return { verdict: "mismatch", record };
-  }
+  if (policy.identity === "key" && !isSameRequest(record, claim)) return { verdict: "mismatch", record };
   if (claim.force) return { verdict: "start", supersedes: record };
-  if (!over) {
+  if (!isTerminal(record.status)) {
     switch (claim.onDuplicate) {
       case "join":
         return { verdict: "join", record };
@@ -55,4 +48,19 @@ export function verdictOf(
   }
   if (record.status === "cancelled") return { verdict: "conflict", slug: "process-cancelled", record };
   return { verdict: "replay", record };
+}
+
+/** Whether the next request of the scope meets this process; expired counts as gone even when no sweeper has been here. */
+export function holdsScope(
+  record: Pick<ProcessRecord, "status" | "expired" | "released" | "expireAt">,
+  now: number,
+): boolean {
+  if (!isTerminal(record.status)) return true;
+  return !record.expired && !record.released && (record.expireAt === null || record.expireAt > now);
+}
+
+function isSameRequest(record: ProcessRecord, claim: Claim): boolean {
+  const isSamePayload =
+    record.fingerprint === claim.fingerprint || record.fingerprint === claim.otherFingerprint;
+  return isSamePayload && record.credential === claim.credential;
 }

@@ -17,6 +17,17 @@ describe("credentialValues", () => {
     ).to.deep.equal(["Bearer a", "s1\ns2", null]);
   });
 
+  it("takes no notice of the case of an authentication scheme and the blanks after it", () => {
+    const value = (line: string) =>
+      credentialValues([["Authorization", line]], { credential: ["authorization"], ignoredCookies: [] })[0];
+    for (const line of ["bearer a", "BEARER a", "Bearer  a", "bearer\ta"])
+      expect(value(line)).to.equal("Bearer a");
+    expect(value("Bearer A")).to.equal("Bearer A");
+    expect(value("basic YTpi")).to.equal("Basic YTpi");
+    expect(value("X-Own z")).to.equal(value("x-own z"));
+    expect(value("lone-Token")).to.equal("lone-Token");
+  });
+
   const cookies = (line: string, ignoredCookies: readonly string[] = usualIgnoredCookies): string | null =>
     credentialValues([["Cookie", line]], { credential: ["cookie"], ignoredCookies })[0]!;
 

@@ -20,7 +20,9 @@ export function credentialValues(
       ? cookieValues(headers, source.slice("cookie.".length))
       : source === "cookie"
         ? countedCookies(headers, ignoredCookies)
-        : headerLines(headers, source);
+        : source === "authorization"
+          ? headerLines(headers, source).map(withUsualScheme)
+          : headerLines(headers, source);
     return values.length === 0 ? null : values.join("\n");
   });
 }
@@ -58,4 +60,29 @@ function cookieValues(headers: HeaderList, name: string): string[] {
     }
   }
   return values;
+}
+
+/** As clients spell them, so that most credentials are digested as they came. */
+const usualSchemes: ReadonlyMap<string, string> = new Map(
+  [
+    "Bearer",
+    "Basic",
+    "Digest",
+    "DPoP",
+    "HOBA",
+    "Hawk",
+    "Mutual",
+    "Negotiate",
+    "OAuth",
+    "Token",
+    "ApiKey",
+    "AWS4-HMAC-SHA256",
+  ].map((scheme) => [scheme.toLowerCase(), scheme]),
+);
+
+/** RFC 9110 11.1: the case of an authentication scheme means nothing, nor do the blanks after it. */
+function withUsualScheme(line: string): string {
+  const [, scheme = "", rest = ""] = /^\s*([^\s]+)\s*(.*)$/s.exec(line) ?? [];
+  const spelled = usualSchemes.get(scheme.toLowerCase()) ?? scheme.toLowerCase();
+  return rest === "" ? scheme : `${spelled} ${rest}`;
 }

@@ -5,6 +5,7 @@ export type {
   CallbackPolicy,
   ComparePolicy,
   HealthPolicy,
+  KeyPlace,
   Instance,
   MirrorPolicy,
   OnDuplicate,

@@ -148,6 +148,10 @@ export interface ProcessPolicy {
   readonly failedWhen: FailedWhen | null;
   /** Header names (lower-case) that enter the fingerprint. */
   readonly fingerprintHeaders: readonly string[];
+  /** What does not count: members of the body (fields of a form), query parameters by name ("*" may end one). */
+  readonly fingerprintIgnore: { readonly members: readonly Pointer[]; readonly query: readonly string[] };
+  /** Where the client's key stands instead of Idempotency-Key; null: there. */
+  readonly keyFrom: KeyPlace | null;
   /** Response headers kept in the stored result; empty: all end-to-end ones. */
   readonly storedHeaders: readonly string[];
   readonly callback: CallbackPolicy;
@@ -162,6 +166,13 @@ export interface ProcessPolicy {
 /** Why nobody knows whether the service ran a request; `answered`: it said 408, 502 or 504. */
 export type UnknownKind = "cut" | "timeout" | "lost" | "answered";
 export type StatusClass = "2xx" | "3xx" | "4xx" | "5xx";
+
+export type KeyPlace =
+  /** Lower-case. */
+  | { readonly header: string }
+  | { readonly json: Pointer }
+  /** A field of application/x-www-form-urlencoded or multipart/form-data. */
+  | { readonly form: string };
 
 export interface FailedWhen {
   readonly pointer: Pointer;

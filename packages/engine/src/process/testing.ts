@@ -27,6 +27,8 @@ export const policy: ProcessPolicy = {
   refusedStatuses: [401, 409],
   failedWhen: null,
   fingerprintHeaders: [],
+  fingerprintIgnore: { members: [], query: [] },
+  keyFrom: null,
   storedHeaders: [],
   callback: { inject: { query: null, json: null, header: null }, accept: null, correlate: null },
   pollLocation: null,

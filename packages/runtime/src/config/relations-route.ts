@@ -45,6 +45,8 @@ function checkOrder(at: string, range: Range | null | undefined, report: Report)
 function checkProcess(at: string, process: SoundProcess, route: SoundRoute, report: Report): void {
   if (process.key !== undefined && process.identity !== "key")
     report(`${at}.key`, "is only for identity key", `${at}.identity`);
+  if (process.keyFrom !== null && (process.identity !== "key" || process.key === "ignored"))
+    report(`${at}.keyFrom`, "is only for identity key, where the key counts", `${at}.identity`);
   if (process.force === true && process.identity === "none")
     report(`${at}.force`, "identity none always starts anew, there is nothing to force");
   if (process.retries !== undefined && route.retries !== undefined)

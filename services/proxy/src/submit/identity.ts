@@ -1,20 +1,35 @@
 /** What makes a request the same as another one: its scope, and what is compared within it. Pure but for a random id. */
 import type { Scope } from "@sticky-proxy/protocol";
 import type { KeyObject } from "node:crypto";
-import { fingerprint, namedHeaders, scopeOf } from "@sticky-proxy/core/idempotency";
+import { fingerprints, namedHeaders, scopeOf } from "@sticky-proxy/core/idempotency";
 import { headerValue, type RequestHead } from "@sticky-proxy/core/http";
 import { provedDigest, type Principal } from "@sticky-proxy/core/principal";
-import type { Service } from "@sticky-proxy/core/registry";
+import type { ProcessPolicy, Service } from "@sticky-proxy/core/registry";
+import { decodeBody } from "@sticky-proxy/upstream";
 import type { SubmissionOptions } from "./submission-options.ts";
 
 export interface Identified {
   readonly scope: Scope;
   readonly fingerprint: string;
+  /** Where a replica that writes the other version of the fingerprint has put the same request; null: it is the same place. */
+  readonly otherScope: Scope | null;
+  /** null: both versions say the same. */
+  readonly otherFingerprint: string | null;
   readonly credential: string;
 }
 
+export interface IdentityDeps {
+  readonly secret: KeyObject;
+  readonly newId: () => string;
+  /** Every live replica can compare the current version of the fingerprint, so it may be written. */
+  readonly writesCurrentFingerprint: () => boolean;
+}
+
+/** What a coded body may come to; a larger one is compared by its coded bytes. */
+const decodeBounds = { maxBytes: 4 * 1024 * 1024, maxRatio: 200 };
+
 export function identityOf(
-  deps: { readonly secret: KeyObject; readonly newId: () => string },
+  deps: IdentityDeps,
   request: {
     readonly service: Pick<Service, "name">;
     readonly principal: Principal;
@@ -25,12 +40,13 @@ export function identityOf(
 ): Identified {
   const { service, principal, options, head, body } = request;
   const { policy } = options.rules;
-  const identity = { principal: provedDigest(principal), service: service.name };
+  const place = { principal: provedDigest(principal), service: service.name };
+  const same = { otherScope: null, otherFingerprint: null };
   if (policy.identity === "none") {
-    const scope = scopeOf(deps.secret, { ...identity, identity: { kind: "random", value: deps.newId() } });
-    return { scope, fingerprint: "", credential: "" };
+    const scope = scopeOf(deps.secret, { ...place, identity: { kind: "random", value: deps.newId() } });
+    return { scope, fingerprint: "", credential: "", ...same };
   }
-  const value = fingerprint({
+  const input = {
     method: head.method,
     path: head.path,
     query: head.query,
@@ -39,10 +55,35 @@ export function identityOf(
     headers: namedHeaders(head.headers, policy.fingerprintHeaders),
     // Identity `request`: two users never share a result. Identity `key`: compared like the payload.
     principal: policy.identity === "request" ? principal.digest : null,
-  });
-  const scope = scopeOf(deps.secret, {
-    ...identity,
-    identity: options.key !== null ? { kind: "key", key: options.key } : { kind: "fingerprint", value },
-  });
-  return { scope, fingerprint: value, credential: principal.digest };
+  };
+  const { current, former } = fingerprints(input, withoutCoding(head, body), ignoredBy(policy));
+  const { key } = options;
+  const scopeBy = (value: string): Scope =>
+    scopeOf(deps.secret, {
+      ...place,
+      identity: key !== null ? { kind: "key", key } : { kind: "fingerprint", value },
+    });
+  const credential = principal.digest;
+  if (current === former) return { scope: scopeBy(current), fingerprint: current, credential, ...same };
+  const [written, other] = deps.writesCurrentFingerprint() ? [current, former] : [former, current];
+  return {
+    scope: scopeBy(written),
+    fingerprint: written,
+    otherScope: key === null ? scopeBy(other) : null,
+    otherFingerprint: other,
+    credential,
+  };
+}
+
+function withoutCoding(head: RequestHead, body: Uint8Array): Uint8Array {
+  if (body.length === 0 || headerValue(head.headers, "content-encoding") === null) return body;
+  const decoded = decodeBody(head.headers, body, decodeBounds);
+  return decoded.kind === "decoded" ? decoded.body : body;
+}
+
+/** A key in the body is the scope: whether the rest is the same request is another question. */
+function ignoredBy({ fingerprintIgnore, keyFrom }: ProcessPolicy): ProcessPolicy["fingerprintIgnore"] {
+  if (keyFrom === null || "header" in keyFrom) return fingerprintIgnore;
+  const pointer = "json" in keyFrom ? keyFrom.json : [keyFrom.form];
+  return { ...fingerprintIgnore, members: [...fingerprintIgnore.members, pointer] };
 }

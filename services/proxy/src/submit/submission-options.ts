@@ -1,6 +1,7 @@
 /** What a client asks of its submission: key, preferences, force, deadline. Pure; whatever is not allowed is an error. */
 import { headerLines, type HeaderList } from "@sticky-proxy/core/http";
-import type { OnDuplicate, ProcessPolicy } from "@sticky-proxy/core/registry";
+import { formatPointer } from "@sticky-proxy/protocol/json";
+import type { KeyPlace, OnDuplicate, ProcessPolicy } from "@sticky-proxy/core/registry";
 import type { Rules } from "@sticky-proxy/core/process";
 import {
   lowerFields,
@@ -8,6 +9,7 @@ import {
   readDeadline,
   readForce,
   readIdempotencyKey,
+  readKeyAt,
   readOnDuplicate,
   readPrefer,
 } from "@sticky-proxy/protocol";
@@ -42,20 +44,22 @@ export function readSubmissionOptions(
   endpoints: ReadonlySet<string>,
 ): SubmissionOptions | null {
   const { policy } = rules;
-  const given = readIdempotencyKey(
-    headerLines(headers, lowerFields.idempotencyKey),
-    headerLines(headers, lowerFields.xIdempotencyKey),
-  );
+  const given = keyInHead(headers, policy.keyFrom);
   const key = policy.key === "ignored" || policy.identity === "none" ? null : given;
-  if (key === null && policy.identity === "key") {
-    if (policy.key === "required") throw new Problem("idempotency-key-missing");
+  if (key === null && policy.identity === "key" && !isInBody(policy.keyFrom)) {
+    if (policy.key === "required") throw keyMissing(policy.keyFrom);
     if (policy.key === "optional") {
       refuseWithoutProcess(headers);
       return null;
     }
   }
   // A key given where the request itself is the identity narrows it: same key, same process.
-  const identity = key !== null ? "key" : policy.identity === "key" ? "request" : policy.identity;
+  const identity =
+    key !== null || isInBody(policy.keyFrom)
+      ? "key"
+      : policy.identity === "key"
+        ? "request"
+        : policy.identity;
   const effective: ProcessPolicy = identity === policy.identity ? policy : { ...policy, identity };
 
   const force = readForce(headerLines(headers, lowerFields.stickyForce));
@@ -87,6 +91,37 @@ export function readSubmissionOptions(
     notify,
     isPlain: false,
   };
+}
+
+/** null: the head has none. @throws Problem idempotency-key-invalid */
+function keyInHead(headers: HeaderList, place: KeyPlace | null): string | null {
+  if (place === null)
+    return readIdempotencyKey(
+      headerLines(headers, lowerFields.idempotencyKey),
+      headerLines(headers, lowerFields.xIdempotencyKey),
+    );
+  return "header" in place ? readKeyAt(headerLines(headers, place.header), place.header) : null;
+}
+
+export type BodyPlace = Exclude<KeyPlace, { readonly header: string }>;
+
+/** Its key is known once the body has been read. */
+export function isInBody(place: KeyPlace | null): place is BodyPlace {
+  return place !== null && !("header" in place);
+}
+
+export function keyMissing(place: KeyPlace | null): Problem {
+  if (place === null) return new Problem("idempotency-key-missing");
+  return new Problem("idempotency-key-missing", {
+    detail: `This route reads its key from ${placeName(place)}.`,
+  });
+}
+
+/** For people. */
+export function placeName(place: KeyPlace): string {
+  if ("header" in place) return `the field ${place.header}`;
+  if ("json" in place) return `the member ${formatPointer(place.json)} of the body`;
+  return `the form field ${place.form}`;
 }
 
 /**

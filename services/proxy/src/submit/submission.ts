@@ -6,6 +6,7 @@ import type { HeaderList, RequestHead } from "@sticky-proxy/core/http";
 import type { Principal } from "@sticky-proxy/core/principal";
 import type { Route, Service } from "@sticky-proxy/core/registry";
 import type { ForwardRequest } from "@sticky-proxy/upstream";
+import type { OtherKeys } from "./other-keys.ts";
 import type { SubmissionOptions } from "./submission-options.ts";
 import type { Waiters } from "./waiters.ts";
 
@@ -20,6 +21,11 @@ export interface SubmitDeps {
   /** Keys the scopes and credential digests; shared by all replicas. */
   readonly secret: KeyObject;
   readonly newId: () => string;
+  /** Every live replica can compare the current version of the fingerprint, so it may be written. */
+  readonly writesCurrentFingerprint: () => boolean;
+  readonly otherKeys: OtherKeys;
+  /** Told of a process whose request began another one within seconds, under another key. */
+  readonly onOtherKey: (record: ProcessRecord, earlierId: string) => void;
   readonly onVerdict: (service: string, verdict: Begun["verdict"] | "bypass") => void;
   readonly onWait: (
     service: string,

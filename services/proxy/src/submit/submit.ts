@@ -3,15 +3,15 @@
  * result and answers with what was committed. The execution is detached from the client: a client that leaves never
  * cancels the process of the others.
  */
-import { processId, isTerminal, StoreUnavailable } from "@sticky-proxy/core/process";
-import { partitionOf, type Claim } from "@sticky-proxy/core/idempotency";
+import { processId, isTerminal, StoreUnavailable, type ProcessRecord } from "@sticky-proxy/core/process";
+import { holdsScope, partitionOf, type Claim } from "@sticky-proxy/core/idempotency";
 import { ownerToken } from "@sticky-proxy/core/principal";
 import { requestToCopy } from "@sticky-proxy/core/mirror";
 import type { Begun } from "@sticky-proxy/engine";
-import { fields, Problem } from "@sticky-proxy/protocol";
+import { fields, Problem, type Scope } from "@sticky-proxy/protocol";
 import type { Reply } from "../reply.ts";
 import { awaitResult, storedReply } from "./await-result.ts";
-import { identityOf } from "./identity.ts";
+import { identityOf, type Identified } from "./identity.ts";
 import { cancelledProblem, inProgressProblem, problemFields } from "./process-reply.ts";
 import { noSlot, reserveQueueSlot } from "./queue-slot.ts";
 import { isMirrored, keepsRequest, requestOf, type Submission, type SubmitDeps } from "./submission.ts";
@@ -70,20 +70,21 @@ async function begin(deps: SubmitDeps, submission: Submission): Promise<Begun> {
   const { processes } = deps;
   const { service, route, options } = submission;
   const { policy } = options.rules;
-  const claim = identityOf(deps, submission);
+  const identified = identityOf(deps, submission);
   const request = requestOf(submission);
-  const partition = partitionOf(claim.scope, processes.store.partitions);
+  const { scope, partition } = await placeOf(deps, identified);
   const asked: Claim = {
-    fingerprint: claim.fingerprint,
-    credential: claim.credential,
+    fingerprint: identified.fingerprint,
+    ...(identified.otherFingerprint === null ? {} : { otherFingerprint: identified.otherFingerprint }),
+    credential: identified.credential,
     force: options.force,
     onDuplicate: options.onDuplicate,
   };
   const slot = options.isPlain
     ? noSlot // a pause delays only what the gateway queues; a plain request goes out at once
-    : await reserveQueueSlot(deps, service, { partition, scope: claim.scope, claim: asked, policy });
+    : await reserveQueueSlot(deps, service, { partition, scope, claim: asked, policy });
   const begun: Begun = await processes.begin({
-    scope: claim.scope,
+    scope,
     partition,
     principal: submission.principal.subject,
     service: service.name,
@@ -108,7 +109,31 @@ async function begin(deps: SubmitDeps, submission: Submission): Promise<Begun> {
   else if (begun.superseded !== null && !isTerminal(begun.superseded.status))
     deps.tellCancelled(begun.superseded);
   deps.onVerdict(service.name, begun.verdict);
+  if (begun.verdict === "start" && options.key !== null) noteKey(deps, begun.record);
   return begun;
+}
+
+/**
+ * Where the request's process stands: where another version of the fingerprint has put it, if it has. That takes a look only
+ * for requests which the versions tell apart.
+ */
+async function placeOf(
+  { processes }: SubmitDeps,
+  { scope, otherScope }: Identified,
+): Promise<{ readonly scope: Scope; readonly partition: number }> {
+  const at = (place: Scope) => ({ scope: place, partition: partitionOf(place, processes.store.partitions) });
+  if (otherScope === null) return at(scope);
+  const other = at(otherScope);
+  const { record, now } = await processes.read({ ...other, epoch: null }, { withResult: false });
+  return record !== null && holdsScope(record, now) ? other : at(scope);
+}
+
+/** A client library that draws a key for each attempt is protected by none of them: it is told, not refused. */
+function noteKey({ otherKeys, onOtherKey }: SubmitDeps, record: ProcessRecord): void {
+  const { service, fingerprint, credential, scope } = record;
+  const id = processId(record);
+  const earlier = otherKeys.note({ service, fingerprint, credential, scope, processId: id });
+  if (earlier !== null) onOtherKey(record, earlier);
 }
 
 /** An unacknowledged claim is released once the store answers; if this node dies first, the alarm may send the request. */

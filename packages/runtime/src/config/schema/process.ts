@@ -14,7 +14,7 @@ import {
   url,
   word,
 } from "../formats.ts";
-import { either, mapping, oneOrMore } from "../shapes.ts";
+import { either, exactlyOne, mapping, oneOrMore } from "../shapes.ts";
 
 export const defaults = {
   processBodyBytes: 1024 * 1024,
@@ -176,7 +176,24 @@ export const process = mapping({
       "A JSON answer of 2xx with this value counts as a 500 of the service; null: the status decides.",
     )
     .default(null),
+  keyFrom: exactlyOne({
+    header: field("A header field: its value is the key."),
+    json: memberPointer("A pointer to a string or a whole number of the JSON body."),
+    form: word("A field of a form, urlencoded or multipart.", 128),
+  })
+    .allow(null)
+    .description("Where the key stands; null: in Idempotency-Key (or X-Idempotency-Key).")
+    .default(null),
   fingerprintHeaders: list("Request fields that enter the fingerprint.", field("A field name.")),
+  fingerprintIgnore: mapping({
+    members: list(
+      "Pointers to members of a JSON body, or to fields of a form by their name.",
+      memberPointer("A pointer."),
+    ),
+    query: list('Query parameters; "*" may end a name.', word("A name.", 128)),
+  })
+    .description("What does not make another request: timestamps, nonces, request ids.")
+    .default(),
   storedHeaders: list(
     "Response fields kept in the result; empty: all end-to-end ones.",
     field("A field name."),
