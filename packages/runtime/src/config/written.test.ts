@@ -27,7 +27,7 @@ services:
         cache: { negativeTtlMs: { 404: 5000 }, tags: none }
         mirror: { to: spare, mode: dual-read, rate: 0.5, orderKey: { header: X-Key } }
       - headers: { request: { set: { X-A: a } }, response: { set: { X-B: b } } }
-        process: { identity: key, key: optional, resultTtlMs: { 4xx: 9 }, failedWhen: { pointer: /ok, equals: [false, null] }, onUnknown: probe, probe: { path: "/p/{key}" }, pollLocation: true }
+        process: { identity: key, key: optional, keyFrom: { json: /a~1b }, fingerprintIgnore: { members: [/n~0], query: [ts] }, resultTtlMs: { 4xx: 9 }, failedWhen: { pointer: /ok, equals: [false, null] }, onUnknown: probe, probe: { path: "/p/{key}" }, pollLocation: true }
         retries: { attempts: 3 }
         bodySchema: { type: object }
   work:

@@ -40,11 +40,7 @@ export function keyInBody(): Middleware {
 }
 
 /** null: the body has none there. */
-function keyAt(
-  place: BodyPlace,
-  headers: HeaderList,
-  body: Uint8Array,
-): string | null {
+function keyAt(place: BodyPlace, headers: HeaderList, body: Uint8Array): string | null {
   const name = placeName(place);
   const type = readContentType(headerValue(headers, "content-type"));
   if ("form" in place && type?.essence.startsWith("multipart/") === true) {
