@@ -13,4 +13,4 @@ export { createWatchdog } from "./process/watchdog.ts";
 export { createCancelHook } from "./reports/cancel-hook.ts";
 export { createDeliverer, type Deliverer, type Delivery } from "./reports/deliver-webhook.ts";
 export { createPoller, type PollAnswer, type Poller } from "./reports/poll.ts";
-export { readableFor, readReport, saysFailure } from "./reports/read-report.ts";
+export { decodedBody, readableFor, readReport, saysFailure } from "./reports/read-report.ts";

@@ -15,14 +15,18 @@ import { contentCodings, decodeBody } from "@sticky-proxy/upstream";
 
 const bounds = { maxBytes: 8 * 1024 * 1024, maxRatio: 200 };
 
+/** A body without its content codings, within 8 MiB and 200 times its size; null: it cannot be decoded. */
+export function decodedBody(headers: HeaderList, body: Uint8Array): Uint8Array | null {
+  const decoded = decodeBody(headers, body, bounds);
+  return decoded.kind === "decoded" ? decoded.body : null;
+}
+
 /** null: it cannot be read. */
 export function readReport(headers: HeaderList, body: Uint8Array): JsonText | null {
-  const decoded = decodeBody(headers, body, bounds);
-  if (decoded.kind !== "decoded") return null;
+  const decoded = decodedBody(headers, body);
+  if (decoded === null) return null;
   const type = headerValue(headers, "content-type")?.split(";", 1)[0]?.trim().toLowerCase();
-  return type === "application/x-www-form-urlencoded"
-    ? readFormText(decoded.body)
-    : readJsonText(decoded.body);
+  return type === "application/x-www-form-urlencoded" ? readFormText(decoded) : readJsonText(decoded);
 }
 
 /** Whether a successful response tells of a failure in its body, by the route's own judge. */

@@ -5,7 +5,7 @@ import { fingerprints, namedHeaders, scopeOf } from "@sticky-proxy/core/idempote
 import { headerValue, type RequestHead } from "@sticky-proxy/core/http";
 import { provedDigest, type Principal } from "@sticky-proxy/core/principal";
 import type { ProcessPolicy, Service } from "@sticky-proxy/core/registry";
-import { decodeBody } from "@sticky-proxy/upstream";
+import { decodedBody } from "@sticky-proxy/engine";
 import type { SubmissionOptions } from "./submission-options.ts";
 
 export interface Identified {
@@ -24,9 +24,6 @@ export interface IdentityDeps {
   /** Every live replica can compare the current version of the fingerprint, so it may be written. */
   readonly writesCurrentFingerprint: () => boolean;
 }
-
-/** What a coded body may come to; a larger one is compared by its coded bytes. */
-const decodeBounds = { maxBytes: 4 * 1024 * 1024, maxRatio: 200 };
 
 export function identityOf(
   deps: IdentityDeps,
@@ -75,10 +72,10 @@ export function identityOf(
   };
 }
 
-function withoutCoding(head: RequestHead, body: Uint8Array): Uint8Array {
-  if (body.length === 0 || headerValue(head.headers, "content-encoding") === null) return body;
-  const decoded = decodeBody(head.headers, body, decodeBounds);
-  return decoded.kind === "decoded" ? decoded.body : body;
+/** What cannot be decoded within bounds is compared by its coded bytes. */
+function withoutCoding({ headers }: RequestHead, body: Uint8Array): Uint8Array {
+  if (body.length === 0 || headerValue(headers, "content-encoding") === null) return body;
+  return decodedBody(headers, body) ?? body;
 }
 
 /** A key in the body is the scope: whether the rest is the same request is another question. */
