@@ -108,6 +108,8 @@ describe("the rules of a process", () => {
     refusedStatuses: [401, 407, 409, 421, 423, 425, 431, 503],
     failedWhen: null,
     fingerprintHeaders: [],
+    fingerprintIgnore: { members: [], query: [] },
+    keyFrom: null,
     storedHeaders: [],
     callback: { inject: { query: null, json: null, header: null }, accept: null, correlate: null },
     pollLocation: null,
