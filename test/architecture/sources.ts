@@ -73,8 +73,13 @@ export function parseSource(file: string, text: string): Source {
     imports: importsOf(code),
     code,
     lines: text.trimEnd().split("\n").length,
-    functions: () => functionsOf(file, text),
+    functions: once(() => functionsOf(file, text)),
   };
+}
+
+function once<T>(make: () => T): () => T {
+  let made: { readonly value: T } | null = null;
+  return () => (made ??= { value: make() }).value;
 }
 
 /** Drops comments line by line: the formatter puts block comments on lines of their own. */

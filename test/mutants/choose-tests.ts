@@ -11,25 +11,8 @@ const driven: readonly (readonly [folder: string, tests: string])[] = [
 ];
 
 export function testsOf(file: string, sources: readonly Source[]): string[] {
-  const byFile = new Map(sources.map((source) => [source.file, source]));
-  const distance = (from: string): number => {
-    let ring = [from];
-    const seen = new Set(ring);
-    for (let steps = 0; ring.length > 0; steps++) {
-      if (ring.includes(file)) return steps;
-      ring = ring
-        .flatMap((at) => relativeImports(byFile.get(at)))
-        .filter((at) => !seen.has(at) && seen.add(at));
-    }
-    return Infinity;
-  };
   const home = file.split("/").slice(0, 2).join("/") + "/";
-  const own = sources
-    .filter(({ file: test }) => test.startsWith(home) && test.endsWith(".test.ts"))
-    .map(({ file: test }) => ({ test, steps: distance(test) }))
-    .filter(({ steps }) => steps < Infinity)
-    .sort((a, b) => a.steps - b.steps)
-    .map(({ test }) => test);
+  const own = importersOf(file, sources).filter((at) => at.startsWith(home) && at.endsWith(".test.ts"));
   const others = driven
     .filter(([folder]) => file.startsWith(folder))
     .flatMap(([, tests]) =>
@@ -40,8 +23,16 @@ export function testsOf(file: string, sources: readonly Source[]): string[] {
   return [...own, ...others];
 }
 
-function relativeImports(source: Source | undefined): string[] {
-  return (source?.imports ?? [])
-    .filter(({ specifier, isType }) => specifier.startsWith(".") && !isType)
-    .map(({ specifier }) => path.posix.join(path.posix.dirname(source!.file), specifier));
+/** What imports the file, directly or not, nearest first. */
+function importersOf(file: string, sources: readonly Source[]): readonly string[] {
+  const importers = new Map<string, string[]>();
+  for (const source of sources)
+    for (const { specifier, isType } of source.imports) {
+      if (!specifier.startsWith(".") || isType) continue;
+      const imported = path.posix.join(path.posix.dirname(source.file), specifier);
+      importers.set(imported, [...(importers.get(imported) ?? []), source.file]);
+    }
+  const found = new Set([file]);
+  for (const each of found) for (const importer of importers.get(each) ?? []) found.add(importer);
+  return [...found];
 }

@@ -132,6 +132,11 @@ async function tryAll(work: readonly Tried[], sums: Map<string, Sum>): Promise<T
   await Promise.all(
     Array.from({ length: Number(values.jobs) }, async () => {
       const trials = createTrials(root);
+      for (const signal of ["SIGINT", "SIGTERM"] as const)
+        process.once(signal, () => {
+          trials.end();
+          process.exit(1);
+        });
       await tryFiles(trials).finally(() => trials.end());
     }),
   );

@@ -214,7 +214,7 @@ describe("the outbox drain", () => {
           expect(world.store.all().every((record) => record.mirror === "done")).to.equal(true);
         },
       ),
-      { numRuns: 300 },
+      { numRuns: 100 },
     );
   });
 });

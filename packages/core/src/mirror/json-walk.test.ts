@@ -75,7 +75,7 @@ describe("parseJson", () => {
         if (!parsed.ok && parsed.reason === "duplicate-name") return;
         expect(parsed.ok, text).to.equal(accepted);
       }),
-      { numRuns: 2000 },
+      { numRuns: 700 },
     );
   });
 

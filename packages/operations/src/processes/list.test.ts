@@ -179,7 +179,7 @@ describe("listing processes", () => {
           for (const scope of present) if (stayed.has(scope)) expect(listed, scope).to.include(scope);
         },
       ),
-      { numRuns: 300 },
+      { numRuns: 100 },
     );
   });
 
