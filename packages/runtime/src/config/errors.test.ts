@@ -132,12 +132,14 @@ describe("configuration: how errors are told", () => {
         const result = loadConfig({ ...none, yaml: JSON.stringify({ services: value }) });
         return result.ok || result.errors.length > 0;
       }),
+      { numRuns: 40 },
     );
     fc.assert(
       fc.property(fc.string(), (text) => {
         const result = loadConfig({ ...none, yaml: text });
         return !result.ok && result.errors.length > 0;
       }),
+      { numRuns: 40 },
     );
   });
 });
