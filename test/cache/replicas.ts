@@ -1,4 +1,5 @@
 /** Several proxy nodes in this process, with connections of their own to one Redis, in front of one origin. */
+import { usualEnvelope } from "@sticky-proxy/protocol";
 import { createSecretKey, randomBytes } from "node:crypto";
 import { request as httpRequest } from "node:http";
 import { createInvalidation } from "@sticky-proxy/engine";
@@ -65,6 +66,7 @@ export function cachedRoute(policy: Partial<CachePolicy>, methods: readonly stri
     headers: { request: new Map(), response: new Map() },
     bodySchema: null,
     retries: { attempts: 1, minMs: 0, maxMs: 0 },
+    forwardCredential: false,
     allowUpgrade: false,
   };
 }
@@ -81,6 +83,8 @@ function service({ origin, policy = {}, methods = [], service: changes = {} }: R
     access: "id",
     credential: [],
     ignoredCookies: [],
+    authentication: "off",
+    errorEnvelope: usualEnvelope,
     preserveHost: false,
     breaker: null,
     honoursKey: false,
@@ -141,6 +145,7 @@ export async function startReplicas(options: ReplicaOptions): Promise<Replicas> 
       };
       const server: ProxyServer = createServer({
         secret: createSecretKey(Buffer.from("secret")),
+        authenticator: null,
         cache,
         services: () => services,
         forwarder,

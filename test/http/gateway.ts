@@ -1,4 +1,5 @@
 /** For the wire tests: the running data plane on a loopback port, in front of a service, without Redis. */
+import { usualEnvelope } from "@sticky-proxy/protocol";
 import { createSecretKey } from "node:crypto";
 import type { Logger } from "@sticky-proxy/runtime";
 import { createForwarder, type ForwarderOptions } from "@sticky-proxy/upstream";
@@ -79,6 +80,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   };
   const deps: ProxyDeps = {
     secret: createSecretKey(Buffer.from("secret")),
+    authenticator: null,
     services: () => options.services,
     forwarder,
     tunnels: forwarder,
@@ -115,6 +117,8 @@ export function service(origins: string | readonly string[], more: Partial<Servi
     access: "id",
     credential: ["authorization", "cookie"],
     ignoredCookies: [],
+    authentication: "off",
+    errorEnvelope: usualEnvelope,
     preserveHost: false,
     breaker: null,
     honoursKey: false,
@@ -135,6 +139,7 @@ export function route(more: Partial<Route> = {}): Route {
     headers: { request: new Map(), response: new Map() },
     bodySchema: null,
     retries: { attempts: 1, minMs: 100, maxMs: 1_000 },
+    forwardCredential: false,
     allowUpgrade: false,
     ...more,
   };

@@ -3,7 +3,7 @@
  * The configuration comes from YAML text through the product's own loader.
  */
 import { createMemoryStore } from "@sticky-proxy/core/testing";
-import { createGateway, type Gateway } from "@sticky-proxy/proxy";
+import { createApiKeys, createAuthenticator, createGateway, type Gateway } from "@sticky-proxy/proxy";
 import {
   createMetrics,
   loadConfig,
@@ -23,6 +23,7 @@ import {
   type Engine,
 } from "@sticky-proxy/engine";
 import { createForwarder, createOutboundCallers } from "@sticky-proxy/upstream";
+import type { ApiKey } from "@sticky-proxy/core/principal";
 import type { Changes, ProcessRecord, ProcessStore } from "@sticky-proxy/core/process";
 
 export interface TestNode {
@@ -57,6 +58,8 @@ export interface NodesOptions {
   readonly guard?: QuorumGuard | null;
   /** false: as long as a replica is alive that does not know it. Default true. */
   readonly writesCurrentFingerprint?: boolean;
+  /** API keys by their digests. */
+  readonly apiKeys?: ReadonlyMap<string, ApiKey>;
   /** The durability gate of every replica. */
   readonly confirm?: (() => Promise<void>) | null;
 }
@@ -153,6 +156,7 @@ async function startNode(
     guard = null,
     confirm = null,
     writesCurrentFingerprint = true,
+    apiKeys = new Map(),
   }: NodesOptions,
 ): Promise<TestNode> {
   const logged: TestNode["logged"] = [];
@@ -195,7 +199,15 @@ async function startNode(
     services: config.services.map((service) => service.name),
     routes: config.services.flatMap(({ routes }) => routes.map((route) => route.name)),
   });
+  const callers = createOutboundCallers();
+  const keys = { version: async () => apiKeys.size, all: async () => apiKeys };
+  const authenticator = createAuthenticator(config.authentication, {
+    apiKeys: createApiKeys(keys, systemClock),
+    call: (request) => callers.allowingPrivate.call(request),
+    clock: systemClock,
+  });
   const gateway = createGateway({
+    authenticator,
     config: { ...config, node: name },
     services: () => config.services,
     settings: {

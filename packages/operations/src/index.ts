@@ -37,3 +37,6 @@ export type { MirrorPorts } from "./mirror/ports.ts";
 export { checkToken, createToken, listTokens, revokeToken, type TokenPorts } from "./tokens/tokens.ts";
 // The audit.
 export { audited, listAudit } from "./audit/audited.ts";
+// API keys of clients.
+export { createApiKey, listApiKeys, revokeApiKey } from "./keys/keys.ts";
+export type { KeyPorts } from "./keys/ports.ts";

@@ -39,6 +39,7 @@ export {
   readMirrorMarker,
 } from "./mirror-marker.ts";
 export { formatPreferenceApplied, readPrefer, type Preferences } from "./prefer.ts";
+export { usualEnvelope, type ErrorEnvelope } from "./error-envelope.ts";
 export { problemTypes, type Executed } from "./problem-types.ts";
 export {
   Problem,

@@ -114,6 +114,13 @@ export const problemTypes = {
     true,
     "The service failed repeatedly and is given a pause. Retry later.",
   ),
+  "authentication-unavailable": type(
+    503,
+    "The credential cannot be checked now",
+    "no",
+    true,
+    "The keys or the service that tell who a client is do not answer, so nobody is let in. Retry later.",
+  ),
   "store-unavailable": type(
     503,
     "The state store is unavailable",

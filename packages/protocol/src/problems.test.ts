@@ -18,6 +18,7 @@ const expected: Record<ProblemSlug, readonly [number, "no" | "yes" | "unknown" |
   "rate-limited": [429, "no", true],
   "queue-full": [429, "no", true],
   "circuit-open": [503, "no", true],
+  "authentication-unavailable": [503, "no", true],
   "store-unavailable": [503, "no", true],
   "service-unavailable": [503, "no", true],
   draining: [503, "no", true],

@@ -1,5 +1,6 @@
 /** Problems as errors and as bodies (RFC 9457). A step of the pipeline throws {@link Problem}; one place writes it. */
 import { CodedError } from "./coded-error.ts";
+import { inEnvelope, type ErrorEnvelope } from "./error-envelope.ts";
 import { problemTypes, type Executed } from "./problem-types.ts";
 
 export type ProblemSlug = keyof typeof problemTypes;
@@ -46,6 +47,10 @@ export class Problem extends CodedError {
     return this.slug;
   }
 
+  get title(): string {
+    return problemTypes[this.slug].title;
+  }
+
   get status(): number {
     return problemTypes[this.slug].status;
   }
@@ -75,13 +80,21 @@ export interface ProblemBody {
   [extension: string]: unknown;
 }
 
-/** requestId null: there was no request to speak of (a broken head). */
-export function problemBody(problem: Problem, requestId: string | null): ProblemBody {
+/**
+ * @param requestId null: there was no request to speak of (a broken head)
+ * @param envelope null: the problem itself, without the members of an error envelope
+ */
+export function problemBody(
+  problem: Problem,
+  requestId: string | null,
+  envelope: ErrorEnvelope | null = null,
+): ProblemBody {
   const { detail, processId, service, extensions } = problem.options;
   return {
+    ...(envelope === null ? {} : inEnvelope(envelope, problem, requestId)),
     ...extensions,
     type: problemTypePath + problem.slug,
-    title: problemTypes[problem.slug].title,
+    title: problem.title,
     status: problem.status,
     ...(detail === undefined ? {} : { detail }),
     ...(problem.executed === null ? {} : { executed: problem.executed }),

@@ -21,6 +21,8 @@
  *   {meta}:breaker:<service>  ZSET    registry: breaker advice           TTL
  *   {meta}:replica:<id>       STRING  registry: heartbeat                TTL
  *   {meta}:replicas           ZSET    registry: replicas by last heartbeat                  trimmed
+ *   {meta}:api-keys          HASH    api keys: digest → facts             revoke
+ *   {meta}:api-keys-version  STRING  every change of an API key          never
  *   {meta}:canary             HASH    profile: the canary's record       TTL
  *   {meta}:audit              STREAM  what operators do                  capped by length and age
  *   {meta}:audit-results      HASH    results by the entry's id          trimmed with it

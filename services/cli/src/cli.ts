@@ -16,6 +16,7 @@ export const commands: Readonly<Record<string, () => Promise<{ command: Command 
   force: () => import("./commands/force.ts"),
   dlq: () => import("./commands/dlq.ts"),
   cache: () => import("./commands/cache.ts"),
+  keys: () => import("./commands/keys.ts"),
   mirror: () => import("./commands/mirror.ts"),
   "clear-cache": () => import("./commands/clear-cache.ts"),
   help: () => import("./commands/help.ts"),

@@ -35,7 +35,7 @@ export function createApp(deps: ProxyDeps, gate: Gate, find: FindService): Handl
     traceContext(), // ids before anything is sent anywhere
     ...(parts === undefined ? [] : [reserved(parts.routers)]), // our own resources never reach a service
     matchServiceStep(find), // everything below is the service's policy
-    authenticate(deps), // whose request it is; the steps below ask nobody else
+    authenticate({ ...deps, purges: (deps.cache?.purgeToken ?? null) !== null }), // whose request it is; the steps below ask nobody else
     ...(deps.mirror === undefined ? [] : [mirror(deps.mirror)]), // a copy made before us takes the mirror off the route
     ...(parts === undefined ? [] : [identify(parts.identify)]), // a bad key is refused before its body is read
     readBody(deps), // decides about 413 and 100-continue before a byte is asked for

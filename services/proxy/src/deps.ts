@@ -6,6 +6,7 @@ import type { Service } from "@sticky-proxy/core/registry";
 import type { Limits, Logger } from "@sticky-proxy/runtime";
 import type { Forwarder, Tunneller } from "@sticky-proxy/upstream";
 
+import type { Authenticator } from "./authentication/authenticator.ts";
 import type { CacheDeps } from "./cache/cache-deps.ts";
 import type { IdentifyDeps } from "./middleware/identify.ts";
 import type { MirrorDeps } from "./middleware/mirror.ts";
@@ -55,6 +56,8 @@ export interface CacheParts extends CacheDeps {
 export interface ProxyDeps {
   /** Keys the digests of principals; shared by all replicas. */
   readonly secret: KeyObject;
+  /** null: clients are not authenticated. */
+  readonly authenticator: Authenticator | null;
   readonly cache?: CacheParts;
   /** Copies for secondaries and loop markers; without it nothing is mirrored. */
   readonly mirror?: MirrorDeps;

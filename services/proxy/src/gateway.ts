@@ -7,7 +7,6 @@ import {
   type StoredRequest,
   processId,
 } from "@sticky-proxy/core/process";
-import { principalOf, usualCredential } from "@sticky-proxy/core/principal";
 import { currentFingerprint } from "@sticky-proxy/core/idempotency";
 import type { Service } from "@sticky-proxy/core/registry";
 import {
@@ -22,16 +21,18 @@ import {
 } from "@sticky-proxy/runtime";
 import type { Execution, Pacing, Engine } from "@sticky-proxy/engine";
 import type { Forwarder, Tunneller } from "@sticky-proxy/upstream";
+import type { Authenticator } from "./authentication/authenticator.ts";
 import type { CacheParts, ProxySettings, RequestObserved } from "./deps.ts";
 import type { MirrorDeps } from "./middleware/mirror.ts";
 import { createCallbackVerifier } from "./routes/verify-callback.ts";
 import type { SubmitDeps } from "./submit/submission.ts";
 import { createOtherKeys } from "./submit/other-keys.ts";
 import { createWaiters } from "./submit/waiters.ts";
+import { createCallers } from "./routes/callers.ts";
 import { documentRoutes } from "./routes/documents.ts";
 import { executionRoutes, type ExecutionRouteDeps } from "./routes/executions.ts";
 import { openApiRoute } from "./routes/openapi.ts";
-import { endOf, linesOf, readBody, setReply } from "./routes/route-context.ts";
+import { endOf, readBody, setReply } from "./routes/route-context.ts";
 import { createRefusedNotes } from "./routes/refused-notes.ts";
 import { processRoutes, type ProcessRouteDeps } from "./routes/processes.ts";
 import { createServer, type ProxyServer } from "./listener/server.ts";
@@ -43,6 +44,7 @@ export interface GatewayDeps {
   readonly store: ProcessStore;
   readonly changes: Changes;
   readonly secret: Buffer;
+  readonly authenticator: Authenticator | null;
   readonly forwarder: Forwarder & Tunneller;
   readonly cache?: CacheParts;
   readonly mirror?: MirrorDeps;
@@ -94,6 +96,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
   };
   const server = createServer({
     secret: shared.secret,
+    authenticator: deps.authenticator,
     process: {
       submit: submitDeps(deps, shared, releaseWaiters.signal, giveUp.signal),
       identify: { rules: engine.rules, endpoints: new Set(config.webhooks.map(({ name }) => name)) },
@@ -154,8 +157,7 @@ function processRouteDeps(
     ...shared,
     execute: (record, request) => void executeRerun(deps, record, request),
     findService: finderIn(deps.services),
-    principalFor: (ctx, service) =>
-      principalOf(shared.secret, linesOf(ctx), service ?? usualCredential, null),
+    callers: createCallers({ ...deps, secret: shared.secret }),
     readBody,
     write: setReply,
     endOf: (ctx) => endOf(ctx, draining),

@@ -20,10 +20,14 @@ import {
   after,
   monotonic,
   startTasks,
+  systemClock,
   type Config,
   type ServiceParts,
   type Task,
 } from "@sticky-proxy/runtime";
+import { createApiKeyStore } from "@sticky-proxy/store";
+import { createApiKeys } from "./authentication/api-keys.ts";
+import { createAuthenticator } from "./authentication/authenticator.ts";
 import { createCacheParts } from "./cache/cache-parts.ts";
 import { createGateway, type Gateway } from "./gateway.ts";
 import { openProxyMirror, type ProxyMirror } from "./open-mirror.ts";
@@ -48,6 +52,12 @@ export async function startProxy(config: Config, parts: ServiceParts): Promise<{
     monotonic,
     logger,
     metrics,
+  });
+  const apiKeys = createApiKeys(createApiKeyStore(store), systemClock);
+  const authenticator = createAuthenticator(config.authentication, {
+    apiKeys,
+    call: (request) => node.callers.allowingPrivate.call(request),
+    clock: systemClock,
   });
   let port = config.port;
   const mirror = openProxyMirror({ config, node, logger, metrics }, () => engine.processes.now());
@@ -77,6 +87,7 @@ export async function startProxy(config: Config, parts: ServiceParts): Promise<{
     store: engine.processes.store,
     changes: store.changes,
     secret: store.meta.secret,
+    authenticator,
     forwarder,
     engine,
     pacing: node.pacing,
@@ -98,6 +109,11 @@ export async function startProxy(config: Config, parts: ServiceParts): Promise<{
     tasksOf({ node, engine, invalidation: cache.invalidation, checks, health, heartbeat, mirror }),
     parts,
   );
+  if (authenticator !== null)
+    startTasks(
+      [{ name: "proxy.read-api-keys", periodMs: 1000, run: () => apiKeys.refresh(), atOnce: true }],
+      parts,
+    );
   stopGateway(config, gateway, lifecycle);
   lifecycle.onShutdown("finish", "executions", () => engine.executor.idle());
   lifecycle.onShutdown("release-outbox", "heartbeat", () => heartbeat.leave());

@@ -3,7 +3,7 @@ import type { Readable } from "node:stream";
 
 import type { Begun } from "@sticky-proxy/engine";
 import type { HeaderLine, RequestHead } from "@sticky-proxy/core/http";
-import type { Principal } from "@sticky-proxy/core/principal";
+import type { Principal, Proof } from "@sticky-proxy/core/principal";
 import type { Route, Service } from "@sticky-proxy/core/registry";
 import type { Problem } from "@sticky-proxy/protocol";
 import type { ForwardClient } from "@sticky-proxy/upstream";
@@ -39,6 +39,10 @@ export interface ProxyState extends Received {
   route: Route | null;
   /** As the service sees it: path below the service's prefix, without what Connection makes hop-by-hop. */
   serviceHead: RequestHead;
+  /** With the holder that authenticate found. */
+  client: Received["client"];
+  /** Of the caller of the process API. */
+  proof: Proof;
   /** After authenticate: whose request it is. */
   principal: Principal;
   /** After identify: what the client asks of a process; null: the request makes none. */

@@ -4,3 +4,27 @@ export type { CredentialRules } from "./credential.ts";
 export { usualCredential, usualIgnoredCookies } from "./ignored-cookies.ts";
 // Whose process it is.
 export { ownerToken, relationOf, type Relation } from "./owner.ts";
+// How clients prove who they are, and what they may therefore do.
+export { apiKeyDigest, apiKeyText, isApiKeyText, type ApiKey } from "./api-key.ts";
+export {
+  bearerOf,
+  headersToService,
+  jwtAlgorithms,
+  singleLine,
+  type ApiKeyMethod,
+  type Authentication,
+  type AuthenticationMethod,
+  type AuthenticationMode,
+  type ForwardAuthMethod,
+  type JwtMethod,
+  type TrustedHeaderMethod,
+} from "./authentication.ts";
+export {
+  grantScopes,
+  maySend,
+  scopesIn,
+  subjectOf,
+  type Grant,
+  type GrantScope,
+  type Proof,
+} from "./grant.ts";

@@ -2,6 +2,8 @@
  * What a service is, after configuration: every value present, every default applied.
  * `runtime` makes these from sticky.yaml and flags; everybody else only reads them.
  */
+import type { AuthenticationMode } from "../principal/authentication.ts";
+import type { ErrorEnvelope } from "@sticky-proxy/protocol";
 import type { Pointer } from "@sticky-proxy/protocol/json";
 
 export interface Service {
@@ -20,6 +22,10 @@ export interface Service {
   readonly ignoredCookies: readonly string[];
   /** Who may read a process by its id: whoever has it, or its owner alone. Changing one always takes its owner. */
   readonly access: "id" | "owner";
+  /** Whether requests need a proof of who sends them. */
+  readonly authentication: AuthenticationMode;
+  /** Members that problems of ours also carry, in the form that the service's clients know. */
+  readonly errorEnvelope: ErrorEnvelope;
   /** Forward the client's Host instead of the instance's. */
   readonly preserveHost: boolean;
   readonly breaker: BreakerPolicy | null;
@@ -106,6 +112,8 @@ export interface Route {
   /** JSON Schema (draft 2020-12 subset) the JSON body must match; null: none. */
   readonly bodySchema: Readonly<Record<string, unknown>> | null;
   readonly retries: RetryPolicy;
+  /** The credential that the gateway has checked goes on to the service. */
+  readonly forwardCredential: boolean;
   readonly allowUpgrade: boolean;
 }
 

@@ -2,7 +2,7 @@
  * The world of a unit test: a manual clock, a memory store on it, one service with one route and its rules, and ids and
  * random numbers that are the same in every run. What needs the engine is built on it by `@sticky-proxy/engine/testing`.
  */
-import { asScope } from "@sticky-proxy/protocol";
+import { asScope, usualEnvelope } from "@sticky-proxy/protocol";
 import { unkeyedPolicy, type Rules } from "../process/rules.ts";
 import type { BeginRequest } from "../process/life.ts";
 import type { Draft, StoredRequest } from "../process/store.ts";
@@ -122,6 +122,7 @@ export function testRoute(over: Partial<Route> = {}): Route {
     headers: { request: new Map(), response: new Map() },
     bodySchema: null,
     retries: { attempts: 1, minMs: 1, maxMs: 1 },
+    forwardCredential: false,
     allowUpgrade: false,
     ...over,
   };
@@ -140,6 +141,8 @@ export function testService(over: Partial<Service> = {}): Service {
     credential: [],
     ignoredCookies: [],
     access: "id",
+    authentication: "off",
+    errorEnvelope: usualEnvelope,
     preserveHost: false,
     breaker: null,
     honoursKey: false,

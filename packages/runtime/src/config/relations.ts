@@ -44,10 +44,18 @@ export function brokenRelations(
       "no service is configured: give a configuration file (--config, STICKY_CONFIG) or --origin",
       "services",
     );
+  checkAuthentication(config, report);
   checkMatches(services, report);
   for (const [name, service] of Object.entries(services)) checkService(name, service, config, report);
   checkMirrors(services, report);
   return errors;
+}
+
+function checkAuthentication({ authentication, services }: SoundConfig, report: Report): void {
+  if (authentication.methods.length > 0) return;
+  for (const [name, { authentication: mode }] of Object.entries(services))
+    if (mode === "required" || mode === "optional")
+      report(`services.${name}.authentication`, `${mode} needs authentication.methods`, "authentication");
 }
 
 function checkPorts(config: SoundConfig, report: Report): void {

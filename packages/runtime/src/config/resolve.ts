@@ -1,4 +1,5 @@
 /** Validated configuration → {@link Config}: defaults that depend on other entries, names, order. */
+import type { AuthenticationMode } from "@sticky-proxy/core/principal";
 import type { Instance, Service, ServiceMatch } from "@sticky-proxy/core/registry";
 import type { Config } from "./config.ts";
 import { resolveRoute } from "./resolve-route.ts";
@@ -9,6 +10,7 @@ type ValidService = ValidConfig["services"][string];
 /** `node` names this process where the configuration does not. */
 export function resolveConfig(valid: ValidConfig, node: string): Config {
   const { url = null, sentinels, cluster } = valid.redis;
+  const usualMode = valid.authentication.methods.length > 0 ? "required" : "off";
   const isElsewhere = sentinels !== null || cluster !== null;
   return {
     ...valid,
@@ -16,12 +18,12 @@ export function resolveConfig(valid: ValidConfig, node: string): Config {
     redis: { ...valid.redis, url: isElsewhere ? null : (url ?? "redis://127.0.0.1:6379") },
     webhooks: Object.entries(valid.webhooks).map(([name, webhook]) => ({ ...webhook, name })),
     services: Object.entries(valid.services)
-      .map(([name, service]) => resolveService(name, service))
+      .map(([name, service]) => resolveService(name, service, usualMode))
       .toSorted(bySpecificity),
   };
 }
 
-function resolveService(name: string, valid: ValidService): Service {
+function resolveService(name: string, valid: ValidService, usualMode: AuthenticationMode): Service {
   const { mode, secrets, sharedToken } = valid.callbackAuth;
   return {
     ...valid,
@@ -29,6 +31,7 @@ function resolveService(name: string, valid: ValidService): Service {
     instances: valid.instances.map(resolveInstance),
     match: resolveMatch(name, valid.match),
     callbackAuth: { mode: mode ?? (secrets.length > 0 ? "either" : "token"), secrets, sharedToken },
+    authentication: valid.authentication ?? usualMode,
     routes: valid.routes.map((route) => resolveRoute(route, valid)),
   };
 }

@@ -15,6 +15,7 @@ import {
   token,
   url,
 } from "./formats.ts";
+import { authentication } from "./schema/authentication.ts";
 import { limits } from "./schema/limits.ts";
 import { redis } from "./schema/redis.ts";
 import { service } from "./schema/service.ts";
@@ -74,6 +75,7 @@ export const schema = mapping({
   trustedPeers: list("Peers whose x-dual-write-executed counts.", text("A CIDR block.", checkCidr), {
     max: 1000,
   }),
+  authentication,
   mirror: mapping({
     secrets: list(
       "Secrets (whsec_…) that sign loop markers between gateways in a row, newest first.",

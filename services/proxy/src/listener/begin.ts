@@ -31,6 +31,7 @@ export function begin(received: WeakMap<IncomingMessage, Received>): Middleware 
       route: null,
       serviceHead: from.head,
       principal: nobody,
+      proof: { kind: "absent" },
       options: null,
       verdict: null,
       body: null,

@@ -2,7 +2,14 @@
 import { STATUS_CODES } from "node:http";
 
 import type { HeaderLine } from "@sticky-proxy/core/http";
-import { fields, formatProxyStatus, problemBody, type Problem } from "@sticky-proxy/protocol";
+import {
+  fields,
+  formatProxyStatus,
+  problemBody,
+  usualEnvelope,
+  type ErrorEnvelope,
+  type Problem,
+} from "@sticky-proxy/protocol";
 import { formatHttpDate } from "@sticky-proxy/protocol/http";
 
 import type { Reply } from "../reply.ts";
@@ -12,8 +19,13 @@ export interface ProblemReply extends Reply {
 }
 
 /** `pseudonym` names us in Proxy-Status (RFC 9209); requestId null: the head could not be read.
- * X-Request-Id is added by whoever sends it. */
-export function problemReply(problem: Problem, requestId: string | null, pseudonym: string): ProblemReply {
+ * `envelope`: the service's. X-Request-Id is added by whoever sends it. */
+export function problemReply(
+  problem: Problem,
+  requestId: string | null,
+  pseudonym: string,
+  envelope: ErrorEnvelope = usualEnvelope,
+): ProblemReply {
   const lines: HeaderLine[] = [
     ["Content-Type", "application/problem+json"],
     ["Cache-Control", "no-store"],
@@ -29,7 +41,7 @@ export function problemReply(problem: Problem, requestId: string | null, pseudon
   return {
     status: problem.status,
     headers: lines,
-    body: Buffer.from(JSON.stringify(problemBody(problem, requestId))),
+    body: Buffer.from(JSON.stringify(problemBody(problem, requestId, envelope))),
   };
 }
 

@@ -8,10 +8,17 @@ import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 
-import { headerJoined, headerValue, withoutHeaders, type HeaderList } from "@sticky-proxy/core/http";
+import {
+  headerJoined,
+  headerValue,
+  withoutHeaders,
+  type HeaderList,
+  type RequestHead,
+} from "@sticky-proxy/core/http";
 import { fields, Problem } from "@sticky-proxy/protocol";
 import type { Tunneller } from "@sticky-proxy/upstream";
 
+import { admit } from "../authentication/admit.ts";
 import type { ProxyDeps } from "../deps.ts";
 import { problemOf } from "../middleware/forward.ts";
 import { traceOf } from "../middleware/trace-context.ts";
@@ -95,23 +102,25 @@ function asksForTunnel({ head, hasBody, client }: Received, { route }: Found): b
 /** Does the opening handshake with the service (RFC 6455 4): an open connection, or the response that the client gets. */
 async function shakeHands(
   tunneller: Tunneller,
-  { settings }: ProxyDeps,
+  deps: ProxyDeps,
   { received, found }: Handshake,
   gone: AbortSignal,
 ): Promise<Outcome> {
   const { service, route } = found;
   const refusal = (problem: Problem): Outcome => ({
-    reply: problemReply(problem, received.requestId, settings.pseudonym),
+    reply: problemReply(problem, received.requestId, deps.settings.pseudonym, service.errorEnvelope),
   });
   const key = headerValue(received.head.headers, "sec-websocket-key") ?? "";
   if (!nonce.test(key)) {
     const detail = "The request is malformed: Sec-WebSocket-Key is not 16 bytes in base64.";
     return refusal(new Problem("malformed-request", { detail, service: service.name }));
   }
+  const head = await admittedHead(deps, received, found).catch(problemFrom);
+  if (head instanceof Problem) return refusal(head);
   const outcome = await tunneller.tunnel({
     service,
     route,
-    head: found.serviceHead,
+    head,
     set: traceOf(received.head, received.requestId).lines,
     client: received.client,
     signal: gone,
@@ -133,6 +142,18 @@ async function shakeHands(
       service: service.name,
     }),
   );
+}
+
+/** The request as its service gets it. @throws Problem of authentication: a tunnel is no way around it */
+async function admittedHead(deps: ProxyDeps, received: Received, found: Found): Promise<RequestHead> {
+  const { authenticator } = deps;
+  if (authenticator === null) return found.serviceHead;
+  return (await admit(deps, authenticator, received, found)).serviceHead;
+}
+
+function problemFrom(error: unknown): Problem {
+  if (error instanceof Problem) return error;
+  throw error;
 }
 
 /** Sends the 101 and connects both sides; whichever ends, both do. @param open the tunnels to cut when the server closes */

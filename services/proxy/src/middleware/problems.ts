@@ -33,7 +33,7 @@ export function replyToError(
   }
   logFields["problem"] = problem.slug;
   return {
-    ...problemReply(problem, requestId, settings.pseudonym),
+    ...problemReply(problem, requestId, settings.pseudonym, service?.errorEnvelope),
     close: problem.options.close === true,
   };
 }

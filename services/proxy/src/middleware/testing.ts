@@ -38,6 +38,7 @@ export function testState(over: Partial<ProxyState> = {}): ProxyState {
     service: testService(route === null ? {} : { routes: [route] }),
     route,
     principal: nobody,
+    proof: { kind: "absent" },
     options: null,
     verdict: null,
     body: null,

@@ -1,13 +1,14 @@
 import type { KeyObject } from "node:crypto";
 import { partitionOf, scopeOf } from "@sticky-proxy/core/idempotency";
 import { viewOf, type ProcessRecord } from "@sticky-proxy/core/process";
-import { provedDigest, type Principal } from "@sticky-proxy/core/principal";
+import { provedDigest } from "@sticky-proxy/core/principal";
 import type { Service } from "@sticky-proxy/core/registry";
 import type { Processes } from "@sticky-proxy/engine";
 import { parseJsonRequest, Problem, readIdempotencyKey } from "@sticky-proxy/protocol";
 import type { Json } from "@sticky-proxy/protocol/json";
 import type { Context } from "koa";
 import { jsonBody, type Reply } from "../reply.ts";
+import type { Callers } from "./callers.ts";
 import type { Ownership } from "./ownership.ts";
 import { linesOf } from "./route-context.ts";
 import { isPast, statusReply } from "./status-reply.ts";
@@ -16,7 +17,7 @@ export interface LookupDeps {
   readonly processes: Processes;
   readonly secret: KeyObject;
   readonly findService: (name: string) => Service | null;
-  readonly principalFor: (ctx: Context, service: Service | null) => Principal;
+  readonly callers: Callers;
   readonly readBody: (ctx: Context, maxBytes: number) => Promise<Uint8Array>;
   readonly write: (ctx: Context, reply: Reply) => void;
 }
@@ -27,12 +28,13 @@ export interface LookupDeps {
  */
 export function lookupRoute(deps: LookupDeps, ownership: Ownership) {
   return async function lookup(ctx: Context): Promise<void> {
+    deps.callers.demand(ctx, "read");
     const body = parseJsonRequest({ headers: linesOf(ctx), body: await deps.readBody(ctx, 4096) });
     const service = textMember(body["service"], "service");
     const key = readIdempotencyKey([textMember(body["idempotencyKey"], "idempotencyKey")], []);
     const known = deps.findService(service);
     if (key === null || known === null) throw new Problem("process-not-found");
-    const principal = provedDigest(deps.principalFor(ctx, known));
+    const principal = provedDigest(deps.callers.principalFor(ctx, known));
     const scope = scopeOf(deps.secret, { principal, service, identity: { kind: "key", key } });
     const partition = partitionOf(scope, deps.processes.store.partitions);
     const { record } = await deps.processes.read({ partition, scope, epoch: null }, { withResult: false });

@@ -4,19 +4,19 @@
  */
 import type { KeyObject } from "node:crypto";
 import { headerLines, type HeaderLine, type HeaderList } from "@sticky-proxy/core/http";
-import { type Principal, relationOf, type Relation } from "@sticky-proxy/core/principal";
+import { relationOf, type Relation } from "@sticky-proxy/core/principal";
 import { processId, type ProcessRecord } from "@sticky-proxy/core/process";
 import type { Service } from "@sticky-proxy/core/registry";
 import { lowerFields, Problem } from "@sticky-proxy/protocol";
 import type { Context } from "koa";
+import type { Callers } from "./callers.ts";
 import { linesOf } from "./route-context.ts";
 
 export interface OwnershipDeps {
   readonly secret: KeyObject;
   /** null: the service is not configured any more. */
   readonly findService: (name: string) => Service | null;
-  /** Whose call it is, by the rules of a service; null: of one that is not configured any more. */
-  readonly principalFor: (ctx: Context, service: Service | null) => Principal;
+  readonly callers: Pick<Callers, "principalFor">;
 }
 
 export interface Ownership {
@@ -29,10 +29,10 @@ export interface Ownership {
   withoutCookies(ctx: Context, record: ProcessRecord, lines: HeaderList): HeaderLine[];
 }
 
-export function createOwnership({ secret, findService, principalFor }: OwnershipDeps): Ownership {
+export function createOwnership({ secret, findService, callers }: OwnershipDeps): Ownership {
   function relation(ctx: Context, record: ProcessRecord): Relation {
     const { principal, credential } = record;
-    const caller = principalFor(ctx, findService(record.service));
+    const caller = callers.principalFor(ctx, findService(record.service));
     const token = headerLines(linesOf(ctx), lowerFields.stickyOwner)[0] ?? null;
     return relationOf(secret, { id: processId(record), principal, credential }, caller, token);
   }

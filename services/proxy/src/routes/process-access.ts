@@ -2,13 +2,14 @@
 import type { KeyObject } from "node:crypto";
 import { partitionOf } from "@sticky-proxy/core/idempotency";
 import type { ProcessRecord, ProcessRef, Snapshot } from "@sticky-proxy/core/process";
-import type { Principal } from "@sticky-proxy/core/principal";
+import type { GrantScope } from "@sticky-proxy/core/principal";
 import type { Service } from "@sticky-proxy/core/registry";
 import { waitFor, type Processes, type WaitDeps } from "@sticky-proxy/engine";
 import { parseProcessId, Problem } from "@sticky-proxy/protocol";
 import type { Context } from "koa";
 import { expiredProblem } from "../submit/process-reply.ts";
 import type { Waiters } from "../submit/waiters.ts";
+import type { Callers } from "./callers.ts";
 import { createOwnership, type Ownership } from "./ownership.ts";
 import { holderOf, type RouteContext } from "./route-context.ts";
 import { isPast, maxWaitMs } from "./status-reply.ts";
@@ -19,7 +20,7 @@ export interface ProcessAccessDeps {
   readonly waiters: Waiters;
   readonly secret: KeyObject;
   readonly findService: (name: string) => Service | null;
-  readonly principalFor: (ctx: Context, service: Service | null) => Principal;
+  readonly callers: Callers;
   /** Aborts when the client is gone or the node drains. */
   readonly endOf: (ctx: Context) => AbortSignal;
 }
@@ -31,7 +32,7 @@ export interface ProcessAccess {
   /** @throws Problem process-not-found, process-expired */
   find(ctx: RouteContext): Promise<ProcessRecord>;
   /** @throws Problem forbidden for a stranger, process-not-found, process-expired */
-  findOwn(ctx: RouteContext): Promise<ProcessRecord>;
+  findOwn(ctx: RouteContext, scope: GrantScope): Promise<ProcessRecord>;
   /**
    * Waits until `isEnough`, for `waitMs` (at most `maxWaitMs`), or until the client is gone or the node drains.
    * null: as many clients wait on this node as may, or as many of this holder, so the call is answered at once.
@@ -65,9 +66,16 @@ export function createProcessAccess(deps: ProcessAccessDeps): ProcessAccess {
 
   return {
     ownership,
-    findWithResult: (ctx) => read(ctx, true),
-    find,
-    async findOwn(ctx) {
+    findWithResult(ctx) {
+      deps.callers.demand(ctx, "read");
+      return read(ctx, true);
+    },
+    find(ctx) {
+      deps.callers.demand(ctx, "read");
+      return find(ctx);
+    },
+    async findOwn(ctx, scope) {
+      deps.callers.demand(ctx, scope);
       const record = await find(ctx);
       ownership.mayChange(ctx, record);
       return record;

@@ -33,16 +33,32 @@ export interface ProcessRouteDeps extends ProcessAccessDeps, RerunDeps {
 export function processRoutes(deps: ProcessRouteDeps): Router {
   const access = createProcessAccess(deps);
   const router = new Router({ prefix: processApiPath });
-  router.get("/:id", (ctx) =>
+  /** Every call says first who makes it. */
+  const known =
+    (handle: (ctx: RouteContext) => Promise<void>) =>
+    async (ctx: RouteContext): Promise<void> => {
+      await deps.callers.identify(ctx);
+      await handle(ctx);
+    };
+  const show = (ctx: RouteContext): Promise<void> =>
     ctx.accepts("json", "text/event-stream") === "text/event-stream"
       ? streamEvents(deps, access, ctx)
-      : getProcess(deps, access, ctx),
+      : getProcess(deps, access, ctx);
+  router.get("/:id", known(show));
+  router.get(
+    "/:id/result",
+    known((ctx) => getResult(deps, access, ctx)),
   );
-  router.get("/:id/result", (ctx) => getResult(deps, access, ctx));
-  router.post("/:id/cancel", (ctx) => cancelProcess(deps, access, ctx));
-  router.post("/:id/rerun", rerunRoute(deps, access));
-  router.delete("/:id", (ctx) => forgetProcess(deps, access, ctx));
-  router.post("\\:lookup", lookupRoute(deps, access.ownership));
+  router.post(
+    "/:id/cancel",
+    known((ctx) => cancelProcess(deps, access, ctx)),
+  );
+  router.post("/:id/rerun", known(rerunRoute(deps, access)));
+  router.delete(
+    "/:id",
+    known((ctx) => forgetProcess(deps, access, ctx)),
+  );
+  router.post("\\:lookup", known(lookupRoute(deps, access.ownership)));
   return router;
 }
 
@@ -108,7 +124,7 @@ async function cancelProcess(
   access: ProcessAccess,
   ctx: RouteContext,
 ): Promise<void> {
-  const record = await access.findOwn(ctx);
+  const record = await access.findOwn(ctx, "cancel");
   const applied = await deps.processes.apply(record, { type: "cancelled" });
   if (applied.kind === "gone") throw new Problem("process-not-found");
   if (applied.kind === "refused") {
@@ -128,7 +144,7 @@ async function forgetProcess(
   access: ProcessAccess,
   ctx: RouteContext,
 ): Promise<void> {
-  const record = await access.findOwn(ctx);
+  const record = await access.findOwn(ctx, "cancel");
   const named = { processId: processId(record), service: record.service };
   if (!isTerminal(record.status)) {
     throw new Problem("process-running", { ...named, headers: problemFields(record, false) });

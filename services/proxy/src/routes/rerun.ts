@@ -42,7 +42,7 @@ interface KeyedRerun {
 
 export function rerunRoute(deps: RerunDeps, access: ProcessAccess) {
   return async function rerunProcess(ctx: RouteContext): Promise<void> {
-    const record = await access.findOwn(ctx);
+    const record = await access.findOwn(ctx, "force");
     const lines = linesOf(ctx);
     const key = readIdempotencyKey(
       headerLines(lines, lowerFields.idempotencyKey),

@@ -56,5 +56,6 @@ export const route = mapping({
   retries: retries.description("How often a request that did not run is sent again.").meta({
     defaultText: "attempts 1",
   }),
+  forwardCredential: flag("Send the credential that the gateway has checked on to the service.", false),
   allowUpgrade: flag("Let WebSocket upgrades through.", false),
 });

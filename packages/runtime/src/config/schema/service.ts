@@ -1,5 +1,6 @@
 /** A service: its instances, how its callbacks are proved, its limits, its routes. */
 import { usualIgnoredCookies } from "@sticky-proxy/core/principal";
+import { usualEnvelope, type ErrorEnvelope } from "@sticky-proxy/protocol";
 import { checkFieldName, checkHost } from "../checks.ts";
 import {
   decimal,
@@ -14,7 +15,8 @@ import {
   text,
   token,
 } from "../formats.ts";
-import { either, mapping, wordOr } from "../shapes.ts";
+import { anyMapping, either, mapping, wordOr } from "../shapes.ts";
+import { authenticationMode } from "./authentication.ts";
 import { route } from "./route.ts";
 
 const checkInstanceName = (value: string): string | null =>
@@ -114,6 +116,17 @@ export const service = mapping({
     ["id", "owner"],
     "id",
   ),
+  authentication: authenticationMode,
+  errorEnvelope: anyMapping()
+    .as(
+      (template) => template as ErrorEnvelope,
+      (template) => template,
+    )
+    .description(
+      "Members that problems of the gateway also carry, as a template: {type}, {code}, {message}, {title}, {status}, {requestId}, {processId}.",
+    )
+    .default(usualEnvelope)
+    .meta({ defaultText: "error: { type, code, message }" }),
   preserveHost: flag("Forward the client's Host instead of the instance's.", false),
   breaker: mapping({
     failures: integer("Consecutive failures that open the circuit.", 5, { min: 1, max: 10_000 }),

@@ -1,0 +1,56 @@
+/** Who calls the process API, by the same methods as on the way to services. */
+import type { KeyObject } from "node:crypto";
+import { principalOf, usualCredential, type GrantScope, type Principal } from "@sticky-proxy/core/principal";
+import type { Service } from "@sticky-proxy/core/registry";
+import type { Context } from "koa";
+import { askingOf } from "../authentication/admit.ts";
+import { demandScope, grantOf, type Authenticator } from "../authentication/authenticator.ts";
+import type { ProxyState } from "../state.ts";
+import { linesOf } from "./route-context.ts";
+
+export interface Callers {
+  /**
+   * Asks the configured methods, once for each call and before anything is read.
+   * @throws Problem unauthorized where every service asks for a proof, authentication-unavailable
+   */
+  identify(ctx: Context): Promise<void>;
+  /** By the rules of a service; null: of one that is not configured any more. @throws Problem unauthorized */
+  principalFor(ctx: Context, service: Service | null): Principal;
+  /** @throws Problem forbidden: the credential does not allow it */
+  demand(ctx: Context, scope: GrantScope): void;
+}
+
+export interface CallersDeps {
+  readonly secret: KeyObject;
+  readonly authenticator: Authenticator | null;
+  readonly services: () => readonly Service[];
+}
+
+export function createCallers({ secret, authenticator, services }: CallersDeps): Callers {
+  const stateOf = (ctx: Context): ProxyState => ctx.state as ProxyState;
+  return {
+    async identify(ctx) {
+      if (authenticator === null) return;
+      const state = stateOf(ctx);
+      state.proof = await authenticator.prove(askingOf(state));
+      const all = services();
+      const isClosed = all.length > 0 && all.every((service) => service.authentication === "required");
+      if (isClosed) grantOf(state.proof, "required", null);
+      if (state.proof.kind !== "proved") return;
+      const { subject } = state.proof.grant;
+      state.client = { ...state.client, holder: `principal:${subject}` };
+      state.logFields["principal"] = subject;
+    },
+    principalFor(ctx, service) {
+      const { proof } = stateOf(ctx);
+      const grant =
+        authenticator === null ? null : grantOf(proof, service?.authentication ?? "optional", null);
+      const rules = service ?? usualCredential;
+      return principalOf(secret, linesOf(ctx), rules, grant?.subject ?? null);
+    },
+    demand(ctx, scope) {
+      const { proof } = stateOf(ctx);
+      demandScope(proof.kind === "proved" ? proof.grant : null, scope, null);
+    },
+  };
+}
