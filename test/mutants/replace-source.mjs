@@ -23,7 +23,8 @@ if (process.env.STICKY_MUTANT_FILE !== undefined) {
 /** @param file absolute; null: nothing is changed, and who imports whom is learnt. @returns the suffix of its modules */
 export function startTrial(number, file, text) {
   const url = file === null ? null : pathToFileURL(file).href;
-  current = { url, text, number, anew: file === null ? null : reaching(url) };
+  // Nobody imports a Lua script: whoever reads it is among all.
+  current = { url, text, number, anew: url?.endsWith(".ts") ? reaching(url) : null };
   if (file === null) {
     delete process.env.STICKY_MUTANT_FILE;
     delete process.env.STICKY_MUTANT_TEXT;

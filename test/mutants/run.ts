@@ -114,11 +114,11 @@ interface Sum {
 async function tryAll(work: readonly Tried[], sums: Map<string, Sum>): Promise<Tried[] | null> {
   const survivors: Tried[] = [];
   const files = [...Map.groupBy(work, ({ file }) => file).values()].values();
-  let unsound: readonly string[] | null = null;
+  let unsound: string | null = null;
   async function tryFiles(trials: Trials): Promise<void> {
     for (const mutants of files) {
       const [{ file, tests }] = mutants as [Tried, ...Tried[]];
-      if (tests.length > 0 && (await trials.prepare(tests)) !== null) unsound = tests;
+      if (tests.length > 0) unsound ??= await trials.prepare(tests);
       if (unsound !== null) return;
       for (const mutant of mutants) {
         const by = tests.length === 0 ? null : await trials.try(file, mutant.text, tests);
@@ -141,7 +141,7 @@ async function tryAll(work: readonly Tried[], sums: Map<string, Sum>): Promise<T
     }),
   );
   if (unsound === null) return survivors;
-  console.error(`these tests fail without any fault: ${(unsound as readonly string[]).join(" ")}`);
+  console.error(`without any fault: ${unsound as string}`);
   return null;
 }
 

@@ -29,7 +29,7 @@ async function tried({ file, text, tests, grep, timeoutMs }) {
       const { test, error } = failure;
       // What still runs after a time-out or a stray error could be taken for the next mutant's.
       const isClean = error?.code !== "ERR_MOCHA_TIMEOUT" && error?.uncaught !== true;
-      resolve({ by: test.fullTitle(), isClean });
+      resolve({ by: `${test.fullTitle()}: ${String(error?.message).split("\n", 1)[0]}`, isClean });
     });
     runner.on("fail", (test, error) => (failure ??= { test, error }));
   });

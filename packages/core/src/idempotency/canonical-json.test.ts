@@ -32,6 +32,14 @@ const scrambled = (value: unknown, next: () => number): string => {
 };
 
 describe("canonicalJson", () => {
+  it("reads a zero of any length as zero, and nesting up to 128 deep", () => {
+    for (const zero of ["0.0000000000000000", "-0.00000000000000000e5", "0e99", "0.0e-99"])
+      expect(canonical(`[${zero}]`), zero).to.equal("[0]");
+    const nested = (depth: number): string => "[".repeat(depth) + "]".repeat(depth);
+    expect(canonical(nested(128))).to.equal(nested(128));
+    expect(canonical(nested(129))).to.equal(null);
+  });
+
   it("orders members by UTF-16 code units, as the sorting example of RFC 8785 3.2.3 does", () => {
     const names = ["\u20ac", "\r", "\ufb33", "1", "\u{1f600}", "\u0080", "\u00f6"];
     const text = `{${names.map((name) => `${JSON.stringify(name)}:0`).join(",")}}`;

@@ -133,7 +133,7 @@ export function accepted(
   event: Extract<ProcessEvent, { type: "accepted" }>,
   c: Circumstances,
 ): Transition {
-  const deadlineSpan = record.deadlineAt === null ? maxWaitMs : untilDeadline(record, c);
+  const deadlineSpan = untilDeadline(record, c);
   const silence = event.pollInMs ?? c.policy.heartbeatTimeoutMs ?? deadlineSpan;
   return change(
     { event: "accepted", status: String(event.status) },

@@ -78,6 +78,24 @@ describe("a process's deadline", () => {
       }
     });
 
+  it("met before anything was sent makes no dead letter of one attempt, and one of an operator's where it could be tried again", async () => {
+    for (const [attempts, deadLetter] of [
+      [1, null],
+      [2, "upstream"],
+    ] as const) {
+      const w = worldOf({}, attempts);
+      const pending = await w.begin({ deadlineMs: 5000, pausedMs: 4000 });
+      w.clock.advance(5000);
+      expect(await w.apply(pending, { type: "overdue" })).to.include({
+        status: "failed",
+        executed: "no",
+        attempt: 0,
+        released: true,
+        deadLetter,
+      });
+    }
+  });
+
   it("comes to a process that was created before its route had one, from its next dispatch on", async () => {
     const w = worldOf({}, 3);
     const waiting = await w.apply(await w.begin(), { ...lostAnswer, executed: "no" });

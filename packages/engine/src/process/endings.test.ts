@@ -130,6 +130,9 @@ const endings: readonly Ending[] = [
   { way: "a 500 and then a connection that was refused", steps: [responded(500), 2000, dispatched, failed("no", "cut", 2)], attempts: 2, honoursKey: true, status: "failed", executed: "yes", freed: whenReleased, deadLetter: "upstream" },
   { way: "an unknown outcome and then a 429", steps: [failed("unknown"), 2000, dispatched, { ...responded(429), attempt: 2 } as ProcessEvent], attempts: 2, status: "failed", executed: "unknown", freed: always, deadLetter: "upstream", keptMs: refusalMs, unless: (v) => v.onUnknown !== "retry" },
   { way: "an unknown outcome, a 429, and then the end of the owner's lease", steps: [failed("unknown"), 2000, dispatched, { ...responded(429), attempt: 2 } as ProcessEvent, 1001, { type: "lease-ended" }], attempts: 3, status: "failed", executed: "unknown", freed: never, deadLetter: null, unless: (v) => v.onUnknown !== "retry" },
+  ...[425, 429].map((status): Ending => ({ way: `a ${status} that the route takes for a result`, steps: [responded(status)], policy: { notExecutedStatuses: [], refusedStatuses: [] }, status: "completed", executed: "yes", freed: forRequests, deadLetter: null })),
+  ...[400, 407, 410, 424, 426, 428, 430, 499].map((status): Ending => ({ way: `a ${status} that the route takes for a result`, steps: [responded(status)], policy: { notExecutedStatuses: [], refusedStatuses: [] }, status: "completed", executed: "yes", freed: never, deadLetter: null })),
+  { way: "a connection that was cut where the service honours keys, attempts left", steps: [failed("unknown")], attempts: 3, honoursKey: true, status: "failed", executed: "unknown", freed: whenReleased, deadLetter: (v) => (whenReleased(v) ? null : "upstream"), unless: (v) => probes(v) || v.onUnknown === "retry" },
   // The service reported back.
   { way: "a callback with 201", steps: [accepted, calledBack(201)], status: "completed", executed: "yes", freed: never, deadLetter: null },
   { way: "a callback with 201 before the 202", steps: [calledBack(201)], status: "completed", executed: "yes", freed: never, deadLetter: null },
@@ -222,6 +225,7 @@ describe("a process ends", () => {
           owner: null,
           executed: ending.executed,
           released: freed(variant),
+          cancelRequested: ending.status === "cancelled",
           deadLetter,
           endedAt: world.clock.now(),
           expireAt: world.clock.now() + keptMs,
