@@ -29,6 +29,10 @@ describe("mutants of a source", () => {
     expect(new Set([text, ...found.map((mutant) => mutant.text)]).size).to.equal(found.length + 1);
   });
 
+  it("are not made of a type, which vanishes before anything runs", () => {
+    expect(edits("let x: { readonly a?: true; b: 1 | 2 } = y as true;")).to.deep.equal([]);
+  });
+
   it("are not made of a line that gives a reason why no test could tell", () => {
     expect(edits("x = a < b; // equivalent: both are never equal")).to.deep.equal([]);
   });

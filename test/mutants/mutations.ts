@@ -56,6 +56,8 @@ export function mutantsOf(file: string, text: string): Mutant[] {
       text: text.slice(0, span.start) + to + text.slice(span.end),
     });
   };
+  /** `readonly isDone?: true`: a type vanishes before anything runs. */
+  const types = new Set<Span>();
   const condition = (test: Span | null): void => {
     if (test === null) return;
     add(test, "true");
@@ -81,7 +83,11 @@ export function mutantsOf(file: string, text: string): Mutant[] {
     UnaryExpression: (node) => {
       if (node.operator === "!") add({ start: node.start, end: node.argument.start }, "");
     },
+    TSLiteralType: ({ literal }) => {
+      types.add(literal);
+    },
     Literal: (node) => {
+      if (types.has(node)) return;
       if (typeof node.value === "boolean") add(node, String(!node.value));
       else if (typeof node.value === "number") add(node, String(node.value + 1));
     },

@@ -24,6 +24,29 @@ function content(polled: ReturnType<typeof readPolled>): unknown {
 }
 
 describe("an answer at a poll address", () => {
+  it("is a result, a sign of work, a way to it, or no answer, by its status", () => {
+    const kindOf = (status: number): string => readPolled(answer(status, [1]), plain).kind;
+    const results = [200, 201, 203, 204, 299, 400, 402, 405, 409, 411, 424, 426, 428, 430, 499];
+    for (const status of results) expect(kindOf(status), String(status)).to.equal("result");
+    const silent = [100, 199, 300, 301, 302, 303, 304, 307, 399, 401, 403, 404, 408, 425, 429, 500, 503, 599];
+    for (const status of silent) expect(kindOf(status), String(status)).to.equal("no-answer");
+    expect([kindOf(202), kindOf(410)]).to.deep.equal(["running", "unknown-work"]);
+    const probe = { ...plain, isProbe: true };
+    expect([404, 410, 400].map((status) => readPolled(answer(status, [1]), probe).kind)).to.deep.equal([
+      "unknown-work",
+      "unknown-work",
+      "result",
+    ]);
+  });
+
+  it("has a percentage from 0 to 100 where it is a number", () => {
+    const percentOf = (percentComplete: unknown) => readPolled(answer(202, { percentComplete }), plain);
+    for (const percent of [0, 1, 99.5, 100])
+      expect(percentOf(percent)).to.deep.equal({ kind: "running", percent });
+    for (const other of [-0.1, 100.1, "50", null, true])
+      expect(percentOf(other)).to.deep.equal({ kind: "running", percent: null });
+  });
+
   it("is running with 202, with its percentage when it gives one", () => {
     expect(readPolled(answer(202), plain)).to.deep.equal({ kind: "running", percent: null });
     expect(readPolled(answer(202, { percentComplete: 40 }), plain)).to.deep.equal({

@@ -3,6 +3,7 @@
  * number for ms that pass, and the line that each of them adds.
  */
 import { viewOf, type ProcessEvent } from "@sticky-proxy/core/process";
+import { asScope } from "@sticky-proxy/protocol";
 import type { ProcessPolicy } from "@sticky-proxy/core/registry";
 import { createTestWorld } from "@sticky-proxy/core/testing";
 import { expect } from "chai";
@@ -123,6 +124,9 @@ const lives: readonly Life[] = [
   { way: "a 200 that is too large", steps: [tooLarge], timeline: ["responded status=completed executed=yes"], told: "yes result-too-large" },
   { way: "a 429", steps: [responded(429)], timeline: ["refused status=failed executed=no"], told: "no 429" },
   { way: "a 429 that is tried again", steps: [responded(429)], attempts: 2, timeline: ["backing-off reason=429 delayMs=100"], told: "so far no upstream-invalid-response" },
+  { way: "a 504", steps: [responded(504)], timeline: ["failed status=failed executed=unknown reason=504"], told: "unknown 504" },
+  { way: "a 504 that is too large", steps: [{ ...tooLarge, status: 504 } as ProcessEvent], timeline: ["failed status=failed executed=unknown reason=504"], told: "unknown upstream-timeout" },
+  { way: "a 502 that is too large", steps: [{ ...tooLarge, status: 502 } as ProcessEvent], timeline: ["failed status=failed executed=unknown reason=502"], told: "unknown upstream-invalid-response" },
   { way: "a refused connection", steps: [refused], timeline: ["failed status=failed executed=no reason=connection_refused"], told: "no upstream-unreachable" },
   { way: "a refused connection that is tried again", steps: [refused], attempts: 2, timeline: ["backing-off reason=connection_refused delayMs=100"], told: "so far no upstream-unreachable" },
   { way: "a second attempt that succeeds", steps: [refused, 100, dispatched, responded(200, 2)], attempts: 2, timeline: ["backing-off reason=connection_refused delayMs=100", "dispatched attempt=2 owner=n2", "responded status=completed executed=yes"], told: "yes 200" },
@@ -165,5 +169,50 @@ describe("a process tells", () => {
     const events = async (ref: typeof first) => (await world.store.timeline(ref)).map(({ event }) => event);
     expect(await events(first)).to.deep.equal(["created", "superseded"]);
     expect(await events(second)).to.deep.equal(["created"]);
+  });
+
+  it("of being superseded after its end, too", async () => {
+    const world = createTestWorld();
+    const { processes, begin, apply } = createTestProcesses(world);
+    const ended = await apply(await begin(), responded(200));
+    await processes.begin(world.request({ claim: { ...world.request().claim, force: true } }));
+    expect((await world.store.timeline(ended)).map(({ event }) => event)).to.deep.equal([
+      "created",
+      "responded",
+      "superseded",
+    ]);
+  });
+
+  it("of a webhook: what arrived or is tried again is no dead letter, what is given up is one until it is told anew", async () => {
+    const world = createTestWorld();
+    const { begin, apply } = createTestProcesses(world);
+    const ended = await apply(await begin({ notify: "hook" }), responded(200));
+    expect(ended).to.include({ notifyState: "pending", wakeAt: world.clock.now(), deadLetter: null });
+    const again = await apply(ended, notified(false, 1000));
+    expect(again).to.include({ notifyState: "pending", notifyAttempt: 1, deadLetter: null });
+    expect(again.wakeAt).to.equal(world.clock.now() + 1000);
+    const arrived = await apply(again, notified(true));
+    expect(arrived).to.include({ notifyState: "delivered", notifyAttempt: 2, deadLetter: null });
+    expect([arrived.wakeAt, arrived.keepUntil]).to.deep.equal([ended.expireAt, ended.keepUntil]);
+
+    const other = await apply(await begin({ notify: "hook", scope: asScope("other") }), responded(200));
+    const lost = await apply(other, notified(false));
+    expect(lost).to.include({ notifyState: "failed", deadLetter: "callback", wakeAt: lost.expireAt });
+    expect(lost.keepUntil).to.be.greaterThan(other.keepUntil!);
+    expect(await apply(lost, { type: "notify-again" })).to.include({
+      notifyState: "pending",
+      deadLetter: null,
+    });
+  });
+
+  it("of a copy that is still pending at its result's end: it is looked at again in a minute", async () => {
+    const world = createTestWorld();
+    const { begin, apply } = createTestProcesses(world);
+    const ended = await apply(await begin({ mirror: true }), responded(200));
+    world.clock.advance(100_000);
+    const kept = await apply(ended, { type: "expired" });
+    expect(kept).to.include({ expired: false, keepUntil: null, wakeAt: world.clock.now() + 60_000 });
+    const copied = await apply(kept, { type: "mirrored" });
+    expect(copied.keepUntil).to.be.greaterThan(world.clock.now());
   });
 });
