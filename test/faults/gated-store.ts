@@ -42,6 +42,8 @@ const calls = [
   "count",
   "correlate",
   "correlated",
+  "keepEarly",
+  "takeEarly",
 ] as const satisfies readonly Call[];
 
 export function gatedStore(store: ProcessStore): GatedStore {

@@ -63,15 +63,12 @@ services:
       replicas.upstream.requests.length = 0;
       const asked = ask("/jobs/fixed");
       await replicas.upstream.arrived();
-      let report: Response;
-      // The webhook may be quicker than the 202 is stored: it is asked to come again.
-      do {
-        report = await fetch(`${replicas.cluster.url(1)}/_sticky/v1/callbacks/jobs`, {
-          method: "POST",
-          headers: { Authorization: `Bearer ${token}`, "Content-Type": "application/json", ...headers },
-          body: content(body, id) as string,
-        });
-      } while (report.status === 503);
+      // The webhook may be quicker than the 202 is stored: then it is kept.
+      const report = await fetch(`${replicas.cluster.url(1)}/_sticky/v1/callbacks/jobs`, {
+        method: "POST",
+        headers: { Authorization: `Bearer ${token}`, "Content-Type": "application/json", ...headers },
+        body: content(body, id) as string,
+      });
       return { answer: await asked, report };
     }
 
@@ -92,7 +89,7 @@ services:
     it("a job's id above 2^53 finds its process", async () => {
       const id = "72057594037927937";
       const { answer, report } = await reported(`{"job":JOB,"is":"done","paper":1}`, {}, id);
-      expect(report.status).to.equal(200);
+      expect(report.status).to.be.oneOf([200, 202]);
       expect(await answer.text()).to.equal("1");
     });
 
@@ -121,14 +118,14 @@ services:
     ] as const)
       it(`a report with ${what} ends its process`, async () => {
         const { answer, report } = await reported(body, headers);
-        expect(report.status).to.equal(200);
+        expect(report.status).to.be.oneOf([200, 202]);
         expect(answer.status).to.equal(200);
         expect(await answer.text()).to.match(/^"?1"?$/);
       });
 
     it("a result that is too large to be kept ends its process at once, executed yes", async () => {
       const { answer, report } = await reported(`{"job":JOB,"is":"done","paper":"${"x".repeat(3000)}"}`);
-      expect(report.status).to.equal(200);
+      expect(report.status).to.be.oneOf([200, 202]);
       expect(await answer.json()).to.include({ type: "/_sticky/problems/result-too-large", executed: "yes" });
     });
 

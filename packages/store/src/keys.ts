@@ -14,6 +14,8 @@
  *   {p}:e                     STREAM  every transition, notes            capped by length
  *   {p}:w                     sharded channel  "id:version:status"
  *   {p}:j:<digest>            STRING  correlate: a service's job id      its own TTL
+ *   {p}:r:<service>           ZSET    keepEarly: jobs of early reports by their end         its own TTL; takeEarly
+ *   {p}:r:<service>:<digest>  STRING  keepEarly: a report before its job is known           its own TTL; takeEarly
  *   {meta}:settings           HASH    openMeta                           never
  *   {meta}:services           SET     the process store: names that have lists              never
  *   {meta}:health:<service>   STRING  registry: probe results            TTL
@@ -49,6 +51,8 @@ export interface Keys {
   timeline(partition: number): string;
   changes(partition: number): string;
   job(partition: number, digest: string): string;
+  /** A report that came before its job was known; digest null: the service's index of them. */
+  early(partition: number, service: string, digest: string | null): string;
   meta(name: string): string;
   lock(name: string): string;
 }
@@ -70,6 +74,7 @@ export function createKeys(prefix: string): Keys {
     timeline: (p) => `${partition(p)}e`,
     changes: (p) => `${partition(p)}w`,
     job: (p, digest) => `${partition(p)}j:${digest}`,
+    early: (p, service, digest) => `${partition(p)}r:${service}${digest === null ? "" : `:${digest}`}`,
     meta: (name) => `${prefix}{meta}:${name}`,
     lock: (name) => `${prefix}{lock}:${name}`,
   };

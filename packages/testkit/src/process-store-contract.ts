@@ -5,14 +5,16 @@
 import { asScope, type Scope } from "@sticky-proxy/protocol";
 import { expect } from "chai";
 import { randomBytes } from "node:crypto";
-import type {
-  Change,
-  Changes,
-  Draft,
-  Lease,
-  ProcessRecord,
-  ProcessStore,
-  StoredRequest,
+import {
+  maxEarlyBytes,
+  type Change,
+  type Changes,
+  type Draft,
+  type EarlyReport,
+  type Lease,
+  type ProcessRecord,
+  type ProcessStore,
+  type StoredRequest,
 } from "@sticky-proxy/core/process";
 import type { StoredResponse } from "@sticky-proxy/core/http";
 
@@ -556,6 +558,27 @@ export function processStoreContract(title: string, open: () => Promise<Contract
         await store.correlate("svc", `${jobId}-short`, sent, 10);
         await opened.pass(20);
         expect(await store.correlated("svc", `${jobId}-short`)).to.equal(null);
+      });
+
+      it("an early report is handed out once, as it was kept, and not after its time; large ones are not kept", async () => {
+        const report = (body: Uint8Array): EarlyReport => ({
+          type: "called-back",
+          status: 201,
+          result: { id: "r", response: { status: 201, headers: [["A", "b"]], body } },
+          message: null,
+        });
+        const jobId = `job:${newId()}`;
+        const kept = report(Buffer.from([0, 255, 10]));
+        expect(await store.takeEarly("svc", jobId)).to.equal(null);
+        expect(await store.keepEarly("svc", jobId, kept, 60_000)).to.equal(true);
+        expect(await store.takeEarly("other", jobId)).to.equal(null);
+        expect(await store.takeEarly("svc", jobId)).to.deep.equal(kept);
+        expect(await store.takeEarly("svc", jobId)).to.equal(null);
+        expect(await store.keepEarly("svc", jobId, kept, 10)).to.equal(true);
+        await opened.pass(20);
+        expect(await store.takeEarly("svc", jobId)).to.equal(null);
+        const large = report(Buffer.alloc(maxEarlyBytes + 1));
+        expect(await store.keepEarly("svc", jobId, large, 60_000)).to.equal(false);
       });
     });
 

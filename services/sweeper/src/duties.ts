@@ -113,7 +113,7 @@ async function pollOnce(deps: DutyDeps, record: ProcessRecord): Promise<void> {
       return;
     }
     case "unknown-work":
-      await processes.apply(record, { type: "overdue" }, { ifDue: true });
+      await processes.apply(record, { type: "overdue", reason: answered.reason }, { ifDue: true });
       return;
     case "running":
       if (answered.percent !== null && answered.percent !== record.progressPercent) {

@@ -127,7 +127,7 @@ describe("the sweeper", () => {
     expect(record.pollUrl).to.equal("/probe");
     world.clock.advance(500);
     await sweeper.tick();
-    polls[0]!.answer({ kind: "unknown-work" });
+    polls[0]!.answer({ kind: "unknown-work", reason: "status 404" });
     await settled();
     expect(await current(record)).to.include({
       status: "failed",

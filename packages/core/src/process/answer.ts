@@ -23,12 +23,22 @@ export function meaningOf(
   token: string,
 ): AnswerMeaning {
   const { status, headers } = answer;
-  const location = headerValue(headers, "location");
-  if (status === 202 && policy.pollLocation !== null && location !== null)
-    return { kind: "poll", pollUrl: location };
+  const pollUrl = policy.pollLocation === null ? null : monitorOf(status, headers);
+  if (pollUrl !== null) return { kind: "poll", pollUrl };
   if (policy.completion === "callback" && status >= 200 && status < 300) return { kind: "accepted" };
   if (status === 202 && echoedToken !== null && echoedToken === token) return { kind: "accepted" };
   return { kind: "result" };
+}
+
+/**
+ * Where the service tells of its work: Operation-Location or Azure-AsyncOperation (Azure's guidelines for long-running
+ * operations, also with 200 and 201), else the Location of a 202. null: it names no such place.
+ */
+function monitorOf(status: number, headers: HeaderList): string | null {
+  if (status !== 200 && status !== 201 && status !== 202) return null;
+  const operation =
+    headerValue(headers, "operation-location") ?? headerValue(headers, "azure-asyncoperation");
+  return operation ?? (status === 202 ? headerValue(headers, "location") : null);
 }
 
 /** The result's id: equal for equal answers of one attempt, so a report sent twice is known without reading the first. */
@@ -39,12 +49,13 @@ export function resultId(response: StoredResponse): string {
   return hash.digest("base64url").slice(0, 22);
 }
 
-/** The lines a route keeps of a result; an empty list keeps all. */
+/** The lines a route keeps of a result, with those that say what its bytes are; an empty list keeps all. */
 export function storedHeaders(headers: HeaderList, names: readonly string[]): HeaderList {
   if (names.length === 0) return headers;
-  return headers.filter(
-    ([name]) => names.includes(name.toLowerCase()) || name.toLowerCase() === "content-type",
-  );
+  return headers.filter(([name]) => {
+    const lower = name.toLowerCase();
+    return names.includes(lower) || lower === "content-type" || lower === "content-encoding";
+  });
 }
 
 /**

@@ -240,7 +240,11 @@ export function leaseEnded(record: ProcessRecord, c: Circumstances): Transition 
 }
 
 /** The deadline has passed, or a service that promised to report stayed silent too long. */
-export function overdue(record: ProcessRecord, c: Circumstances): Transition {
+export function overdue(
+  record: ProcessRecord,
+  c: Circumstances,
+  why: string = "callback-overdue",
+): Transition {
   const deadlinePassed = record.deadlineAt !== null && record.deadlineAt <= c.now;
   const sent = isOut(record);
   const executed: Executed = sent ? "unknown" : (record.executed ?? "no");
@@ -253,7 +257,7 @@ export function overdue(record: ProcessRecord, c: Circumstances): Transition {
         executed: "unknown",
         unknown: "timeout",
         slug: "upstream-timeout",
-        reason: "callback-overdue",
+        reason: why,
         retryAfterMs: null,
       },
       c,

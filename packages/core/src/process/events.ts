@@ -86,7 +86,11 @@ export type ProcessEvent =
   /** The owner has stopped renewing its lease. */
   | { readonly type: "lease-ended" }
   /** The deadline has passed, or the service was silent for too long. */
-  | { readonly type: "overdue" }
+  | {
+      readonly type: "overdue";
+      /** Why nothing more is expected; absent: nobody spoke in time. */
+      readonly reason?: string;
+    }
   /** The result's time to live has passed. */
   | { readonly type: "expired" }
   /** A webhook delivery to the client ended; `retryInMs` null: it was the last attempt. */

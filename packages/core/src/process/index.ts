@@ -11,12 +11,15 @@ export {
   type Status,
 } from "./record.ts";
 export {
+  maxEarlyBytes,
+  maxEarlyReports,
   StoreUnavailable,
   type Change,
   type Changes,
   type CommitAnswer,
   type CreateAnswer,
   type Draft,
+  type EarlyReport,
   type Lease,
   type Page,
   type ProcessStore,
@@ -34,6 +37,6 @@ export { createRuleBook, unkeyedPolicy, type FoundRoute, type RuleBook, type Rul
 // What a service's answers and reports mean.
 export { idText, meaningOf, resultId, storedHeaders } from "./answer.ts";
 export { readOutcome } from "./outcome.ts";
-export { readPolled } from "./polled.ts";
+export { readPolled, usualPollWords } from "./polled.ts";
 // How a client sees a process.
 export { problemOf, processId, retryableOf, viewOf } from "./view.ts";

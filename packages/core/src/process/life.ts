@@ -76,7 +76,7 @@ export function transition(record: ProcessRecord, event: ProcessEvent, c: Circum
     case "lease-ended":
       return leaseEnded(record, c);
     case "overdue":
-      return overdue(record, c);
+      return overdue(record, c, event.reason);
     case "mirrored":
     case "notified":
     case "notify-again":

@@ -1,9 +1,9 @@
 import { expect } from "chai";
 import fc from "fast-check";
 import type { StoredResponse } from "../http/message.ts";
-import { readPolled, type PollContext } from "./polled.ts";
+import { readPolled, usualPollWords, type PollContext } from "./polled.ts";
 
-const plain: PollContext = { accept: null, jobId: null, isProbe: false };
+const plain: PollContext = { accept: null, jobId: null, isProbe: false, words: usualPollWords };
 const accept: NonNullable<PollContext["accept"]> = {
   status: ["state"],
   completed: ["done"],
@@ -181,7 +181,12 @@ describe("an answer at a poll address", () => {
         fc.jsonValue(),
         fc.boolean(),
         (status, value, isProbe) => {
-          const polled = readPolled(answer(status, value), { accept, jobId: "j1", isProbe });
+          const polled = readPolled(answer(status, value), {
+            accept,
+            jobId: "j1",
+            words: usualPollWords,
+            isProbe,
+          });
           if (polled.kind === "running" && polled.percent !== null) {
             expect(polled.percent).to.be.within(0, 100);
           }

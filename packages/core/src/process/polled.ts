@@ -7,20 +7,21 @@
  *   200 {"done": false}                             running (AIP-151)
  *   200 {"done": true, "error": …}                  failed: 502 with the error as JSON
  *   200 {"done": true, "response": …}               the response as JSON
- *   200 {"status": "NotStarted|Running|InProgress"} running (Azure REST guidelines, long-running operations)
- *   200 {"status": "Failed|Canceled"}               failed: 502 with `error`, else the whole body
- *   200 {"status": "Succeeded"}                     `result`, else `properties`, as JSON; else the body as it is
+ *   200 {"status": a word of `running`}             running (Azure REST guidelines, long-running operations)
+ *   200 {"status": a word of `failed`}              failed: 502 with `error`, else the whole body
+ *   200 {"status": a word of `completed`}           `result`, else `properties`, as JSON; else the body as it is
  *   200 in a form that cannot be read               no answer
  *   any other 2xx                                   the answer is the result
  *   408, 425, 429, 401, 403, 404, 5xx, other 3xx    no answer: it says nothing about the work
  *   404 to a probe, 410                             the service does not know the work
  *   any other 4xx                                   the answer is the result: what the service would have said at once
  *
- * Other status words are left alone: `{"status": "pending"}` may be a result. A route names its own in `accept`.
+ * Other status words are left alone: `{"status": "pending"}` may be a result. A route names its own words in
+ * `pollLocation`, and other places for them in `accept`.
  */
 import { readJsonText, scalarOf, type JsonText } from "@sticky-proxy/protocol/json";
 import { headerValue, type HeaderList, type StoredResponse } from "../http/message.ts";
-import type { CallbackPolicy } from "../registry/service.ts";
+import type { CallbackPolicy, PollPolicy } from "../registry/service.ts";
 import { readOutcome } from "./outcome.ts";
 
 export type Polled =
@@ -38,7 +39,17 @@ export interface PollContext {
   readonly jobId: string | null;
   /** Asked by the `probe` policy: the service may never have seen the request. */
   readonly isProbe: boolean;
+  /** What the member `status` says, in any case of letters. */
+  readonly words: PollWords;
 }
+
+export type PollWords = Pick<PollPolicy, "running" | "completed" | "failed">;
+
+export const usualPollWords: PollWords = {
+  running: ["NotStarted", "Running", "InProgress"],
+  completed: ["Succeeded"],
+  failed: ["Failed", "Canceled"],
+};
 
 const noAnswerStatuses: ReadonlySet<number> = new Set([401, 403, 404, 408, 425, 429]);
 
@@ -62,7 +73,7 @@ export function readPolled(response: StoredResponse, context: PollContext): Poll
     const accepted = byPointers(context.accept, payload, context.jobId);
     if (accepted !== null) return accepted;
   }
-  return byDone(payload) ?? byStatus(payload) ?? { kind: "result", response };
+  return byDone(payload) ?? byStatus(payload, context.words) ?? { kind: "result", response };
 }
 
 /** null: the payload says nothing at the route's pointer. */
@@ -97,24 +108,16 @@ function byDone(payload: JsonText): Polled | null {
   return response === undefined ? null : completed(response);
 }
 
-function byStatus(payload: JsonText): Polled | null {
+function byStatus(payload: JsonText, words: PollWords): Polled | null {
   const status = scalarOf(payload.at(["status"]));
   if (typeof status !== "string") return null;
-  switch (status.toLowerCase()) {
-    case "notstarted":
-    case "running":
-    case "inprogress":
-      return { kind: "running", percent: percentOf(payload) };
-    case "failed":
-    case "canceled":
-      return failed(present(payload.at(["error"])) ?? payload.text.trim());
-    case "succeeded": {
-      const content = present(payload.at(["result"])) ?? present(payload.at(["properties"]));
-      return content === null ? null : completed(content);
-    }
-    default:
-      return null;
-  }
+  const isOne = (of: readonly string[]): boolean =>
+    of.some((word) => word.toLowerCase() === status.toLowerCase());
+  if (isOne(words.running)) return { kind: "running", percent: percentOf(payload) };
+  if (isOne(words.failed)) return failed(present(payload.at(["error"])) ?? payload.text.trim());
+  if (!isOne(words.completed)) return null;
+  const content = present(payload.at(["result"])) ?? present(payload.at(["properties"]));
+  return content === null ? null : completed(content);
 }
 
 /** null: missing, or null itself. */

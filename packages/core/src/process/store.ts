@@ -8,7 +8,7 @@
  * Payloads are stored beside the record under one key per scope, each with the random id that the record names:
  * a reader with an older record finds another id and reads again; it never gets a newer body.
  */
-import { CodedError, type EpochMs, type Fence, type Scope } from "@sticky-proxy/protocol";
+import { CodedError, type EpochMs, type Executed, type Fence, type Scope } from "@sticky-proxy/protocol";
 import type { RequestHead, StoredResponse } from "../http/message.ts";
 import type { AssignedField, ProcessRecord, ProcessRef, RecordField, SpanField } from "./record.ts";
 
@@ -202,7 +202,33 @@ export interface ProcessStore {
   /** Index of a service's own job ids, for callbacks that carry no process id. */
   correlate(service: string, jobId: string, attempt: AttemptRef, keepMs: number): Promise<void>;
   correlated(service: string, jobId: string): Promise<AttemptRef | null>;
+  /**
+   * Keeps a report of a job that no process is known for, for keepMs; the last one of a job counts.
+   * @returns false: as many reports of the service are kept as may be, or this one is too large
+   */
+  keepEarly(service: string, jobId: string, report: EarlyReport, keepMs: number): Promise<boolean>;
+  /** Hands the kept report out, to one caller only; null: there is none. */
+  takeEarly(service: string, jobId: string): Promise<EarlyReport | null>;
 }
+
+/** An event `called-back` or `reported-failure` before it is known which attempt it is about. */
+export type EarlyReport = {
+  /** null: larger than the route keeps. */
+  readonly result: { readonly id: string; readonly response: StoredResponse } | null;
+  readonly message: string | null;
+} & (
+  | { readonly type: "called-back"; readonly status: number; readonly isFailure?: true }
+  | {
+      readonly type: "reported-failure";
+      readonly retryable: boolean;
+      readonly executed: Executed;
+      readonly reason: string;
+    }
+);
+
+/** How many early reports of a service are kept at once, and how large one may be, bytes of its response. */
+export const maxEarlyReports = 1000;
+export const maxEarlyBytes = 262_144;
 
 /** Notifies of changes to a scope's process on any replica. Delivery is at most once: waiters also re-check by time. */
 export interface Changes {

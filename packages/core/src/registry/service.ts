@@ -218,6 +218,10 @@ export interface CallbackPolicy {
 export interface PollPolicy {
   readonly minMs: number;
   readonly maxMs: number;
+  /** Words of the member `status`, in any case of letters; other words are left alone. */
+  readonly running: readonly string[];
+  readonly completed: readonly string[];
+  readonly failed: readonly string[];
 }
 
 export interface ProbePolicy {

@@ -11,17 +11,20 @@ import {
   type ProcessRef,
   type SpanField,
 } from "../process/record.ts";
-import type {
-  AttemptRef,
-  Change,
-  Changes,
-  CommitAnswer,
-  Draft,
-  Page,
-  ProcessStore,
-  Spans,
-  StoredRequest,
-  TimelineEntry,
+import {
+  maxEarlyBytes,
+  maxEarlyReports,
+  type AttemptRef,
+  type Change,
+  type Changes,
+  type CommitAnswer,
+  type Draft,
+  type EarlyReport,
+  type Page,
+  type ProcessStore,
+  type Spans,
+  type StoredRequest,
+  type TimelineEntry,
 } from "../process/store.ts";
 
 interface Entry {
@@ -44,6 +47,7 @@ export function createMemoryStore(options: { now: () => number; partitions?: num
   const fences = new Map<number, number>();
   const timelines = new Map<string, (TimelineEntry & { at: string })[]>();
   const jobs = new Map<string, { ref: AttemptRef; until: number }>();
+  const early = new Map<string, { report: EarlyReport; until: number }>();
   const watchers = new Map<string, Set<() => void>>();
 
   function mint(partition: number): Fence {
@@ -241,6 +245,21 @@ export function createMemoryStore(options: { now: () => number; partitions?: num
     async correlated(service, jobId) {
       const job = jobs.get(JSON.stringify([service, jobId]));
       return job !== undefined && job.until > now() ? job.ref : null;
+    },
+    async keepEarly(service, jobId, report, keepMs) {
+      const kept = [...early.entries()].filter(
+        ([job, { until }]) => until > now() && (JSON.parse(job) as string[])[0] === service,
+      );
+      const isTooLarge = (report.result?.response.body.length ?? 0) > maxEarlyBytes;
+      if (isTooLarge || kept.length >= maxEarlyReports) return false;
+      early.set(JSON.stringify([service, jobId]), { report, until: now() + keepMs });
+      return true;
+    },
+    async takeEarly(service, jobId) {
+      const job = JSON.stringify([service, jobId]);
+      const kept = early.get(job);
+      early.delete(job);
+      return kept !== undefined && kept.until > now() ? kept.report : null;
     },
     watch({ scope }, onChange) {
       const set = watchers.get(scope) ?? new Set();

@@ -7,6 +7,7 @@ import {
   processId,
   resultId,
   storedHeaders,
+  type EarlyReport,
   type ProcessEvent,
   type ProcessRecord,
   type StoredRequest,
@@ -156,6 +157,11 @@ async function answered(
   if (meaning.kind !== "result") {
     const jobId = await correlate(deps, execution, record, response);
     const pollUrl = meaning.kind === "poll" ? meaning.pollUrl : null;
+    if (pollUrl === null && jobId === null && !canReport(policy, outcome, token))
+      return { ...seen, event: { ...unmatchable, attempt, retryAfterMs } };
+    const early = jobId === null ? null : await earlyReport(deps, execution, jobId);
+    if (early !== null)
+      return { ...seen, event: { ...early, attempt }, result: early.result?.response ?? null };
     const { pollLocation } = policy;
     const pollInMs = pollUrl === null || pollLocation === null ? null : firstPoll(pollLocation, retryAfterMs);
     return { ...seen, event: { type: "accepted", attempt, status, jobId, pollUrl, pollInMs } };
@@ -179,6 +185,35 @@ async function answered(
 }
 
 const maxPauseMs = 60_000;
+
+/** The service took the work, and no webhook of it can be matched: waiting for one would only hide that. */
+const unmatchable = {
+  type: "failed",
+  executed: "unknown",
+  unknown: "answered",
+  slug: "upstream-invalid-response",
+  reason: "no-job-id",
+} as const;
+
+/** Whether a report can find its process without a job id: by an address of its own, or by the execution token. */
+function canReport(
+  { callback: { correlate, inject } }: Execution["rules"]["policy"],
+  { own }: Exclude<Outcome, { kind: "failed" }>,
+  token: string,
+): boolean {
+  const isInjected = inject.query !== null || inject.json !== null || inject.header !== null;
+  return correlate === null || isInjected || own.sticky.get("sticky-execution") === token;
+}
+
+/** The report that came before this answer, to whatever replica; its process ends by it. */
+function earlyReport(
+  { processes }: AttemptDeps,
+  { rules, record }: Execution,
+  jobId: string,
+): Promise<EarlyReport | null> {
+  if (rules.policy.callback.correlate === null) return Promise.resolve(null);
+  return processes.store.takeEarly(record.service, jobId);
+}
 
 /** The service's own id of the job; the index entry for it is written before the process counts as accepted. */
 async function correlate(

@@ -4,6 +4,7 @@ import {
   unkeyedPolicy,
   type ProcessRecord,
   type StoredRequest,
+  usualPollWords,
 } from "@sticky-proxy/core/process";
 import type { ProcessPolicy, Route, Service } from "@sticky-proxy/core/registry";
 import { FakeUpstream } from "@sticky-proxy/testkit";
@@ -83,7 +84,7 @@ describe("the poller", () => {
     } as Partial<Service> as Service;
     const route = {
       headers: { request: new Map(), response: new Map([["x-set", "1"]]) },
-      process: { ...unkeyedPolicy, pollLocation: { minMs: 500, maxMs: 4000 }, ...policy },
+      process: { ...unkeyedPolicy, pollLocation: { minMs: 500, maxMs: 4000, ...usualPollWords }, ...policy },
     } as Partial<Route> as Route;
     return poll({ ...record, ...over }, service, route);
   }
@@ -168,9 +169,61 @@ describe("the poller", () => {
     expect(upstream.requests).to.have.length(0);
     expect(strangers).to.have.length(1);
     for (const pollUrl of ["file:///etc/passwd", "http://["]) {
-      expect(await ask({ pollUrl })).to.include({ kind: "no-answer" });
+      expect(await ask({ pollUrl })).to.deep.equal({ kind: "unknown-work", reason: "bad-address" });
     }
     expect(reasons).to.deep.equal(["bad-address", "bad-address"]);
+  });
+
+  for (const pollUrl of ["http://127.0.0.1:1/jobs/9?x=1", "http://nobody.invalid/jobs/9?x=1"])
+    it(`asks an instance where nobody can be asked at ${pollUrl}, with the credential`, async () => {
+      upstream.respond((_request, response) => response.writeHead(202).end());
+      expect(await ask({ pollUrl })).to.include({ kind: "running" });
+      expect(upstream.last.target).to.equal("/jobs/9?x=1");
+      expect(upstream.last.headers.has("authorization")).to.equal(true);
+      upstream.respond((_request, response) => response.writeHead(404).end());
+      expect(await ask({ pollUrl })).to.deep.equal({ kind: "unknown-work", reason: "address-unusable" });
+      upstream.respond((_request, response) => response.writeHead(503).end());
+      expect(await ask({ pollUrl })).to.include({ kind: "no-answer" });
+    });
+
+  it("ends a process whose JSON is larger than the route keeps, though it can be read no more", async () => {
+    upstream.respond((_request, response) =>
+      response
+        .writeHead(200, { "Content-Type": "application/json" })
+        .end(`{"status":"Succeeded","result":"${"x".repeat(200)}"}`),
+    );
+    const answer = await ask({}, { maxResultBytes: 100 });
+    if (answer.kind !== "result") throw new Error(answer.kind);
+    expect(answer.response.status).to.equal(502);
+  });
+
+  it("reads the words of the route in place of the usual ones", async () => {
+    const say = (status: string) =>
+      upstream.respond((_request, response) =>
+        response
+          .writeHead(200, { "Content-Type": "application/json" })
+          .end(JSON.stringify({ status, result: 1 })),
+      );
+    const pollLocation = {
+      minMs: 1,
+      maxMs: 2,
+      running: ["queued"],
+      completed: ["ready"],
+      failed: ["broken"],
+    };
+    say("Queued");
+    expect(await ask({}, { pollLocation })).to.include({ kind: "running" });
+    const ended = async (): Promise<[number, string]> => {
+      const answer = await ask({}, { pollLocation });
+      if (answer.kind !== "result") throw new Error(answer.kind);
+      return [answer.response.status, Buffer.from(answer.response.body).toString()];
+    };
+    say("ready");
+    expect(await ended()).to.deep.equal([200, "1"]);
+    say("BROKEN");
+    expect(await ended()).to.deep.equal([502, '{"status":"BROKEN","result":1}']);
+    say("Running");
+    expect(await ended()).to.deep.equal([200, '{"status":"Running","result":1}']);
   });
 
   it("ends a process whose result is larger than the route keeps", async () => {
@@ -204,12 +257,15 @@ describe("the poller", () => {
 
     it("takes 404 for work that the service never saw", async () => {
       upstream.respond((_request, response) => response.writeHead(404).end());
-      expect(await ask({ pollUrl: probe.path }, { probe })).to.deep.equal({ kind: "unknown-work" });
+      expect(await ask({ pollUrl: probe.path }, { probe })).to.deep.equal({
+        kind: "unknown-work",
+        reason: "status 404",
+      });
       expect(await ask()).to.include({ kind: "no-answer" });
     });
 
     it("asks nobody by a key that was not kept", async () => {
-      expect(await ask({ pollUrl: probe.path }, { probe }, null)).to.include({ kind: "no-answer" });
+      expect(await ask({ pollUrl: probe.path }, { probe }, null)).to.include({ kind: "unknown-work" });
       expect(reasons).to.deep.equal(["bad-address"]);
       expect(upstream.requests).to.have.length(0);
     });

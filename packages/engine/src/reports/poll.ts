@@ -12,6 +12,7 @@ import {
   readPolled,
   resultId,
   storedHeaders,
+  usualPollWords,
   type ProcessRecord,
   type StoredRequest,
 } from "@sticky-proxy/core/process";
@@ -30,8 +31,8 @@ import type { OutboundAnswer, OutboundCallers } from "@sticky-proxy/upstream";
 export type PollAnswer =
   | { readonly kind: "running"; readonly retryInMs: number; readonly percent: number | null }
   | { readonly kind: "result"; readonly id: string; readonly response: StoredResponse }
-  /** The service does not know the work: what became of it stays unknown, the route's policy decides. */
-  | { readonly kind: "unknown-work" }
+  /** The service does not know the work, or cannot be asked: what became of it stays unknown, the route's policy decides. */
+  | { readonly kind: "unknown-work"; readonly reason: string }
   /** No usable answer: ask again later. */
   | { readonly kind: "no-answer"; readonly retryInMs: number };
 
@@ -54,9 +55,11 @@ export interface PollerDeps {
   readonly timeoutMs?: number;
 }
 
-const defaultBounds: PollPolicy = { minMs: 1000, maxMs: 30_000 };
+const defaultBounds: Bounds = { minMs: 1000, maxMs: 30_000 };
 /** Probes have one interval; the service may ask for more, up to this. */
 const maxProbeMs = 60_000;
+
+type Bounds = Pick<PollPolicy, "minMs" | "maxMs">;
 
 export function createPoller(deps: PollerDeps): Poller {
   const { random } = deps;
@@ -87,19 +90,35 @@ export function createPoller(deps: PollerDeps): Poller {
       deps.onNoAnswer?.(record, reason);
       return { kind: "no-answer", retryInMs: nextPoll(bounds, record, retryAfterMs, now(), random()) };
     };
+    const ended = (reason: string): PollAnswer => {
+      deps.onNoAnswer?.(record, reason);
+      return { kind: "unknown-work", reason };
+    };
     if (policy === null || record.pollUrl === null) return later("no-address");
 
     const request = await deps.readRequest(record);
-    const target = targetOf(record, record.pollUrl, service, request, random());
-    if (target === null) return later("bad-address");
+    let target = targetOf(record, record.pollUrl, service, request, random());
+    if (target === null) return ended("bad-address");
     const lines = ownLines(record, service, request);
     let answer = await ask(target, lines, policy);
+    const isElsewhere = answer.kind === "failed" && !target.isOwn && cannotBeAsked(answer);
+    if (isElsewhere) {
+      // A name for clients, or for the service's own host: the work is known to the instances behind it.
+      target = onInstance(target.url, service, random());
+      answer = await ask(target, lines, policy);
+    }
     if (answer.kind === "failed") return later(answer.detail);
-    let polled = readPolled(withoutCodings(withoutHops(answer, deps.pseudonym)), {
+    if (isElsewhere && refusals.has(answer.status)) return ended("address-unusable");
+    const read = {
       accept: policy.callback.accept,
       jobId: record.jobId,
       isProbe,
-    });
+      words: policy.pollLocation ?? usualPollWords,
+    };
+    let polled = readPolled(withoutCodings(withoutHops(answer, deps.pseudonym)), read);
+    // What is too large to be read is too large to be a state on the way.
+    if (answer.tooLarge && answer.status === 200)
+      polled = { kind: "result", response: withoutHops(answer, deps.pseudonym) };
     if (polled.kind === "elsewhere") {
       const next = resolve(polled.location, target.url, service);
       if (next === null) return later("bad-location");
@@ -112,7 +131,7 @@ export function createPoller(deps: PollerDeps): Poller {
       const isFinal = !next.isOwn || answer.status === 200;
       polled = isFinal
         ? { kind: "result", response }
-        : readPolled(response, { accept: null, jobId: null, isProbe: false });
+        : readPolled(response, { ...read, accept: null, jobId: null, isProbe: false });
     }
     const retryAfter = headerLines(answer.headers, "retry-after")[0];
     const retryAfterMs = retryAfter === undefined ? null : parseRetryAfter(retryAfter, now());
@@ -128,7 +147,7 @@ export function createPoller(deps: PollerDeps): Poller {
         return { kind: "result", id: resultId(response), response };
       }
       case "unknown-work":
-        return polled;
+        return { ...polled, reason: `status ${answer.status}` };
       case "no-answer":
       case "elsewhere":
         return later(`status ${answer.status}`, retryAfterMs);
@@ -137,7 +156,7 @@ export function createPoller(deps: PollerDeps): Poller {
 }
 
 /** ms until the first poll: what the 202 asks for (null: nothing), within the route's bounds. */
-export function firstPoll({ minMs, maxMs }: PollPolicy, retryAfterMs: number | null): number {
+export function firstPoll({ minMs, maxMs }: Bounds, retryAfterMs: number | null): number {
   return Math.min(maxMs, Math.max(minMs, retryAfterMs ?? minMs));
 }
 
@@ -146,7 +165,7 @@ export function firstPoll({ minMs, maxMs }: PollPolicy, retryAfterMs: number | n
  * upwards so that polls that began together drift apart, and within the route's bounds.
  */
 export function nextPoll(
-  { minMs, maxMs }: PollPolicy,
+  { minMs, maxMs }: Bounds,
   record: Pick<ProcessRecord, "startedAt" | "createdAt">,
   retryAfterMs: number | null,
   now: number,
@@ -180,6 +199,27 @@ function targetOf(
   const instance = service.instances[Math.floor(random * service.instances.length)];
   if (instance === undefined) return null;
   return resolve(reference, new URL(`${instance.origin}${request?.head.path ?? "/"}`), service);
+}
+
+/** Codes of a name that nobody knows, an address that is never called, and a host that nothing listens on. */
+const unusable: ReadonlySet<string> = new Set([
+  "ERR_ADDRESS_REFUSED",
+  "ENOTFOUND",
+  "EAI_AGAIN",
+  "EAI_FAIL",
+  "ECONNREFUSED",
+]);
+
+/** What an instance says to an address that is not its own. */
+const refusals: ReadonlySet<number> = new Set([401, 403, 404, 405, 410, 421]);
+
+function cannotBeAsked({ reason, detail }: Extract<OutboundAnswer, { kind: "failed" }>): boolean {
+  return reason === "refused" || unusable.has(detail);
+}
+
+function onInstance(url: URL, service: Service, random: number): Target {
+  const { origin } = service.instances[Math.floor(random * service.instances.length)]!;
+  return { url: new URL(`${url.pathname}${url.search}`, origin), isOwn: true };
 }
 
 /** The reference comes from the service, not from a client; whatever it resolves to is judged by its origin. */

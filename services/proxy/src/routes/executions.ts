@@ -26,6 +26,7 @@ import {
   type ApplyReportDeps,
   type CallbackOutcome,
 } from "./apply-report.ts";
+import { keepEarly } from "./early-reports.ts";
 import { completionReport, failureReport, type Report } from "./report.ts";
 import { linesOf, type RouteContext } from "./route-context.ts";
 import { createUnknownJobs, type UnknownJobs } from "./unknown-jobs.ts";
@@ -94,8 +95,9 @@ async function receiveFixedCallback(
     throw new Problem("validation-failed", { detail: "The callback names no job, or names it twice." });
   const found = await findJob(deps, service, jobId);
   if (found === null) {
-    // A webhook may arrive before the job's index entry is written: it is asked to come again.
     if (!unknownJobs.isEarly(service.name, jobId)) throw unauthorized(deps, service.name);
+    const reply = await keepEarly(deps, service, { jobId, payload, lines, body });
+    if (reply !== null) return deps.write(ctx, reply);
     throw new Problem("store-unavailable", {
       detail: "No process is known for this job yet.",
       headers: { "Retry-After": "1" },

@@ -73,6 +73,9 @@ async function streamEvents(deps: ProcessRouteDeps, access: ProcessAccess, ctx: 
   ];
   if (ctx.method === "HEAD") return deps.write(ctx, { status: 200, headers, body: null });
   const seen = lastEventOf(ctx.get("last-event-id"), record);
+  // 204 tells an EventSource to stop: it would open a stream that has ended again every second, for ever.
+  if (isTerminal(record.status) && seen === record.version)
+    return deps.write(ctx, { status: 204, headers: processFields(record, "gateway", false), body: null });
   const leave = deps.streams.enter(record.service, holderOf(ctx));
   // No more streams may be open here: this one ends after the current version.
   const end = leave === null ? AbortSignal.abort() : deps.endOf(ctx);

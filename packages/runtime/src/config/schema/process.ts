@@ -1,4 +1,5 @@
 /** A route's process policy. */
+import { usualPollWords } from "@sticky-proxy/core/process";
 import {
   bytes,
   field,
@@ -203,14 +204,32 @@ export const process = mapping({
     mapping({
       minMs: millis("Least time between two polls.", 1000, { min: 10 }),
       maxMs: millis("Longest time between two polls.", 30_000, { min: 10 }),
+      running: list(
+        "Words of the member `status` that mean that the work goes on.",
+        word("A word.", 128),
+      ).default([...usualPollWords.running]),
+      completed: list(
+        "Words of it that mean success: the result is `result`, else `properties`, else the whole answer.",
+        word("A word.", 128),
+      ).default([...usualPollWords.completed]),
+      failed: list("Words of it that mean failure; `error` says why.", word("A word.", 128)).default([
+        ...usualPollWords.failed,
+      ]),
     }),
     flag("Whether to poll.", "dynamic"),
   )
     .as(
-      (written) => (typeof written === "object" ? written : written ? { minMs: 1000, maxMs: 30_000 } : null),
+      (written) =>
+        typeof written === "object"
+          ? written
+          : written
+            ? { minMs: 1000, maxMs: 30_000, ...usualPollWords }
+            : null,
       (poll) => poll ?? false,
     )
-    .description("Poll Location when the service answers 202; true: with the defaults.")
+    .description(
+      "Poll Operation-Location, Azure-AsyncOperation or the Location of a 202; true: with the defaults. Words count in any case of letters.",
+    )
     .meta({ defaultText: "false" })
     .default(null),
   cancelHook: url("URL told about a cancel; null: none.").allow(null).default(null),
