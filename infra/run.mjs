@@ -3,6 +3,7 @@
 // Plain JavaScript that also runs on Node 20: it is what brings the right Node.
 import process from "node:process";
 import { ensureInstalled } from "./run/install.mjs";
+import { ensurePanel } from "./run/panel.mjs";
 import { childEnv, pickNode } from "./run/node.mjs";
 import { checkInterrupted, listenForSignals } from "./run/children.mjs";
 import { say, Trouble } from "./run/project.mjs";
@@ -28,6 +29,7 @@ try {
   await ensureInstalled();
   checkInterrupted();
   const node = pickNode();
+  await ensurePanel({ node });
   process.exitCode = await verb({ node, env: childEnv(node), args });
 } catch (error) {
   if (!(error instanceof Trouble)) throw error;

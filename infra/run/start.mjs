@@ -26,6 +26,7 @@ export async function start({ node, env }) {
   }
   const port = await wantedPort("STICKY_PORT", 8080);
   const opsPort = await wantedPort("STICKY_OPS_PORT", 9180);
+  const adminPort = await wantedPort("STICKY_ADMIN_PORT", 8090);
   const demos = await Promise.all(demoPorts.map((wanted) => freePort(wanted)));
   const config = own || writeConfig(demos);
   mkdirSync(logs, { recursive: true });
@@ -62,12 +63,20 @@ export async function start({ node, env }) {
       STICKY_CONFIG: config,
       STICKY_PORT: String(port),
       STICKY_OPS_PORT: String(opsPort),
+      STICKY_ADMIN_PORT: String(adminPort),
       ...(redis && { REDIS_URL: redis.url }),
     });
     const ended = Promise.race(parts.map(({ name, exited }) => exited.then(() => name)));
     await isReady(`http://127.0.0.1:${opsPort}/readyz`, { stopping, ended });
     process.stdout.write(
-      welcome({ port, opsPort, demos, redis: withoutPassword(redis?.url ?? process.env.REDIS_URL), logs }),
+      welcome({
+        port,
+        opsPort,
+        panel: panelLink(),
+        demos,
+        redis: withoutPassword(redis?.url ?? process.env.REDIS_URL),
+        logs,
+      }),
     );
     const name = await Promise.race([ended, stopping.then(() => null)]);
     if (name !== null) throw new Trouble(`${name} ended by itself:\n${logTail(name)}`);
@@ -122,6 +131,11 @@ async function isReady(url, { stopping, ended }) {
       throw new Trouble(`The gateway is not ready after 60 s: ${why}\n${logTail("gateway")}`);
     }
   }
+}
+
+/** Where the panel is, with the link that logs in once; the gateway says it when it is up. */
+function panelLink() {
+  return /admin panel (.+)/.exec(readFileSync(logOf("gateway"), "utf8"))?.[1] ?? "not started, see the log";
 }
 
 const logOf = (name) => `${logs}/${name}.log`;

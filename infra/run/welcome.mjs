@@ -1,10 +1,11 @@
 // What npm start prints when everything is ready.
 
 /** The table of addresses and three requests to try. */
-export function welcome({ port, opsPort, demos, redis, logs }) {
+export function welcome({ port, opsPort, panel, demos, redis, logs }) {
   const base = `http://127.0.0.1:${port}`;
   const rows = [
     ["gateway", base],
+    ["admin panel", panel],
     ["metrics, health", `http://127.0.0.1:${opsPort}/metrics  /readyz  /livez`],
     ["demo service", demos.map((demo) => `http://127.0.0.1:${demo}`).join("  ")],
     ["Redis", redis],

@@ -108,7 +108,13 @@ const production = ({ sources }: World) => sources.filter((source) => !source.is
 
 /** Demo and testkit are no part of a running gateway. */
 const running = (world: World) =>
-  production(world).filter(({ member }) => member !== "demo" && member !== "testkit" && member !== "client");
+  production(world).filter(
+    (source) =>
+      source.member !== "demo" &&
+      source.member !== "testkit" &&
+      source.member !== "client" &&
+      !isPanel(source),
+  );
 
 function workspaceImports(source: Source): string[] {
   return source.imports
@@ -243,11 +249,13 @@ function undeclared({ sources, manifests }: World): string[] {
   return sources.flatMap((source) => {
     const manifest = source.member === null ? undefined : manifests.get(source.member);
     if (!manifest || source.isTest) return [];
+    const isBundled = isPanel(source);
     return source.imports
       .filter(({ specifier }) => !/^(\.|node:)/.test(specifier))
       .map(({ specifier, isType }) => ({ name: packageOf(specifier), isType }))
       .filter(({ name, isType }) => {
         if (manifest.dependencies?.[name] !== undefined) return false;
+        if (isBundled && (name === "react" || manifest.devDependencies?.[name] !== undefined)) return false;
         // The published client has no dependency: its build takes these sources in.
         if (source.member === "client" && name === `${workspace}protocol`) {
           return manifest.devDependencies?.[name] === undefined;
@@ -256,6 +264,11 @@ function undeclared({ sources, manifests }: World): string[] {
       })
       .map(({ name }) => `${source.file} imports ${name}`);
   });
+}
+
+/** Runs in browsers: the install bundles it, with preact in the place of react. */
+function isPanel({ file }: Source): boolean {
+  return file.startsWith("services/admin/panel/");
 }
 
 function packageOf(specifier: string): string {
@@ -364,7 +377,7 @@ function impureCore(world: World): string[] {
 /** The client's errors are a published interface of their own. */
 function errorsWithoutCode(world: World): string[] {
   return production(world)
-    .filter(({ member, file }) => member !== "client" && !file.endsWith(".d.ts"))
+    .filter((source) => source.member !== "client" && !source.file.endsWith(".d.ts") && !isPanel(source))
     .filter(({ file }) => file !== "packages/protocol/src/coded-error.ts")
     .flatMap(({ file, code }) =>
       [...code.matchAll(/^export class (\w+) extends Error\b/gm)].map(

@@ -1,7 +1,7 @@
 /**
- * Processes one intent of the outbox: read its record, decide, send, compare, store the outcome,
- * mark the record, ack. Each step is safe to repeat, so the next owner can finish what a dead one has started:
- * before the outcome is stored the request is sent again with the same key and fence, afterwards it is not.
+ * One intent from the outbox, brought as far as it goes: read its record, decide, send, compare, keep the outcome,
+ * mark the record, ack. Each step is safe to repeat, so whoever dies in between leaves work that the next owner ends:
+ * before the outcome is kept it is sent again under the same key and fence, afterwards it is not.
  */
 import type { Clock } from "@sticky-proxy/protocol";
 import {
@@ -35,16 +35,16 @@ import type { Latencies } from "./observe-mirror.ts";
 export interface MirrorEntryDeps {
   readonly outbox: Outbox;
   readonly store: Pick<ProcessStore, "read" | "readRequest">;
-  /** Releases a record, so that it may expire. Idempotent. @throws StoreUnavailable */
+  /** Releases a record: it may expire. Repeating it does nothing. @throws StoreUnavailable */
   readonly markMirrored: (record: ProcessRecord) => Promise<void>;
-  /** null: the route or its secondary is not configured. */
+  /** null: the route or its secondary is not configured (any more). */
   readonly find: (service: string, route: string) => MirrorRoute | null;
   readonly secondary: Secondary;
   readonly comparer: Comparer;
   readonly pacerOf: (secondary: string) => Pacer;
   readonly random: () => number;
   readonly clock: Pick<Clock, "monotonic">;
-  /** Called when both responses are known. */
+  /** Both sides have answered. */
   readonly onAnswered: (service: string, latencies: Latencies) => void;
   readonly onSettled: (
     entry: OutboxEntry,
@@ -62,15 +62,15 @@ export interface Turn {
   readonly state: KeyState;
   /** The key's own list, when it is parked. */
   readonly parked: ParkedKey | null;
-  /** An earlier owner may have settled the entry. */
+  /** The entry may have been dealt with by an earlier owner. */
   readonly mayBeSettled: boolean;
-  /** Aborts a running send; the entry stays. */
+  /** Ends a send under way; the entry stays. */
   readonly signal: AbortSignal;
 }
 
 export type TurnResult =
   | { readonly kind: "done" }
-  /** Not processed: the primary is still running, an earlier entry is pending, the secondary is at its limit, or the drain stops. */
+  /** Nothing happened: the primary is at it, what it comes after is not done, the secondary has no room, or we stop. */
   | { readonly kind: "blocked"; readonly on: "primary" | "secondary" | "earlier writes" | "stop" }
   | {
       readonly kind: "failed";
@@ -82,9 +82,9 @@ export type TurnResult =
   /** Another owner has the partition. */
   | { readonly kind: "lost" };
 
-/** Largest number of records per partition; above it the oldest are removed. */
+/** Records kept per partition; the oldest give way. */
 export const recordsPerPartition = 500;
-/** Largest number of pairs that wait for the comparer; at the limit nothing is sent. */
+/** Pairs that wait for the comparer; meanwhile nothing is sent. */
 const maxComparing = 64;
 const defaultAnswerBytes = 1024 * 1024;
 const defaultTtlMs = 7 * 86_400_000;
@@ -111,7 +111,7 @@ export async function mirrorEntry(deps: MirrorEntryDeps, turn: Turn): Promise<Tu
     case "wait":
       return { kind: "blocked", on: "primary" };
     case "skip":
-      // Because of the gap the secondary lacks a write of the primary.
+      // A gap leaves the secondary without a write that the primary has.
       return settle(deps, turn, found, record, {
         outcome: `skipped:${decision.reason}`,
         difference: null,
@@ -152,7 +152,7 @@ async function send(
     const difference = unansweredDifference(entry, found, record, null, 0, "request-not-kept");
     return settle(deps, turn, found, record, { outcome: "failed", difference, diverged: true });
   }
-  // Two bodies stay in memory until they are compared.
+  // What is sent holds two bodies until it is compared.
   const hasRoom = deps.comparer.waiting < maxComparing && pacer.tryEnter(deps.clock.monotonic());
   if (!hasRoom) return { kind: "blocked", on: "secondary" };
   const id = processId(record);
@@ -217,13 +217,13 @@ async function send(
   });
 }
 
-/** Whether earlier intents of parent paths are pending: they may create what this one changes. */
+/** Earlier intents of the paths above are not done: what they create may be what this one changes. */
 async function isBehindOthers(outbox: Outbox, { after, at }: OutboxEntry): Promise<boolean> {
   const ahead = after.map(async (orderKey) => {
     const place = orderKeyPartition(orderKey, outbox.partitions);
     const { pendingFrom, parked } = await outbox.keyState(place, orderKey);
     if (pendingFrom === null || pendingFrom >= at) return false;
-    // A parked list may be old, or newer than the key's last settled intent.
+    // A parked list may stand long, and be younger than the key's last intent that is done.
     const head = parked ? ((await outbox.parkedHead(place, orderKey))?.head ?? null) : null;
     return head === null || head.at < at;
   });
@@ -270,10 +270,10 @@ async function settle(
   return finish(deps, turn, record);
 }
 
-/** The record is released before the ack: after a crash in between the next owner finds the intent settled and repeats this. */
+/** The record is released before the ack: whoever dies in between finds the intent settled and comes here again. */
 async function finish(deps: MirrorEntryDeps, turn: Turn, record: ProcessRecord | null): Promise<TurnResult> {
   const { partition, owner, entry } = turn;
-  // The intent of an older dispatch does not settle the process: its last intent follows.
+  // An older dispatch's intent does not speak for the process: its last one is still to come.
   if (record !== null && record.mirror === "pending" && record.fence <= entry.fence) {
     await deps.markMirrored(record);
   }

@@ -1,6 +1,6 @@
 import type { MirrorPolicy, Route, Service } from "@sticky-proxy/core/registry";
 
-/** Route and secondary of an intent. */
+/** Where an intent's route leads. */
 export interface MirrorRoute {
   readonly service: Service;
   readonly route: Route;
@@ -8,12 +8,12 @@ export interface MirrorRoute {
   readonly secondary: Service;
 }
 
-/** Whether any route is mirrored. */
+/** Whether any route copies to a second backend. */
 export function isAnyMirrored(services: readonly Service[]): boolean {
   return services.some(({ routes }) => routes.some(({ mirror }) => mirror !== null && mirror.mode !== "off"));
 }
 
-/** Finds a mirrored route by the names in an intent. */
+/** Looks a mirrored route up by the names in an intent. */
 export function mirrorRoutes(
   services: () => readonly Service[],
 ): (service: string, route: string) => MirrorRoute | null {

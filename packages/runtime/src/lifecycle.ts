@@ -1,33 +1,33 @@
 /**
- * Shutdown of a node. Steps run phase by phase in the order of {@link phases}; steps of one phase run concurrently.
- * A failed step is logged and the others still run.
+ * How a node ends. Steps run phase by phase in the order of {@link phases}; within a phase side by side.
+ * A step that fails is logged and the rest goes on: a half-done shutdown is worse than a noisy one.
  *
- * Signals: the first SIGTERM or SIGINT starts the shutdown; a repeat stops hard only 2 s later, because a
- * terminal or npm delivers one signal several times. SIGINT skips the drain delay: no balancer sends requests to a process in a
+ * Signals: the first SIGTERM or SIGINT begins; a repeat counts as "stop hard" only 2 s later, because a
+ * terminal or npm delivers one signal several times. SIGINT skips the drain delay: nobody balances over a
  * terminal.
- * SIGHUP reloads the configuration after `onReload` was called, else it keeps its default effect.
+ * SIGHUP reloads the configuration where somebody has asked for it (`onReload`), else it does what it always did.
  */
 import type { Logger } from "./logger.ts";
 import { after, monotonic, sleep } from "./loop.ts";
 
-/** Early phases stop new work, later ones close what running work needs. */
+/** Earlier phases make the node useless to others, later ones take away what the earlier ones still need. */
 export const phases = [
-  /** /readyz fails; then the drain delay. */
+  /** Readiness says no; then the drain delay passes. */
   "unready",
-  /** New keyed work is refused, responses carry Connection: close, waiting clients are released. */
+  /** New keyed work is refused, answers carry Connection: close, held clients are let go. */
   "refuse",
   /** No new connection. */
   "close-listeners",
-  /** The sweeper claims no more alarms, leadership is released. */
+  /** The sweeper claims nothing more, leadership is given up. */
   "stop-claiming",
-  /** Waits for running requests and calls. */
+  /** What runs is waited for. */
   "finish",
-  /** Releases the leases: only now, because a running request would lose its process. */
+  /** Leases go back: only now, or a running request would lose its process. */
   "stop-watchdog",
   "release-outbox",
   "flush",
   "close-store",
-  /** The ops port responds until the end. */
+  /** The ops port answers to the end. */
   "close-ops",
 ] as const;
 
@@ -35,12 +35,12 @@ export type Phase = (typeof phases)[number];
 
 export interface Lifecycle {
   readonly isDraining: boolean;
-  /** Aborts when the shutdown starts. */
+  /** Aborts when the shutdown begins. */
   readonly signal: AbortSignal;
   onShutdown(phase: Phase, name: string, step: () => Promise<void> | void): void;
-  /** Starts the shutdown, or joins the running one; resolves when every step has ended. */
+  /** Begins the shutdown, or joins the one under way; resolves when every step has ended. */
   shutdown(reason: string, options?: { readonly skipDelay?: boolean }): Promise<void>;
-  /** From now on SIGHUP calls `reload` instead of ending the process. */
+  /** SIGHUP calls it from now on, instead of ending the process. */
   onReload(task: () => void): void;
   /** Stops listening to signals. */
   dispose(): void;
@@ -52,7 +52,7 @@ export interface LifecycleOptions {
   readonly hardMs: number;
   /** Ends the process. */
   readonly exit: (code: number) => void;
-  /** Source of SIGTERM and SIGINT. */
+  /** Where SIGTERM and SIGINT arrive. */
   readonly signals: Pick<NodeJS.EventEmitter, "on" | "off">;
   readonly now?: () => number;
   readonly wait?: (ms: number) => Promise<void>;

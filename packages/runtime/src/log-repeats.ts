@@ -1,11 +1,11 @@
 /**
- * Limits repeated warnings and errors. Lines are equal when event, task and error (name, code, message without its
+ * Limits repeated warnings and errors. Lines are alike when event, task and error (name, code, message without its
  * numbers) are; a different error of the same event is another line. One event has a larger limit of its own, so
- * that messages that all differ do not flood the log either.
+ * that messages which are all different do not flood the log either.
  */
 type LogFields = Readonly<Record<string, unknown>>;
 
-/** Limits per window: equal lines, and lines of one event. */
+/** Lines alike, and lines of one event, that pass in a window. */
 const likeLimit = 10;
 const eventLimit = 100;
 const windowMs = 10_000;
@@ -19,7 +19,7 @@ interface Seen {
 }
 
 export interface LogRepeats {
-  /** Number of equal lines that were suppressed before this one; null: this one is suppressed too. */
+  /** How many lines alike were suppressed before this one; null: this one is suppressed too. */
   admit(event: string, fields: LogFields | undefined): number | null;
 }
 
@@ -47,7 +47,7 @@ export function createLogRepeats(monotonic: () => number): LogRepeats {
       const seen = count(alike, keyOf(event, fields));
       if (seen.count > likeLimit || ofEvent.count > eventLimit) {
         seen.suppressed += 1;
-        // Suppressed lines do not count against the event's limit.
+        // Lines alike that are suppressed take nothing from the event's other lines.
         if (seen.count > likeLimit) ofEvent.count -= 1;
         return null;
       }

@@ -1,10 +1,10 @@
-/** Transitions of processes as metrics, exported by every service process that owns processes. */
+/** What becomes of processes, as metrics: told by every service process that owns some. */
 import { isTerminal, type ProcessRecord } from "@sticky-proxy/core/process";
 import type { Metrics } from "./metrics.ts";
 
 type Counted = Pick<Metrics, "processTransitions" | "processDuration" | "executionsUnknown">;
 
-/** Called for every committed transition; `from` null: created. */
+/** To be told of every committed change; from null: created. */
 export function observeTransitions(
   metrics: Counted,
 ): (from: ProcessRecord | null, to: ProcessRecord) => void {

@@ -1,4 +1,4 @@
-/** Contract of the differences port, for the memory store and for Redis. */
+/** What every implementation of the differences port must do; one text for memory and Redis. */
 import {
   type CoverageOutcome,
   type Intent,
@@ -47,7 +47,7 @@ export function describeDifferencesContract(name: string, open: () => Promise<Mi
       cursor: null,
     };
 
-    it("differences are listed newest first, found by id, and paged without loss or repetition", async () => {
+    it("are listed newest first, shown by id, and paged without loss or repetition", async () => {
       for (let i = 0; i < 7; i++) {
         const orderKey = testIntent(`key${i % 3}`).orderKey;
         await mirror.differences.observe(observed(testDifference({ processId: `p${i}` }), { orderKey }));
@@ -71,7 +71,7 @@ export function describeDifferencesContract(name: string, open: () => Promise<Mi
       }
     });
 
-    it("differences are found by service, route, class, path and time", async () => {
+    it("are found by service, route, class, path and time", async () => {
       await mirror.differences.observe(observed(testDifference()));
       await mirror.differences.observe(observed(testDifference({ class: "status", edits: [] })));
       await mirror.differences.observe(
@@ -88,7 +88,7 @@ export function describeDifferencesContract(name: string, open: () => Promise<Mi
       expect(await count({ since: Date.now() + 60_000 })).to.equal(0);
     });
 
-    it("a difference is acknowledged once, by a named person", async () => {
+    it("are acknowledged once, by name", async () => {
       await mirror.differences.observe(observed(testDifference()));
       const [one] = (await mirror.differences.list(everything)).items;
       const noted = await mirror.differences.acknowledge(one!.id, "ann", "known");
@@ -100,7 +100,7 @@ export function describeDifferencesContract(name: string, open: () => Promise<Mi
       expect(await mirror.differences.acknowledge("3.17", "ann", "")).to.equal(null);
     });
 
-    it("above the limit the oldest differences are removed, and the sums stay", async () => {
+    it("keep within their bound: the oldest give way, the sums stay", async () => {
       for (let i = 0; i < 5; i++) {
         await mirror.differences.observe(
           observed(testDifference({ processId: `p${i}` }), {
@@ -120,7 +120,7 @@ export function describeDifferencesContract(name: string, open: () => Promise<Mi
       });
     });
 
-    it("a difference is removed after its TTL", async () => {
+    it("are gone after their time", async () => {
       await mirror.differences.observe(
         observed(testDifference(), { limits: { ttlMs: 0, maxDifferences: 3 } }),
       );
@@ -128,7 +128,7 @@ export function describeDifferencesContract(name: string, open: () => Promise<Mi
       await mirror.outbox.tidy(placeOf(testIntent("k")));
     });
 
-    it("a difference is written together with the outcome of its entry", async () => {
+    it("come with an entry's outcome in one write", async () => {
       const outbox = mirror.outbox;
       await outbox.append(testIntent("a"), { validUntil: null });
       const p = placeOf(testIntent("a"));
@@ -150,7 +150,7 @@ export function describeDifferencesContract(name: string, open: () => Promise<Mi
       expect(items.map((item) => item.attempts)).to.deep.equal([4]);
     });
 
-    it("an observation counts as eligible and settled at once", async () => {
+    it("observations are eligible and settled at once", async () => {
       await mirror.differences.observe(observed(null, { outcome: "matched" }));
       await mirror.differences.observe(observed(null, { outcome: "skipped:shed", count: 5 }));
       const [row] = await mirror.differences.coverage({ since: Date.now(), service: "users" });

@@ -1,6 +1,6 @@
 /**
- * Drains the mirror's outbox: leads groups of partitions (redlock), claims each partition (its fence makes a former
- * owner's writes fail), and runs the drains. Two leaders at once are safe, only wasteful.
+ * Drains the mirror's outbox: leads groups of partitions (redlock), claims each partition (its fence makes a late
+ * owner's writes fail), and turns the drains. Two leaders at once are safe, only wasteful.
  */
 import { StoreUnavailable } from "@sticky-proxy/core/process";
 import type { Locks } from "@sticky-proxy/store";
@@ -11,21 +11,21 @@ export interface OutboxDrainDeps extends MirrorEntryDeps {
   /** Resolves after ms or when the signal aborts. */
   readonly sleep: (ms: number, signal?: AbortSignal) => Promise<void>;
   readonly tickMs: number;
-  /** Grace time of running sends at a stop; then they are aborted, and their entries stay. */
+  /** Sends under way at a stop may take this long, then they are cut; their entries stay. */
   readonly graceMs: number;
   readonly onTrouble: (error: unknown) => void;
 }
 
 export interface OutboxDrain {
-  /** Claims no more partitions, ends the running sends (aborted after the grace time) and releases the leadership. */
+  /** No more partitions; finishes or cuts what is under way and gives leadership back. */
   stop(): Promise<void>;
   /** Partitions this node owns. */
   readonly owned: number;
-  /** true on at most one node of the cluster: it exports the cluster-wide metrics. */
+  /** One node of the cluster, at most: it exports what is true of all. */
   readonly leadsFirst: boolean;
 }
 
-/** One lock per group of partitions: few locks to renew, and work for several sweepers. */
+/** One lock leads several partitions: fewer locks to renew, still work for several sweepers. */
 export const leadershipGroups = 8;
 const leadershipTtlMs = 6000;
 const tidyEveryMs = 60_000;
@@ -40,7 +40,7 @@ export function startOutboxDrain(deps: OutboxDrainDeps): OutboxDrain {
     deps.locks.lead(`mirror-${group}`, leadershipTtlMs, stopping.signal, (signal) => lead(group, signal)),
   );
 
-  /** Runs until the leadership ends or another owner has claimed the partitions. */
+  /** Until the leadership ends or the partitions are somebody else's. */
   async function lead(group: number, signal: AbortSignal): Promise<void> {
     const mine: number[] = [];
     for (let p = group; p < partitions; p += groupCount) mine.push(p);
@@ -74,7 +74,7 @@ export function startOutboxDrain(deps: OutboxDrainDeps): OutboxDrain {
     }
   }
 
-  /** Waits for running sends up to the grace time, then aborts them. */
+  /** What is under way may end; then it is cut. */
   async function finish(drains: readonly PartitionDrain[], cut: AbortController): Promise<void> {
     for (const drain of drains) drain.stop();
     const done = new AbortController();

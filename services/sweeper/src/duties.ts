@@ -1,4 +1,4 @@
-/** Executes the duty of an alarm: one function per duty, and its result applied to the process. */
+/** What an alarm calls for, done: a duty a function, and what was learned applied to the process. */
 import { isTerminal, type Duty, type ProcessRecord, type Rules } from "@sticky-proxy/core/process";
 import type {
   MirrorIntents,
@@ -21,18 +21,18 @@ export interface DutyDeps {
   readonly poll: Poller;
   readonly deliver: Deliverer;
   readonly extra: (record: ProcessRecord) => Execution["extra"];
-  /** Of the mirror; absent: no route is mirrored. */
+  /** Of the mirror; absent: nothing is mirrored. */
   readonly intents?: Pick<MirrorIntents, "recover">;
   readonly onFailure: (duty: Duty, record: ProcessRecord, error: unknown) => void;
 }
 
-/** Rejects when the store does not answer: the alarm is only hidden and becomes due again. */
+/** Rejects where the store does not answer: the alarm is hidden, not gone, and rings again. */
 export async function perform(deps: DutyDeps, duty: Duty, record: ProcessRecord): Promise<void> {
   const { processes } = deps;
   switch (duty) {
     case "take-over": {
       const taken = await processes.apply(record, { type: "lease-ended" }, { ifDue: true });
-      // The owner may have died before it appended the intent.
+      // Its owner may have died before its intent stood.
       if (taken.kind === "applied" && isTerminal(taken.record.status))
         await recoverMirror(deps, taken.record);
       return;
@@ -60,7 +60,7 @@ export async function perform(deps: DutyDeps, duty: Duty, record: ProcessRecord)
   }
 }
 
-/** A record that waits for its copy never expires, so a missing intent is recovered here. */
+/** A record that waits for its copy is kept; should its intent be missing, it would be kept for ever. */
 async function recoverMirror(deps: DutyDeps, record: ProcessRecord): Promise<void> {
   const { processes } = deps;
   if (record.mirror !== "pending") return;
@@ -83,7 +83,7 @@ async function dispatch(deps: DutyDeps, record: ProcessRecord): Promise<void> {
   }
   const sent = await processes.apply(record, { type: "dispatched", owner: node }, { ifDue: true });
   if (sent.kind !== "applied" || sent.record.owner !== node) return;
-  // Not awaited: a slow service must not delay other alarms. The executor counts the call.
+  // Not awaited: a slow service must not hold the other alarms back. The executor counts it.
   executor
     .run({ record: sent.record, ...found, request, extra: deps.extra(record), client: null })
     .then((run) => run.live?.body.destroy())

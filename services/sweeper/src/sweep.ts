@@ -1,7 +1,7 @@
 /**
- * Claims due alarms, determines the duty of each, executes it, applies its result. Claiming hides an alarm for a while
- * and never removes it: if this sweeper dies the alarm becomes due again, and two sweepers only race for
- * commits, which version and due check decide.
+ * Claim what is due, ask which duty it calls for, do it, apply what was learned. Claiming hides an alarm for a while
+ * and never removes it: if this sweeper dies the alarm rings again, and two sweepers side by side only ever race for
+ * commits that version and due-check decide.
  */
 import { dutyOf, processId, type Duty, type ProcessRecord } from "@sticky-proxy/core/process";
 import { perform, type DutyDeps } from "./duties.ts";
@@ -9,31 +9,31 @@ import { perform, type DutyDeps } from "./duties.ts";
 export interface SweepDeps extends DutyDeps {
   readonly onDuty: (duty: Duty) => void;
   readonly hideMs: number;
-  /** Largest number of claims per turn, of concurrent dispatches, and of concurrent calls to services and endpoints. */
+  /** Claims per turn, and the most dispatches, and the most calls to services and endpoints, under way at once. */
   readonly batch: number;
 }
 
 export interface Sweeper {
-  /** One turn: all due alarms, in batches. Returns the number of processed alarms. @throws StoreUnavailable */
+  /** One turn: everything that is due now, batch by batch. Returns how many alarms were answered. @throws StoreUnavailable */
   tick(): Promise<number>;
-  /** Claims no more; resolves when running calls have ended. */
+  /** No new claims; resolves when what is under way has ended. */
   stop(): Promise<void>;
 }
 
 export function createSweeper(deps: SweepDeps): Sweeper {
   const { processes, executor, onDuty, onFailure, hideMs, batch } = deps;
   let stopped = false;
-  /** Polls and deliveries are not awaited: a slow peer must not delay other alarms. */
+  /** Polls and deliveries: their other side may take its time, and must not hold the other alarms back. */
   const calls = new Map<string, Promise<void>>();
 
   async function answer(record: ProcessRecord): Promise<void> {
     const duty = dutyOf(record, processes.now());
     if (duty === null) return;
     const id = processId(record);
-    if (calls.has(id)) return; // the call has taken longer than the hiding time
+    if (calls.has(id)) return; // still asking, longer than the alarm was hidden
     onDuty(duty);
     const done = perform(deps, duty, record).catch((error: unknown) => {
-      onFailure(duty, record, error); // the alarm is only hidden: it becomes due again
+      onFailure(duty, record, error); // the alarm is hidden, not gone: it rings again
     });
     if (duty !== "poll" && duty !== "deliver") return done;
     calls.set(id, done);

@@ -58,7 +58,7 @@ export function createRuleBook(services: () => readonly Service[]): RuleBook {
 
 /**
  * Identity `none`, never replayed: a process that exists only so that its execution is recorded for its copy. Its
- * client waits as for plain proxying, until the service's timeouts end the exchange.
+ * client is held like a plain proxy's, until the service's own timeouts end the exchange.
  */
 export const unkeyedPolicy: ProcessPolicy = {
   identity: "none",

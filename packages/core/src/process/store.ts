@@ -1,12 +1,12 @@
 /**
- * The port of the process store. The store does not interpret states. Its operations are atomic: create when absent, commit when
- * epoch and version match, supersede, renew leases, claim due alarms, purge.
+ * The port to the process store. A store knows no states. Each operation is atomic: create if absent, commit if epoch and
+ * version still match, supersede, renew leases, claim what is due, purge.
  *
  * Every time in a write is a span (ms) added to the store's own clock at the moment of the write, so no node's
- * clock enters a record. `wakeAt` null removes the alarm.
+ * clock enters a record. `wakeAt` null takes the alarm away.
  *
- * Payloads are stored beside the record under one key per scope, each with the random id that the record names:
- * a reader with an older record finds another id and reads again; it never gets a newer body.
+ * Payloads stand beside the record under one name per scope, each carrying the random id that the record names:
+ * a reader holding an older record sees another id and reads again; it never gets a newer body.
  */
 import { CodedError, type EpochMs, type Executed, type Fence, type Scope } from "@sticky-proxy/protocol";
 import type { RequestHead, StoredResponse } from "../http/message.ts";
@@ -16,16 +16,16 @@ import type { AssignedField, ProcessRecord, ProcessRef, RecordField, SpanField }
 export class StoreUnavailable extends CodedError {
   override readonly name = "StoreUnavailable";
   override readonly code = "STORE_UNAVAILABLE";
-  /** The failed write may have created its process, which exists until it is released or its lease ends. */
+  /** The failed write may still have created its process; it stands until it is released or its lease ends. */
   mayHaveStarted = false;
 }
 
 export type Spans = Readonly<Partial<Record<SpanField, number | null>>>;
 
-/** The request, stored to be sent again or mirrored. */
+/** The request as it may have to be sent again or mirrored. */
 export interface StoredRequest {
   readonly head: RequestHead;
-  /** The client's Idempotency-Key, forwarded to the service; null: none. */
+  /** The client's own Idempotency-Key, sent on to the service; null: it gave none. */
   readonly key: string | null;
   readonly body: Uint8Array;
   /** Kept for the mirror's copy alone (R17): without credentials, so it cannot be sent to its service (again). */
@@ -38,7 +38,7 @@ export interface TimelineEntry {
   readonly [field: string]: string;
 }
 
-/** A new process before the store has assigned epoch, fence, version and times. */
+/** A new process before the store gave it epoch, fence, version and times. */
 export interface Draft {
   readonly partition: number;
   readonly scope: Scope;
@@ -60,7 +60,7 @@ export interface Change {
   readonly spans: Spans;
   /** Mint the next fence for a dispatch. */
   readonly mintFence: boolean;
-  /** Stored under the new id that `set.resultPayload` names. */
+  /** Kept under the fresh id that `set.resultPayload` names. */
   readonly result: StoredResponse | null;
   /** Payloads to delete. */
   readonly drop: readonly ("request" | "result")[];
@@ -71,22 +71,22 @@ export interface Snapshot {
   /** The store's clock, epoch ms. */
   readonly now: EpochMs;
   readonly record: ProcessRecord | null;
-  /** The stored result, when it was requested and the record names one. */
+  /** The stored result, when it was asked for and the record names one. */
   readonly result: StoredResponse | null;
 }
 
 export type CreateAnswer =
   | { readonly kind: "created"; readonly now: EpochMs; readonly record: ProcessRecord }
-  /** The scope already has a record; its result is included, so that a replay costs one round trip. */
+  /** The scope has a record already; its result comes along, so that a replay costs one trip. */
   | ({ readonly kind: "exists"; readonly record: ProcessRecord } & Snapshot)
-  /** The write arrived after its time limit and had no effect. */
+  /** The write arrived after its own time limit and did nothing. */
   | { readonly kind: "late"; readonly now: EpochMs };
 
 export type CommitAnswer =
   | { readonly kind: "committed"; readonly now: EpochMs; readonly record: ProcessRecord }
-  /** Epoch or version has changed; record: the current one, null when it was removed. */
+  /** Epoch or version is not the caller's any more; record: what stands now, null when it is gone. */
   | { readonly kind: "stale"; readonly now: EpochMs; readonly record: ProcessRecord | null }
-  /** "Only if due" was requested, and the alarm has moved. */
+  /** Asked for "only if due", and the alarm has been moved meanwhile. */
   | { readonly kind: "not-due"; readonly now: EpochMs; readonly record: ProcessRecord };
 
 export interface Lease {
@@ -101,7 +101,7 @@ export interface Lease {
 
 export interface Page<T> {
   readonly items: readonly T[];
-  /** Opaque; null: last page. Stays valid while processes are created and end. */
+  /** Opaque; null: no more. Stays correct while processes are created and finish. */
   readonly next: string | null;
 }
 

@@ -18,7 +18,7 @@ const service = {
 const at = { principal: "", scheme: "http", host: "gateway" } as const;
 const post = (path: string) => ({ method: "POST", path, query: null, headers: [] });
 
-describe("invalidation by unsafe requests", () => {
+describe("the invalidation by unsafe requests", () => {
   let store: MemoryCacheStore;
   let errors: string[];
   let invalidation: CacheInvalidation;
@@ -51,7 +51,7 @@ describe("invalidation by unsafe requests", () => {
     expect(await has("/item")).to.equal(false);
   });
 
-  it("a key whose drop failed is not served from the cache until the drop has succeeded", async () => {
+  it("a key whose drop failed is not trusted until the drop is done", async () => {
     await put("/item");
     const { drop } = store;
     store.drop = () => Promise.reject(new CacheUnavailable("away"));
@@ -64,7 +64,7 @@ describe("invalidation by unsafe requests", () => {
     expect(await has("/item")).to.equal(false);
   });
 
-  it("pending drops are retried without a request for them, and a round ends at the first failure", async () => {
+  it("pending drops are repeated without a request for them, and the round ends at the first failure", async () => {
     for (const path of ["/a", "/b", "/c"]) await put(path);
     const { drop } = store;
     let tries = 0;
@@ -82,7 +82,7 @@ describe("invalidation by unsafe requests", () => {
     for (const path of ["/a", "/b", "/c"]) expect(await has(path)).to.equal(false);
   });
 
-  it("no key is served from the cache while the soft purge of a group is pending", async () => {
+  it("no key is trusted while the soft purge of a group is pending", async () => {
     await put("/item");
     const { purge } = store;
     store.purge = () => Promise.resolve({ partitions: 1, missing: [0] });

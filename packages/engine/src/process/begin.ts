@@ -1,4 +1,4 @@
-/** Starts a process: created when its scope has none that counts, or superseding the current one. */
+/** The birth of a process: created if its scope has none that counts, or in place of one that moves aside. */
 import type { StoredResponse } from "@sticky-proxy/core/http";
 import { verdictOf, type Verdict } from "@sticky-proxy/core/idempotency";
 import {
@@ -16,7 +16,7 @@ import { maxRaces, type StoreView } from "./store-view.ts";
 export interface Started {
   readonly verdict: "start";
   readonly record: ProcessRecord;
-  /** The superseded process; null: none. */
+  /** The process that had to move aside; null: none. */
   readonly superseded: ProcessRecord | null;
 }
 
@@ -59,7 +59,7 @@ export async function replace(
   return answer.record;
 }
 
-/** Durability gate of the ha profiles: nothing is sent before the claim is confirmed. */
+/** The gate of the stronger profiles: nothing is sent before the claim is confirmed. */
 export async function started(
   view: StoreView,
   record: ProcessRecord,

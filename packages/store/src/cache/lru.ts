@@ -1,4 +1,4 @@
-/** A map that evicts the least recently used entries above `maxBytes`. */
+/** A map that forgets what was least recently used once its values weigh more than `maxBytes`. */
 export class LruBytes<T> {
   readonly #maxBytes: number;
   readonly #weigh: (value: T) => number;

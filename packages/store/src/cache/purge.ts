@@ -1,4 +1,4 @@
-/** Purges by selector: outdates every response with the selector, in every partition. */
+/** Purges by selector: in every partition, everything that carries it becomes older than now. */
 import type { CacheStore } from "@sticky-proxy/core/cache";
 import { defineScript, newCall, runScript } from "../redis/scripts.ts";
 import { allPartitions, type CacheIo, keepMs } from "./io.ts";
@@ -17,7 +17,7 @@ export function createPurge({ writes, keys }: CacheIo): CacheStore["purge"] {
   return async function purge(selector, soft) {
     const field = `${soft ? "s" : "h"}:${selector}`;
     const partitions = allPartitions(keys);
-    // Without the guard: a purge must be confirmed, however slowly.
+    // Not guarded: a purge has to be confirmed, and a slow confirmation is better than none.
     const results = await Promise.allSettled(
       partitions.map((partition) =>
         runScript(writes, purgeScript, {

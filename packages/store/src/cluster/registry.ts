@@ -1,5 +1,5 @@
 /**
- * Data that replicas share about services and themselves. Each entry has a TTL, so what is not renewed expires;
+ * What replicas tell each other about services and themselves. Each entry has a TTL, so what nobody repeats is forgotten;
  * losing any of it costs accuracy, never correctness.
  */
 import type { ProbeState } from "@sticky-proxy/core/registry";
@@ -7,7 +7,7 @@ import type { Keys } from "../keys.ts";
 import { type RedisConnections, serverTime } from "../redis/redis.ts";
 import { unavailable } from "../redis/unavailable.ts";
 
-/** A health result of one instance. */
+/** The health prober's word on one instance. */
 export interface HealthReport {
   readonly state: ProbeState;
   /** Short word for people: "200", "timeout", "refused". */
@@ -33,19 +33,19 @@ export interface Registry {
   publishHealth(service: string, reports: ReadonlyMap<string, HealthReport>, ttlMs: number): Promise<void>;
   /** By instance name; empty when nobody has published within the TTL. */
   health(service: string): Promise<ReadonlyMap<string, HealthReport>>;
-  /** Publishes that this replica is alive for another ttlMs. */
+  /** This replica lives for another ttlMs. */
   heartbeat(replica: Replica, ttlMs: number): Promise<void>;
   /** The replicas whose heartbeat has not run out. */
   replicas(): Promise<readonly Replica[]>;
-  /** Removes this replica from the list at once (clean shutdown). */
+  /** Takes this replica off the list at once (a clean stop). */
   leave(id: string): Promise<void>;
-  /** Pauses the service on all replicas for `ms`; a longer current pause is kept. */
+  /** Nobody sends to the service for `ms`; a longer pause that stands is kept. */
   pause(service: string, ms: number): Promise<void>;
   /** ms that each of the services is still paused; services that are not are left out. */
   pauses(services: readonly string[]): Promise<ReadonlyMap<string, number>>;
-  /** Publishes that this node's breaker is open for the instance, for `ms`. */
+  /** This node's breaker opened for the instance: others may be careful for `ms`. */
   adviseOpen(service: string, instance: string, ms: number): Promise<void>;
-  /** Instances of the service for which a node's breaker is open. */
+  /** Instances of the service that some node holds open. */
   openBreakers(service: string): Promise<ReadonlySet<string>>;
   /** Services that have had processes. */
   services(): Promise<readonly string[]>;

@@ -46,7 +46,7 @@ export function createDifferences(deps: MirrorStoreDeps): Differences {
             record: difference === null ? "" : JSON.stringify(difference),
             groups: JSON.stringify(groups),
             ttlMs: limits.ttlMs,
-            max: limits.maxDifferences,
+            most: limits.maxDifferences,
             keepMs: mirrorKeepMs,
           },
         }),

@@ -21,7 +21,7 @@ export const settleScript = defineScript({
     "record",
     "groups",
     "ttlMs",
-    "max",
+    "most",
     "keepMs",
   ],
 });
@@ -47,7 +47,7 @@ export function createSettle({ writes, keys }: MirrorIo): Outbox["settle"] {
           record: difference === null ? "" : JSON.stringify(difference),
           groups: JSON.stringify(groups),
           ttlMs: limits.ttlMs,
-          max: limits.maxDifferences,
+          most: limits.maxDifferences,
           keepMs: mirrorKeepMs,
         },
       }),

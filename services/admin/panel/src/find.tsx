@@ -1,0 +1,130 @@
+/** Finds by one field: what is typed goes out in a request's body and stays out of URL, history and logs. */
+import { useEffect, useRef, useState } from "react";
+import { useLocation } from "wouter";
+import { ApiError, call } from "./api.ts";
+import { ProcessId, Status } from "./components/parts.tsx";
+import type { CacheKey, ProcessDetail } from "./answers.ts";
+
+interface Hit {
+  readonly how: string;
+  readonly process: ProcessDetail;
+}
+
+export function FindDialog({
+  services,
+  onClose,
+}: {
+  readonly services: readonly string[];
+  readonly onClose: () => void;
+}) {
+  const dialog = useRef<HTMLDialogElement>(null);
+  const [, navigate] = useLocation();
+  const [text, setText] = useState("");
+  const [found, setFound] = useState<{
+    readonly hits: readonly Hit[];
+    readonly keys: readonly CacheKey[];
+  } | null>(null);
+  const [state, setState] = useState<"idle" | "looking" | "failed">("idle");
+  useEffect(() => dialog.current?.showModal(), []);
+
+  function openProcess(id: string): void {
+    dialog.current?.close();
+    navigate(`/processes/${encodeURIComponent(id)}`);
+  }
+
+  async function look(): Promise<void> {
+    const wanted = text.trim();
+    if (wanted === "") return;
+    if (/^\d{1,4}\.[\w-]{22}\.[0-9a-z]+$/.test(wanted)) return openProcess(wanted);
+    setState("looking");
+    try {
+      const lookUps = services.flatMap((service) => [
+        lookUp({ service, idempotencyKey: wanted }, `key of ${service}`),
+        lookUp({ service, jobId: wanted }, `job of ${service}`),
+      ]);
+      const isUrl = wanted.startsWith("/") || URL.canParse(wanted);
+      const [hits, keys] = await Promise.all([Promise.all(lookUps), isUrl ? explain(wanted) : []]);
+      const all = hits.filter((hit) => hit !== null);
+      if (all.length === 1 && keys.length === 0) return openProcess(all[0]!.process.id);
+      setFound({ hits: all, keys });
+      setState("idle");
+    } catch {
+      setState("failed");
+    }
+  }
+
+  return (
+    <dialog ref={dialog} onClose={onClose} aria-label="Find">
+      <form
+        onSubmit={(event) => {
+          event.preventDefault();
+          void look();
+        }}
+      >
+        <label class="field">
+          <span>Process id, idempotency key, job id or URL</span>
+          <input
+            type="text"
+            value={text}
+            maxLength={8192}
+            autoFocus
+            autoComplete="off"
+            spellcheck={false}
+            onInput={(event) => {
+              setText(event.currentTarget.value);
+              setFound(null);
+            }}
+          />
+        </label>
+        <div aria-live="polite">
+          {state === "failed" && <p class="warning">The store does not answer.</p>}
+          {found !== null && found.hits.length === 0 && found.keys.length === 0 && (
+            <p>Nothing is kept under that key, job id or URL in {services.length} services.</p>
+          )}
+          {found !== null && (
+            <ul class="hits">
+              {found.hits.map(({ how, process }) => (
+                <li key={process.id}>
+                  <ProcessId id={process.id} /> <Status status={process.status} phase={process.phase} /> {how}
+                </li>
+              ))}
+              {found.keys.map((key) => (
+                <li key={key.key}>
+                  In the cache of {key.service}: {key.variants.length} stored, {key.hits} hits
+                </li>
+              ))}
+            </ul>
+          )}
+        </div>
+        <div class="buttons">
+          <button type="button" onClick={() => dialog.current?.close()}>
+            Close
+          </button>
+          <button type="submit" class="primary" disabled={state === "looking"}>
+            Find
+          </button>
+        </div>
+      </form>
+    </dialog>
+  );
+}
+
+/** null: nothing is kept under it. */
+async function lookUp(body: object, how: string): Promise<Hit | null> {
+  try {
+    const { process } = await call<{ process: ProcessDetail }>("POST", "/processes:lookup", { body });
+    return { how, process };
+  } catch (error) {
+    if (error instanceof ApiError && error.problem.status < 500) return null;
+    throw error;
+  }
+}
+
+async function explain(url: string): Promise<readonly CacheKey[]> {
+  try {
+    return (await call<{ keys: readonly CacheKey[] }>("POST", "/cache:explain", { body: { url } })).keys;
+  } catch (error) {
+    if (error instanceof ApiError && error.problem.status < 500) return [];
+    throw error;
+  }
+}
