@@ -66,6 +66,8 @@ export function cachedRoute(policy: Partial<CachePolicy>, methods: readonly stri
     headers: { request: new Map(), response: new Map() },
     bodySchema: null,
     retries: { attempts: 1, minMs: 0, maxMs: 0 },
+    cookies: "use",
+    signatures: "whole",
     forwardCredential: false,
     allowUpgrade: false,
   };
@@ -85,6 +87,7 @@ function service({ origin, policy = {}, methods = [], service: changes = {} }: R
     ignoredCookies: [],
     authentication: "off",
     errorEnvelope: usualEnvelope,
+    hostAliases: new Map(),
     preserveHost: false,
     breaker: null,
     honoursKey: false,

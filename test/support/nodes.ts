@@ -60,6 +60,8 @@ export interface NodesOptions {
   readonly writesCurrentFingerprint?: boolean;
   /** API keys by their digests. */
   readonly apiKeys?: ReadonlyMap<string, ApiKey>;
+  /** What has entered the scopes lately: requests are also looked for without it. */
+  readonly formerly?: readonly ("principal" | "host")[];
   /** The durability gate of every replica. */
   readonly confirm?: (() => Promise<void>) | null;
 }
@@ -157,6 +159,7 @@ async function startNode(
     confirm = null,
     writesCurrentFingerprint = true,
     apiKeys = new Map(),
+    formerly = [],
   }: NodesOptions,
 ): Promise<TestNode> {
   const logged: TestNode["logged"] = [];
@@ -208,6 +211,7 @@ async function startNode(
   });
   const gateway = createGateway({
     authenticator,
+    formerScopes: { mayHold: (_service, part) => formerly.includes(part) },
     config: { ...config, node: name },
     services: () => config.services,
     settings: {

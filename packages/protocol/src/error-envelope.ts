@@ -57,9 +57,11 @@ export function inEnvelope(
   return members(envelope);
 }
 
+const idempotency: ReadonlySet<string> = new Set(["request-in-progress", "credential-changed"]);
+
 /** The word by which SDKs choose the class of their error. */
 function errorType({ slug, status }: EnvelopeFacts): string {
-  if (slug.startsWith("idempotency-") || slug === "request-in-progress") return "idempotency_error";
+  if (idempotency.has(slug) || slug.startsWith("idempotency-")) return "idempotency_error";
   if (status === 401) return "authentication_error";
   if (status === 403) return "permission_error";
   if (status === 429) return "rate_limit_error";

@@ -47,7 +47,14 @@ export const problemTypes = {
     "Idempotency-Key was used for another request",
     "no",
     false,
-    "The key belongs to a request with another payload or credential. Use a new key for a new request.",
+    "The key belongs to a request with another payload. Use a new key for a new request.",
+  ),
+  "credential-changed": type(
+    422,
+    "The request came before with another credential",
+    "unknown",
+    false,
+    "The same request, under the same key, was sent before by a caller with another credential, and may have run. Send it with that credential, or ask for its process with Sticky-Owner.",
   ),
   "request-in-progress": type(
     409,

@@ -7,6 +7,7 @@ const expected: Record<ProblemSlug, readonly [number, "no" | "yes" | "unknown" |
   "idempotency-key-missing": [400, "no", false],
   "idempotency-key-invalid": [400, "no", false],
   "idempotency-key-reused": [422, "no", false],
+  "credential-changed": [422, "unknown", false],
   "request-in-progress": [409, "unknown", true],
   "process-cancelled": [409, null, false],
   "process-terminal": [409, null, false],

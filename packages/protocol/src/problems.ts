@@ -90,8 +90,7 @@ export function problemBody(
   envelope: ErrorEnvelope | null = null,
 ): ProblemBody {
   const { detail, processId, service, extensions } = problem.options;
-  return {
-    ...(envelope === null ? {} : inEnvelope(envelope, problem, requestId)),
+  const body: ProblemBody = {
     ...extensions,
     type: problemTypePath + problem.slug,
     title: problem.title,
@@ -103,4 +102,7 @@ export function problemBody(
     ...(service === undefined ? {} : { service }),
     ...(requestId === null ? {} : { requestId }),
   };
+  if (envelope === null) return body;
+  // What the problem says itself stands: an envelope only adds.
+  return { ...body, ...inEnvelope(envelope, problem, requestId), ...body };
 }

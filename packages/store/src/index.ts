@@ -1,6 +1,7 @@
 export { createAudit } from "./admin/audit.ts";
 export { createOperatorTokens } from "./admin/tokens.ts";
 export { createSessions } from "./admin/sessions.ts";
+export { createIdentitySwitches } from "./cluster/identity-switches.ts";
 export { createApiKeyStore, type ApiKeyStore } from "./cluster/api-keys.ts";
 export { openCache, type OpenCache } from "./cache/open.ts";
 export type { Locks } from "./cluster/locks.ts";

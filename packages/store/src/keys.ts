@@ -25,6 +25,7 @@
  *   {meta}:replicas           ZSET    registry: replicas by last heartbeat                  trimmed
  *   {meta}:api-keys          HASH    api keys: digest → facts             revoke
  *   {meta}:api-keys-version  STRING  every change of an API key          never
+ *   {meta}:identity-switches HASH    since when scopes hold principal, host never
  *   {meta}:canary             HASH    profile: the canary's record       TTL
  *   {meta}:audit              STREAM  what operators do                  capped by length and age
  *   {meta}:audit-results      HASH    results by the entry's id          trimmed with it

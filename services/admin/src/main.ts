@@ -155,7 +155,7 @@ function adminDeps(
         return ref === null ? null : (await processes.read(ref, { withResult: false })).record;
       }
       const identity = { kind: "key", key: by.idempotencyKey } as const;
-      const scope = scopeOf(secret, { principal: "", service: by.service, identity });
+      const scope = scopeOf(secret, { principal: "", service: by.service, host: "", identity });
       const partition = partitionOf(scope, meta.partitions);
       return (await processes.read({ partition, scope, epoch: null }, { withResult: false })).record;
     },

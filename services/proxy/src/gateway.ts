@@ -27,6 +27,7 @@ import type { MirrorDeps } from "./middleware/mirror.ts";
 import { createCallbackVerifier } from "./routes/verify-callback.ts";
 import type { SubmitDeps } from "./submit/submission.ts";
 import { createOtherKeys } from "./submit/other-keys.ts";
+import type { FormerScopes } from "./submit/former-scopes.ts";
 import { createWaiters } from "./submit/waiters.ts";
 import { createCallers } from "./routes/callers.ts";
 import { documentRoutes } from "./routes/documents.ts";
@@ -45,6 +46,7 @@ export interface GatewayDeps {
   readonly changes: Changes;
   readonly secret: Buffer;
   readonly authenticator: Authenticator | null;
+  readonly formerScopes: FormerScopes;
   readonly forwarder: Forwarder & Tunneller;
   readonly cache?: CacheParts;
   readonly mirror?: MirrorDeps;
@@ -125,7 +127,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
 type Shared = Pick<SubmitDeps, "processes" | "waiting" | "waiters" | "pacing" | "tellCancelled" | "secret">;
 
 function submitDeps(
-  { metrics, log, engine, allKnowFingerprint }: GatewayDeps,
+  { metrics, log, engine, allKnowFingerprint, formerScopes }: GatewayDeps,
   shared: Shared,
   draining: AbortSignal,
   closing: AbortSignal,
@@ -134,6 +136,7 @@ function submitDeps(
     ...shared,
     executor: engine.executor,
     newId: engine.newId,
+    formerScopes,
     writesCurrentFingerprint: () => allKnowFingerprint(currentFingerprint),
     otherKeys: createOtherKeys(systemClock.monotonic),
     onOtherKey: ({ service, route, ...ref }, earlier) => {
@@ -158,6 +161,7 @@ function processRouteDeps(
     execute: (record, request) => void executeRerun(deps, record, request),
     findService: finderIn(deps.services),
     callers: createCallers({ ...deps, secret: shared.secret }),
+    formerScopes: deps.formerScopes,
     readBody,
     write: setReply,
     endOf: (ctx) => endOf(ctx, draining),

@@ -25,11 +25,12 @@ import {
   type ServiceParts,
   type Task,
 } from "@sticky-proxy/runtime";
-import { createApiKeyStore } from "@sticky-proxy/store";
+import { createApiKeyStore, createIdentitySwitches } from "@sticky-proxy/store";
 import { createApiKeys } from "./authentication/api-keys.ts";
 import { createAuthenticator } from "./authentication/authenticator.ts";
 import { createCacheParts } from "./cache/cache-parts.ts";
 import { createGateway, type Gateway } from "./gateway.ts";
+import { openFormerScopes } from "./submit/former-scopes.ts";
 import { openProxyMirror, type ProxyMirror } from "./open-mirror.ts";
 
 const plainBodyBytes = 1024 ** 3;
@@ -88,6 +89,10 @@ export async function startProxy(config: Config, parts: ServiceParts): Promise<{
     changes: store.changes,
     secret: store.meta.secret,
     authenticator,
+    formerScopes: await openFormerScopes(config.services, {
+      switches: createIdentitySwitches(store),
+      monotonic,
+    }),
     forwarder,
     engine,
     pacing: node.pacing,

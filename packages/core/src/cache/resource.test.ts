@@ -9,6 +9,7 @@ const service = (changes: object = {}): Service =>
     name: "shop",
     match: { host: null, path: "/shop" },
     instances: [],
+    hostAliases: new Map(),
     preserveHost: false,
     routes: [{ name: "reads", match: { methods: ["GET"], path: "/items" }, cache: policy }],
     ...changes,

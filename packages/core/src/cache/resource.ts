@@ -1,5 +1,6 @@
 /** From a URI to the service, the route and the key under which a response to GET is stored. */
 import { normalisePath } from "../http/path.ts";
+import { canonicalHost } from "../registry/host.ts";
 import { inMatchOrder, matchRoute, matchService } from "../registry/match.ts";
 import type { CachePolicy, Service } from "../registry/service.ts";
 import { cacheKey } from "./key.ts";
@@ -16,7 +17,7 @@ export interface EntryPoint {
 
 /** The host that the service sees, which may therefore shape its response: the configured one, or the client's. */
 export function shownHost(service: Service, host: string): string {
-  return service.match.host ?? (service.preserveHost ? host : "");
+  return service.match.host ?? (service.preserveHost ? canonicalHost(service, host) : "");
 }
 
 /** `uri` is below the service's prefix. */

@@ -2,23 +2,25 @@ import { expect } from "chai";
 import fc from "fast-check";
 import { crc16, partitionOf, scopeOf, type ScopeIdentity } from "./scope.ts";
 
-const scope = (principal: string, service: string, identity: ScopeIdentity): string =>
-  scopeOf("secret", { principal, service, identity });
+const scope = (principal: string, service: string, identity: ScopeIdentity, host = ""): string =>
+  scopeOf("secret", { principal, service, host, identity });
 
 describe("scopeOf", () => {
   it("is 22 base64url characters", () => {
     expect(scope("", "payments", { kind: "key", key: ": { } * ? [" })).to.match(/^[A-Za-z0-9_-]{22}$/);
   });
 
-  it("differs by principal, service, key, kind of identity and secret", () => {
+  it("differs by principal, service, host, key, kind of identity and secret", () => {
     const scopes = [
       scope("t", "s", { kind: "key", key: "k" }),
       scope("u", "s", { kind: "key", key: "k" }),
       scope("t", "x", { kind: "key", key: "k" }),
       scope("t", "s", { kind: "key", key: "l" }),
+      scope("t", "s", { kind: "key", key: "k" }, "north.test"),
+      scope("t", "s", { kind: "key", key: "k" }, "south.test"),
       scope("t", "s", { kind: "fingerprint", value: "k" }),
       scope("t", "s", { kind: "random", value: "k" }),
-      scopeOf("other", { principal: "t", service: "s", identity: { kind: "key", key: "k" } }),
+      scopeOf("other", { principal: "t", service: "s", host: "", identity: { kind: "key", key: "k" } }),
     ];
     expect(new Set(scopes).size).to.equal(scopes.length);
   });

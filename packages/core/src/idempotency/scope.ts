@@ -13,12 +13,17 @@ export interface ScopeInput {
   /** Of the principal where an authentication has proved it; "" for everybody else. */
   readonly principal: string;
   readonly service: string;
+  /** Of the request, where the service answers each host in its own way; "": it does not. */
+  readonly host: string;
   readonly identity: ScopeIdentity;
 }
 
 /** 22 base64url characters (132 bits) of a keyed hash: outsiders can neither guess a scope nor read a key from it. */
-export function scopeOf(secret: BinaryLike | KeyObject, { principal, service, identity }: ScopeInput): Scope {
-  const text = `scope;${part(principal)}${part(service)}${part(identityText(identity))}`;
+export function scopeOf(
+  secret: BinaryLike | KeyObject,
+  { principal, service, host, identity }: ScopeInput,
+): Scope {
+  const text = `scope;${part(principal)}${part(service)}${host === "" ? "" : part(`h:${host}`)}${part(identityText(identity))}`;
   return createHmac("sha256", secret).update(text).digest("base64url").slice(0, 22) as Scope;
 }
 

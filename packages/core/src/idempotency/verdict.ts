@@ -23,7 +23,8 @@ export type Verdict =
       readonly slug: "request-in-progress" | "process-cancelled";
       readonly record: ProcessRecord;
     }
-  | { readonly verdict: "mismatch"; readonly record: ProcessRecord };
+  /** The key stands for something else; `of`: for another payload, or for the same one of another principal. */
+  | { readonly verdict: "mismatch"; readonly of: "payload" | "principal"; readonly record: ProcessRecord };
 
 export function verdictOf(
   record: ProcessRecord | null,
@@ -34,7 +35,10 @@ export function verdictOf(
   if (record === null) return { verdict: "start", supersedes: null };
   if (!holdsScope(record, now)) return { verdict: "start", supersedes: record };
   // Checked before the state: a key belongs to one payload and one credential (draft-ietf-httpapi-idempotency-key).
-  if (policy.identity === "key" && !isSameRequest(record, claim)) return { verdict: "mismatch", record };
+  if (policy.identity === "key") {
+    if (!isSamePayload(record, claim)) return { verdict: "mismatch", of: "payload", record };
+    if (record.credential !== claim.credential) return { verdict: "mismatch", of: "principal", record };
+  }
   if (claim.force) return { verdict: "start", supersedes: record };
   if (!isTerminal(record.status)) {
     switch (claim.onDuplicate) {
@@ -59,8 +63,6 @@ export function holdsScope(
   return !record.expired && !record.released && (record.expireAt === null || record.expireAt > now);
 }
 
-function isSameRequest(record: ProcessRecord, claim: Claim): boolean {
-  const isSamePayload =
-    record.fingerprint === claim.fingerprint || record.fingerprint === claim.otherFingerprint;
-  return isSamePayload && record.credential === claim.credential;
+function isSamePayload(record: ProcessRecord, claim: Claim): boolean {
+  return record.fingerprint === claim.fingerprint || record.fingerprint === claim.otherFingerprint;
 }

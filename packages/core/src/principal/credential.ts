@@ -1,6 +1,7 @@
 /** The credential of a request: the values of the service's credential sources, and their keyed digest. Pure. */
 import { createHmac, type BinaryLike, type KeyObject } from "node:crypto";
 import { headerLines, type HeaderList } from "../http/message.ts";
+import { keyIdIn } from "./key-id.ts";
 
 /** Which of a request's values tell who asks. */
 export interface CredentialRules {
@@ -8,12 +9,14 @@ export interface CredentialRules {
   readonly credential: readonly string[];
   /** Names of cookies that tell nothing about who asks; a name may end in "*". */
   readonly ignoredCookies: readonly string[];
+  /** Of a signature its key id counts (key-id.ts); default false: the whole value does. */
+  readonly keyIds?: boolean;
 }
 
 /** @returns one value per source; null: the request has none. Several lines of a source count together. */
 export function credentialValues(
   headers: HeaderList,
-  { credential, ignoredCookies }: CredentialRules,
+  { credential, ignoredCookies, keyIds = false }: CredentialRules,
 ): (string | null)[] {
   return credential.map((source) => {
     const values = source.startsWith("cookie.")
@@ -23,7 +26,7 @@ export function credentialValues(
         : source === "authorization"
           ? headerLines(headers, source).map(withUsualScheme)
           : headerLines(headers, source);
-    return values.length === 0 ? null : values.join("\n");
+    return values.length === 0 ? null : (keyIds ? values.map(keyIdIn) : values).join("\n");
   });
 }
 

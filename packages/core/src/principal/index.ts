@@ -1,5 +1,6 @@
 // Whose request it is.
 export { nobody, principalOf, provedDigest, type Principal } from "./principal.ts";
+export { credentialRules, withoutCookies } from "./rules.ts";
 export type { CredentialRules } from "./credential.ts";
 export { usualCredential, usualIgnoredCookies } from "./ignored-cookies.ts";
 // Whose process it is.

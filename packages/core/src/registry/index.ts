@@ -18,6 +18,8 @@ export type {
   ServiceMatch,
   UpstreamTimeouts,
 } from "./service.ts";
+// Which host it counts as.
+export { identityHost } from "./host.ts";
 // Which service and route a request matches.
 export { inMatchOrder, matchRoute, matchService } from "./match.ts";
 // By which request fields it decides.

@@ -24,10 +24,14 @@ export function matchService(
 ): ServiceFound | null {
   for (const service of services) {
     const { match } = service;
-    if (match.host !== null && match.host !== host) continue;
+    if (match.host !== null && match.host !== host && !isAlias(service, host)) continue;
     if (coversPath(match.path, path)) return { service, path: belowPrefix(match.path, path) };
   }
   return null;
+}
+
+function isAlias({ hostAliases, match }: Service, host: string | null): boolean {
+  return host !== null && hostAliases.get(host) === match.host;
 }
 
 /** The first route that matches; null: plain proxying. `path` is below the service's prefix. */

@@ -22,7 +22,7 @@ function serviceAt(
   host: string | null = null,
   routes: readonly Partial<Route>[] = [],
 ): Service {
-  return { name, match: { path, host }, routes } as unknown as Service;
+  return { name, match: { path, host }, hostAliases: new Map(), routes } as unknown as Service;
 }
 
 describe("matching a request to a service and a route", () => {

@@ -26,6 +26,8 @@ export interface Service {
   readonly authentication: AuthenticationMode;
   /** Members that problems of ours also carry, in the form that the service's clients know. */
   readonly errorEnvelope: ErrorEnvelope;
+  /** Lower-case host names without port → the host as which they count. */
+  readonly hostAliases: ReadonlyMap<string, string>;
   /** Forward the client's Host instead of the instance's. */
   readonly preserveHost: boolean;
   readonly breaker: BreakerPolicy | null;
@@ -112,6 +114,10 @@ export interface Route {
   /** JSON Schema (draft 2020-12 subset) the JSON body must match; null: none. */
   readonly bodySchema: Readonly<Record<string, unknown>> | null;
   readonly retries: RetryPolicy;
+  /** `ignore`: the request counts, and goes on, as if its client had no cookies but those of the cache's key. */
+  readonly cookies: "use" | "ignore";
+  /** What of a signature tells who asks: all of it, or the id of its key. */
+  readonly signatures: "whole" | "key-id";
   /** The credential that the gateway has checked goes on to the service. */
   readonly forwardCredential: boolean;
   readonly allowUpgrade: boolean;

@@ -12,6 +12,8 @@ const service = {
   name: "shop",
   match: { host: null, path: "/shop" },
   instances: [{ name: "a", origin: "http://127.0.0.1:1", weight: 1 }],
+  hostAliases: new Map(),
+  authentication: "off",
   preserveHost: false,
   routes: [{ name: "reads", match: { methods: ["GET"], path: "/" }, cache: policy }],
 } as unknown as Service;

@@ -68,6 +68,10 @@ export function createInvalidation({ store, publicOrigins, onError }: Invalidati
     }
   }
 
+  async function dropBelow(service: Service, path: string): Promise<void> {
+    if (!(await purge(selectorOf({ kind: "prefix", service: service.name, path }), false))) owesAll = true;
+  }
+
   return {
     async afterUnsafe(service, request, response, at) {
       const origins = originsOf(service, publicOrigins, at);
@@ -75,6 +79,7 @@ export function createInvalidation({ store, publicOrigins, onError }: Invalidati
       const keys = new Set(uris.flatMap((uri) => keysOfUri(service, uri, at)));
       await Promise.all([
         ...[...keys].map(drop),
+        ...othersOf(service, uris).map((path) => dropBelow(service, path)),
         ...groups.map(async (group) => {
           // RFC 9875 3: soft. One that failed is owed as a whole: its members are not known here.
           if (!(await purge(selectorOf({ kind: "group", service: service.name, group }), true)))
@@ -82,9 +87,7 @@ export function createInvalidation({ store, publicOrigins, onError }: Invalidati
         }),
       ]);
     },
-    async dropBelow(service, path) {
-      if (!(await purge(selectorOf({ kind: "prefix", service: service.name, path }), false))) owesAll = true;
-    },
+    dropBelow,
     async payOwed() {
       if (owesAll) await payAll();
       for (const key of owesAll ? [] : owed) {
@@ -111,4 +114,12 @@ export function tellsOfChange({ status, headers }: ResponseHead): boolean {
   if (has("idempotent-replayed", "true") || has("sticky-source", "store")) return false;
   if (!has("sticky-source", "gateway")) return true;
   return status === 202 && headerValue(headers, "sticky-process-id") !== null;
+}
+
+/**
+ * Paths to drop whole: a principal's key tells nothing of the other principals' keys of the same URI, so what they have stored
+ * is found by its path.
+ */
+function othersOf({ authentication }: Service, uris: readonly { readonly path: string }[]): string[] {
+  return authentication === "off" ? [] : [...new Set(uris.map(({ path }) => path))];
 }

@@ -41,6 +41,11 @@ export async function purgeCache(
   const keys = keysOfUri(resource.service, resource, resource.at);
   const held = await Promise.all(keys.map((key) => store.inspect(key).catch(() => null)));
   await Promise.all(keys.map((key) => store.drop(key, soft)));
+  // The keys of proved principals are not known here; what they have stored is found by its path.
+  if (resource.service.authentication !== "off") {
+    const { service, path } = resource;
+    return purgeTarget(store, { kind: "prefix", service: service.name, path }, soft);
+  }
   return { outcome: "purged", soft, held: held.some((view) => (view?.variants.length ?? 0) > 0) };
 }
 

@@ -12,6 +12,8 @@ const policy = defaultCachePolicy();
 const service = {
   name: "shop",
   match: { host: null, path: "/shop" },
+  hostAliases: new Map(),
+  authentication: "off",
   preserveHost: false,
   routes: [{ name: "all", match: { methods: [], path: "/" }, cache: policy }],
 } as unknown as Service;

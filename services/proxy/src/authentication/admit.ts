@@ -1,7 +1,14 @@
 /** Who a request to a service is from, and the request as that service gets it. */
 import type { KeyObject } from "node:crypto";
 import type { RequestHead } from "@sticky-proxy/core/http";
-import { headersToService, principalOf, type Grant, type Principal } from "@sticky-proxy/core/principal";
+import {
+  credentialRules,
+  headersToService,
+  principalOf,
+  withoutCookies,
+  type Grant,
+  type Principal,
+} from "@sticky-proxy/core/principal";
 import type { Logger } from "@sticky-proxy/runtime";
 import type { Found } from "../middleware/service-finder.ts";
 import type { Received } from "../state.ts";
@@ -28,12 +35,15 @@ export function askingOf({ head, client }: Pick<Received, "head" | "client">): A
 }
 
 /** Where no authentication is configured; waits for nobody. */
-export function admitAnybody(
-  secret: KeyObject,
-  { head }: Received,
-  { service, serviceHead }: Found,
-): Admitted {
-  return { principal: principalOf(secret, head.headers, service, null), grant: null, serviceHead };
+export function admitAnybody(secret: KeyObject, { head }: Received, found: Found): Admitted {
+  const rules = credentialRules(found.service, found.route);
+  const serviceHead = withoutIgnored(found.route, found.serviceHead);
+  return { principal: principalOf(secret, head.headers, rules, null), grant: null, serviceHead };
+}
+
+function withoutIgnored(route: Found["route"], head: RequestHead): RequestHead {
+  if (route?.cookies !== "ignore") return head;
+  return { ...head, headers: withoutCookies(head.headers, route.cache?.keyCookies ?? []) };
 }
 
 /** @throws Problem unauthorized, forbidden, authentication-unavailable */
@@ -54,12 +64,12 @@ export async function admit(
   if (asksForForce(head)) demandScope(grant, "force", service.name);
   const forwards = route?.forwardCredential ?? false;
   return {
-    principal: principalOf(secret, head.headers, service, grant?.subject ?? null),
+    principal: principalOf(secret, head.headers, credentialRules(service, route), grant?.subject ?? null),
     grant,
-    serviceHead: {
+    serviceHead: withoutIgnored(route, {
       ...serviceHead,
       headers: headersToService(serviceHead.headers, authenticator.policy, grant, forwards),
-    },
+    }),
   };
 }
 

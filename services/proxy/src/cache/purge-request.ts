@@ -38,15 +38,19 @@ export async function purgeRequest(
     path: serviceHead.path,
     query: serviceHead.query,
   };
+  const purgeAll = async (selector: string | null): Promise<void> => {
+    const report = selector === null ? null : await store.purge(selector, soft);
+    if (report !== null && report.missing.length > 0) throw new Error("not acknowledged by every partition");
+  };
   try {
     if (kind === "key") {
       await Promise.all(keysOfUri(service, serviceHead, at).map((key) => store.drop(key, soft)));
+      // The keys of proved principals are not known here; what they have stored is found by its path.
+      const prefix = { kind: "prefix", service: service.name, path: serviceHead.path } as const;
+      if (service.authentication !== "off") await purgeAll(selectorOf(prefix));
     } else {
       for (const tag of tags) {
-        const selector = selectorOf({ kind: "tag", tag });
-        const report = selector === null ? null : await store.purge(selector, soft);
-        if (report !== null && report.missing.length > 0)
-          throw new Error("not acknowledged by every partition");
+        await purgeAll(selectorOf({ kind: "tag", tag }));
       }
     }
   } catch (cause) {

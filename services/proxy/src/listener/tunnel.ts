@@ -18,7 +18,7 @@ import {
 import { fields, Problem } from "@sticky-proxy/protocol";
 import type { Tunneller } from "@sticky-proxy/upstream";
 
-import { admit } from "../authentication/admit.ts";
+import { admit, admitAnybody } from "../authentication/admit.ts";
 import type { ProxyDeps } from "../deps.ts";
 import { problemOf } from "../middleware/forward.ts";
 import { traceOf } from "../middleware/trace-context.ts";
@@ -147,7 +147,7 @@ async function shakeHands(
 /** The request as its service gets it. @throws Problem of authentication: a tunnel is no way around it */
 async function admittedHead(deps: ProxyDeps, received: Received, found: Found): Promise<RequestHead> {
   const { authenticator } = deps;
-  if (authenticator === null) return found.serviceHead;
+  if (authenticator === null) return admitAnybody(deps.secret, received, found).serviceHead;
   return (await admit(deps, authenticator, received, found)).serviceHead;
 }
 

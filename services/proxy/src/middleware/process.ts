@@ -29,6 +29,7 @@ export function stickyProcess(deps: SubmitDeps, gate: Gate): Middleware {
       service,
       route,
       principal: state.principal,
+      host: client.host,
       options,
       head: state.serviceHead,
       body: body instanceof Uint8Array ? body : empty,

@@ -1,6 +1,12 @@
 /** Who calls the process API, by the same methods as on the way to services. */
 import type { KeyObject } from "node:crypto";
-import { principalOf, usualCredential, type GrantScope, type Principal } from "@sticky-proxy/core/principal";
+import {
+  credentialRules,
+  principalOf,
+  usualCredential,
+  type GrantScope,
+  type Principal,
+} from "@sticky-proxy/core/principal";
 import type { Service } from "@sticky-proxy/core/registry";
 import type { Context } from "koa";
 import { askingOf } from "../authentication/admit.ts";
@@ -14,8 +20,8 @@ export interface Callers {
    * @throws Problem unauthorized where every service asks for a proof, authentication-unavailable
    */
   identify(ctx: Context): Promise<void>;
-  /** By the rules of a service; null: of one that is not configured any more. @throws Problem unauthorized */
-  principalFor(ctx: Context, service: Service | null): Principal;
+  /** By the rules of a service and of its route of that name; null: of one that is not configured any more. @throws Problem unauthorized */
+  principalFor(ctx: Context, service: Service | null, route?: string): Principal;
   /** @throws Problem forbidden: the credential does not allow it */
   demand(ctx: Context, scope: GrantScope): void;
 }
@@ -41,11 +47,12 @@ export function createCallers({ secret, authenticator, services }: CallersDeps):
       state.client = { ...state.client, holder: `principal:${subject}` };
       state.logFields["principal"] = subject;
     },
-    principalFor(ctx, service) {
+    principalFor(ctx, service, route) {
       const { proof } = stateOf(ctx);
       const grant =
         authenticator === null ? null : grantOf(proof, service?.authentication ?? "optional", null);
-      const rules = service ?? usualCredential;
+      const found = service?.routes.find(({ name }) => name === route) ?? null;
+      const rules = service === null ? usualCredential : credentialRules(service, found);
       return principalOf(secret, linesOf(ctx), rules, grant?.subject ?? null);
     },
     demand(ctx, scope) {

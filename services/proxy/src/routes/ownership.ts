@@ -32,7 +32,7 @@ export interface Ownership {
 export function createOwnership({ secret, findService, callers }: OwnershipDeps): Ownership {
   function relation(ctx: Context, record: ProcessRecord): Relation {
     const { principal, credential } = record;
-    const caller = callers.principalFor(ctx, findService(record.service));
+    const caller = callers.principalFor(ctx, findService(record.service), record.route);
     const token = headerLines(linesOf(ctx), lowerFields.stickyOwner)[0] ?? null;
     return relationOf(secret, { id: processId(record), principal, credential }, caller, token);
   }

@@ -17,7 +17,7 @@ import {
   storedResult,
 } from "../submit/process-reply.ts";
 import { eventStream } from "./event-stream.ts";
-import { lookupRoute } from "./lookup.ts";
+import { lookupRoute, type LookupDeps } from "./lookup.ts";
 import { createProcessAccess, type ProcessAccess, type ProcessAccessDeps } from "./process-access.ts";
 import { rerunRoute, type RerunDeps } from "./rerun.ts";
 import { holderOf, linesOf, type RouteContext } from "./route-context.ts";
@@ -25,7 +25,7 @@ import { selectRange } from "./select-range.ts";
 import type { Waiters } from "../submit/waiters.ts";
 import { isPast, maxWaitMs, statusReply } from "./status-reply.ts";
 
-export interface ProcessRouteDeps extends ProcessAccessDeps, RerunDeps {
+export interface ProcessRouteDeps extends ProcessAccessDeps, RerunDeps, Pick<LookupDeps, "formerScopes"> {
   /** Open event streams of this node. */
   readonly streams: Waiters;
 }

@@ -7,10 +7,12 @@ import type { Principal } from "@sticky-proxy/core/principal";
 import type { Route, Service } from "@sticky-proxy/core/registry";
 import type { ForwardRequest } from "@sticky-proxy/upstream";
 import type { OtherKeys } from "./other-keys.ts";
+import type { FormerScopes } from "./former-scopes.ts";
 import type { SubmissionOptions } from "./submission-options.ts";
 import type { Waiters } from "./waiters.ts";
 
 export interface SubmitDeps {
+  readonly formerScopes: FormerScopes;
   readonly processes: Processes;
   readonly executor: Executor;
   readonly waiting: WaitDeps;
@@ -44,6 +46,8 @@ export interface Submission {
   readonly service: Service;
   readonly route: Route;
   readonly principal: Principal;
+  /** Authority of the request. */
+  readonly host: string;
   readonly options: SubmissionOptions;
   readonly head: RequestHead;
   readonly body: Uint8Array;

@@ -11,7 +11,7 @@ import type { Begun } from "@sticky-proxy/engine";
 import { fields, Problem, type Scope } from "@sticky-proxy/protocol";
 import type { Reply } from "../reply.ts";
 import { awaitResult, storedReply } from "./await-result.ts";
-import { identityOf, type Identified } from "./identity.ts";
+import { identityOf, type FormerPlace, type Identified } from "./identity.ts";
 import { cancelledProblem, inProgressProblem, problemFields } from "./process-reply.ts";
 import { noSlot, reserveQueueSlot } from "./queue-slot.ts";
 import { isMirrored, keepsRequest, requestOf, type Submission, type SubmitDeps } from "./submission.ts";
@@ -72,11 +72,9 @@ async function begin(deps: SubmitDeps, submission: Submission): Promise<Begun> {
   const { policy } = options.rules;
   const identified = identityOf(deps, submission);
   const request = requestOf(submission);
-  const { scope, partition } = await placeOf(deps, identified);
+  const { scope, partition, compared } = await placeOf(deps, identified);
   const asked: Claim = {
-    fingerprint: identified.fingerprint,
-    ...(identified.otherFingerprint === null ? {} : { otherFingerprint: identified.otherFingerprint }),
-    credential: identified.credential,
+    ...compared,
     force: options.force,
     onDuplicate: options.onDuplicate,
   };
@@ -113,19 +111,33 @@ async function begin(deps: SubmitDeps, submission: Submission): Promise<Begun> {
   return begun;
 }
 
+interface Stand {
+  readonly scope: Scope;
+  readonly partition: number;
+  readonly compared: Pick<Claim, "fingerprint" | "otherFingerprint" | "credential">;
+}
+
 /**
- * Where the request's process stands: where another version of the fingerprint has put it, if it has. That takes a look only
- * for requests which the versions tell apart.
+ * Where the request's process stands, and what is compared there: where another version of the fingerprint, or a
+ * configuration of before, has put it, if it has. That takes a look only for requests which these tell apart.
  */
-async function placeOf(
-  { processes }: SubmitDeps,
-  { scope, otherScope }: Identified,
-): Promise<{ readonly scope: Scope; readonly partition: number }> {
-  const at = (place: Scope) => ({ scope: place, partition: partitionOf(place, processes.store.partitions) });
-  if (otherScope === null) return at(scope);
-  const other = at(otherScope);
-  const { record, now } = await processes.read({ ...other, epoch: null }, { withResult: false });
-  return record !== null && holdsScope(record, now) ? other : at(scope);
+async function placeOf({ processes }: SubmitDeps, identified: Identified): Promise<Stand> {
+  const { scope, otherScope, former } = identified;
+  const at = (place: Scope, told: FormerPlace): Stand => ({
+    scope: place,
+    partition: partitionOf(place, processes.store.partitions),
+    compared: {
+      fingerprint: told.fingerprint,
+      ...(told.otherFingerprint === null ? {} : { otherFingerprint: told.otherFingerprint }),
+      credential: told.credential,
+    },
+  });
+  const before = former.map((told) => at(told.scope, told));
+  for (const stand of otherScope === null ? before : [...before, at(otherScope, identified)]) {
+    const { record, now } = await processes.read({ ...stand, epoch: null }, { withResult: false });
+    if (record !== null && holdsScope(record, now)) return stand;
+  }
+  return at(scope, identified);
 }
 
 /** A client library that draws a key for each attempt is protected by none of them: it is told, not refused. */
@@ -168,6 +180,8 @@ function serve(deps: SubmitDeps, submission: Submission, begun: Begun): Promise<
         ? cancelledProblem(begun.record, true)
         : inProgressProblem(begun.record);
     case "mismatch":
-      throw new Problem("idempotency-key-reused", { service: service.name });
+      throw new Problem(begun.of === "payload" ? "idempotency-key-reused" : "credential-changed", {
+        service: service.name,
+      });
   }
 }

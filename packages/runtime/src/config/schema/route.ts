@@ -1,6 +1,6 @@
 /** A route: what it matches, its policies, its header fields. */
 import { checkFieldValue, checkMethod, fieldName } from "../checks.ts";
-import { bytes, flag, list, path, text } from "../formats.ts";
+import { bytes, flag, list, oneOf, path, text } from "../formats.ts";
 import { anyMapping, mapping, record } from "../shapes.ts";
 import { cache } from "./cache.ts";
 import { mirror } from "./mirror.ts";
@@ -56,6 +56,16 @@ export const route = mapping({
   retries: retries.description("How often a request that did not run is sent again.").meta({
     defaultText: "attempts 1",
   }),
+  cookies: oneOf(
+    "`ignore`: the request counts, and goes on, as if its client had no cookies but those of cache.keyCookies.",
+    ["use", "ignore"],
+    "use",
+  ),
+  signatures: oneOf(
+    "What of a signature (SigV4, HMAC, RFC 9421, OAuth 1, Digest) tells who asks. `key-id` proves nothing: any caller that knows the id counts as its owner.",
+    ["whole", "key-id"],
+    "whole",
+  ),
   forwardCredential: flag("Send the credential that the gateway has checked on to the service.", false),
   allowUpgrade: flag("Let WebSocket upgrades through.", false),
 });

@@ -15,9 +15,11 @@ import {
   text,
   token,
 } from "../formats.ts";
-import { anyMapping, either, mapping, wordOr } from "../shapes.ts";
+import { anyMapping, either, mapping, record, wordOr } from "../shapes.ts";
 import { authenticationMode } from "./authentication.ts";
 import { route } from "./route.ts";
+
+const hostName = /^[a-z0-9_][a-z0-9_.-]{0,252}$/;
 
 const checkInstanceName = (value: string): string | null =>
   /^[A-Za-z0-9][A-Za-z0-9._:[\]-]{0,99}$/.test(value)
@@ -127,7 +129,20 @@ export const service = mapping({
     )
     .default(usualEnvelope)
     .meta({ defaultText: "error: { type, code, message }" }),
-  preserveHost: flag("Forward the client's Host instead of the instance's.", false),
+  hostAliases: record(hostName, text("The host as which it counts.", checkHost), 1000)
+    .as(
+      (written): ReadonlyMap<string, string> => new Map(Object.entries(written)),
+      (aliases) => Object.fromEntries(aliases),
+    )
+    .description(
+      "Hosts that count as another one (www, an internal name): in `match`, in identities, in the cache.",
+    )
+    .meta({ defaultText: "{}" })
+    .default(new Map()),
+  preserveHost: flag(
+    "Forward the client's Host instead of the instance's; the host is then part of every identity.",
+    false,
+  ),
   breaker: mapping({
     failures: integer("Consecutive failures that open the circuit.", 5, { min: 1, max: 10_000 }),
     openMs: millis("How long it stays open before a trial.", 10_000, { max: 3_600_000 }),
