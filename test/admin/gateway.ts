@@ -21,6 +21,10 @@ export interface AdminGateway {
   readonly firstToken: string;
   readonly configFile: string;
   log(): string;
+  /** Ends the whole gateway at once, as a crash does; its Redis and service stay. */
+  crash(): Promise<void>;
+  /** Another admin service on the same Redis, alone. */
+  startAdmin(): Promise<{ readonly adminUrl: string }>;
   stop(): Promise<void>;
 }
 
@@ -41,18 +45,15 @@ export async function startAdminGateway(options: AdminGatewayOptions): Promise<A
   const config = { redis: { url: redis.url }, ...options.config, services: options.services(origin) };
   writeFileSync(configFile, stringify(config, { aliasDuplicateObjects: false }));
   const ports = ["--port", "0", "--ops-port", "0", "--admin-port", "0"];
-  const child = spawn(process.execPath, [cli, "serve", "--config", configFile, ...ports], {
+  const child: ChildProcess = spawn(process.execPath, [cli, "serve", "--config", configFile, ...ports], {
     env: { PATH: process.env["PATH"] },
     stdio: ["ignore", "pipe", "pipe"],
   });
   let out = "";
-  child.stdout.on("data", (chunk: Buffer) => (out += chunk.toString()));
+  child.stdout!.on("data", (chunk: Buffer) => (out += chunk.toString()));
+  const children = [child];
   async function stop(): Promise<void> {
-    if (child.exitCode === null && child.signalCode === null) {
-      const ended = once(child, "exit");
-      child.kill("SIGKILL");
-      await ended;
-    }
+    await Promise.all(children.map(kill));
     service.closeAllConnections();
     service.close();
     await redis.stop();
@@ -70,8 +71,26 @@ export async function startAdminGateway(options: AdminGatewayOptions): Promise<A
     firstToken: firstToken!,
     configFile,
     log: () => out,
+    crash: () => kill(child),
+    async startAdmin() {
+      const own = ["--ops-port", "0", "--admin-port", "0"];
+      const other = spawn(process.execPath, [cli, "serve", "admin", "--config", configFile, ...own], {
+        env: { PATH: process.env["PATH"] },
+        stdio: ["ignore", "ignore", "pipe"],
+      });
+      children.push(other);
+      const [, at] = await said(other, /admin panel (\S+)/);
+      return { adminUrl: at! };
+    },
     stop,
   };
+}
+
+async function kill(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const ended = once(child, "exit");
+  child.kill("SIGKILL");
+  await ended;
 }
 
 /** Resolves when its stderr matches. */

@@ -40,3 +40,6 @@ export { audited, listAudit } from "./audit/audited.ts";
 // API keys of clients.
 export { createApiKey, listApiKeys, revokeApiKey } from "./keys/keys.ts";
 export type { KeyPorts } from "./keys/ports.ts";
+// Bulk jobs.
+export { planBulk, runBulk } from "./bulk/bulk.ts";
+export type { BulkPorts } from "./bulk/bulk-targets.ts";

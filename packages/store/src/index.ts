@@ -1,4 +1,5 @@
 export { createAudit } from "./admin/audit.ts";
+export { createBulkJobs } from "./admin/bulk.ts";
 export { createOperatorTokens } from "./admin/tokens.ts";
 export { createSessions } from "./admin/sessions.ts";
 export { createIdentitySwitches } from "./cluster/identity-switches.ts";

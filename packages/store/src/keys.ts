@@ -29,6 +29,9 @@
  *   {meta}:canary             HASH    profile: the canary's record       TTL
  *   {meta}:audit              STREAM  what operators do                  capped by length and age
  *   {meta}:audit-results      HASH    results by the entry's id          trimmed with it
+ *   {meta}:bulk:<id>          HASH    bulk jobs, one field per writer    TTL
+ *   {meta}:bulk-items:<id>    STREAM  bulk jobs: result per item         TTL
+ *   {meta}:bulk-jobs          ZSET    bulk jobs by creation              trimmed
  *   {meta}:admin-token:<id>   HASH    operators' tokens                  their expiry
  *   {meta}:admin-tokens       SET     operators' tokens: their ids       never
  *   {meta}:admin-session:<digest>  STRING  the panel's sessions          TTL

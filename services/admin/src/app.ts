@@ -9,6 +9,7 @@ import { securityHeaders } from "./http/security-headers.ts";
 import type { Route } from "./http/route.ts";
 import { createSharedAnswers } from "./http/shared-answers.ts";
 import { servePanel, type PanelFiles } from "./panel/serve-panel.ts";
+import { bulkRoutes } from "./routes/bulk.ts";
 import { cacheRoutes } from "./routes/cache.ts";
 import { deadLetterRoutes } from "./routes/dead-letters.ts";
 import { documentRoutes } from "./routes/documents.ts";
@@ -40,6 +41,7 @@ export function adminRoutes(deps: AdminDeps): readonly Route[] {
     processDetailRoutes,
     processActRoutes,
     deadLetterRoutes,
+    bulkRoutes,
     cacheRoutes,
     mirrorRoutes,
     serviceRoutes,

@@ -1,8 +1,8 @@
 /** What the routes of the admin API work with. Wired by main.ts. */
-import type { CachePorts, MirrorPorts, TokenPorts } from "@sticky-proxy/operations";
+import type { BulkPorts, CachePorts, MirrorPorts, TokenPorts } from "@sticky-proxy/operations";
 import type { Processes } from "@sticky-proxy/engine";
 import type { ProcessRecord } from "@sticky-proxy/core/process";
-import type { Audit } from "@sticky-proxy/core/operators";
+import type { Audit, BulkJobs } from "@sticky-proxy/core/operators";
 import type { Service } from "@sticky-proxy/core/registry";
 import type { Logins } from "./access/logins.ts";
 import type { CookieShape } from "./access/cookie.ts";
@@ -27,7 +27,16 @@ export interface RegistryView {
   >;
 }
 
+export interface BulkParts {
+  readonly jobs: BulkJobs;
+  readonly ports: BulkPorts;
+  readonly newId: () => string;
+  /** Runs beside the request; a failure is logged under `what`, and the end of the service waits for it. */
+  readonly inBackground: (what: string, work: () => Promise<void>) => void;
+}
+
 export interface AdminDeps {
+  readonly bulk: BulkParts;
   readonly audit: Audit;
   readonly logins: Logins;
   readonly cookie: CookieShape;

@@ -5,13 +5,14 @@ import { fileURLToPath } from "node:url";
 import { partitionOf, scopeOf } from "@sticky-proxy/core/idempotency";
 import { CodedError } from "@sticky-proxy/protocol";
 import { addressSet, clientAddress, headerList, isLoopbackHost } from "@sticky-proxy/core/http";
-import { createRuleBook } from "@sticky-proxy/core/process";
+import { createRuleBook, type ProcessRecord } from "@sticky-proxy/core/process";
 import { createCancelHook, createProcesses } from "@sticky-proxy/engine";
 import { createToken, listServices, listTokens, storeNow, type TokenPorts } from "@sticky-proxy/operations";
 import { heartbeatMs, openHeartbeat, openNode, type OpenNode } from "@sticky-proxy/node";
 import {
   configText,
   createRedactor,
+  sleep,
   startTasks,
   systemClock,
   version,
@@ -20,6 +21,7 @@ import {
 } from "@sticky-proxy/runtime";
 import {
   createAudit,
+  createBulkJobs,
   createDifferences,
   createMirrorOutbox,
   createOperatorTokens,
@@ -30,6 +32,7 @@ import { cookieShape } from "./access/cookie.ts";
 import { createLoginLimit } from "./access/login-limit.ts";
 import { createLogins } from "./access/logins.ts";
 import type { AdminDeps } from "./deps.ts";
+import { leadBulk } from "./bulk/bulk-leader.ts";
 import { createPages } from "./http/pages.ts";
 import { readPanel } from "./panel/read-panel.ts";
 
@@ -45,6 +48,8 @@ export interface StartedAdmin {
   readonly firstToken: string | null;
 }
 
+/** Another admin service goes on with a bulk job so long after its leader has gone. */
+const bulkLeadershipMs = 6000;
 const panelFolder = fileURLToPath(new URL("../panel/dist", import.meta.url));
 
 /** Resolves when it listens. @throws StoreUnreachable, MetaMismatch; a system error when the address is taken */
@@ -76,6 +81,10 @@ export async function startAdmin(config: Config, parts: ServiceParts): Promise<S
     metrics,
     lifecycle,
   });
+  const leading = opened.nodeLocks.locks.lead("admin-bulk", bulkLeadershipMs, lifecycle.signal, (signal) =>
+    leadBulk({ ...deps.bulk, now: deps.now, sleep, logger }, signal),
+  );
+  lifecycle.onShutdown("stop-claiming", "admin-bulk", () => leading);
   const app = createAdminApp({
     deps,
     addressOf: ({ req }) => addressOf(req, config),
@@ -94,9 +103,9 @@ export async function startAdmin(config: Config, parts: ServiceParts): Promise<S
     server.close();
     return Promise.resolve();
   });
-  lifecycle.onShutdown("flush", "admin-upstream", () => {
+  lifecycle.onShutdown("flush", "admin-upstream", async () => {
+    await deps.idle();
     callers.close();
-    return Promise.resolve();
   });
   lifecycle.onShutdown("close-store", "admin-store", async () => {
     await heartbeat.leave().catch(() => undefined);
@@ -110,7 +119,7 @@ function adminDeps(
   { store, cached, registry, callers }: OpenNode,
   node: string,
   logger: ServiceParts["logger"],
-): AdminDeps {
+): AdminDeps & { readonly idle: () => Promise<void> } {
   const { redis, keys, meta } = store;
   const rules = createRuleBook(() => config.services);
   const processes = createProcesses({
@@ -122,7 +131,7 @@ function adminDeps(
     newId: () => randomBytes(12).toString("base64url"),
     clock: systemClock,
     onTransition: () => undefined,
-    confirm: null,
+    confirm: store.confirm,
   });
   const cancelHook = createCancelHook({
     callers,
@@ -131,6 +140,10 @@ function adminDeps(
     onOutcome: (record, outcome, detail) =>
       logger.info("admin.cancel-hook", { service: record.service, outcome, detail }),
   });
+  const tellCancelled = (record: ProcessRecord): void => cancelHook.tell(record);
+  const serviceNames = () =>
+    listServices({ configured: config.services, registered: () => registry.services() });
+  const background = new Set<Promise<void>>();
   const tokens: TokenPorts = { tokens: createOperatorTokens(store), randomBytes };
   const cookie = cookieShape("");
   const mirrorParts = { writes: redis.writes, reads: redis.reads, keys, partitions: meta.partitions };
@@ -148,7 +161,7 @@ function adminDeps(
     tokens,
     pages: createPages(secret.toString("base64url")),
     processes,
-    tellCancelled: (record) => cancelHook.tell(record),
+    tellCancelled,
     async lookUp(by) {
       if ("jobId" in by) {
         const ref = await store.processes.correlated(by.service, by.jobId);
@@ -160,11 +173,31 @@ function adminDeps(
       return (await processes.read({ partition, scope, epoch: null }, { withResult: false })).record;
     },
     configured: () => config.services,
-    serviceNames: () => listServices({ configured: config.services, registered: () => registry.services() }),
+    serviceNames,
     now: () => storeNow(processes),
     redact: createRedactor(secret),
     registry,
-    cache: { store: cached.store, services: config.services },
+    cache: {
+      store: cached.store,
+      get services() {
+        return config.services; // a reload replaces them
+      },
+    },
+    bulk: {
+      jobs: createBulkJobs(store),
+      ports: { processes, tellCancelled, serviceNames },
+      newId: () => randomBytes(9).toString("base64url"),
+      inBackground(what, work) {
+        const ended = work()
+          .catch((err: unknown) => logger.error("admin.background-failed", { what, err }))
+          .finally(() => background.delete(ended));
+        background.add(ended);
+      },
+    },
+    idle: async () => {
+      await Promise.all(background);
+      await cancelHook.idle();
+    },
     mirror: {
       outbox: createMirrorOutbox(mirrorParts),
       differences: createDifferences(mirrorParts),

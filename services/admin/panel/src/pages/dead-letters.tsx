@@ -3,6 +3,7 @@ import { useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { useLocation } from "wouter";
 import { call, queryText } from "../api.ts";
+import { BulkProgress } from "../components/bulk-progress.tsx";
 import { ActionDialog, type Act } from "../components/dialog.tsx";
 import { Icon } from "../components/icons.tsx";
 import {
@@ -139,6 +140,7 @@ export function DeadLettersPage() {
           onChange={(value) => set({ reason: value })}
         />
       </div>
+      <BulkProgress />
       {groups.data === undefined ? (
         groups.error === null ? (
           <Skeleton />
