@@ -34,6 +34,7 @@ const calls = [
   "supersede",
   "renew",
   "claimDue",
+  "ringAgain",
   "purge",
   "note",
   "timeline",

@@ -101,6 +101,7 @@ export async function startReplica(options: ReplicaOptions): Promise<Replica> {
   const clock = { monotonic: () => asMonotonicMs(performance.now() + stoodStillMs) };
   const engine = createEngine({
     store,
+    pins: open.pins,
     changes: options.isDeaf === true ? { watch: () => ({ close: () => undefined }) } : open.changes,
     forwarder,
     node: options.name,
@@ -197,7 +198,9 @@ export function sweeperOn(replica: Replica, hideMs = 60_000): Sweeper {
     executor,
     node: replica.name,
     pacing: { isPaused: () => false, pausedMs: () => 0 },
-    find: (record) => rules.find(record),
+    rules,
+    unknownWork: { saw: () => undefined, forget: () => undefined, read: () => ({ count: 0, oldestMs: 0 }) },
+    isEndpoint: () => true,
     poll: async () => ({ kind: "no-answer", retryInMs: 1000, reason: "" }),
     deliver: async () => ({ delivered: true, retryInMs: null }),
     extra: () => [],

@@ -2,8 +2,8 @@
  * Replicas and a sweeper inside the test's own process, over one store: quick to start, every wire real.
  * The configuration comes from YAML text through the product's own loader.
  */
-import { createMemoryStore } from "@sticky-proxy/core/testing";
 import { createApiKeys, createAuthenticator, createGateway, type Gateway } from "@sticky-proxy/proxy";
+import { createMemoryPins, createMemoryStore } from "@sticky-proxy/core/testing";
 import {
   createMetrics,
   loadConfig,
@@ -24,7 +24,7 @@ import {
 } from "@sticky-proxy/engine";
 import { createForwarder, createOutboundCallers } from "@sticky-proxy/upstream";
 import type { ApiKey } from "@sticky-proxy/core/principal";
-import type { Changes, ProcessRecord, ProcessStore } from "@sticky-proxy/core/process";
+import type { Changes, PinStore, ProcessRecord, ProcessStore } from "@sticky-proxy/core/process";
 
 export interface TestNode {
   readonly url: string;
@@ -73,13 +73,15 @@ export async function startNodes(options: NodesOptions): Promise<Nodes> {
   if (!loaded.ok) throw new Error(JSON.stringify(loaded, null, 1));
   const { config } = loaded;
   const store = options.store ?? createMemoryStore({ now: Date.now });
+  const pins = createMemoryPins();
   const nodes: TestNode[] = [];
   for (let i = 0; i < (options.count ?? 1); i += 1)
-    nodes.push(await startNode(config, store, `n${i + 1}`, options));
+    nodes.push(await startNode(config, { store, pins }, `n${i + 1}`, options));
   const base = (): string => nodes[0]!.url;
   const forwarder = createForwarder({ pseudonym: "sticky-proxy", loopId: "test" });
   const engine = createEngine({
     store,
+    pins,
     changes: store,
     forwarder,
     node: "sweeper",
@@ -103,7 +105,9 @@ export async function startNodes(options: NodesOptions): Promise<Nodes> {
     executor: engine.executor,
     node: "sweeper",
     pacing: options.pacing ?? noPacing,
-    find: (record) => engine.rules.find(record),
+    rules: engine.rules,
+    unknownWork: { saw: () => undefined, forget: () => undefined, read: () => ({ count: 0, oldestMs: 0 }) },
+    isEndpoint: (name) => config.webhooks.some((endpoint) => endpoint.name === name),
     poll: createPoller({
       callers,
       readRequest: (record) => store.readRequest(record),
@@ -150,7 +154,7 @@ const noPacing = {
 
 async function startNode(
   config: Config,
-  store: ProcessStore & Changes,
+  { store, pins }: { readonly store: ProcessStore & Changes; readonly pins: PinStore },
   name: string,
   {
     pacing = noPacing,
@@ -179,6 +183,7 @@ async function startNode(
   let ids = 0;
   const engine = createEngine({
     store,
+    pins,
     changes: store,
     forwarder,
     node: name,

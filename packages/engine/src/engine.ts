@@ -2,13 +2,13 @@
 import { createSecretKey, randomBytes } from "node:crypto";
 import { createProcesses, type Processes } from "./process/processes.ts";
 import {
-  createRuleBook,
   type Changes,
   type Lease,
   type ProcessRecord,
+  type PinStore,
   type ProcessStore,
-  type RuleBook,
 } from "@sticky-proxy/core/process";
+import { createPinnedRules, type PinnedRuleBook } from "./process/pinned-rules.ts";
 import { createWatchdog, type Watchdog } from "./process/watchdog.ts";
 import type { Service } from "@sticky-proxy/core/registry";
 import { executionToken, type Clock } from "@sticky-proxy/protocol";
@@ -23,6 +23,7 @@ import type { Forwarder } from "@sticky-proxy/upstream";
 
 export interface EngineDeps {
   readonly store: ProcessStore;
+  readonly pins: PinStore;
   readonly changes: Changes;
   readonly forwarder: Forwarder;
   readonly node: string;
@@ -47,7 +48,7 @@ export interface Engine {
   readonly processes: Processes;
   readonly watchdog: Watchdog;
   readonly executor: Executor;
-  readonly rules: RuleBook;
+  readonly rules: PinnedRuleBook;
   readonly newId: () => string;
 }
 
@@ -59,11 +60,12 @@ export function createEngine(deps: EngineDeps): Engine {
   const newId = (): string => `${prefix}${(ids += 1).toString(36)}`;
   // A Buffer is turned into a key at every use: 15 instead of 2 microseconds.
   const key = createSecretKey(deps.secret);
-  const rules = createRuleBook(deps.services);
+  const rules = createPinnedRules({ services: deps.services, store: deps.pins, secret: key, clock });
   const processes = createProcesses({
     store,
     node,
     rulesOf: (record) => rules.rulesOf(record),
+    pins: rules,
     random: Math.random,
     newId,
     clock,

@@ -8,6 +8,7 @@ export { createPacing, type Pacing, type ServicePacing } from "./execution/pacin
 export { createMirrorIntents, type MirrorIntents } from "./mirror/intents.ts";
 export type { Begun } from "./process/begin.ts";
 export { createProcesses, type Processes } from "./process/processes.ts";
+export { createPinnedRules, type PinnedRuleBook } from "./process/pinned-rules.ts";
 export { waitFor, type WaitDeps } from "./process/waiting.ts";
 export { createWatchdog } from "./process/watchdog.ts";
 export { createCancelHook } from "./reports/cancel-hook.ts";

@@ -5,7 +5,7 @@ import { heartbeatMs, type Heartbeat } from "./heartbeat.ts";
 import type { OpenNode } from "./open-node.ts";
 
 export interface NodeTaskParts {
-  readonly engine: Pick<Engine, "watchdog">;
+  readonly engine: Pick<Engine, "watchdog" | "rules">;
   readonly node: Pick<OpenNode, "pacing" | "storeClock">;
   readonly invalidation: Pick<CacheInvalidation, "payOwed">;
   readonly health: { refresh(): Promise<void> };
@@ -27,6 +27,7 @@ export function nodeTasks(
     },
     { name: `${kind}.read-pauses`, periodMs: 1000, run: () => node.pacing.refresh() },
     { name: `${kind}.read-store-clock`, periodMs: 10_000, run: () => node.storeClock.refresh() },
+    { name: `${kind}.keep-rules`, periodMs: 60_000, run: () => engine.rules.keep(), atOnce: true },
     { name: `${kind}.pay-owed-invalidations`, periodMs: 1000, run: () => invalidation.payOwed() },
     {
       name: `${kind}.read-health`,

@@ -36,6 +36,7 @@ export function openEngine(parts: EngineParts): Engine {
   return createEngine({
     // What a process changed is dropped from the cache around the commit that ends it.
     store: invalidatingStore(store.processes, { invalidation, services }),
+    pins: store.pins,
     changes: store.changes,
     forwarder: parts.forwarder,
     node: parts.name,

@@ -135,6 +135,13 @@ export const problemTypes = {
     true,
     "Without its store the gateway sends nothing that must not run twice. Retry later.",
   ),
+  "rules-unknown": type(
+    503,
+    "This replica does not know the rules of the execution",
+    null,
+    true,
+    "A configuration is being rolled out, and this replica does not have what the report has to be read or proven by. Report again later.",
+  ),
   "service-unavailable": type(
     503,
     "No instance of the service is available",

@@ -21,6 +21,7 @@ const expected: Record<ProblemSlug, readonly [number, "no" | "yes" | "unknown" |
   "circuit-open": [503, "no", true],
   "authentication-unavailable": [503, "no", true],
   "store-unavailable": [503, "no", true],
+  "rules-unknown": [503, null, true],
   "service-unavailable": [503, "no", true],
   draining: [503, "no", true],
   "upstream-unreachable": [502, "no", true],

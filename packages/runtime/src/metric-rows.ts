@@ -229,6 +229,15 @@ export function taskMetrics({ counter, gauge }: MetricKinds) {
 /** The state store. */
 export function redisMetrics({ counter, gauge, histogram }: MetricKinds) {
   return {
+    unknownWork: gauge(
+      "unknown_work",
+      "Work that is due and whose rules or addresses this sweeper does not know, by kind.",
+      { kind: ["process", "copy"] },
+    ),
+    unknownWorkAge: gauge("unknown_work_oldest_seconds", "How long the oldest of it has been due.", {
+      kind: ["process", "copy"],
+    }),
+
     redisCommandDuration: histogram(
       "redis_command_duration_seconds",
       "One script, as this node waited for it.",

@@ -26,6 +26,8 @@
  *   {meta}:api-keys          HASH    api keys: digest → facts             revoke
  *   {meta}:api-keys-version  STRING  every change of an API key          never
  *   {meta}:identity-switches HASH    since when scopes hold principal, host never
+ *   {meta}:rules:<digest>     STRING  pins: rules that processes are pinned to              TTL
+ *   {meta}:rules-of:<service> SET     pins: digests of the service's descriptions           TTL
  *   {meta}:canary             HASH    profile: the canary's record       TTL
  *   {meta}:audit              STREAM  what operators do                  capped by length and age
  *   {meta}:audit-results      HASH    results by the entry's id          trimmed with it

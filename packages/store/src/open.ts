@@ -4,6 +4,8 @@ import { createHmac } from "node:crypto";
 import { createChanges, type RedisChanges } from "./process/changes.ts";
 import { createDurabilityGate, type DurabilityGate } from "./cluster/durability.ts";
 import { createIncarnation, type Incarnation, type IncarnationOptions } from "./cluster/incarnation.ts";
+import { createPinStore } from "./cluster/pins.ts";
+import type { PinStore } from "@sticky-proxy/core/process";
 import { createKeys, type Keys } from "./keys.ts";
 import { openMeta, type Meta } from "./cluster/meta.ts";
 import { createProcessStore, type RedisProcessStore } from "./process/process-store.ts";
@@ -27,6 +29,7 @@ export interface OpenStore {
   /** This deployment's name in CDN-Loop, the same on every node; it tells nothing about the secret. */
   readonly loopId: string;
   readonly processes: RedisProcessStore;
+  readonly pins: PinStore;
   readonly changes: RedisChanges;
   /** Looks by itself after each reconnection; `check` it every 10 s besides. */
   readonly incarnation: Incarnation;
@@ -119,6 +122,7 @@ export async function openStore(options: OpenStoreOptions): Promise<OpenStore> {
       meta,
       loopId: `sticky-proxy-${createHmac("sha256", meta.secret).update("loop-id").digest("hex").slice(0, 8)}`,
       processes,
+      pins: createPinStore({ redis, keys }),
       changes,
       incarnation,
       readTime: () => serverTime(redis.reads),

@@ -382,6 +382,21 @@ export function processStoreContract(title: string, open: () => Promise<Contract
         for (const record of [ahead, renewed, silent]) expect(await claimed(record)).to.equal(false);
       });
 
+      it("a claimed alarm can be made to ring again at once, unless somebody changed or renewed the process", async () => {
+        const left = await created(draftOf({ spans: { wakeAt: 0 } }));
+        const moved = await created(draftOf({ spans: { wakeAt: 0 } }));
+        const renewed = await created(draftOf({ spans: { wakeAt: 0 } }));
+        await store.claimDue({ limit: 1000, hideMs: 60_000 });
+        await committed(moved, changeOf({}, { wakeAt: 60_000 }));
+        await store.renew([leaseOf(renewed)]);
+        for (const record of [left, moved, renewed]) await store.ringAgain(record, 0);
+        const { due } = await store.claimDue({ limit: 1000, hideMs: 60_000 });
+        const scopes = due.map(({ scope }) => scope);
+        expect(scopes).to.include(left.scope);
+        expect(scopes).not.to.include.members([moved.scope]);
+        expect(scopes).not.to.include.members([renewed.scope]);
+      });
+
       it("hands out no more than asked for", async () => {
         for (let i = 0; i < 5; i += 1) await created(draftOf({ spans: { wakeAt: 0 } }));
         const { due } = await store.claimDue({ limit: 3, hideMs: 60_000 });

@@ -171,8 +171,8 @@ function processRouteDeps(
 function executionRouteDeps({ metrics, secret, services, engine }: GatewayDeps): ExecutionRouteDeps {
   return {
     processes: engine.processes,
-    verifier: createCallbackVerifier(secret, services()),
-    find: (record) => engine.rules.find(record),
+    verifier: createCallbackVerifier(secret, services(), engine.rules.keyId),
+    rules: engine.rules,
     findService: finderIn(services),
     readBody,
     write: setReply,

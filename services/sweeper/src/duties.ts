@@ -1,5 +1,5 @@
 /** What an alarm calls for, done: a duty a function, and what was learned applied to the process. */
-import { isTerminal, type Duty, type ProcessRecord, type Rules } from "@sticky-proxy/core/process";
+import { isTerminal, type Duty, type ProcessRecord } from "@sticky-proxy/core/process";
 import type {
   MirrorIntents,
   Processes,
@@ -7,17 +7,22 @@ import type {
   Execution,
   Executor,
   Pacing,
+  PinnedRuleBook,
   Poller,
 } from "@sticky-proxy/engine";
 import { saysFailure } from "@sticky-proxy/engine";
-import type { Service, Route } from "@sticky-proxy/core/registry";
+import type { UnknownWork } from "./unknown-work.ts";
 
 export interface DutyDeps {
   readonly processes: Processes;
   readonly executor: Executor;
   readonly node: string;
   readonly pacing: Pick<Pacing, "isPaused" | "pausedMs">;
-  readonly find: (record: ProcessRecord) => { service: Service; route: Route; rules: Rules } | null;
+  readonly rules: Pick<PinnedRuleBook, "find" | "learn" | "standing">;
+  /** What this node cannot do is told here, and left to a node that can. */
+  readonly unknownWork: UnknownWork;
+  /** Whether today's file has a webhook endpoint of that name. */
+  readonly isEndpoint: (name: string) => boolean;
   readonly poll: Poller;
   readonly deliver: Deliverer;
   readonly extra: (record: ProcessRecord) => Execution["extra"];
@@ -26,9 +31,34 @@ export interface DutyDeps {
   readonly onFailure: (duty: Duty, record: ProcessRecord, error: unknown) => void;
 }
 
+/** How long an event waits for a sweeper that knows its endpoint. */
+const endpointWaitMs = 24 * 3_600_000;
+
+/**
+ * Whether this node has what the duty takes. What has ended needs no more than careful defaults; what runs is decided by
+ * the rules it began with, and sent to an address of today's file.
+ */
+function isKnown({ rules, isEndpoint, processes }: DutyDeps, duty: Duty, record: ProcessRecord): boolean {
+  if (duty === "deliver") {
+    const dueForMs = processes.now() - (record.wakeAt ?? 0);
+    return isEndpoint(record.notify ?? "") || dueForMs > endpointWaitMs; // then it is gone, and tried as such
+  }
+  if (duty === "expire" || duty === "purge") return true;
+  const standing = rules.standing(record);
+  return standing === "here" || (standing === "no-service" && duty !== "dispatch" && duty !== "poll");
+}
+
 /** Rejects where the store does not answer: the alarm is hidden, not gone, and rings again. */
 export async function perform(deps: DutyDeps, duty: Duty, record: ProcessRecord): Promise<void> {
-  const { processes } = deps;
+  const { processes, rules, unknownWork } = deps;
+  await rules.learn(record);
+  if (!isKnown(deps, duty, record)) {
+    unknownWork.saw(record);
+    // Soon at first, since a sweeper that knows it may be there already; later no more often than anything is hidden.
+    const dueForMs = processes.now() - (record.wakeAt ?? 0);
+    return processes.store.ringAgain(record, Math.min(30_000, Math.max(1000, dueForMs / 10)));
+  }
+  unknownWork.forget(record);
   switch (duty) {
     case "take-over": {
       const taken = await processes.apply(record, { type: "lease-ended" }, { ifDue: true });
@@ -69,10 +99,11 @@ async function recoverMirror(deps: DutyDeps, record: ProcessRecord): Promise<voi
 }
 
 async function dispatch(deps: DutyDeps, record: ProcessRecord): Promise<void> {
-  const { processes, executor, node, pacing, find, onFailure } = deps;
-  const found = find(record);
-  const request = found === null ? null : await processes.store.readRequest(record);
-  if (found === null || request === null) {
+  const { processes, executor, node, pacing, rules, onFailure } = deps;
+  const found = rules.find(record);
+  if (found === null) return; // the file has changed just now
+  const request = await processes.store.readRequest(record);
+  if (request === null) {
     await processes.apply(record, { type: "lease-ended" }, { ifDue: true });
     return;
   }
@@ -91,8 +122,8 @@ async function dispatch(deps: DutyDeps, record: ProcessRecord): Promise<void> {
 }
 
 async function pollOnce(deps: DutyDeps, record: ProcessRecord): Promise<void> {
-  const { processes, find, poll } = deps;
-  const found = find(record);
+  const { processes, rules, poll } = deps;
+  const found = rules.find(record);
   if (found === null) return;
   const answered = await poll(record, found.service, found.route);
   const { attempt } = record;

@@ -22,6 +22,7 @@ import { createHealthView } from "@sticky-proxy/upstream";
 import { startGauges } from "./gauges.ts";
 import { openSweeperMirror } from "./open-mirror.ts";
 import { createSweeper, type SweepDeps } from "./sweep.ts";
+import { createUnknownWork, type UnknownWork } from "./unknown-work.ts";
 
 export async function startSweeper(config: Config, parts: ServiceParts): Promise<void> {
   const { logger, metrics, lifecycle } = parts;
@@ -51,7 +52,9 @@ export async function startSweeper(config: Config, parts: ServiceParts): Promise
     executor: engine.executor,
     node: name,
     pacing,
-    find: (record) => engine.rules.find(record),
+    rules: engine.rules,
+    unknownWork: openUnknownWork(config, now, parts),
+    isEndpoint: (wanted) => config.webhooks.some((endpoint) => endpoint.name === wanted),
     poll: openPoller(node, engine, parts),
     deliver: openDeliverer(config, node, engine, parts),
     extra: traceOf,
@@ -113,6 +116,26 @@ function openInvalidation(
     publicOrigins: publicUrl === null ? [] : [new URL(publicUrl).origin],
     onError: (operation, err) => logger.warn("cache.store-error", { operation, err }),
   });
+}
+
+function openUnknownWork(config: Config, now: () => number, { logger, metrics }: ServiceParts): UnknownWork {
+  const unknownWork = createUnknownWork({
+    now,
+    forgetMs: 3 * hideMsFor(config.services) + config.sweeper.tickMs,
+    onFirst: ({ service, route, notify }) =>
+      logger.warn("work.unknown", {
+        service,
+        route,
+        ...(notify === null ? {} : { endpoint: notify }),
+        hint: "it waits for a sweeper whose file has it; cancel ID drops a process",
+      }),
+  });
+  metrics.unknownWork.onScrape(() => {
+    const { count, oldestMs } = unknownWork.read();
+    metrics.unknownWork.set({ kind: "process" }, count);
+    metrics.unknownWorkAge.set({ kind: "process" }, oldestMs / 1000);
+  });
+  return unknownWork;
 }
 
 function openPoller(

@@ -2,7 +2,7 @@ import { asScope } from "@sticky-proxy/protocol";
 import { createTestWorld, testRequest, type TestWorld } from "@sticky-proxy/core/testing";
 import type { Processes, Delivery, Executor, PollAnswer } from "@sticky-proxy/engine";
 import { createTestProcesses, lostAnswer, type TestProcesses } from "@sticky-proxy/engine/testing";
-import type { ProcessRecord } from "@sticky-proxy/core/process";
+import type { ProcessRecord, Standing } from "@sticky-proxy/core/process";
 import type { ProcessPolicy } from "@sticky-proxy/core/registry";
 import { expect } from "chai";
 import { createSweeper, type Sweeper } from "./sweep.ts";
@@ -24,9 +24,13 @@ describe("the sweeper", () => {
   let failures: unknown[];
   let recovered: ProcessRecord[];
   let scopes: number;
+  let standing: Standing;
+  let unknown: ProcessRecord[];
 
   beforeEach(() => {
     scopes = 0;
+    standing = "here";
+    unknown = [];
     polls = [];
     deliveries = [];
     failures = [];
@@ -39,7 +43,13 @@ describe("the sweeper", () => {
       executor: { inFlight: 0, idle: () => Promise.resolve() } as unknown as Executor,
       node: "s1",
       pacing: { isPaused: () => false, pausedMs: () => 0 },
-      find: () => world,
+      rules: { find: () => world, learn: () => null, standing: () => standing },
+      unknownWork: {
+        saw: (record) => void unknown.push(record),
+        forget: () => undefined,
+        read: () => ({ count: 0, oldestMs: 0 }),
+      },
+      isEndpoint: (name) => name === "shop",
       poll: (record) => new Promise((answer) => polls.push({ record, answer })),
       deliver: (record) => new Promise((answer) => deliveries.push({ record, answer })),
       extra: () => [],
@@ -188,6 +198,47 @@ describe("the sweeper", () => {
     deliveries[2]!.answer({ delivered: true, retryInMs: null });
     await settled();
     expect(await current(other)).to.include({ notifyState: "delivered", deadLetter: null });
+  });
+
+  it("leaves what it does not know to another sweeper, soon, and decides what needs no address", async () => {
+    standing = "no-service";
+    const waiting = await polled();
+    world.clock.advance(100);
+    await sweeper.tick();
+    await settled();
+    expect([polls.length, unknown.map(({ scope }) => scope)]).to.deep.equal([0, [waiting.scope]]);
+    world.clock.advance(1000);
+    expect(await sweeper.tick(), "its alarm rings again before its hiding would end").to.equal(1);
+    const orphan = await begin();
+    world.clock.advance(orphan.leaseMs);
+    await sweeper.tick();
+    await settled();
+    expect(await current(orphan)).to.include({ status: "failed", executed: "unknown" });
+    standing = "no-rules";
+    const unreadable = await begin();
+    world.clock.advance(unreadable.leaseMs);
+    await sweeper.tick();
+    await settled();
+    expect(await current(unreadable)).to.include({ status: "in-progress", owner: "n1" });
+    expect(failures).to.deep.equal([]);
+  });
+
+  it("keeps an event for an endpoint that it does not know for a day, then tries it as one that is gone", async () => {
+    const record = await apply(await begin("unheard-of"), {
+      type: "responded",
+      attempt: 1,
+      status: 200,
+      result: { id: "r", response },
+      retryAfterMs: null,
+    });
+    await sweeper.tick();
+    await settled();
+    expect([deliveries.length, unknown.length]).to.deep.equal([0, 1]);
+    expect(await current(record)).to.include({ notifyState: "pending", notifyAttempt: 0 });
+    world.clock.advance(24 * 3_600_000 + 1);
+    await sweeper.tick();
+    await settled();
+    expect(deliveries.length).to.equal(1);
   });
 
   it("stops only when what is under way has ended", async () => {

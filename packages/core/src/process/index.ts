@@ -22,6 +22,7 @@ export {
   type EarlyReport,
   type Lease,
   type Page,
+  type PinStore,
   type ProcessStore,
   type Snapshot,
   type Spans,
@@ -33,7 +34,16 @@ export type { Circumstances, ProcessEvent, Transition } from "./events.ts";
 export { birth, byAlarm, supersede, transition, type BeginRequest } from "./life.ts";
 export { dutyOf, type Duty } from "./duty.ts";
 // The rules of a route.
-export { createRuleBook, unkeyedPolicy, type FoundRoute, type RuleBook, type Rules } from "./rules.ts";
+export { readPin, type PinnedRules } from "./pinned.ts";
+export {
+  createRuleBook,
+  unkeyedPolicy,
+  type FoundRoute,
+  type RuleBook,
+  type Rules,
+  type RulesRef,
+  type Standing,
+} from "./rules.ts";
 // What a service's answers and reports mean.
 export { idText, meaningOf, resultId, storedHeaders } from "./answer.ts";
 export { readOutcome } from "./outcome.ts";

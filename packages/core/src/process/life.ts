@@ -145,6 +145,7 @@ export function birth(
       route: request.route,
       operation: request.operation.slice(0, 64),
       identity: policy.identity,
+      rules: request.rules.digest ?? null,
       fingerprint: request.claim.fingerprint,
       credential: request.claim.credential,
       status: waits ? "pending" : "in-progress",

@@ -42,6 +42,8 @@ export interface ProcessRecord extends ProcessRef {
   /** "POST /reports", for people; cut at 64 bytes. */
   readonly operation: string;
   readonly identity: Identity;
+  /** Digest of the rules that it began with; null: begun before rules were pinned. */
+  readonly rules: string | null;
   /** Fingerprint of the request, compared under one key; "" for identity `none`. */
   readonly fingerprint: string;
   /** Digest of the principal: of the proved subject, else of the request's credential; "" for nobody. */
@@ -125,6 +127,7 @@ export const recordFields = {
   route: "text",
   operation: "text",
   identity: "text",
+  rules: "text",
   fingerprint: "text",
   credential: "text",
   status: "text",
@@ -212,6 +215,7 @@ export const blankRecord: ProcessRecord = {
   route: "",
   operation: "",
   identity: "request",
+  rules: null,
   fingerprint: "",
   credential: "",
   status: "pending",

@@ -180,6 +180,12 @@ export interface ProcessStore {
     readonly hideMs: number;
   }): Promise<{ readonly now: EpochMs; readonly due: readonly ProcessRecord[] }>;
 
+  /**
+   * Lets the alarm of a claimed process ring in `inMs`, sooner than it was hidden for, if the process is as it was claimed
+   * and still due: its claimer cannot do what is due.
+   */
+  ringAgain(base: ProcessRecord, inMs: number): Promise<void>;
+
   /** Removes every key of the process if base's epoch and version still stand. true: it is gone. */
   purge(base: ProcessRecord): Promise<boolean>;
 
@@ -236,4 +242,21 @@ export interface Changes {
     scope: { readonly partition: number; readonly scope: Scope },
     onChange: () => void,
   ): { close(): void };
+}
+
+/** Descriptions of rules (`pinned.ts`), where all replicas find them. A text is kept for `keepMs` after its last use. */
+export interface PinStore {
+  /** @throws StoreUnavailable */
+  keep(pins: readonly PinText[]): Promise<void>;
+  /** null: it is not kept (any more). @throws StoreUnavailable */
+  read(digest: string): Promise<string | null>;
+  /** Texts of every description of the service that is kept. @throws StoreUnavailable */
+  ofService(service: string): Promise<readonly string[]>;
+}
+
+export interface PinText {
+  readonly digest: string;
+  readonly text: string;
+  readonly service: string;
+  readonly keepMs: number;
 }

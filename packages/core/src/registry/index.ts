@@ -2,6 +2,7 @@
 export type {
   BreakerPolicy,
   CachePolicy,
+  CallbackAuth,
   CallbackPolicy,
   ComparePolicy,
   HealthPolicy,

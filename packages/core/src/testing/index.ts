@@ -5,3 +5,4 @@ export { createTestWorld, testRequest, testRoute, testService, type TestWorld } 
 export { MemoryCacheStore } from "./memory-cache-store.ts";
 export { createMemoryMirror, type MemoryMirror } from "./memory-mirror.ts";
 export { createMemoryStore, type MemoryStore } from "./memory-process-store.ts";
+export { createMemoryPins } from "./memory-pins.ts";

@@ -181,6 +181,11 @@ export function createMemoryStore(options: { now: () => number; partitions?: num
       for (const entry of due) entry.alarm = now() + hideMs;
       return { now: now(), due: due.map((entry) => entry.record) };
     },
+    async ringAgain(base, inMs) {
+      const entry = find(base);
+      const isSame = entry !== null && entry.record.version === base.version;
+      if (isSame && entry.record.wakeAt !== null && entry.record.wakeAt <= now()) entry.alarm = now() + inMs;
+    },
     async purge(base) {
       const entry = find(base);
       if (commit(entry, base, false) !== null) return false;

@@ -27,7 +27,9 @@ export async function applyEvent(
   event: ProcessEvent,
   options: { readonly ifDue?: boolean } = {},
 ): Promise<Applied> {
-  const { store, newId, onTransition, onRefused } = view.deps;
+  const { store, newId, onTransition, onRefused, pins } = view.deps;
+  const learning = pins?.learn(base) ?? null;
+  if (learning !== null) await learning;
   let record = base;
   for (let race = 0; race < maxRaces; race += 1) {
     const decided = transition(record, event, view.circumstances(record));

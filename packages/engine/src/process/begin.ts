@@ -26,7 +26,10 @@ export type Begun =
 
 /** @throws StoreUnavailable */
 export async function beginProcess(view: StoreView, request: BeginRequest): Promise<Begun> {
-  const { store, node, newId, confirm } = view.deps;
+  const { store, node, newId, confirm, pins } = view.deps;
+  // Before a record names them; nothing to wait for but once after a start or a reload.
+  const standing = pins?.stand(request.rules) ?? null;
+  if (standing !== null) await standing;
   const draft = birth(request, node, newId(), confirm !== null, null);
   let answer = await view.write(() => store.create(draft, { withResult: !request.claim.force }));
   for (let race = 0; race < maxRaces; race += 1) {
@@ -50,7 +53,9 @@ export async function replace(
   base: ProcessRecord,
   draft: Draft,
 ): Promise<ProcessRecord | null> {
-  const { store, onTransition } = view.deps;
+  const { store, onTransition, pins } = view.deps;
+  const learning = pins?.learn(base) ?? null;
+  if (learning !== null) await learning;
   const answer = await view.write(() =>
     store.supersede(base, supersede(base, view.circumstances(base)), draft),
   );

@@ -6,6 +6,7 @@ import {
   StoreUnavailable,
   type Draft,
   type ProcessRecord,
+  type Rules,
   type StoredRequest,
 } from "@sticky-proxy/core/process";
 import { replace, started, type Started } from "./begin.ts";
@@ -42,7 +43,12 @@ export async function rerunProcess(
   base: ProcessRecord,
   { cancelRunning, dispatch = "here", onlyIfLast = false, key = null, pausedMs = 0 }: RerunOptions,
 ): Promise<Rerun> {
-  const { store, onTransition, confirm } = view.deps;
+  const { store, onTransition, confirm, pins, rulesOf } = view.deps;
+  const learning = pins?.learn(base) ?? null;
+  if (learning !== null) await learning;
+  const rules = pins?.rulesAnew(base) ?? rulesOf(base);
+  const standing = pins?.stand(rules) ?? null;
+  if (standing !== null) await standing;
   const scope = { partition: base.partition, scope: base.scope, epoch: null };
   let request: StoredRequest | null = null;
   for (let race = 0; race < maxRaces; race += 1) {
@@ -53,7 +59,7 @@ export async function rerunProcess(
     if (!isTerminal(target.status) && !cancelRunning) return { verdict: "running", record: target };
     request ??= await store.readRequest(base);
     if (request === null) return { verdict: "no-request" };
-    const draft = rerunDraft(view, base, request, { key, pausedMs });
+    const draft = rerunDraft(view, base, request, { rules, key, pausedMs });
     const next = await replace(view, target, dispatch === "here" ? draft : byAlarm(draft));
     if (next === null) continue; // somebody else was faster: perhaps this very call
     if (dispatch === "here") return { ...(await started(view, next, target)), request };
@@ -68,10 +74,9 @@ function rerunDraft(
   view: StoreView,
   base: ProcessRecord,
   request: StoredRequest,
-  { key, pausedMs }: { readonly key: string | null; readonly pausedMs: number },
+  { rules, key, pausedMs }: { readonly rules: Rules; readonly key: string | null; readonly pausedMs: number },
 ): Draft {
-  const { rulesOf, node, newId, confirm } = view.deps;
-  const rules = rulesOf(base);
+  const { node, newId, confirm } = view.deps;
   const draft = birth(
     {
       scope: base.scope,

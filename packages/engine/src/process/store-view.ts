@@ -11,13 +11,17 @@ import type {
   ProcessRecord,
   ProcessStore,
   Rules,
+  RulesRef,
 } from "@sticky-proxy/core/process";
+import type { PinnedRuleBook } from "./pinned-rules.ts";
 
 export interface ProcessesDeps {
   readonly store: ProcessStore;
   /** This node's name, unique among live nodes; the owner of what it dispatches. */
   readonly node: string;
-  readonly rulesOf: (record: Pick<ProcessRecord, "service" | "route" | "identity">) => Rules;
+  readonly rulesOf: (record: RulesRef) => Rules;
+  /** Absent: nothing is pinned, every rule is `rulesOf`'s. */
+  readonly pins?: Pick<PinnedRuleBook, "learn" | "stand" | "rulesAnew">;
   /** In [0, 1). */
   readonly random: () => number;
   readonly newId: () => string;

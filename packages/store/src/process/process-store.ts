@@ -15,6 +15,7 @@ import { purgeProcess } from "./purge.ts";
 import { readProcess } from "./read.ts";
 import { renewLeases } from "./renew.ts";
 import { readRequest } from "./request.ts";
+import { ringAgain } from "./ring-again.ts";
 import { createScriptSession } from "./script-session.ts";
 import { processScripts } from "./scripts.ts";
 import { sharedReads } from "./shared-reads.ts";
@@ -78,6 +79,7 @@ export function createProcessStore(options: ProcessStoreOptions): RedisProcessSt
     },
     renew: (leases) => renewLeases(io, leases),
     purge: (base) => purgeProcess(io, base),
+    ringAgain: (base, inMs) => ringAgain(io, base, inMs),
     claimDue: createClaimDue(io, session.clock, options.maxLeaseMs ?? 30_000),
     ...createTimeline(io),
     ...createLists(io),

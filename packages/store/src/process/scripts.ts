@@ -6,6 +6,7 @@ import { forgetScript } from "./forget.ts";
 import { purgeScript } from "./purge.ts";
 import { readScript } from "./read.ts";
 import { renewScript } from "./renew.ts";
+import { ringAgainScript } from "./ring-again.ts";
 import { supersedeScript } from "./supersede.ts";
 
 export const processScripts = {
@@ -15,6 +16,7 @@ export const processScripts = {
   supersede: supersedeScript,
   renew: renewScript,
   claimDue: claimDueScript,
+  ringAgain: ringAgainScript,
   purge: purgeScript,
   forget: forgetScript,
 };

@@ -2,10 +2,17 @@
  * The connections of the commands on processes: the processes in Redis, without a node. The command line sends no
  * process: a sweeper does, so a command may end at once.
  */
-import { randomBytes } from "node:crypto";
-import { createProcesses, type Processes, type WaitDeps, createCancelHook } from "@sticky-proxy/engine";
+import { createSecretKey, randomBytes } from "node:crypto";
+import {
+  createPinnedRules,
+  type PinnedRuleBook,
+  createProcesses,
+  type Processes,
+  type WaitDeps,
+  createCancelHook,
+} from "@sticky-proxy/engine";
 import { listServices, parseProcessRef, storeNow } from "@sticky-proxy/operations";
-import { createRuleBook, type ProcessRecord, type ProcessRef } from "@sticky-proxy/core/process";
+import type { ProcessRecord, ProcessRef } from "@sticky-proxy/core/process";
 import { storeSettings, sleep, type Config, systemClock } from "@sticky-proxy/runtime";
 import { createRegistry, openStore } from "@sticky-proxy/store";
 import { createOutboundCallers } from "@sticky-proxy/upstream";
@@ -31,7 +38,12 @@ async function connectOperator(config: Config, io: Pick<Io, "err">): Promise<Ope
     waitMs: waitForRedisMs,
     onError: () => undefined, // reported once, by exitUnavailable
   });
-  const rules = createRuleBook(() => config.services);
+  const rules = createPinnedRules({
+    services: () => config.services,
+    store: store.pins,
+    secret: createSecretKey(store.meta.secret),
+    clock: systemClock,
+  });
   const registry = createRegistry(store);
   const callers = createOutboundCallers();
   const cancelHook = createCancelHook({
@@ -46,6 +58,7 @@ async function connectOperator(config: Config, io: Pick<Io, "err">): Promise<Ope
     ...operatorOn({
       store: store.processes,
       rulesOf: (record) => rules.rulesOf(record),
+      pins: rules,
       deadLetterMs: config.retention.deadLetterMs,
     }),
     waiting: {
@@ -73,6 +86,8 @@ async function connectOperator(config: Config, io: Pick<Io, "err">): Promise<Ope
 export function operatorOn(deps: {
   readonly store: Processes["store"];
   readonly rulesOf: Parameters<typeof createProcesses>[0]["rulesOf"];
+  /** Absent: nothing is pinned. */
+  readonly pins?: PinnedRuleBook;
   readonly deadLetterMs?: number;
 }): Pick<Operator, "processes" | "now"> {
   const processes = createProcesses({

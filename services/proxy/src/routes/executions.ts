@@ -5,8 +5,14 @@
  */
 import type { JsonText } from "@sticky-proxy/protocol/json";
 import Router from "@koa/router";
-import { idText, processId, type ProcessRecord, type Rules } from "@sticky-proxy/core/process";
-import { readReport, type Processes } from "@sticky-proxy/engine";
+import {
+  idText,
+  processId,
+  type PinnedRules,
+  type ProcessRecord,
+  type Rules,
+} from "@sticky-proxy/core/process";
+import { readReport, type PinnedRuleBook, type Processes } from "@sticky-proxy/engine";
 import type { Service } from "@sticky-proxy/core/registry";
 import {
   executionApiPath,
@@ -35,17 +41,12 @@ import { readableBytes, type CallbackVerifier, type Proof } from "./verify-callb
 export interface ExecutionRouteDeps extends ApplyReportDeps {
   readonly processes: Processes;
   readonly verifier: CallbackVerifier;
-  readonly find: (record: ProcessRecord) => Configured | null;
+  readonly rules: Pick<PinnedRuleBook, "learn" | "standing" | "rulesOf" | "pinned" | "ofService">;
   readonly findService: (name: string) => Service | null;
   readonly readBody: (ctx: Context, maxBytes: number) => Promise<Uint8Array>;
   readonly write: (ctx: Context, reply: Reply) => void;
   readonly onCallback: (service: string, outcome: CallbackOutcome) => void;
   readonly maxHeartbeatBytes: number;
-}
-
-interface Configured {
-  readonly service: Service;
-  readonly rules: Rules;
 }
 
 export function executionRoutes(deps: ExecutionRouteDeps): Router {
@@ -62,7 +63,7 @@ async function receiveReport(deps: ExecutionRouteDeps, ctx: RouteContext): Promi
   if (action !== "complete" && action !== "fail" && action !== "heartbeat")
     throw unauthorized(deps, "unknown");
   const lines = linesOf(ctx);
-  const { record, service, rules, proof, body } = await authenticate(deps, ctx, action === "heartbeat");
+  const { record, rules, proof, body } = await authenticate(deps, ctx, action === "heartbeat");
   const attempt = proof.attempt ?? record.attempt;
   if (action === "heartbeat") {
     const { progress, extendMs } = parseHeartbeat({ headers: lines, body });
@@ -72,7 +73,7 @@ async function receiveReport(deps: ExecutionRouteDeps, ctx: RouteContext): Promi
   }
   const report =
     action === "fail" ? failureReport(lines, body) : completedReport(ctx, record, rules, proof, body);
-  await settle(deps, ctx, { record, service, rules, report, attempt });
+  await settle(deps, ctx, { record, rules, report, attempt });
 }
 
 /** The webhook of a job server that knows one fixed address: the job's id stands in the payload. */
@@ -83,17 +84,24 @@ async function receiveFixedCallback(
 ): Promise<void> {
   const { processes, verifier } = deps;
   const lines = linesOf(ctx);
-  const service = deps.findService(ctx.params["service"] ?? "");
+  const name = ctx.params["service"] ?? "";
+  const service = deps.findService(name);
   const body = await deps.readBody(ctx, readableBytes(service === null ? [] : [service]));
+  // Another replica knows the service: its shared token and keys are in that one's file.
+  if (service === null && (await deps.rules.ofService(name)).length > 0) throw rulesUnknown(name);
   if (service === null || !verifier.verifyFixed(service, lines, body, processes.now())) {
     throw unauthorized(deps, service?.name ?? "unknown");
   }
   const payload = readReport(lines, body);
   if (payload === null) throw new Problem("malformed-json", { detail: "The callback cannot be read." });
-  const jobId = jobIdOf(service, payload);
-  if (jobId === null)
+  const own = jobIds(service.routes, payload);
+  let found = await findJob(deps, service, own);
+  // A job that was begun under other pointers, before a reload or by a replica with another file.
+  const others = found === null ? jobIds(await deps.rules.ofService(name), payload) : [];
+  found ??= await findJob(deps, service, others);
+  const jobId = own[0] ?? others[0];
+  if (jobId === undefined)
     throw new Problem("validation-failed", { detail: "The callback names no job, or names it twice." });
-  const found = await findJob(deps, service, jobId);
   if (found === null) {
     if (!unknownJobs.isEarly(service.name, jobId)) throw unauthorized(deps, service.name);
     const reply = await keepEarly(deps, service, { jobId, payload, lines, body });
@@ -106,21 +114,39 @@ async function receiveFixedCallback(
   const { record, rules, attempt } = found;
   const { accept } = rules.policy.callback;
   const report = accept === null ? completionReport(lines, body) : readAccepted(accept, payload, record);
-  await settle(deps, ctx, { record, service, rules, report, attempt });
+  await settle(deps, ctx, { record, rules, report, attempt });
 }
 
-/** The process of a job, with the attempt that made the job (P10); null: none that is known and still configured. */
-async function findJob({ processes, find }: ExecutionRouteDeps, service: Service, jobId: string) {
-  const ref = await processes.store.correlated(service.name, jobId);
-  if (ref === null) return null;
-  const { record } = await processes.read(ref, { withResult: false });
-  const found = record === null ? null : find(record);
-  if (record === null || found === null || found.service.name !== service.name) return null;
-  return { record, rules: found.rules, attempt: ref.attempt };
+/** The process of a job, with the attempt that made the job (P10); null: none that is known. */
+async function findJob(
+  { processes, rules }: ExecutionRouteDeps,
+  service: Service,
+  jobIds: readonly string[],
+) {
+  for (const jobId of jobIds) {
+    const ref = await processes.store.correlated(service.name, jobId);
+    if (ref === null) continue;
+    const { record } = await processes.read(ref, { withResult: false });
+    if (record === null || record.service !== service.name) continue;
+    return { record, rules: await rulesOf(rules, record), attempt: ref.attempt };
+  }
+  return null;
 }
 
-interface Settled extends Configured {
+/** The rules that the process began with. @throws Problem rules-unknown */
+async function rulesOf(rules: ExecutionRouteDeps["rules"], record: ProcessRecord): Promise<Rules> {
+  await rules.learn(record);
+  if (rules.standing(record) === "no-rules") throw rulesUnknown(record.service);
+  return rules.rulesOf(record);
+}
+
+function rulesUnknown(service: string): Problem {
+  return new Problem("rules-unknown", { service, headers: { "Retry-After": "2" } });
+}
+
+interface Settled {
   readonly record: ProcessRecord;
+  readonly rules: Rules;
   readonly report: Report;
   readonly attempt: number;
 }
@@ -128,10 +154,10 @@ interface Settled extends Configured {
 async function settle(
   deps: ExecutionRouteDeps,
   ctx: Context,
-  { record, service, rules, report, attempt }: Settled,
+  { record, rules, report, attempt }: Settled,
 ): Promise<void> {
   const { event, isTooLarge } = reportEvent(report, linesOf(ctx), attempt, rules.policy);
-  if (isTooLarge) deps.onCallback(service.name, "too_large");
+  if (isTooLarge) deps.onCallback(record.service, "too_large");
   deps.write(ctx, await applyReport(deps, record, event));
 }
 
@@ -144,16 +170,24 @@ async function authenticate(deps: ExecutionRouteDeps, ctx: RouteContext, isHeart
   const body = await deps.readBody(ctx, isHeartbeat ? deps.maxHeartbeatBytes : verifier.largestBody);
   const snapshot = id === null ? null : await processes.read(id, { withResult: false });
   const record = snapshot?.record ?? null;
-  const found = record === null ? null : deps.find(record);
-  const proof: Proof | null =
-    record === null || found === null
-      ? verifier.refuse(lines, body, processes.now())
-      : verifier.verify(found.service, processId(record), lines, queryToken(ctx), body, snapshot?.now ?? 0);
-  if (record === null || found === null || proof === null) {
-    if (record !== null) await noteRefused(deps, record, { event: "callback-unauthorized" });
-    throw unauthorized(deps, record?.service ?? "unknown");
+  const at = snapshot?.now ?? processes.now();
+  if (record === null) {
+    verifier.refuse(lines, body, at);
+    throw unauthorized(deps, "unknown");
   }
-  return { record, ...found, proof, body };
+  await deps.rules.learn(record);
+  const judged = {
+    processId: processId(record),
+    service: deps.findService(record.service),
+    pinned: deps.rules.pinned(record),
+  };
+  const proof = verifier.verify(judged, lines, queryToken(ctx), body, at);
+  if (proof === "refused") {
+    await noteRefused(deps, record, { event: "callback-unauthorized" });
+    throw unauthorized(deps, record.service);
+  }
+  if (proof === "cannot-tell") throw rulesUnknown(record.service);
+  return { record, rules: await rulesOf(deps.rules, record), proof, body };
 }
 
 /**
@@ -176,13 +210,12 @@ function completedReport(
   return isOurs ? completionReport(lines, body) : readAccepted(accept, payload, record);
 }
 
-function jobIdOf(service: Service, payload: JsonText): string | null {
-  for (const route of service.routes) {
-    const pointer = route.process?.callback.correlate?.callback;
-    const id = pointer === undefined ? null : idText(payload.at(pointer));
-    if (id !== null) return id;
-  }
-  return null;
+/** The ids that the payload has where the routes say that it names its job. */
+function jobIds(routes: readonly Pick<PinnedRules, "process">[], payload: JsonText): readonly string[] {
+  return routes.flatMap(({ process }) => {
+    const pointer = process?.callback.correlate?.callback;
+    return (pointer === undefined ? null : idText(payload.at(pointer))) ?? [];
+  });
 }
 
 /** `?sticky=<token>` for services that cannot send header fields; redacted in every log. */
