@@ -26,6 +26,7 @@ export interface GatewayOptions {
   readonly settings?: Partial<Omit<ProxySettings, "limits">>;
   readonly limits?: Partial<ProxySettings["limits"]>;
   readonly forwarder?: Partial<ForwarderOptions>;
+  readonly authenticator?: ProxyDeps["authenticator"];
 }
 
 export const settings: ProxySettings = {
@@ -80,7 +81,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   };
   const deps: ProxyDeps = {
     secret: createSecretKey(Buffer.from("secret")),
-    authenticator: null,
+    authenticator: options.authenticator ?? null,
     services: () => options.services,
     forwarder,
     tunnels: forwarder,

@@ -53,6 +53,27 @@ describe("an upgrade", () => {
     client.close();
   });
 
+  it("is no way around authentication: without a proof it is 401, and the service sees nothing", async () => {
+    let asked = false;
+    const upstream = await raw(() => void (asked = true));
+    const authenticator = {
+      policy: { methods: [], principalField: null, identityFields: [] },
+      prove: async () => ({ kind: "absent" }) as const,
+    };
+    const services = [
+      service(upstream.origin, { routes: [route({ allowUpgrade: true })], authentication: "required" }),
+    ];
+    const gateway = await startGateway({ services, authenticator });
+    open.push(gateway);
+    const client = await RawClient.connect(gateway.port);
+    client.send(handshake);
+    const { status, headers } = await client.response();
+    expect(status).to.equal(401);
+    expect(headers.get("www-authenticate")).to.match(/^Bearer /);
+    expect(asked).to.equal(false);
+    client.close();
+  });
+
   it("to anything but websocket is ignored where upgrades are allowed", async () => {
     const upstream = await FakeUpstream.start();
     open.push(upstream);

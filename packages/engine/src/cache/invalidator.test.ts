@@ -33,9 +33,10 @@ describe("the invalidation by unsafe requests", () => {
       onError: (operation) => errors.push(operation),
     });
   });
-  const keyAt = (path: string) => keyOf(service, policy, { path, query: null }, at);
-  async function put(path: string, headers: HeaderList = []): Promise<void> {
-    const lease = { key: keyAt(path), flight: "", token: null };
+  const keyAt = (path: string, principal = "") =>
+    keyOf(service, policy, { path, query: null }, { ...at, principal });
+  async function put(path: string, headers: HeaderList = [], principal = ""): Promise<void> {
+    const lease = { key: keyAt(path, principal), flight: "", token: null };
     const { generation, now } = await store.begin(lease, null);
     const response = { status: 200, headers: [["Cache-Control", "max-age=60"], ...headers] as HeaderList };
     const times = { requestAt: now, responseAt: now };
@@ -44,13 +45,26 @@ describe("the invalidation by unsafe requests", () => {
     if (!judged.storable) throw new Error(judged.reason);
     await store.commit({ lease, metadata: judged.metadata, replaces: null, maxVariants: 1 });
   }
-  const has = async (path: string) => (await store.lookup(keyAt(path), () => "")).stored !== null;
+  const has = async (path: string, principal = "") =>
+    (await store.lookup(keyAt(path, principal), () => "")).stored !== null;
 
   it("a path with the service's prefix also invalidates the path below the prefix", async () => {
     await put("/item");
     const response = { status: 201, headers: [["Location", "http://gateway/shop/item"]] as HeaderList };
     await invalidation.afterUnsafe(service, post("/items"), response, at);
     expect(await has("/item")).to.equal(false);
+  });
+
+  it("what one principal changes is dropped for all, where principals have keys of their own", async () => {
+    for (const principal of ["alice", "bob"]) {
+      await put("/item", [], principal);
+      await put("/other", [], principal);
+    }
+    const closed = { ...service, authentication: "required" } as Service;
+    const answer = { status: 200, headers: [] };
+    await invalidation.afterUnsafe(closed, post("/item"), answer, { ...at, principal: "alice" });
+    expect([await has("/item", "alice"), await has("/item", "bob")]).to.deep.equal([false, false]);
+    expect([await has("/other", "alice"), await has("/other", "bob")]).to.deep.equal([true, true]);
   });
 
   it("a key whose drop failed is not trusted until the drop is done", async () => {

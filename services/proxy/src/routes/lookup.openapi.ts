@@ -1,6 +1,6 @@
 /** The operation that finds a process by its idempotency key. */
 import { processApiPath } from "@sticky-proxy/protocol";
-import { problemResponses } from "./openapi-parts.ts";
+import { callerProblems, problemResponses } from "./openapi-parts.ts";
 
 export const lookupPaths = {
   [`${processApiPath}:lookup`]: {
@@ -36,6 +36,7 @@ export const lookupPaths = {
           },
         },
         ...problemResponses(
+          ...callerProblems,
           "process-not-found",
           "malformed-json",
           "unsupported-media-type",

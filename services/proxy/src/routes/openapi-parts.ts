@@ -53,5 +53,12 @@ export function problemResponses(...found: ProblemSlug[]): Part {
 }
 
 /** The problems of every route that reads a process. */
-export const readingProblems: ProblemSlug[] = ["process-not-found", "process-expired", "store-unavailable"];
+/** Where clients are authenticated. */
+export const callerProblems: ProblemSlug[] = ["unauthorized", "forbidden", "authentication-unavailable"];
+export const readingProblems: ProblemSlug[] = [
+  "process-not-found",
+  "process-expired",
+  "store-unavailable",
+  ...callerProblems,
+];
 export const retryAfterHeader = { "Retry-After": { schema: { type: "integer" }, description: "Seconds." } };

@@ -69,7 +69,7 @@ export const processPaths = {
             "The service's response with its own status; a part of it (206), 304, 412, 416; or the problem that the process ended with.",
           headers: processHeaders,
         },
-        ...problemResponses("process-not-found", "process-expired", "process-cancelled", "store-unavailable"),
+        ...problemResponses(...readingProblems, "process-cancelled"),
       },
     },
   },
@@ -81,7 +81,7 @@ export const processPaths = {
       parameters: [processIdParameter, { $ref: "#/components/parameters/Owner" }],
       responses: {
         "200": processResponse("It is cancelled, by this call or before."),
-        ...problemResponses(...readingProblems, "process-terminal", "forbidden"),
+        ...problemResponses(...readingProblems, "process-terminal"),
       },
     },
   },

@@ -38,7 +38,6 @@ export const rerunPaths = {
         ...problemResponses(
           ...readingProblems,
           "process-running",
-          "forbidden",
           "idempotency-key-invalid",
           "idempotency-key-reused",
           "malformed-json",
