@@ -196,6 +196,8 @@ const bareRoute: Omit<Route, "name" | "process" | "mirror" | "retries" | "forwar
   maxBodyBytes: Infinity,
   headers: { request: new Map(), response: new Map() },
   bodySchema: null,
+  cookies: "use",
+  signatures: "whole",
   allowUpgrade: false,
 };
 
