@@ -27,6 +27,7 @@ export type Handler = (request: IncomingMessage, response: ServerResponse, recei
 
 export function createApp(deps: ProxyDeps, gate: Gate, find: FindService): Handler {
   const parts = deps.process;
+  const purges = (deps.cache?.purgeToken ?? null) !== null;
   const received = new WeakMap<IncomingMessage, Received>();
   const chain: readonly Middleware[] = [
     write(deps, gate), // the only place that writes a response
@@ -35,7 +36,7 @@ export function createApp(deps: ProxyDeps, gate: Gate, find: FindService): Handl
     traceContext(), // ids before anything is sent anywhere
     ...(parts === undefined ? [] : [reserved(parts.routers)]), // our own resources never reach a service
     matchServiceStep(find), // everything below is the service's policy
-    authenticate({ ...deps, purges: (deps.cache?.purgeToken ?? null) !== null }), // whose request it is; the steps below ask nobody else
+    authenticate({ ...deps, purges }), // whose request it is; the steps below ask nobody else
     ...(deps.mirror === undefined ? [] : [mirror(deps.mirror)]), // a copy made before us takes the mirror off the route
     ...(parts === undefined ? [] : [identify(parts.identify)]), // a bad key is refused before its body is read
     readBody(deps), // decides about 413 and 100-continue before a byte is asked for
