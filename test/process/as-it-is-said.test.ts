@@ -86,6 +86,34 @@ services:
       expect(await answer.text()).to.equal(written);
     });
 
+    it("a report in the gateway's own form may be compressed, and keeps what it holds as it was written", async () => {
+      upstreamAccepts();
+      const asked = ask("/plain/kept");
+      await replicas.upstream.arrived();
+      const sent = replicas.upstream.last;
+      const id = sent.headers.get("sticky-process-id");
+      const report = await fetch(`${replicas.cluster.url(1)}/_sticky/v1/executions/${id}/complete`, {
+        method: "POST",
+        headers: {
+          "Sticky-Execution": sent.headers.get("sticky-execution")!,
+          "Content-Type": "application/vnd.sticky.result+json",
+          "Content-Encoding": "gzip",
+        },
+        body: gzipSync(`{"status":201,"body":${written}}`),
+      });
+      expect(report.status).to.equal(200);
+      const completed = await asked;
+      expect([completed.status, await completed.text()]).to.deep.equal([201, written]);
+    });
+
+    /** 202 with the token: a report will follow. */
+    const upstreamAccepts = (): void => {
+      replicas.upstream.requests.length = 0;
+      replicas.upstream.respond((request, response) =>
+        response.writeHead(202, { "Sticky-Execution": request.headers.get("sticky-execution")! }).end(),
+      );
+    };
+
     it("a job's id above 2^53 finds its process", async () => {
       const id = "72057594037927937";
       const { answer, report } = await reported(`{"job":JOB,"is":"done","paper":1}`, {}, id);

@@ -108,12 +108,27 @@ describe("parseCompletion", () => {
       ['{"status":204,"body":"x"}', "malformed-request"],
       ["[]", "malformed-request"],
       ['{"status":200', "malformed-json"],
-      ['{"__proto__":{"status":201}}', "malformed-json"],
+      ['{"__proto__":{"status":201}}', "validation-failed"],
+      ['{"status":201,"status":202}', "malformed-json"],
     ] as const) {
       expect(
         slugOf(() => parseCompletion(request(resultMediaType, body))),
         body,
       ).to.equal(slug);
+    }
+    for (const odd of [
+      '"cut \\ud83c"',
+      '{"a":1,"a":2}',
+      '{"__proto__":1}',
+      "[1e999]",
+      `${"[".repeat(99)}${"]".repeat(99)}`,
+    ]) {
+      const { body } = parseCompletion(request(resultMediaType, `\ufeff{"status":201,"body":[${odd}]}`));
+      expect(Buffer.from(body).toString(), odd).to.equal(`[${odd}]`);
+      const failure = parseFailure(
+        request("application/json", `\ufeff{"retryable":true,"log":${odd},"log":1}`),
+      );
+      expect(failure.retryable, odd).to.equal(true);
     }
     const both = request(resultMediaType, "{}", ["Sticky-Result-Status", "201"]);
     expect(slugOf(() => parseCompletion(both))).to.equal("malformed-request");

@@ -75,7 +75,7 @@ export function parseCompletion({ headers, body }: CallbackRequest): Completion 
       `${fields.stickyResultStatus} does not go with ${resultMediaType}: it has a status member.`,
     );
   }
-  const object = parseJsonObject(body);
+  const object = reportObject(body);
   onlyMembers(object, ["status", "headers", "body"]);
   const [resultBody, impliedType] = bodyMember(object.body, readJsonText(body)?.at(["body"]));
   const resultHeaders = headersMember(object.headers);
@@ -90,7 +90,7 @@ export function parseCompletion({ headers, body }: CallbackRequest): Completion 
 
 /** A problem object (RFC 9457) with `retryable` and `executed`; an empty body is a failure without particulars. */
 export function parseFailure({ headers, body }: CallbackRequest): Failure {
-  const object = optionalObject(headers, body, [problemMediaType, "application/json"]);
+  const object = optionalObject(headers, body, [problemMediaType, "application/json"], reportObject);
   const executed = object.executed ?? "unknown";
   if (executed !== "no" && executed !== "yes" && executed !== "unknown") {
     throw invalid("/executed", 'must be "no", "yes" or "unknown"');
@@ -111,7 +111,7 @@ const maxExtendMs = 7 * 24 * 3600 * 1000;
 
 /** `{"progress": {"percent", "message"}, "extendMs"}`, every member optional; an empty body says "still alive". */
 export function parseHeartbeat({ headers, body }: CallbackRequest): Heartbeat {
-  const object = optionalObject(headers, body, ["application/json"]);
+  const object = optionalObject(headers, body, ["application/json"], reportObject);
   onlyMembers(object, ["progress", "extendMs"]);
   return {
     progress: progressMember(object.progress),
@@ -124,7 +124,7 @@ export function parseHeartbeat({ headers, body }: CallbackRequest): Heartbeat {
  * @throws Problem unsupported-media-type (another type, none, or a content coding), malformed-json, malformed-request
  */
 export function parseJsonRequest({ headers, body }: CallbackRequest): JsonObject {
-  return optionalObject(headers, body, ["application/json"]);
+  return optionalObject(headers, body, ["application/json"], parseJsonObject);
 }
 
 /** Media type in lower case without parameters; null when absent or not one. Two Content-Type lines are malformed. */
@@ -143,6 +143,7 @@ function optionalObject(
   headers: readonly FieldLine[],
   body: Uint8Array,
   accepted: readonly string[],
+  parse: (body: Uint8Array) => JsonObject,
 ): JsonObject {
   const mediaType = mediaTypeOf(headers);
   if (mediaType === null && body.length === 0) return {};
@@ -150,7 +151,30 @@ function optionalObject(
     throw unsupported(`Send ${accepted.join(" or ")}.`);
   }
   requirePlainUtf8(headers);
-  return body.length === 0 ? {} : parseJsonObject(body);
+  return body.length === 0 ? {} : parse(body);
+}
+
+/** Of any of the three forms. */
+const readMembers: ReadonlySet<string> = new Set([
+  ...["status", "headers", "body"],
+  ...["title", "detail", "type", "retryable", "executed"],
+  ...["progress", "extendMs"],
+]);
+
+/**
+ * The members of a report, which comes from somebody who has proved who it is: what nobody reads may be odd (a byte order
+ * mark, a lone surrogate, a name that stands twice further down). Throws where a member of the report itself stands twice.
+ */
+function reportObject(body: Uint8Array): JsonObject {
+  const text = readJsonText(body);
+  const value: unknown = text === null ? null : JSON.parse(text.text);
+  // Says what is wrong, and where.
+  if (text === null || typeof value !== "object" || value === null || Array.isArray(value))
+    return parseJsonObject(body);
+  const twice = Object.keys(value).find((name) => readMembers.has(name) && text.at([name]) === undefined);
+  if (twice !== undefined)
+    throw new Problem("malformed-json", { detail: `The report's member ${twice} stands twice.` });
+  return value as JsonObject;
 }
 
 function requirePlainUtf8(headers: readonly FieldLine[]): void {
