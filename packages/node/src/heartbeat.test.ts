@@ -74,6 +74,9 @@ describe("the heartbeat", () => {
     replicas.set("b", older);
     await both.beat();
     expect([both.allKnowFingerprint(1), both.allKnowFingerprint(2)]).to.deep.equal([true, false]);
+    replicas.set("b", { ...older, role: "admin", fingerprints: [] });
+    await both.beat();
+    expect(both.allKnowFingerprint(2), "an admin compares none").to.equal(true);
     replicas.delete("b");
     await both.beat();
     expect(both.allKnowFingerprint(2)).to.equal(true);

@@ -27,7 +27,7 @@ export interface Heartbeat {
   beat(): Promise<void>;
   /** The live replicas, this one included; null: not read within the TTL. */
   replicas(): readonly Replica[] | null;
-  /** Whether every live replica can compare that version of the fingerprint; false while nobody knows. */
+  /** Whether every live replica can compare that version of the fingerprint, but admins, which compare none; false while nobody knows. */
   allKnowFingerprint(version: number): boolean;
   /** Takes this node off the list (a clean stop). */
   leave(): Promise<void>;
@@ -73,7 +73,10 @@ export async function openHeartbeat(parts: HeartbeatParts): Promise<Heartbeat> {
     },
     replicas: () => (seen === null || monotonic() - seen.at > ttlMs ? null : seen.replicas),
     allKnowFingerprint: (wanted) =>
-      heartbeat.replicas()?.every(({ fingerprints: known = [1] }) => known.includes(wanted)) ?? false,
+      heartbeat
+        .replicas()
+        ?.every(({ role: its, fingerprints: known = [1] }) => its === "admin" || known.includes(wanted)) ??
+      false,
     leave: () => registry.leave(id),
   };
   await heartbeat.beat().catch((err: unknown) => logger.warn("heartbeat.failed", { err }));

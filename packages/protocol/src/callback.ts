@@ -155,11 +155,9 @@ function optionalObject(
 }
 
 /** Of any of the three forms. */
-const readMembers: ReadonlySet<string> = new Set([
-  ...["status", "headers", "body"],
-  ...["title", "detail", "type", "retryable", "executed"],
-  ...["progress", "extendMs"],
-]);
+const readMembers: ReadonlySet<string> = new Set(
+  "status headers body title detail type retryable executed progress extendMs".split(" "),
+);
 
 /**
  * The members of a report, which comes from somebody who has proved who it is: what nobody reads may be odd (a byte order
