@@ -5,4 +5,4 @@ export { createPartitionDrain, type PartitionDrain } from "./partition-drain.ts"
 export { createSecondary, markLines, markerKeys, type MarkerKeys, type Secondary } from "./secondary.ts";
 export type { ShadowJob } from "./shadow-job.ts";
 export { createShadowQueue, type ShadowQueue } from "./shadow-queue.ts";
-export { isAnyMirrored, mirrorRoutes } from "./mirrored-routes.ts";
+export { isAnyMirrored, mirrorRoutes, pinnedMirrorRoutes } from "./mirrored-routes.ts";

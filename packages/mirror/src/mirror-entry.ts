@@ -39,6 +39,13 @@ export interface MirrorEntryDeps {
   readonly markMirrored: (record: ProcessRecord) => Promise<void>;
   /** null: the route or its secondary is not configured (any more). */
   readonly find: (service: string, route: string) => MirrorRoute | null;
+  /**
+   * For a route that `find` does not know: where the record's own rules lead, with the addresses of today's file. null:
+   * nowhere from here; the copy waits. Absent: every such copy waits. @throws StoreUnavailable
+   */
+  readonly findPinned?: (record: ProcessRecord) => Promise<MirrorRoute | null>;
+  /** A copy waits because nothing here says where it goes. */
+  readonly onUnknown?: (entry: OutboxEntry) => void;
   readonly secondary: Secondary;
   readonly comparer: Comparer;
   readonly pacerOf: (secondary: string) => Pacer;
@@ -71,7 +78,10 @@ export interface Turn {
 export type TurnResult =
   | { readonly kind: "done" }
   /** Nothing happened: the primary is at it, what it comes after is not done, the secondary has no room, or we stop. */
-  | { readonly kind: "blocked"; readonly on: "primary" | "secondary" | "earlier writes" | "stop" }
+  | {
+      readonly kind: "blocked";
+      readonly on: "primary" | "secondary" | "earlier writes" | "configuration" | "stop";
+    }
   | {
       readonly kind: "failed";
       readonly reason: ParkReason;
@@ -99,13 +109,15 @@ interface Outcome {
 export async function mirrorEntry(deps: MirrorEntryDeps, turn: Turn): Promise<TurnResult> {
   const { outbox, store } = deps;
   const { partition, entry } = turn;
-  const found = deps.find(entry.service, entry.route);
   const { record, result, now } = await store.read(entry, { withResult: true });
+  let found = deps.find(entry.service, entry.route);
+  if (found === null && record !== null) found = (await deps.findPinned?.(record)) ?? null;
 
   if (turn.mayBeSettled && (await outbox.settledAs(partition, entry.entryId)) !== null) {
     return finish(deps, turn, record);
   }
-  const policy = found?.policy ?? { mirror4xx: false };
+  // Whether a refusal is copied is for those to say who know the route.
+  const policy = found?.policy ?? { mirror4xx: true };
   const decision = decideIntent(entry, record, policy);
   switch (decision.kind) {
     case "wait":
@@ -125,11 +137,8 @@ export async function mirrorEntry(deps: MirrorEntryDeps, turn: Turn): Promise<Tu
       });
     case "send":
       if (found === null) {
-        return settle(deps, turn, null, record, {
-          outcome: "skipped:unconfigured",
-          difference: null,
-          diverged: true,
-        });
+        deps.onUnknown?.(entry);
+        return { kind: "blocked", on: "configuration" };
       }
       return send(deps, turn, found, decision.record, result, now);
   }

@@ -1,3 +1,4 @@
+import type { ProcessRecord, RuleBook } from "@sticky-proxy/core/process";
 import type { MirrorPolicy, Route, Service } from "@sticky-proxy/core/registry";
 
 /** Where an intent's route leads. */
@@ -24,6 +25,24 @@ export function mirrorRoutes(
     const secondary = services().find(({ name }) => name === policy?.to);
     if (service === undefined || route === undefined || policy === null || secondary === undefined)
       return null;
-    return { service, route, policy, secondary };
+    return policy.mode === "off" ? null : { service, route, policy, secondary };
+  };
+}
+
+/**
+ * Where a copy goes by the rules that its process began with: to a service of today's file. null: today's file has no
+ * such service, or has the route without a mirror, which pauses its copies.
+ */
+export function pinnedMirrorRoutes(
+  services: () => readonly Service[],
+  rules: Pick<RuleBook, "find" | "pinned">,
+): (record: ProcessRecord) => MirrorRoute | null {
+  return (record) => {
+    const policy = rules.pinned(record)?.mirror ?? null;
+    const found = rules.find(record);
+    const secondary = services().find(({ name }) => name === policy?.to);
+    if (policy === null || found === null || secondary === undefined) return null;
+    const isPaused = found.service.routes.some(({ name }) => name === record.route);
+    return isPaused ? null : { service: found.service, route: found.route, policy, secondary };
   };
 }

@@ -1,5 +1,5 @@
 export { createHealthRounds, type HealthRounds } from "./health-rounds.ts";
-export { heartbeatMs, openHeartbeat } from "./heartbeat.ts";
+export { heartbeatMs, openHeartbeat, type Heartbeat } from "./heartbeat.ts";
 export { nodeTasks, type NodeTaskParts } from "./node-tasks.ts";
 export { openEngine } from "./open-engine.ts";
 export { openMirror } from "./open-mirror.ts";

@@ -3,6 +3,7 @@
  * owner's writes fail), and turns the drains. Two leaders at once are safe, only wasteful.
  */
 import { StoreUnavailable } from "@sticky-proxy/core/process";
+import type { OutboxEntry } from "@sticky-proxy/core/mirror";
 import type { Locks } from "@sticky-proxy/store";
 import { type MirrorEntryDeps, type PartitionDrain, createPartitionDrain } from "@sticky-proxy/mirror";
 
@@ -14,6 +15,8 @@ export interface OutboxDrainDeps extends MirrorEntryDeps {
   /** Sends under way at a stop may take this long, then they are cut; their entries stay. */
   readonly graceMs: number;
   readonly onTrouble: (error: unknown) => void;
+  /** Whether another sweeper runs another configuration: it may know what this one does not. */
+  readonly othersMayKnow: () => boolean;
 }
 
 export interface OutboxDrain {
@@ -29,6 +32,9 @@ export interface OutboxDrain {
 export const leadershipGroups = 8;
 const leadershipTtlMs = 6000;
 const tidyEveryMs = 60_000;
+/** A group with copies that this node does not know is led for so long, then left to other sweepers for so long. */
+const leadMs = 2000;
+const leaveMs = 8000;
 
 export function startOutboxDrain(deps: OutboxDrainDeps): OutboxDrain {
   const stopping = new AbortController();
@@ -40,17 +46,27 @@ export function startOutboxDrain(deps: OutboxDrainDeps): OutboxDrain {
     deps.locks.lead(`mirror-${group}`, leadershipTtlMs, stopping.signal, (signal) => lead(group, signal)),
   );
 
+  /** Until when a group is left to others, monotonic ms: it holds copies that this node does not know. */
+  const leftUntil = new Map<number, number>();
+
   /** Until the leadership ends or the partitions are somebody else's. */
   async function lead(group: number, signal: AbortSignal): Promise<void> {
     const mine: number[] = [];
     for (let p = group; p < partitions; p += groupCount) mine.push(p);
+    if (deps.clock.monotonic() < (leftUntil.get(group) ?? 0) && deps.othersMayKnow()) return;
+    let isUnknown = false;
+    const onUnknown = (entry: OutboxEntry): void => {
+      isUnknown = true;
+      deps.onUnknown?.(entry);
+    };
+    const ledFrom = deps.clock.monotonic();
     const cut = new AbortController();
     const drains = new Map<number, PartitionDrain>();
     let tidiedAt = deps.clock.monotonic();
     try {
       for (const partition of mine) {
         const owner = await deps.outbox.claim(partition);
-        const drain = createPartitionDrain({ ...deps, signal: cut.signal }, partition, owner);
+        const drain = createPartitionDrain({ ...deps, onUnknown, signal: cut.signal }, partition, owner);
         drains.set(partition, drain);
         owned.add(drain);
       }
@@ -58,6 +74,11 @@ export function startOutboxDrain(deps: OutboxDrainDeps): OutboxDrain {
       while (!signal.aborted) {
         await Promise.all([...drains.values()].map((drain) => drain.tick()));
         if ([...drains.values()].some((drain) => drain.isLost)) return;
+        // What else is there had its time meanwhile.
+        if (isUnknown && deps.clock.monotonic() - ledFrom > leadMs && deps.othersMayKnow()) {
+          leftUntil.set(group, deps.clock.monotonic() + leaveMs);
+          return;
+        }
         if (deps.clock.monotonic() - tidiedAt > tidyEveryMs) {
           tidiedAt = deps.clock.monotonic();
           await Promise.all(mine.map((partition) => deps.outbox.tidy(partition)));

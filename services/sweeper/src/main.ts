@@ -9,7 +9,14 @@ import {
 import { fingerprintVersions } from "@sticky-proxy/core/idempotency";
 import { processId, type ProcessRecord } from "@sticky-proxy/core/process";
 import type { Service } from "@sticky-proxy/core/registry";
-import { nodeTasks, openEngine, openHeartbeat, openNode, type OpenNode } from "@sticky-proxy/node";
+import {
+  nodeTasks,
+  openEngine,
+  openHeartbeat,
+  openNode,
+  type Heartbeat,
+  type OpenNode,
+} from "@sticky-proxy/node";
 import {
   monotonic,
   publicBase,
@@ -75,7 +82,7 @@ export async function startSweeper(config: Config, parts: ServiceParts): Promise
     logger,
     metrics,
   });
-  const mirroring = mirror.start(engine.processes, lifecycle);
+  const mirroring = mirror.start(engine, () => othersMayKnow(heartbeat, name), lifecycle);
   startTasks(
     [
       {
@@ -116,6 +123,13 @@ function openInvalidation(
     publicOrigins: publicUrl === null ? [] : [new URL(publicUrl).origin],
     onError: (operation, err) => logger.warn("cache.store-error", { operation, err }),
   });
+}
+
+/** Whether another sweeper lives that runs another configuration than this one. */
+function othersMayKnow(heartbeat: Pick<Heartbeat, "replicas">, name: string): boolean {
+  const replicas = heartbeat.replicas() ?? [];
+  const own = replicas.find(({ id }) => id === name);
+  return replicas.some(({ role, config }) => role === "sweeper" && config !== own?.config);
 }
 
 function openUnknownWork(config: Config, now: () => number, { logger, metrics }: ServiceParts): UnknownWork {

@@ -1,9 +1,16 @@
 /** Wiring of the mirror in a sweeper: it drains the outbox, and notes intents for what the sweeper dispatches itself. */
-import type { MirrorIntents, Processes } from "@sticky-proxy/engine";
+import type { Engine, MirrorIntents, Processes } from "@sticky-proxy/engine";
 import { openMirror, type OpenNode } from "@sticky-proxy/node";
 import { sleep, type Config, type Lifecycle, type Logger, type Metrics } from "@sticky-proxy/runtime";
 import type { HealthView } from "@sticky-proxy/upstream";
-import { exportLag, observeLatencies, observeMirror, isAnyMirrored } from "@sticky-proxy/mirror";
+import {
+  exportLag,
+  observeLatencies,
+  observeMirror,
+  isAnyMirrored,
+  pinnedMirrorRoutes,
+} from "@sticky-proxy/mirror";
+import { watchUnknownCopies } from "./unknown-copies.ts";
 import { startOutboxDrain, type OutboxDrain } from "./drain-outbox.ts";
 
 const drainTickMs = 200;
@@ -20,7 +27,11 @@ export interface SweeperMirrorParts {
 export interface SweeperMirror {
   readonly intents: MirrorIntents;
   /** Joins the drain once a route is mirrored. */
-  start(processes: Processes, lifecycle: Lifecycle): { tick(): Promise<void> };
+  start(
+    engine: Pick<Engine, "processes" | "rules">,
+    othersMayKnow: () => boolean,
+    lifecycle: Lifecycle,
+  ): { tick(): Promise<void> };
 }
 
 export function openSweeperMirror(
@@ -33,11 +44,19 @@ export function openSweeperMirror(
   const { intents } = mirror;
   return {
     intents,
-    start(processes, lifecycle) {
+    start({ processes, rules }, othersMayKnow, lifecycle) {
+      const pinned = pinnedMirrorRoutes(() => config.services, rules);
+      const unknown = watchUnknownCopies(metrics);
       const begin = (): OutboxDrain =>
         startOutboxDrain({
           ...mirror,
           store: store.processes,
+          findPinned: async (record) => {
+            await rules.learn(record);
+            return pinned(record);
+          },
+          onUnknown: unknown.saw,
+          othersMayKnow,
           locks,
           markMirrored: async (record) => {
             await processes.apply(record, { type: "mirrored" });
@@ -47,8 +66,10 @@ export function openSweeperMirror(
           tickMs: drainTickMs,
           graceMs,
           onAnswered: (service, latencies) => observeLatencies(metrics, service, latencies),
-          onSettled: ({ service }, outcome, difference) =>
-            observeMirror(metrics, service, outcome, difference),
+          onSettled: (entry, outcome, difference) => {
+            unknown.forget(entry);
+            observeMirror(metrics, entry.service, outcome, difference);
+          },
           onTrouble: (err) => logger.warn("mirror.drain-trouble", { err }),
         });
       let drain: OutboxDrain | null = null;
