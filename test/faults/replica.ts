@@ -205,6 +205,7 @@ export function sweeperOn(replica: Replica, hideMs = 60_000): Sweeper {
     deliver: async () => ({ delivered: true, retryInMs: null }),
     extra: () => [],
     onDuty: () => undefined,
+    onDone: () => undefined,
     onFailure: (_duty, _record, error) => {
       throw error;
     },

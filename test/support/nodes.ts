@@ -125,6 +125,7 @@ export async function startNodes(options: NodesOptions): Promise<Nodes> {
     }),
     extra: () => [],
     onDuty: () => undefined,
+    onDone: () => undefined,
     onFailure: (_duty, _record, error) => failures.push(error),
     hideMs: 200,
     batch: 100,

@@ -214,6 +214,11 @@ export function taskMetrics({ counter, gauge }: MetricKinds) {
       "End of the last complete sweep.",
       {},
     ),
+    dutyLastSuccess: gauge(
+      "sweeper_duty_last_success_timestamp_seconds",
+      "When the last duty of each kind was done; a kind of which none was due stands still.",
+      { duty: ["dispatch", "take-over", "poll", "fail", "deliver", "expire", "purge"] },
+    ),
     taskLastSuccess: gauge(
       "task_last_success_timestamp_seconds",
       "End of a periodic task's last run without an error.",

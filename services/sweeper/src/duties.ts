@@ -114,11 +114,13 @@ async function dispatch(deps: DutyDeps, record: ProcessRecord): Promise<void> {
   }
   const sent = await processes.apply(record, { type: "dispatched", owner: node }, { ifDue: true });
   if (sent.kind !== "applied" || sent.record.owner !== node) return;
-  // Not awaited: a slow service must not hold the other alarms back. The executor counts it.
-  executor
-    .run({ record: sent.record, ...found, request, extra: deps.extra(record), client: null })
-    .then((run) => run.live?.body.destroy())
-    .catch((error: unknown) => onFailure("dispatch", record, error));
+  try {
+    const execution = { record: sent.record, ...found, request, extra: deps.extra(record), client: null };
+    const run = await executor.run(execution);
+    run.live?.body.destroy();
+  } catch (error) {
+    onFailure("dispatch", record, error);
+  }
 }
 
 async function pollOnce(deps: DutyDeps, record: ProcessRecord): Promise<void> {

@@ -67,6 +67,7 @@ export async function startSweeper(config: Config, parts: ServiceParts): Promise
     extra: traceOf,
     intents: mirror.intents,
     onDuty: (duty) => metrics.duties.inc({ duty }),
+    onDone: (duty) => metrics.dutyLastSuccess.set({ duty }, Date.now() / 1000),
     onFailure: (duty, record, err) =>
       logger.error("duty.failed", { duty, processId: processId(record), err }),
     hideMs: hideMsFor(config.services),

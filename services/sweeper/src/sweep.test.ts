@@ -55,6 +55,7 @@ describe("the sweeper", () => {
       extra: () => [],
       intents: { recover: async (record) => void recovered.push(record) },
       onDuty: () => undefined,
+      onDone: () => undefined,
       onFailure: (_duty, _record, error) => failures.push(error),
       hideMs: 1000,
       batch: 10,
@@ -161,17 +162,24 @@ describe("the sweeper", () => {
     expect(failures).to.deep.equal([]);
   });
 
-  it("claims nothing more while as many calls are under way as it may have", async () => {
-    for (let i = 0; i < 25; i += 1) await polled();
+  it("lets one destination take no more than its share, what finds no room rings again, and a take-over waits for none of it", async () => {
+    const events: ProcessRecord[] = [];
+    for (let i = 0; i < 25; i += 1) events.push(await ended());
+    const orphan = await begin();
+    world.clock.advance(orphan.leaseMs);
+    await sweeper.tick();
+    expect(deliveries.length, "a quarter of ten").to.equal(3);
+    expect(await current(orphan)).to.include({ status: "failed" });
+    const poll = await polled();
     world.clock.advance(100);
     await sweeper.tick();
-    expect(polls.length).to.equal(10);
-    await sweeper.tick();
-    expect(polls.length).to.equal(10);
-    for (const { answer } of polls) answer({ kind: "no-answer", retryInMs: 5000 });
+    expect([deliveries.length, polls.map(({ record }) => record.scope)]).to.deep.equal([3, [poll.scope]]);
+    for (const { answer } of deliveries) answer({ delivered: true, retryInMs: null });
     await settled();
+    world.clock.advance(2000);
     await sweeper.tick();
-    expect(polls.length).to.equal(20);
+    expect(deliveries.length).to.equal(6);
+    expect(failures).to.deep.equal([]);
   });
 
   it("notes what a delivery brought: delivered, again later, or dead", async () => {
