@@ -21,6 +21,7 @@ export type { CachePorts } from "./cache/ports.ts";
 export { purgeCache, type PurgeRequest } from "./cache/purge.ts";
 export { showUrl, type UrlView } from "./cache/show-url.ts";
 export { topKeys } from "./cache/top-keys.ts";
+export { warmCache, type Visit } from "./cache/warm.ts";
 // The mirror.
 export { mirrorCoverage } from "./mirror/coverage.ts";
 export {
@@ -36,7 +37,7 @@ export type { MirrorPorts } from "./mirror/ports.ts";
 // Operators' tokens.
 export { checkToken, createToken, listTokens, revokeToken, type TokenPorts } from "./tokens/tokens.ts";
 // The audit.
-export { audited, listAudit } from "./audit/audited.ts";
+export { audited, AuditUnavailable, listAudit } from "./audit/audited.ts";
 // API keys of clients.
 export { createApiKey, listApiKeys, revokeApiKey } from "./keys/keys.ts";
 export type { KeyPorts } from "./keys/ports.ts";

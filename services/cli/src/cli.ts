@@ -2,6 +2,7 @@
  * `sticky-proxy <command> [options]`. A command is loaded when it is called, so that `check-config` does not load
  * the modules of the data plane.
  */
+import { environment } from "@sticky-proxy/runtime/environment";
 import { exitCodes, UsageError, type Command, type Io } from "./command.ts";
 
 /** One line per command. */
@@ -15,6 +16,7 @@ export const commands: Readonly<Record<string, () => Promise<{ command: Command 
   cancel: () => import("./commands/cancel.ts"),
   force: () => import("./commands/force.ts"),
   dlq: () => import("./commands/dlq.ts"),
+  audit: () => import("./commands/audit.ts"),
   cache: () => import("./commands/cache.ts"),
   keys: () => import("./commands/keys.ts"),
   mirror: () => import("./commands/mirror.ts"),
@@ -75,5 +77,5 @@ if (import.meta.main)
   void runCli(process.argv.slice(2), {
     out: (line) => void process.stdout.write(`${line}\n`),
     err: (line) => void process.stderr.write(`${line}\n`),
-    env: process.env,
+    env: environment,
   }).then((code) => process.exit(code));

@@ -2,11 +2,12 @@ import { defaultCachePolicy, judge, keyOf, variantOf } from "@sticky-proxy/core/
 import { MemoryCacheStore } from "@sticky-proxy/core/testing";
 import type { Service } from "@sticky-proxy/core/registry";
 import { expect } from "chai";
+import { actWith } from "../connections/audit.ts";
+import { createMemoryAudit } from "../testing.ts";
 import { exitCodes, UsageError, type Parsed } from "../command.ts";
 import type { CacheOperator } from "../connections/cache.ts";
-import { command, show, top } from "./cache.ts";
+import { command, show, top, warm } from "./cache.ts";
 import { clearCache } from "./clear-cache.ts";
-import { warm } from "../warm-cache.ts";
 
 const policy = defaultCachePolicy();
 const service = {
@@ -27,7 +28,7 @@ describe("the cache from the command line", () => {
   const io = { out: (line: string) => out.push(line), err: (line: string) => err.push(line) };
   beforeEach(() => {
     store = new MemoryCacheStore(() => 1_800_000_000_000);
-    operator = { store, services: [service], isAssumed: false };
+    operator = { store, services: [service], isAssumed: false, act: actWith(createMemoryAudit()) };
     out = [];
     err = [];
   });

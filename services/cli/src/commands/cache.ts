@@ -1,12 +1,11 @@
 import { readFileSync } from "node:fs";
-import { showUrl, topKeys, type UrlView } from "@sticky-proxy/operations";
+import { showUrl, topKeys, warmCache, type UrlView, type Visit } from "@sticky-proxy/operations";
 import { sleep } from "@sticky-proxy/runtime";
 import { exitCodes, parseFlags, UsageError, type Command, type Io, type Parsed } from "../command.ts";
 import { tellAssumed, withCache, type CacheOperator } from "../connections/cache.ts";
 import { clearCache, purgeFlags, purgeUsage } from "./clear-cache.ts";
 import { countFlag, textFlag } from "../flags.ts";
 import { plain, table } from "../printing/table.ts";
-import { warm, type Visit } from "../warm-cache.ts";
 
 export const command: Command = {
   summary: "look into the cache, purge it, warm it",
@@ -100,6 +99,31 @@ async function warmFrom(args: readonly string[], io: Io): Promise<number> {
   }
   const rate = countFlag("rate", flags["rate"], 10, 10_000);
   return warm({ text, gateway, rate, visit, sleep: (ms) => sleep(ms) }, io);
+}
+
+/**
+ * One URL or path on each line of `text`; empty lines and lines that begin with "#" are skipped. Exit code 0: every
+ * response had a status below 400.
+ */
+export async function warm(
+  {
+    text,
+    ...options
+  }: { readonly text: string } & Omit<Parameters<typeof warmCache>[0], "urls" | "onFailure">,
+  io: Out,
+): Promise<number> {
+  const lines = text.split("\n").map((line) => line.trim());
+  const urls = lines.filter((line) => line !== "" && !line.startsWith("#"));
+  const { requested, counts, failed } = await warmCache({
+    ...options,
+    urls,
+    onFailure: (url, why) => io.err(`${url}: ${why}`),
+  });
+  const told = [...counts].map(([result, count]) => `${count} ${result}`).join(", ");
+  io.out(
+    `${requested} requested${told === "" ? "" : `: ${told}`}${failed === 0 ? "" : `; ${failed} failed`}`,
+  );
+  return failed === 0 ? exitCodes.ok : exitCodes.failed;
 }
 
 const visit: Visit = async (url) => {

@@ -1,50 +1,41 @@
 import { viewOf } from "@sticky-proxy/core/process";
 import { cancelProcess } from "@sticky-proxy/operations";
-import { exitCodes, type Command, type Io, type Parsed } from "../command.ts";
-import {
-  findProcess,
-  refOf,
-  unconfirmed,
-  unknownProcess,
-  withOperator,
-  type Operator,
-} from "../connections/processes.ts";
+import type { Command, Io, Parsed } from "../command.ts";
+import { whyFlag } from "../connections/audit.ts";
+import { actOnProcess, withOperator, type Operator } from "../connections/processes.ts";
+
+const flags = { yes: { type: "boolean" }, json: { type: "boolean" }, ...whyFlag } as const;
 
 export const command: Command = {
   summary: "cancel a process; its socket is closed, the service is told, a late result is refused",
-  usage: "cancel ID --yes [--json]",
+  usage: "cancel ID --yes [--why TEXT] [--json]",
   run: (args, io) =>
-    withOperator(
-      args,
-      io,
-      { flags: { yes: { type: "boolean" }, json: { type: "boolean" } }, maxWords: 1 },
-      (operator, parsed) => cancel(operator, parsed, io),
-    ),
+    withOperator(args, io, { flags, maxWords: 1 }, (operator, parsed) => cancel(operator, parsed, io)),
 };
 
-export async function cancel(
-  operator: Pick<Operator, "processes" | "tellCancelled">,
-  { flags, words }: Parsed,
+type Cancelled = Exclude<Awaited<ReturnType<typeof cancelProcess>>, { kind: "not-found" }>;
+
+export function cancel(
+  operator: Pick<Operator, "processes" | "tellCancelled" | "act">,
+  parsed: Parsed,
   io: Io,
 ): Promise<number> {
-  const ref = refOf(operator, words);
-  const word = words[0]!;
-  if (flags["yes"] !== true) {
-    const record = await findProcess(operator, ref, word, io);
-    return record === null ? exitCodes.failed : unconfirmed(io, `cancel ${word} (${record.status})`);
-  }
-  const cancelled = await cancelProcess(operator, ref);
-  switch (cancelled.kind) {
-    case "cancelled":
-      io.out(flags["json"] === true ? JSON.stringify(viewOf(cancelled.record, "")) : `${word} cancelled`);
-      return exitCodes.ok;
-    case "ended":
-      io.err(`the process has ended: ${cancelled.record.status}`);
-      return exitCodes.failed;
-    case "gone":
-      io.err("the process is gone");
-      return exitCodes.failed;
-    case "not-found":
-      return unknownProcess(io, word);
-  }
+  return actOnProcess<Cancelled>(operator, parsed, io, {
+    action: "process.cancel",
+    would: ({ status }, word) => `cancel ${word} (${status})`,
+    work: (ref) => cancelProcess(operator, ref),
+    say(cancelled, word) {
+      switch (cancelled.kind) {
+        case "cancelled": {
+          const isJson = parsed.flags["json"] === true;
+          const line = isJson ? JSON.stringify(viewOf(cancelled.record, "")) : `${word} cancelled`;
+          return { line, isDone: true };
+        }
+        case "ended":
+          return { line: `the process has ended: ${cancelled.record.status}`, isDone: false };
+        case "gone":
+          return { line: "the process is gone", isDone: false };
+      }
+    },
+  });
 }

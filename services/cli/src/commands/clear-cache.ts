@@ -1,6 +1,7 @@
 import { purgeCache, type PurgeRequest } from "@sticky-proxy/operations";
 import type { Service } from "@sticky-proxy/core/registry";
 import { exitCodes, UsageError, type Command, type Io, type Parsed } from "../command.ts";
+import { whyFlag } from "../connections/audit.ts";
 import { tellAssumed, withCache, type CacheOperator } from "../connections/cache.ts";
 import { textFlag } from "../flags.ts";
 
@@ -13,10 +14,11 @@ export const purgeFlags = {
   all: { type: "boolean" },
   soft: { type: "boolean" },
   json: { type: "boolean" },
+  ...whyFlag,
 } as const;
 
 export const purgeUsage =
-  "[--url URL | --prefix PATH | --tag TAG… | --group GROUP [--service NAME] | --service NAME | --all] [--soft] [--json]";
+  "[--url URL | --prefix PATH | --tag TAG… | --group GROUP [--service NAME] | --service NAME | --all] [--soft] [--why TEXT] [--json]";
 
 export const command: Command = {
   summary: "take responses out of the cache: all, or by URL, prefix, tag, group, service",
@@ -40,7 +42,12 @@ export async function clearCache(
   );
   if (url !== null || prefix !== null || (group !== null && service === null)) tellAssumed(operator, io);
   for (const { request, what } of selected(flags, operator.services, allByDefault)) {
-    const done = await purgeCache(operator, request, soft);
+    const done = await operator.act(
+      { action: "cache.purge", target: what },
+      flags,
+      () => purgeCache(operator, request, soft),
+      ({ outcome }) => outcome,
+    );
     // The fields of the log event of a PURGE, so that one audit reads both.
     if (flags["json"] === true) io.out(JSON.stringify({ event: "cache.purged", ...request, ...done, soft }));
     if (done.outcome === "unknown-url") {

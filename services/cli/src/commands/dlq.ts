@@ -12,6 +12,7 @@ import {
 } from "@sticky-proxy/operations";
 import { processId, type ProcessRecord } from "@sticky-proxy/core/process";
 import { exitCodes, UsageError, type Command, type Io, type Parsed } from "../command.ts";
+import { whyFlag } from "../connections/audit.ts";
 import { refOf, unconfirmed, withOperator, type Operator } from "../connections/processes.ts";
 import { printShown } from "./show.ts";
 import { countFlag, spanFlag, textFlag, wordFlag } from "../flags.ts";
@@ -25,9 +26,9 @@ export const command: Command = {
   usage: [
     `dlq list ${filterUsage} [--limit 50] [--cursor CURSOR] [--json]`,
     "dlq show ID [--json]",
-    "dlq redrive ID --yes [--json]",
-    `dlq redrive (--all | filter) [--dry-run | --yes] [--json]`,
-    "dlq discard ID --yes",
+    "dlq redrive ID --yes [--why TEXT] [--json]",
+    `dlq redrive (--all | filter) [--dry-run | --yes] [--why TEXT] [--json]`,
+    "dlq discard ID --yes [--why TEXT]",
   ].join("\n  sticky-proxy "),
   run: (args, io) =>
     withOperator(
@@ -46,6 +47,7 @@ export const command: Command = {
           "dry-run": { type: "boolean" },
           yes: { type: "boolean" },
           json: { type: "boolean" },
+          ...whyFlag,
         },
         maxWords: 2,
       },
@@ -53,7 +55,7 @@ export const command: Command = {
     ),
 };
 
-type Needs = Pick<Operator, "processes" | "now">;
+type Needs = Pick<Operator, "processes" | "now" | "act">;
 
 export async function dlq(operator: Needs, parsed: Parsed, io: Io): Promise<number> {
   const [action, id, ...rest] = parsed.words;
@@ -130,7 +132,12 @@ async function showOne(operator: Needs, parsed: Parsed, io: Io): Promise<number>
 async function redriveOne(operator: Needs, { flags, words }: Parsed, io: Io): Promise<number> {
   const ref = refOf(operator, words, 1);
   if (flags["yes"] !== true) return unconfirmed(io, `redrive ${words[1]}`);
-  const redriven = await redriveDeadLetter(operator.processes, ref);
+  const redriven = await operator.act(
+    { action: "dead-letter.redrive", target: words[1]! },
+    flags,
+    () => redriveDeadLetter(operator.processes, ref),
+    ({ kind }) => kind,
+  );
   const said = sayRedriven(redriven);
   if (flags["json"] === true) io.out(JSON.stringify({ id: words[1], ...said }));
   else if (said.isDone)
@@ -173,12 +180,18 @@ async function redriveAll(operator: Needs, parsed: Parsed, io: Io): Promise<numb
     }
     return flags["dry-run"] === true ? exitCodes.ok : unconfirmed(io, "redrive them");
   }
-  const report = await startRedrive(operator.processes, plan, {
-    signal: new AbortController().signal,
-    onItem: ({ ref, result }) => {
-      if (!isJson) io.out(`${processId(ref)} ${result.kind}`);
-    },
-  });
+  const report = await operator.act(
+    { action: "dead-letter.redrive-all", target: JSON.stringify(filter) },
+    flags,
+    () =>
+      startRedrive(operator.processes, plan, {
+        signal: new AbortController().signal,
+        onItem: ({ ref, result }) => {
+          if (!isJson) io.out(`${processId(ref)} ${result.kind}`);
+        },
+      }),
+    (made) => JSON.stringify(made?.counts ?? {}),
+  );
   if (report === null) throw new Error("a plan that was just made is stale");
   if (isJson) io.out(JSON.stringify({ plan, report }));
   if (!report.isComplete) io.err("stopped at the most that one redrive does; run it again to go on");
@@ -192,7 +205,12 @@ async function redriveAll(operator: Needs, parsed: Parsed, io: Io): Promise<numb
 async function discardOne(operator: Needs, { flags, words }: Parsed, io: Io): Promise<number> {
   const ref = refOf(operator, words, 1);
   if (flags["yes"] !== true) return unconfirmed(io, `discard ${words[1]}`);
-  const result = await discardDeadLetter(operator.processes, ref);
+  const result = await operator.act(
+    { action: "dead-letter.discard", target: words[1]! },
+    flags,
+    () => discardDeadLetter(operator.processes, ref),
+    String,
+  );
   if (flags["json"] === true) io.out(JSON.stringify({ id: words[1], result }));
   else if (result === "discarded") io.out(`${words[1]} discarded`);
   else io.err(`${words[1]} was not discarded: ${result}`);

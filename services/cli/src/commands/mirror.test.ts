@@ -3,6 +3,8 @@ import { coverageWindow, type NewDifference } from "@sticky-proxy/core/mirror";
 import { testDifference, testIntent } from "@sticky-proxy/testkit";
 import { systemClock } from "@sticky-proxy/runtime";
 import { expect } from "chai";
+import { actWith } from "../connections/audit.ts";
+import { createMemoryAudit } from "../testing.ts";
 import { parseFlags, UsageError } from "../command.ts";
 import { command, mirrorFlags, runMirror } from "./mirror.ts";
 
@@ -17,7 +19,8 @@ describe("sticky-proxy mirror", () => {
     out = [];
     err = [];
     const parsed = parseFlags(args, mirrorFlags, { maxWords: 2 });
-    return runMirror({ outbox: mirror, differences: mirror, clock: systemClock }, parsed, io as never);
+    const ports = { outbox: mirror, differences: mirror, clock: systemClock };
+    return runMirror({ mirror: ports, act: actWith(createMemoryAudit()) }, parsed, io as never);
   }
   async function observe(more: Partial<NewDifference> = {}): Promise<void> {
     await mirror.observe({

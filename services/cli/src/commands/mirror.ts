@@ -22,6 +22,7 @@ import {
   type MirrorPorts,
 } from "@sticky-proxy/operations";
 import { exitCodes, parseFlags, UsageError, type Command, type Io, type Parsed } from "../command.ts";
+import { whyFlag, type Act } from "../connections/audit.ts";
 import { withMirror } from "../connections/mirror.ts";
 import { coverageTable, differenceTable, gapTable, groupTable, parkedTable } from "../printing/mirror.ts";
 import { countFlag, spanFlag, textFlag, wordFlag } from "../flags.ts";
@@ -38,6 +39,7 @@ export const mirrorFlags = {
   since: text,
   limit: text,
   cursor: text,
+  ...whyFlag,
   by: text,
   note: text,
   all: { type: "boolean" },
@@ -55,17 +57,18 @@ export const command: Command = {
     "mirror coverage [--service NAME] [--since 24h] [--json]",
     "mirror gaps [--limit 50] [--json]",
     "mirror parked [--limit 50] [--json]",
-    "mirror unpark KEY",
+    "mirror unpark KEY [--why TEXT]",
   ].join("\n  sticky-proxy "),
   run(args, io) {
     const parsed = parseFlags(args, mirrorFlags, { maxWords: 2 });
-    return withMirror(parsed, io, (mirror) => runMirror(mirror, parsed, io));
+    return withMirror(parsed, io, (mirror, act) => runMirror({ mirror, act }, parsed, io));
   },
 };
 
 /** One `mirror` action with its flags read. */
 interface Call {
   readonly mirror: MirrorPorts;
+  readonly act: Act;
   readonly flags: Parsed["flags"];
   /** The id or key of an action that needs one, else "". */
   readonly word: string;
@@ -91,7 +94,11 @@ const actions: ReadonlyMap<string, Action> = new Map([
 const actionsWithWord: ReadonlySet<string> = new Set(["show", "ack", "unpark"]);
 
 /** @throws UsageError, StoreUnavailable */
-export async function runMirror(mirror: MirrorPorts, { flags, words }: Parsed, io: Io): Promise<number> {
+export async function runMirror(
+  { mirror, act }: Pick<Call, "mirror" | "act">,
+  { flags, words }: Parsed,
+  io: Io,
+): Promise<number> {
   const [name, word] = words;
   const limit = countFlag("limit", flags["limit"], 50, 1000);
   if (name === undefined) throw new UsageError(`mirror what? one of: ${[...actions.keys()].join(", ")}`);
@@ -100,7 +107,7 @@ export async function runMirror(mirror: MirrorPorts, { flags, words }: Parsed, i
   if (word === undefined && needsWord) throw new UsageError(`mirror ${name} what? give its id`);
   const action = actions.get(name);
   if (action === undefined) throw new UsageError(`there is no "mirror ${name}"`);
-  return action({ mirror, flags, word: word ?? "", limit, json: flags["json"] === true, io });
+  return action({ mirror, act, flags, word: word ?? "", limit, json: flags["json"] === true, io });
 }
 
 async function differences({ mirror, flags, limit, json, io }: Call): Promise<number> {
@@ -125,10 +132,16 @@ async function show({ mirror, word, json, io }: Call): Promise<number> {
   return printDifference(io, word, await showDifference(mirror, word), json);
 }
 
-async function acknowledge({ mirror, flags, word, json, io }: Call): Promise<number> {
+async function acknowledge({ mirror, act, flags, word, json, io }: Call): Promise<number> {
   const by = textFlag(flags["by"]) ?? userInfo().username;
   const note = textFlag(flags["note"]) ?? "";
-  return printDifference(io, word, await acknowledgeDifference(mirror, word, { by, note }), json);
+  const acknowledged = await act(
+    { action: "mirror.acknowledge", target: word },
+    flags,
+    () => acknowledgeDifference(mirror, word, { by, note }),
+    (found) => (found === null ? "not-found" : "acknowledged"),
+  );
+  return printDifference(io, word, acknowledged, json);
 }
 
 /** NDJSON. */
@@ -157,8 +170,9 @@ async function parked({ mirror, limit, json, io }: Call): Promise<number> {
   return printLines(io, parkedTable(keys, mirror.clock.now()));
 }
 
-async function unpark({ mirror, word, io }: Call): Promise<number> {
-  switch (await unparkKey(mirror, word)) {
+async function unpark({ mirror, act, flags, word, io }: Call): Promise<number> {
+  const deed = { action: "mirror.unpark", target: word };
+  switch (await act(deed, flags, () => unparkKey(mirror, word), String)) {
     case "unparked":
       return exitCodes.ok;
     case "not-parked":

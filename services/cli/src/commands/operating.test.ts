@@ -9,12 +9,16 @@ import {
   type ProcessRecord,
 } from "@sticky-proxy/core/process";
 import { expect } from "chai";
+import { userInfo } from "node:os";
 import { exitCodes, UsageError, type Io, type Parsed } from "../command.ts";
 import { cancel } from "./cancel.ts";
 import { dlq } from "./dlq.ts";
 import { force } from "./force.ts";
 import { operatorOn, type Operator } from "../connections/processes.ts";
 import { ps } from "./ps.ts";
+import { printAudit } from "./audit.ts";
+import { actWith } from "../connections/audit.ts";
+import { createMemoryAudit, type MemoryAudit } from "../testing.ts";
 import { show } from "./show.ts";
 import { stillRunning, wait } from "./wait.ts";
 
@@ -31,6 +35,7 @@ describe("operating processes from the command line", () => {
   let store: MemoryStore;
   let operator: Operator;
   let told: string[];
+  let audit: MemoryAudit;
   let count: number;
 
   beforeEach(() => {
@@ -38,8 +43,11 @@ describe("operating processes from the command line", () => {
     count = 0;
     ({ store } = world);
     told = [];
+    audit = createMemoryAudit();
     operator = {
       ...operatorOn({ store, rulesOf: () => world.rules }),
+      audit,
+      act: actWith(audit),
       waiting: {
         store,
         changes: store,
@@ -325,5 +333,42 @@ describe("operating processes from the command line", () => {
         expect(error, words.join(" ")).to.be.instanceOf(UsageError);
       }
     });
+  });
+
+  it("what is done is in the audit before it is done: actor, action, target and why; and newest first when shown", async () => {
+    const record = await begin();
+    const id = processId(record);
+    expect((await run(cancel, [id])).code, "not confirmed").to.equal(1);
+    expect(audit.entries).to.deep.equal([]);
+    await run(cancel, [id], { yes: true, why: "asked for twice" });
+    await run(force, [id], { yes: true });
+    expect(
+      audit.entries.map(({ action, target, reason, result }) => [action, target, reason, result]),
+    ).to.deep.equal([
+      ["process.cancel", id, "asked for twice", "cancelled"],
+      ["process.rerun", id, "", "started"],
+    ]);
+    expect(audit.entries[0]!.actor).to.equal(userInfo().username);
+    const shown = await run(printAudit, []);
+    expect(shown.out.split("\n").map((line) => /cancelled|started/.exec(line)?.[0] ?? null)).to.deep.equal([
+      null,
+      "started",
+      "cancelled",
+    ]);
+    await run(printAudit, [], { cursor: "newest" }).then(
+      () => expect.fail("a cursor that is none was taken"),
+      (error: Error) => expect(error.message).to.equal("the cursor cannot be read"),
+    );
+  });
+
+  it("nothing is done while the audit cannot be written", async () => {
+    const record = await begin();
+    audit.fault = new Error("away");
+    const refused = await run(cancel, [processId(record)], { yes: true }).catch(
+      (error: Error) => error.message,
+    );
+    expect(refused).to.match(/nothing was done/);
+    const { record: now } = await operator.processes.read(record, { withResult: false });
+    expect(now?.status).to.equal(record.status);
   });
 });

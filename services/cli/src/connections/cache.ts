@@ -1,8 +1,9 @@
 /** The connections of the cache's commands: the cache in Redis, without a node. */
 import type { CachePorts } from "@sticky-proxy/operations";
 import { storeSettings, type Config } from "@sticky-proxy/runtime";
-import { openCache, openStore } from "@sticky-proxy/store";
+import { createAudit, openCache, openStore } from "@sticky-proxy/store";
 import { exitCodes, loadOrExplain, parseFlags, type Io, type Parsed } from "../command.ts";
+import { actWith, type Act } from "./audit.ts";
 import { exitUnavailable, waitForRedisMs } from "./unavailable.ts";
 
 type OwnFlags = NonNullable<Parameters<typeof parseFlags>[1]>;
@@ -10,6 +11,7 @@ type OwnFlags = NonNullable<Parameters<typeof parseFlags>[1]>;
 export interface CacheOperator extends CachePorts {
   /** No configuration was given, so URLs are those of the quick form. */
   readonly isAssumed: boolean;
+  readonly act: Act;
 }
 
 /** Parses, connects, runs, closes. Resolves to the exit code. @throws UsageError */
@@ -24,14 +26,14 @@ export async function withCache(
   if (found === null) return exitCodes.config;
   const { config, isAssumed } = found;
   return exitUnavailable("the cache's store", io, () =>
-    withOpenCache(config, (store) => run({ store, services: config.services, isAssumed }, parsed)),
+    withOpenCache(config, (store, act) => run({ store, services: config.services, isAssumed, act }, parsed)),
   );
 }
 
 /** @throws StoreUnreachable, MetaMismatch */
 async function withOpenCache(
   config: Config,
-  run: (store: CachePorts["store"]) => Promise<number>,
+  run: (store: CachePorts["store"], act: Act) => Promise<number>,
 ): Promise<number> {
   const onError = (): void => undefined; // reported once, by exitUnavailable
   const state = await openStore({ ...storeSettings(config), waitMs: waitForRedisMs, onError });
@@ -47,7 +49,7 @@ async function withOpenCache(
       onError,
     });
     try {
-      return await run(cache.store);
+      return await run(cache.store, actWith(createAudit(state)));
     } finally {
       await cache.close();
     }

@@ -1,15 +1,16 @@
 /** The connections of the mirror's commands: outbox and differences in Redis, without a node. */
 import type { MirrorPorts } from "@sticky-proxy/operations";
 import { storeSettings, systemClock } from "@sticky-proxy/runtime";
-import { createDifferences, createMirrorOutbox, openStore } from "@sticky-proxy/store";
+import { createAudit, createDifferences, createMirrorOutbox, openStore } from "@sticky-proxy/store";
 import { exitCodes, loadOrExplain, type Io, type Parsed } from "../command.ts";
+import { actWith, type Act } from "./audit.ts";
 import { exitUnavailable, waitForRedisMs } from "./unavailable.ts";
 
 /** Connects, runs, closes. Resolves to the exit code. */
 export async function withMirror(
   parsed: Parsed,
   io: Io,
-  run: (mirror: MirrorPorts) => Promise<number>,
+  run: (mirror: MirrorPorts, act: Act) => Promise<number>,
 ): Promise<number> {
   const loaded = loadOrExplain(parsed.flags, io, "tool");
   if (loaded === null) return exitCodes.config;
@@ -22,11 +23,12 @@ export async function withMirror(
     try {
       const { writes, reads } = store.redis;
       const deps = { writes, reads, keys: store.keys, partitions: store.meta.partitions };
-      return await run({
+      const mirror = {
         outbox: createMirrorOutbox(deps),
         differences: createDifferences(deps),
         clock: systemClock,
-      });
+      };
+      return await run(mirror, actWith(createAudit(store)));
     } finally {
       await store.close();
     }

@@ -12,16 +12,20 @@ import {
   createCancelHook,
 } from "@sticky-proxy/engine";
 import { listServices, parseProcessRef, storeNow } from "@sticky-proxy/operations";
+import type { Audit } from "@sticky-proxy/core/operators";
 import type { ProcessRecord, ProcessRef } from "@sticky-proxy/core/process";
 import { storeSettings, sleep, type Config, systemClock } from "@sticky-proxy/runtime";
-import { createRegistry, openStore } from "@sticky-proxy/store";
+import { createAudit, createRegistry, openStore } from "@sticky-proxy/store";
 import { createOutboundCallers } from "@sticky-proxy/upstream";
 import { exitCodes, loadOrExplain, parseFlags, UsageError, type Io, type Parsed } from "../command.ts";
+import { actWith, type Act } from "./audit.ts";
 import { exitUnavailable, waitForRedisMs } from "./unavailable.ts";
 
 export interface Operator {
   readonly processes: Processes;
   readonly waiting: WaitDeps;
+  readonly audit: Pick<Audit, "list">;
+  readonly act: Act;
   /** Names of the configured services and of those that have had processes. */
   services(): Promise<readonly string[]>;
   /** The store's clock, epoch ms. */
@@ -45,6 +49,7 @@ async function connectOperator(config: Config, io: Pick<Io, "err">): Promise<Ope
     clock: systemClock,
   });
   const registry = createRegistry(store);
+  const audit = createAudit(store);
   const callers = createOutboundCallers();
   const cancelHook = createCancelHook({
     callers,
@@ -68,6 +73,8 @@ async function connectOperator(config: Config, io: Pick<Io, "err">): Promise<Ope
       random: Math.random,
       clock: systemClock,
     },
+    audit,
+    act: actWith(audit),
     services: () => listServices({ configured: config.services, registered: () => registry.services() }),
     tellCancelled(record) {
       if (record.attempt > 0 && rules.find(record) === null)
@@ -158,4 +165,39 @@ export function unknownProcess(io: Pick<Io, "err">, word: string): number {
 export function unconfirmed(io: Pick<Io, "err">, what: string): number {
   io.err(`would ${what}; repeat with --yes to do it`);
   return exitCodes.failed;
+}
+
+/** What `actOnProcess` needs to know of a command that acts on one process. */
+export interface ProcessDeed<T extends { readonly kind: string }> {
+  readonly action: string;
+  /** What the command would do with --yes, said of the record. */
+  readonly would: (record: ProcessRecord, word: string) => string;
+  readonly work: (ref: ProcessRef) => Promise<T | { readonly kind: "not-found" }>;
+  /** The result's line, and whether it is the one that was wanted. */
+  readonly say: (result: T, word: string) => { readonly line: string; readonly isDone: boolean };
+}
+
+/** One process, named by the first word: asks for --yes, acts, and says what came. @throws UsageError, StoreUnavailable */
+export async function actOnProcess<T extends { readonly kind: string }>(
+  operator: Pick<Operator, "processes" | "act">,
+  { flags, words }: Parsed,
+  io: Io,
+  { action, would, work, say }: ProcessDeed<T>,
+): Promise<number> {
+  const ref = refOf(operator, words);
+  const word = words[0]!;
+  if (flags["yes"] !== true) {
+    const record = await findProcess(operator, ref, word, io);
+    return record === null ? exitCodes.failed : unconfirmed(io, would(record, word));
+  }
+  const result = await operator.act(
+    { action, target: word },
+    flags,
+    () => work(ref),
+    ({ kind }) => kind,
+  );
+  if (result.kind === "not-found") return unknownProcess(io, word);
+  const { line, isDone } = say(result as T, word);
+  (isDone ? io.out : io.err)(line);
+  return isDone ? exitCodes.ok : exitCodes.failed;
 }

@@ -1,5 +1,6 @@
 import { CacheUnavailable } from "@sticky-proxy/core/cache";
 import { StoreUnavailable } from "@sticky-proxy/core/process";
+import { AuditUnavailable } from "@sticky-proxy/operations";
 import { MetaMismatch, StoreUnreachable } from "@sticky-proxy/store";
 import { exitCodes, type Io } from "../command.ts";
 
@@ -22,7 +23,8 @@ export async function exitUnavailable(
       error instanceof StoreUnreachable ||
       error instanceof MetaMismatch ||
       error instanceof StoreUnavailable ||
-      error instanceof CacheUnavailable
+      error instanceof CacheUnavailable ||
+      error instanceof AuditUnavailable
     ) {
       io.err(`${what} is not available: ${error.message}`);
       return exitCodes.unavailable;

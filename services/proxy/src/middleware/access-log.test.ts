@@ -21,6 +21,7 @@ async function logged(
   } as unknown as ProxyDeps);
   await step(ctx, async () => {
     ctx.state.logFields["processId"] = "p1";
+    ctx.state.reply = { status: 201, headers: [], body: null };
     socket.bytesWritten += 42;
   });
   expect([lines, observed]).to.deep.equal([[], []]);

@@ -10,7 +10,8 @@ export function accessLog({ log, onRequest }: ProxyDeps): Middleware {
     const writtenBefore = socket.bytesWritten;
     res.once("close", () => {
       const durationMs = performance.now() - startedAt;
-      const status = res.headersSent ? res.statusCode : null;
+      // The step above has written the reply by now, or one in its place; null: nobody was left to read it.
+      const status = res.headersSent ? (state.reply?.status ?? null) : null;
       const service = state.service?.name ?? null;
       const route = state.route?.name ?? null;
       const { method, path } = state.head;

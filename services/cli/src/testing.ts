@@ -1,0 +1,28 @@
+/** An audit in memory for tests of commands that act. */
+import type { Audit, AuditEntry } from "@sticky-proxy/core/operators";
+
+export interface MemoryAudit extends Audit {
+  readonly entries: AuditEntry[];
+  /** Set: nothing can be written. */
+  fault: Error | null;
+}
+
+export function createMemoryAudit(): MemoryAudit {
+  const entries: AuditEntry[] = [];
+  const audit: MemoryAudit = {
+    entries,
+    fault: null,
+    async begin(start) {
+      if (audit.fault !== null) throw audit.fault;
+      const id = `${entries.length + 1}-0`;
+      entries.push({ ...start, id, at: entries.length, result: null });
+      return id;
+    },
+    async end(id, result) {
+      const at = entries.findIndex((entry) => entry.id === id);
+      entries[at] = { ...entries[at]!, result };
+    },
+    list: async ({ limit }) => ({ items: entries.toReversed().slice(0, limit), next: null }),
+  };
+  return audit;
+}
