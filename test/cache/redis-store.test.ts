@@ -1,3 +1,4 @@
+import { asMonotonicMs } from "@sticky-proxy/protocol";
 import { pieceBytes, type CacheStore, type StoredMetadata } from "@sticky-proxy/core/cache";
 import {
   connectRedis,
@@ -159,7 +160,11 @@ describeWithRedis("the cache's store in Redis", () => {
 
   it("a commit sent right after the last bytes finds them, also in a store that was idle for long", async () => {
     let now = 0;
-    const idle = createRedisCacheStore(connections, { keyPrefix: prefix, partitions, monotonic: () => now });
+    const idle = createRedisCacheStore(connections, {
+      keyPrefix: prefix,
+      partitions,
+      clock: { monotonic: () => asMonotonicMs(now) },
+    });
     for (let i = 0; i < 3; i++, now += 3_600_000) {
       const writer = idle.openBody(`idle-${i}`);
       await writer.append(Buffer.alloc(10));

@@ -1,4 +1,5 @@
 /** The forwarder: admission, choice, repeats, outcomes. Real connections on loopback. */
+import { asMonotonicMs } from "@sticky-proxy/protocol";
 import type { RequestHead } from "@sticky-proxy/core/http";
 import type { Service } from "@sticky-proxy/core/registry";
 import { FakeUpstream, RawUpstream } from "@sticky-proxy/testkit";
@@ -135,7 +136,7 @@ describe("the forwarder", () => {
       response.end("slow");
     });
     const fast = await fake((_request, response) => response.end("fast"));
-    const made = forwarder({ now: () => now, random: () => 0 });
+    const made = forwarder({ clock: { monotonic: () => asMonotonicMs(now) }, random: () => 0 });
     const to = service([slow.origin, fast.origin]);
     const ask = async (): Promise<string> => read(await made.forward(request(to)));
     expect([await ask(), await ask(), await ask()]).to.deep.equal(["slow", "fast", "fast"]);
@@ -273,7 +274,7 @@ describe("the forwarder", () => {
     let status = 503;
     const upstream = await fake((_request, response) => response.writeHead(status).end());
     let now = 1_000;
-    const made = forwarder({ now: () => now });
+    const made = forwarder({ clock: { monotonic: () => asMonotonicMs(now) } });
     const to = service(upstream.origin, { breaker: { failures: 3, openMs: 2_000 } });
     for (let i = 0; i < 3; i += 1) await read(await made.forward(request(to)));
     const refused = await made.forward(request(to));
@@ -333,7 +334,7 @@ describe("the forwarder", () => {
     const [bad, good] = [await fake((_request, response) => response.writeHead(502).end()), await fake()];
     const ejected: string[] = [];
     const onEjected = (name: string, instance: string): void => void ejected.push(`${name} ${instance}`);
-    const made = forwarder({ now: () => 1_000, onEjected });
+    const made = forwarder({ clock: { monotonic: () => asMonotonicMs(1_000) }, onEjected });
     const to = service([bad.origin, good.origin]);
     for (let i = 0; i < 60; i += 1) await read(await made.forward(request(to)));
     const seen = bad.requests.length;
@@ -345,7 +346,7 @@ describe("the forwarder", () => {
 
   it("a client's broken upload does not speak against the instance", async () => {
     const upstream = await fake();
-    const made = forwarder({ now: () => 1_000 });
+    const made = forwarder({ clock: { monotonic: () => asMonotonicMs(1_000) } });
     const to = service(upstream.origin, { breaker: { failures: 1, openMs: 60_000 } });
     const endless = new Readable({ read() {} });
     endless.push("part");

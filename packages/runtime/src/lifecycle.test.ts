@@ -1,3 +1,4 @@
+import { asMonotonicMs } from "@sticky-proxy/protocol";
 import { EventEmitter } from "node:events";
 import { Writable } from "node:stream";
 import { expect } from "chai";
@@ -73,7 +74,7 @@ describe("lifecycle", () => {
 
   it("a repeated signal counts only 2 s after the first", async () => {
     let now = 0;
-    const { lifecycle, signals, exits, exited } = setUp({ now: () => now });
+    const { lifecycle, signals, exits, exited } = setUp({ clock: { monotonic: () => asMonotonicMs(now) } });
     const { promise, resolve } = Promise.withResolvers<void>();
     lifecycle.onShutdown("finish", "takes long", () => promise);
     signals.emit("SIGINT");

@@ -7,8 +7,9 @@
  * terminal.
  * SIGHUP reloads the configuration where somebody has asked for it (`onReload`), else it does what it always did.
  */
+import type { Clock } from "@sticky-proxy/protocol";
 import type { Logger } from "./logger.ts";
-import { after, monotonic, sleep } from "./loop.ts";
+import { after, sleep, systemClock } from "./loop.ts";
 
 /** Earlier phases make the node useless to others, later ones take away what the earlier ones still need. */
 export const phases = [
@@ -54,14 +55,14 @@ export interface LifecycleOptions {
   readonly exit: (code: number) => void;
   /** Where SIGTERM and SIGINT arrive. */
   readonly signals: Pick<NodeJS.EventEmitter, "on" | "off">;
-  readonly now?: () => number;
+  readonly clock?: Pick<Clock, "monotonic">;
   readonly wait?: (ms: number) => Promise<void>;
 }
 
 const repeatAfterMs = 2000;
 
 export function createLifecycle(options: LifecycleOptions): Lifecycle {
-  const { logger, drainDelayMs, hardMs, exit, signals, now = monotonic, wait = sleep } = options;
+  const { logger, drainDelayMs, hardMs, exit, signals, clock = systemClock, wait = sleep } = options;
   const steps = new Map<Phase, { name: string; step: () => Promise<void> | void }[]>();
   const controller = new AbortController();
   const reloads: (() => void)[] = [];
@@ -71,10 +72,14 @@ export function createLifecycle(options: LifecycleOptions): Lifecycle {
   async function runPhase(phase: Phase): Promise<void> {
     await Promise.all(
       (steps.get(phase) ?? []).map(async ({ name, step }) => {
-        const startedAt = now();
+        const startedAt = clock.monotonic();
         try {
           await step();
-          logger.debug("shutdown.step", { phase, step: name, durationMs: Math.round(now() - startedAt) });
+          logger.debug("shutdown.step", {
+            phase,
+            step: name,
+            durationMs: Math.round(clock.monotonic() - startedAt),
+          });
         } catch (err) {
           logger.error("shutdown.step-failed", { phase, step: name, err });
         }
@@ -83,7 +88,7 @@ export function createLifecycle(options: LifecycleOptions): Lifecycle {
   }
 
   async function end(reason: string, delayMs: number): Promise<void> {
-    const startedAt = now();
+    const startedAt = clock.monotonic();
     const cancelHardStop = after(hardMs, () => {
       logger.error("shutdown.hard", { reason, hardMs });
       exit(1);
@@ -95,7 +100,7 @@ export function createLifecycle(options: LifecycleOptions): Lifecycle {
       if (phase === "unready" && delayMs > 0) await wait(delayMs);
     }
     cancelHardStop();
-    logger.info("shutdown.done", { reason, durationMs: Math.round(now() - startedAt) });
+    logger.info("shutdown.done", { reason, durationMs: Math.round(clock.monotonic() - startedAt) });
   }
 
   const lifecycle: Lifecycle = {
@@ -123,13 +128,13 @@ export function createLifecycle(options: LifecycleOptions): Lifecycle {
 
   function onSignal(name: string, skipDelay: boolean): void {
     if (firstSignalAt !== null) {
-      if (now() - firstSignalAt >= repeatAfterMs) {
+      if (clock.monotonic() - firstSignalAt >= repeatAfterMs) {
         logger.error("shutdown.second-signal", { signal: name });
         exit(1);
       }
       return;
     }
-    firstSignalAt = now();
+    firstSignalAt = clock.monotonic();
     void lifecycle.shutdown(name, { skipDelay }).then(() => exit(0));
   }
   const onTerminate = (): void => onSignal("SIGTERM", false);

@@ -3,6 +3,8 @@
  * numbers) are; a different error of the same event is another line. One event has a larger limit of its own, so
  * that messages which are all different do not flood the log either.
  */
+import type { Clock } from "@sticky-proxy/protocol";
+
 type LogFields = Readonly<Record<string, unknown>>;
 
 /** Lines alike, and lines of one event, that pass in a window. */
@@ -23,7 +25,7 @@ export interface LogRepeats {
   admit(event: string, fields: LogFields | undefined): number | null;
 }
 
-export function createLogRepeats(monotonic: () => number): LogRepeats {
+export function createLogRepeats({ monotonic }: Pick<Clock, "monotonic">): LogRepeats {
   const alike = new Map<string, Seen>();
   const events = new Map<string, Seen>();
 

@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { Writable } from "node:stream";
 import { expect } from "chai";
-import { Problem } from "@sticky-proxy/protocol";
+import { Problem, asMonotonicMs } from "@sticky-proxy/protocol";
 import { createLogger, type Logger, type LoggerOptions } from "./logger.ts";
 
 type Line = Record<string, unknown>;
@@ -126,7 +126,7 @@ describe("log", () => {
 
   it("a storm of one error is cut to ten lines per window, and the next line says how many are missing", () => {
     let now = 0;
-    const { log, lines } = recording({ monotonic: () => now });
+    const { log, lines } = recording({ clock: { monotonic: () => asMonotonicMs(now) } });
     for (let i = 0; i < 25; i += 1) log.error("redis.error", { err: new TypeError("x") });
     log.error("redis.error", { err: new RangeError("another kind passes") });
     expect(lines()).to.have.length(11);
@@ -138,7 +138,7 @@ describe("log", () => {
   });
 
   it("a different error of a storming event is not suppressed, though its class is the same", () => {
-    const { log, lines } = recording({ monotonic: () => 0 });
+    const { log, lines } = recording({ clock: { monotonic: () => asMonotonicMs(0) } });
     for (let i = 0; i < 25; i += 1) log.error("request.failed", { err: new TypeError(`no port ${i}`) });
     log.error("request.failed", { err: new TypeError("x is not a function") });
     log.error("request.failed", { err: Object.assign(new TypeError("no port 1"), { code: "EPIPE" }) });
@@ -150,7 +150,7 @@ describe("log", () => {
 
   it("errors that all differ are cut to a hundred lines of one event per window", () => {
     let now = 0;
-    const { log, lines } = recording({ monotonic: () => now });
+    const { log, lines } = recording({ clock: { monotonic: () => asMonotonicMs(now) } });
     const word = (i: number): string => "x".repeat(i + 1);
     for (let i = 0; i < 150; i += 1) log.error("request.failed", { err: new Error(word(i)) });
     expect(lines()).to.have.length(100);

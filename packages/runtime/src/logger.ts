@@ -3,11 +3,12 @@
  * Fields are written as camelCase and appear as snake_case. Redaction is the first format, so nothing passes it.
  * A winston call below its level still costs microseconds: on the data path ask {@link Logger.isOn} first.
  */
+import type { Clock } from "@sticky-proxy/protocol";
 import type { Writable } from "node:stream";
 import winston from "winston";
 import type { Config } from "./config/config.ts";
 import { createLogRepeats } from "./log-repeats.ts";
-import { after } from "./loop.ts";
+import { after, systemClock } from "./loop.ts";
 import { redact as sharedRedact, type Redact } from "./redact.ts";
 
 type LogLevel = Config["log"]["level"];
@@ -30,8 +31,7 @@ export interface LoggerOptions {
   readonly fields?: LogFields;
   readonly stream?: Writable;
   readonly redact?: Redact;
-  /** Milliseconds that never go back. */
-  readonly monotonic?: () => number;
+  readonly clock?: Pick<Clock, "monotonic">;
 }
 
 const levels = { error: 0, warn: 1, info: 2, debug: 3 } as const satisfies Record<LogLevel, number>;
@@ -40,12 +40,7 @@ const levels = { error: 0, warn: 1, info: 2, debug: 3 } as const satisfies Recor
 const maxTracked = 1000;
 
 export function createLogger(options: LoggerOptions): Logger {
-  const {
-    level,
-    stream = process.stdout,
-    redact = sharedRedact,
-    monotonic = () => performance.now(),
-  } = options;
+  const { level, stream = process.stdout, redact = sharedRedact, clock = systemClock } = options;
   const lines = winston.createLogger({
     level,
     levels,
@@ -54,7 +49,7 @@ export function createLogger(options: LoggerOptions): Logger {
     exitOnError: false,
   });
   const gathered = gathering(stream);
-  const repeats = createLogRepeats(monotonic);
+  const repeats = createLogRepeats(clock);
 
   function write(at: LogLevel, event: string, own: LogFields, fields: LogFields | undefined): void {
     if (levels[at] > levels[level]) return;

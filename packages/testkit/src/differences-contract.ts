@@ -7,6 +7,7 @@ import {
   orderKeyPartition,
   pending,
 } from "@sticky-proxy/core/mirror";
+import { InvalidCursor } from "@sticky-proxy/core/process";
 import { expect } from "chai";
 import {
   type MirrorUnderTest,
@@ -46,6 +47,14 @@ export function describeDifferencesContract(name: string, open: () => Promise<Mi
       limit: 100,
       cursor: null,
     };
+
+    it("a cursor that did not come from a page before is refused, not read as the first page", async () => {
+      for (const cursor of ["x", "1", "1.2.3.x", "newest"])
+        expect(
+          await mirror.differences.list({ ...everything, cursor }).catch((error: unknown) => error),
+          cursor,
+        ).to.be.instanceOf(InvalidCursor);
+    });
 
     it("are listed newest first, shown by id, and paged without loss or repetition", async () => {
       for (let i = 0; i < 7; i++) {

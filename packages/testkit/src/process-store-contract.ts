@@ -6,6 +6,7 @@ import { asScope, type Scope } from "@sticky-proxy/protocol";
 import { expect } from "chai";
 import { randomBytes } from "node:crypto";
 import {
+  InvalidCursor,
   maxEarlyBytes,
   type Change,
   type Changes,
@@ -445,6 +446,21 @@ export function processStoreContract(title: string, open: () => Promise<Contract
     });
 
     describe("lists", () => {
+      it("a cursor that did not come from a page before is refused, not read as the first page", async () => {
+        const query = { service: "s", status: "failed" as const, olderThanMs: null, limit: 1 };
+        for (const cursor of ["x", "-1.", "", "first"]) {
+          for (const read of [
+            () => store.list({ ...query, cursor }),
+            () => store.deadLetters({ limit: 1, cursor }),
+          ]) {
+            const refused = await Promise.resolve()
+              .then(read)
+              .catch((error: unknown) => error);
+            expect(refused, cursor).to.be.instanceOf(InvalidCursor);
+          }
+        }
+      });
+
       it("a process stands in the list of its service and status, an expired one in none", async () => {
         const service = `svc-${newId()}`;
         const record = await created(draftOf({ fields: { service } }));

@@ -1,4 +1,5 @@
 /** One attempt at one instance: the exchange, what it says about the instance, and whether it may be sent again (F1). */
+import type { Clock } from "@sticky-proxy/protocol";
 import { isIdempotent } from "@sticky-proxy/protocol/http";
 import type { HeaderList } from "@sticky-proxy/core/http";
 import type { Instance } from "@sticky-proxy/core/registry";
@@ -31,8 +32,7 @@ export interface Attempt {
 
 export interface AttemptDeps {
   readonly pseudonym: string;
-  /** Monotonic milliseconds. */
-  readonly now: () => number;
+  readonly clock: Pick<Clock, "monotonic">;
   readonly onAttempt?: (attempt: Attempt) => void;
   /** Called when an instance is ejected because of its responses. */
   readonly onEjected?: (service: string, instance: string) => void;
@@ -56,9 +56,9 @@ export interface Tried {
 export async function attempt(deps: AttemptDeps, one: OneAttempt): Promise<Tried> {
   const { request, headers, traffic, upgrade } = one;
   const { instance, traffic: counters } = one.choice;
-  const { now, pseudonym } = deps;
+  const { clock, pseudonym } = deps;
   const { service, head, signal } = request;
-  const started = now();
+  const started = clock.monotonic();
   const { onInformational } = request;
   const exchange = new Exchange({
     onInformational:
@@ -78,9 +78,9 @@ export async function attempt(deps: AttemptDeps, one: OneAttempt): Promise<Tried
     signal.removeEventListener("abort", onAbort);
   };
   const note = (outcome: string, failure: boolean, ms: number, ttfbMs: number | null): void => {
-    const isEjected = traffic.report(counters, failure, ttfbMs, now());
+    const isEjected = traffic.report(counters, failure, ttfbMs, clock.monotonic());
     if (isEjected) deps.onEjected?.(service.name, instance.name);
-    traffic.breaker.report(service.breaker, failure, now());
+    traffic.breaker.report(service.breaker, failure, clock.monotonic());
     deps.onAttempt?.({
       service: service.name,
       instance: instance.name,
@@ -103,7 +103,7 @@ export async function attempt(deps: AttemptDeps, one: OneAttempt): Promise<Tried
     exchange,
   );
   const result = await exchange.result;
-  const ms = now() - started;
+  const ms = clock.monotonic() - started;
   if (result.kind === "started") {
     const { status } = result;
     note(status < 400 ? "ok" : status < 500 ? "4xx" : "5xx", isGatewayFailure(status), ms, ms);

@@ -6,6 +6,7 @@
  *    connection was a reused one, its method is idempotent or the service honours the key, and the caller allows it.
  * F2 A slot of the bulkhead is held until the response's body has ended or was destroyed.
  */
+import { asMonotonicMs } from "@sticky-proxy/protocol";
 import type { ForwardRequest } from "./forward-request.ts";
 import type { Service } from "@sticky-proxy/core/registry";
 
@@ -36,17 +37,18 @@ export interface ForwarderOptions extends Names, Pick<AttemptDeps, "onAttempt" |
   readonly keepAliveMs?: number;
   /** Largest header section of a response. Default 16384. */
   readonly maxResponseHeaderBytes?: number;
-  /** Monotonic milliseconds. */
-  readonly now?: () => number;
+  /** Default: the process's own. */
+  readonly clock?: AttemptDeps["clock"];
   readonly random?: () => number;
 }
 
 const maxAttempts = 3;
 const nobody: ReadonlySet<string> = new Set();
+const ownClock: AttemptDeps["clock"] = { monotonic: () => asMonotonicMs(performance.now()) };
 
 export function createForwarder(options: ForwarderOptions): Forwarder & Tunneller & TrafficView {
-  const { health = allUnknown, now = () => performance.now(), random = Math.random } = options;
-  const sending: SendingDeps = { ...options, health, now };
+  const { health = allUnknown, clock = ownClock, random = Math.random } = options;
+  const sending: SendingDeps = { ...options, health, clock };
   const limits = {
     keepAliveMs: options.keepAliveMs ?? 4_000,
     maxHeaderBytes: options.maxResponseHeaderBytes ?? 16_384,
@@ -62,7 +64,7 @@ export function createForwarder(options: ForwarderOptions): Forwarder & Tunnelle
   /** Keeps a slot of the service until the outcome's body or socket has closed (F2). */
   async function send(request: ForwardRequest, upgrade: string | null): Promise<TunnelOutcome> {
     const traffic = trafficOf(request.service);
-    const refused = await admit(request, traffic, now());
+    const refused = await admit(request, traffic, clock.monotonic());
     if (refused !== null) return refused;
     let release: (() => void) | null = () => traffic.bulkhead.leave();
     try {
@@ -87,7 +89,7 @@ export function createForwarder(options: ForwarderOptions): Forwarder & Tunnelle
       await Promise.all([...services.values()].map((traffic) => traffic.close()));
       services.clear();
     },
-    traffic: () => [...services].map(([service, traffic]) => traffic.snapshot(service, now())),
+    traffic: () => [...services].map(([service, traffic]) => traffic.snapshot(service, clock.monotonic())),
   };
 }
 
@@ -128,7 +130,7 @@ async function attemptAll(
   let last: Failed | null = null;
   for (let attempts = 1; ; attempts += 1) {
     if (request.signal.aborted) return givenUp();
-    const choice = traffic.choose(service, deps.health, avoid, deps.now());
+    const choice = traffic.choose(service, deps.health, avoid, deps.clock.monotonic());
     if (choice === null) {
       return failedWith(
         "service-unavailable",

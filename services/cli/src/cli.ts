@@ -3,6 +3,7 @@
  * the modules of the data plane.
  */
 import { environment } from "@sticky-proxy/runtime/environment";
+import { InvalidCursor } from "@sticky-proxy/core/process";
 import { exitCodes, UsageError, type Command, type Io } from "./command.ts";
 
 /** One line per command. */
@@ -54,7 +55,7 @@ export async function runCli(argv: readonly string[], io: Io): Promise<number> {
     const { command } = await load();
     return await command.run(args, io);
   } catch (error) {
-    if (error instanceof UsageError) {
+    if (error instanceof UsageError || error instanceof InvalidCursor) {
       io.err(`sticky-proxy ${name}: ${error.message}; try: sticky-proxy help ${name}`);
       return exitCodes.usage;
     }

@@ -1,4 +1,5 @@
 /** An audit in memory for tests of commands that act. */
+import { InvalidCursor } from "@sticky-proxy/core/process";
 import type { Audit, AuditEntry } from "@sticky-proxy/core/operators";
 
 export interface MemoryAudit extends Audit {
@@ -22,7 +23,10 @@ export function createMemoryAudit(): MemoryAudit {
       const at = entries.findIndex((entry) => entry.id === id);
       entries[at] = { ...entries[at]!, result };
     },
-    list: async ({ limit }) => ({ items: entries.toReversed().slice(0, limit), next: null }),
+    async list({ limit, cursor }) {
+      if (cursor !== null) throw new InvalidCursor();
+      return { items: entries.toReversed().slice(0, limit), next: null };
+    },
   };
   return audit;
 }

@@ -13,6 +13,7 @@ export {
 export {
   maxEarlyBytes,
   maxEarlyReports,
+  InvalidCursor,
   StoreUnavailable,
   type Change,
   type Changes,

@@ -12,6 +12,16 @@ import { CodedError, type EpochMs, type Executed, type Fence, type Scope } from 
 import type { RequestHead, StoredResponse } from "../http/message.ts";
 import type { AssignedField, ProcessRecord, ProcessRef, RecordField, SpanField } from "./record.ts";
 
+/** What was given as a page's cursor did not come from the page before: it is refused, not read as the first page. */
+export class InvalidCursor extends CodedError {
+  override readonly name = "InvalidCursor";
+  override readonly code = "INVALID_CURSOR";
+
+  constructor() {
+    super("the cursor cannot be read");
+  }
+}
+
 /** The store did not answer, or refused (read-only, out of memory). Nothing may be dispatched. */
 export class StoreUnavailable extends CodedError {
   override readonly name = "StoreUnavailable";

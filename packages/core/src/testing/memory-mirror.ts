@@ -2,6 +2,7 @@
  * Outbox and differences in memory: for unit tests, and for reading how the ports are meant. Every method is atomic
  * because it never awaits between read and write. The clock is handed in.
  */
+import { InvalidCursor } from "../process/store.ts";
 import { type CoverageOutcome, coverageOf, coverageWindow } from "../mirror/coverage.ts";
 import {
   type Acknowledgement,
@@ -252,6 +253,7 @@ export function createMemoryMirror(options: { now: () => number; partitions?: nu
         p.kept.filter((one) => one.expireAt > now()).map((one) => ({ partition, one })),
       );
       const behind = query.cursor === null ? null : query.cursor.split(".").map(Number);
+      if (behind !== null && (behind.length !== 2 || behind.some(Number.isNaN))) throw new InvalidCursor();
       const found = all
         .toSorted((x, y) => y.one.stamp - x.one.stamp || x.partition - y.partition)
         .filter(

@@ -12,6 +12,7 @@ import {
   type SpanField,
 } from "../process/record.ts";
 import {
+  InvalidCursor,
   maxEarlyBytes,
   maxEarlyReports,
   type AttemptRef,
@@ -119,6 +120,7 @@ export function createMemoryStore(options: { now: () => number; partitions?: num
     return [...current.values(), ...archived.values()];
   }
   function page(entries: Entry[], limit: number, cursor: string | null): Page<ProcessRecord> {
+    if (cursor !== null && !/^[0-9]+$/.test(cursor)) throw new InvalidCursor();
     const sorted = entries
       .map((entry) => entry.record)
       .sort((a, b) => b.epoch - a.epoch)

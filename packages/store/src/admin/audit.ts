@@ -5,6 +5,7 @@ import {
   type AuditEntry,
   type AuditStart,
 } from "@sticky-proxy/core/operators";
+import { InvalidCursor } from "@sticky-proxy/core/process";
 import type { Keys } from "../keys.ts";
 import { serverTime, type RedisConnections } from "../redis/redis.ts";
 import { unavailable } from "../redis/unavailable.ts";
@@ -66,7 +67,8 @@ export function createAudit({
     list: (query) =>
       guarded("audit-list", async () => {
         const items: AuditEntry[] = [];
-        let before = query.cursor !== null && /^\d+-\d+$/.test(query.cursor) ? `(${query.cursor}` : "+";
+        if (query.cursor !== null && !/^\d+-\d+$/.test(query.cursor)) throw new InvalidCursor();
+        let before = query.cursor === null ? "+" : `(${query.cursor}`;
         for (let pages = 0; pages < maxPages; pages += 1) {
           const entries = await readEntries(before);
           for (const entry of entries) {

@@ -1,9 +1,16 @@
+import { asMonotonicMs } from "@sticky-proxy/protocol";
 import { CacheUnavailable } from "@sticky-proxy/core/cache";
 import { expect } from "chai";
 import { createCacheGuard } from "./guard.ts";
 
 function guardAt(clock: { now: number }) {
-  const options = { silenceMs: 1, firstSilenceMs: 1, failures: 3, openMs: 1000, monotonic: () => clock.now };
+  const options = {
+    silenceMs: 1,
+    firstSilenceMs: 1,
+    failures: 3,
+    openMs: 1000,
+    clock: { monotonic: () => asMonotonicMs(clock.now) },
+  };
   return createCacheGuard(options);
 }
 

@@ -7,6 +7,7 @@
  * asks for `openMs`, then one call tries. A timer that is late because this process was busy proves nothing, so
  * the event loop gets one turn to read what has already arrived.
  */
+import type { Clock } from "@sticky-proxy/protocol";
 import { CacheUnavailable } from "@sticky-proxy/core/cache";
 
 export interface GuardOptions {
@@ -15,7 +16,7 @@ export interface GuardOptions {
   readonly failures: number;
   readonly openMs: number;
   /** Monotonic ms. */
-  readonly monotonic: () => number;
+  readonly clock: Pick<Clock, "monotonic">;
 }
 
 export interface CacheGuard {
@@ -27,7 +28,7 @@ export interface CacheGuard {
 export const guardDefaults = { silenceMs: 50, firstSilenceMs: 1000, failures: 5, openMs: 1000 } as const;
 
 export function createCacheGuard(options: GuardOptions): CacheGuard {
-  const { silenceMs, firstSilenceMs, failures, openMs, monotonic } = options;
+  const { silenceMs, firstSilenceMs, failures, openMs, clock } = options;
   let failedInRow = 0;
   let openUntil = -Infinity;
   let trying = false;
@@ -37,13 +38,14 @@ export function createCacheGuard(options: GuardOptions): CacheGuard {
     trying = false;
     if (succeeded) {
       failedInRow = 0;
-      lastReplyAt = monotonic();
-    } else if (++failedInRow >= failures) openUntil = monotonic() + openMs;
+      lastReplyAt = clock.monotonic();
+    } else if (++failedInRow >= failures) openUntil = clock.monotonic() + openMs;
   }
 
   async function run<T>(work: () => Promise<T>): Promise<T> {
     if (failedInRow >= failures) {
-      if (trying || monotonic() < openUntil) throw new CacheUnavailable("the cache's store is given a pause");
+      if (trying || clock.monotonic() < openUntil)
+        throw new CacheUnavailable("the cache's store is given a pause");
       trying = true;
     }
     const silence = silenceOf(failedInRow === 0 ? firstSilenceMs : silenceMs);
@@ -65,13 +67,13 @@ export function createCacheGuard(options: GuardOptions): CacheGuard {
     let timer: NodeJS.Timeout | null = null;
     let stopped = false;
     const promise = new Promise<never>((_, reject) => {
-      const startedAt = monotonic();
+      const startedAt = clock.monotonic();
       const arm = (after: number): void => {
         timer = setTimeout(() => setImmediate(() => setImmediate(check)), after);
       };
       const check = (): void => {
         if (stopped) return;
-        const quietMs = monotonic() - Math.max(startedAt, lastReplyAt);
+        const quietMs = clock.monotonic() - Math.max(startedAt, lastReplyAt);
         if (quietMs < ms) arm(ms - quietMs);
         else reject(new CacheUnavailable("the cache's store did not answer in time"));
       };

@@ -1,4 +1,5 @@
 /** The share of the server's memory that the cache may use: it stops storing before Redis is full. */
+import type { Clock } from "@sticky-proxy/protocol";
 import type { Connection } from "../redis/redis.ts";
 
 export interface MemoryLimit {
@@ -14,7 +15,10 @@ export interface MemoryLimit {
 const memoryCheckMs = 1000;
 const fullShare = 0.8;
 
-export function createMemoryLimit(connection: Connection, monotonic: () => number): MemoryLimit {
+export function createMemoryLimit(
+  connection: Connection,
+  { monotonic }: Pick<Clock, "monotonic">,
+): MemoryLimit {
   let checkedAt = -Infinity;
   let checking: Promise<void> = Promise.resolve();
   /** Bytes left for the cache at the last check, less what this node has written since. */

@@ -3,6 +3,7 @@
  * ids of their own (C3); see the port in core. A hit costs one round trip for the metadata and, unless this node
  * still has the body, one per 64 KiB of it.
  */
+import { asMonotonicMs, type Clock } from "@sticky-proxy/protocol";
 import { type CacheStore, CacheUnavailable } from "@sticky-proxy/core/cache";
 import type { RedisConnections } from "../redis/redis.ts";
 import { createBegin } from "./begin.ts";
@@ -33,7 +34,7 @@ export interface RedisCacheOptions {
   readonly maxCacheBytes?: number | null;
   readonly silenceMs?: number;
   readonly firstSilenceMs?: number;
-  readonly monotonic?: () => number;
+  readonly clock?: Pick<Clock, "monotonic">;
 }
 
 /** What lies behind these pieces of a body is not kept in the process. */
@@ -42,17 +43,17 @@ const nearBodyPieces = 16;
 export function createRedisCacheStore(connections: RedisConnections, options: RedisCacheOptions): CacheStore {
   const { reads, writes, subscriber } = connections;
   const keys = createCacheKeys(options.keyPrefix, options.partitions);
-  const monotonic = options.monotonic ?? (() => performance.now());
+  const clock = options.clock ?? { monotonic: () => asMonotonicMs(performance.now()) };
   const guard = createCacheGuard({
     ...guardDefaults,
     ...(options.silenceMs === undefined ? {} : { silenceMs: options.silenceMs }),
     ...(options.firstSilenceMs === undefined ? {} : { firstSilenceMs: options.firstSilenceMs }),
-    monotonic,
+    clock,
   });
   const io: CacheIo = { reads, writes, keys, guard };
   const notices = createFlightNotices(subscriber, keys);
   const drop = createDrop(io);
-  const memory = createMemoryLimit(writes, monotonic);
+  const memory = createMemoryLimit(writes, clock);
   const trimmer = createTrimmer(io, options.maxCacheBytes ?? null, (key) => drop(key, false));
   const nearBodies = new LruBytes<Buffer>(options.nearBodyBytes ?? 32 * 1024 * 1024, (piece) => piece.length);
   const guesses: VaryGuesses = new LruBytes(1_000_000, (names) => 64 + names.join().length);

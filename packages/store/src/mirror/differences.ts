@@ -6,6 +6,7 @@ import {
   type Differences,
   orderKeyPartition,
 } from "@sticky-proxy/core/mirror";
+import { InvalidCursor } from "@sticky-proxy/core/process";
 import { newCall, runScript } from "../redis/scripts.ts";
 import { writeAcknowledgement } from "./acknowledge.ts";
 import { counterName, groupNames } from "./counters.ts";
@@ -56,6 +57,7 @@ export function createDifferences(deps: MirrorStoreDeps): Differences {
     async list(query) {
       const items: Difference[] = [];
       let cursor = query.cursor === null ? null : parseId(query.cursor);
+      if (cursor === null && query.cursor !== null) throw new InvalidCursor();
       let scanned = 0;
       while (scanned < maxScanned) {
         const batch = await records.newest(cursor, Math.max(query.limit + 1, 50), query.since);

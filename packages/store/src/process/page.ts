@@ -1,11 +1,11 @@
 /** Pages over one sorted set per partition, joined newest first: the epoch orders, the member breaks ties. */
-import type { Page, ProcessRecord } from "@sticky-proxy/core/process";
+import { InvalidCursor, type Page, type ProcessRecord } from "@sticky-proxy/core/process";
 import type { ProcessIo } from "./io.ts";
 import { parseMember } from "./place.ts";
 
 export interface PageQuery {
   readonly limit: number;
-  /** From the page before; null, or not a cursor: the first page. */
+  /** From the page before; null: the first page. */
   readonly cursor: string | null;
   /** Nothing newer than this epoch, µs; null: no limit. */
   readonly newestEpoch: number | null;
@@ -74,10 +74,10 @@ export async function readPage(
 
 function parseCursor(cursor: string | null): { epoch: number; member: string } | null {
   if (cursor === null) return null;
-  const dot = cursor.indexOf(".");
-  const epoch = Number(cursor.slice(0, dot));
-  if (dot < 1 || !Number.isSafeInteger(epoch)) return null;
-  return { epoch, member: cursor.slice(dot + 1) };
+  const parts = /^([0-9]{1,16})\.(.+)$/s.exec(cursor);
+  const epoch = Number(parts?.[1]);
+  if (parts === null || !Number.isSafeInteger(epoch)) throw new InvalidCursor();
+  return { epoch, member: parts[2]! };
 }
 
 function compare(a: string, b: string): number {

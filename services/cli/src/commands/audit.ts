@@ -1,6 +1,6 @@
 import { listAudit } from "@sticky-proxy/operations";
 import type { Audit } from "@sticky-proxy/core/operators";
-import { exitCodes, UsageError, type Command, type Io, type Parsed } from "../command.ts";
+import { exitCodes, type Command, type Io, type Parsed } from "../command.ts";
 import { withOperator } from "../connections/processes.ts";
 import { countFlag, spanFlag, textFlag } from "../flags.ts";
 import { plain, table } from "../printing/table.ts";
@@ -29,14 +29,13 @@ export const command: Command = {
     ),
 };
 
-/** @throws UsageError, StoreUnavailable */
+/** @throws UsageError, InvalidCursor, StoreUnavailable */
 export async function printAudit(
   operator: { readonly audit: Pick<Audit, "list">; now(): Promise<number> },
   { flags }: Parsed,
   io: Pick<Io, "out" | "err">,
 ): Promise<number> {
   const cursor = textFlag(flags["cursor"]);
-  if (cursor !== null && !/^[0-9]+-[0-9]+$/.test(cursor)) throw new UsageError("the cursor cannot be read");
   const sinceMs = spanFlag("since", flags["since"]);
   const { items, next } = await listAudit(operator.audit, {
     actor: textFlag(flags["actor"]),
