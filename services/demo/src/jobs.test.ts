@@ -253,7 +253,7 @@ describe("demo job server", () => {
     withDemo(
       () => ({}),
       async (url) => {
-        const answer = await postJson(`${url}/jobs`, { account: "A-4", delayMs: 30 });
+        const answer = await postJson(`${url}/jobs`, { account: "A-4", delayMs: 1000 });
         const location = answer.headers.get("location") ?? "";
         const first = await fetch(url + location);
         expect(first.status).to.equal(202);
