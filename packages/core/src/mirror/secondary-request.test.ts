@@ -18,6 +18,51 @@ describe("secondaryHeaders", () => {
     expect(secondaryHeaders(headers, "drop", ["cookie.sid"]).map(([name]) => name)).not.to.contain("Cookie");
   });
 
+  for (const name of [
+    "Ocp-Apim-Subscription-Key",
+    "X-JWT-Assertion",
+    "Cf-Access-Jwt-Assertion",
+    "X-Goog-IAP-JWT-Assertion",
+    "X-MS-Client-Principal",
+    "X-MS-Client-Principal-Name",
+    "X-Amzn-Oidc-Identity",
+    "X-Functions-Key",
+    "X-Forwarded-Client-Cert",
+    "X-ARR-ClientCert",
+    "Client-Cert-Chain",
+    "X-Endpoint-API-UserInfo",
+    "X-Auth-Request-User",
+    "Remote-User",
+    "X-Forwarded-Email",
+    "X-Tenant-Pass",
+    "DPoP",
+    "Signature-Input",
+    "X-CSRF-Token",
+    "Proxy-Authorization",
+  ])
+    it(`${name} proves who the client is and is not copied`, () => {
+      expect(secondaryHeaders([[name, "v"]], "drop", [])).to.deep.equal([]);
+    });
+
+  it("fields that only describe the request are copied", () => {
+    const plain = [
+      "Accept-Language",
+      "Idempotency-Key",
+      "Content-Range",
+      "X-Request-Id",
+      "Traceparent",
+      "User-Agent",
+      "X-Partition-Key",
+      "X-Tenant",
+      "Author",
+      "X-Passenger",
+      "X-Bypass-Cache",
+      "Prefer",
+      "X-Service-Version",
+    ].map((name) => [name, "v"] as const);
+    expect(secondaryHeaders(plain, "drop", [])).to.deep.equal(plain);
+  });
+
   it("keeps everything where the route forwards credentials", () => {
     expect(secondaryHeaders(headers, "forward", [])).to.deep.equal(headers);
   });

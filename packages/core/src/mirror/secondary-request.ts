@@ -14,9 +14,21 @@ export function secondaryHeaders(
   return headers.filter(([name]) => !isCredential(name.toLowerCase(), credential));
 }
 
-/** By the service's word, or by its own: a cookie is one whatever it is called. */
+/**
+ * Fields that prove who the client is and do not say "token" or "secret": keys of API gateways, assertions of identity
+ * proxies, client certificates (RFC 9440), DPoP proofs (RFC 9449), signatures (RFC 9421), users named by a proxy.
+ */
+const proofs: readonly RegExp[] = [
+  /(?:subscription|access|app|application|auth|client|consumer|account|user|master|admin|licen[cs]e|functions?|service|shared|security)[-_]?key/,
+  /assertion|jwt|saml|oidc|client-?principal|user-?info|authenticated-user|signature|hmac|[cx]srf/,
+  /client-?cert|(?:ssl|tls)-client|^x-ssl-|^client-cert/,
+  /(?:^|[-_])(?:pass|passcode|passphrase|auth|authentication|otp|totp|mfa|dpop|sso|sid|ticket|credentials?)(?:[-_]|$)/,
+  /^(?:x-)?remote-(?:user|group|extra)|^x-forwarded-(?:user|email|groups|preferred-username)/,
+];
+
+/** By the service's word, or by its own: a cookie is one whatever it is called. `field` is lower-case. */
 export function isCredential(field: string, credential: readonly string[]): boolean {
-  return credential.includes(field) || isSecretName(field);
+  return credential.includes(field) || isSecretName(field) || proofs.some((proof) => proof.test(field));
 }
 
 /**
