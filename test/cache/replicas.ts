@@ -91,6 +91,7 @@ function service({ origin, policy = {}, methods = [], service: changes = {} }: R
     preserveHost: false,
     breaker: null,
     honoursKey: false,
+    paceBy: "principal",
     routes: [cachedRoute(policy, methods)],
     ...changes,
   };

@@ -144,6 +144,7 @@ export async function startReplica(options: ReplicaOptions): Promise<Replica> {
       operation: "POST /x",
       rules,
       claim: { fingerprint: "same", credential: "", force, onDuplicate },
+      holder: "",
       deadlineMs: null,
       notify: null,
       traceparent: null,

@@ -124,6 +124,7 @@ export function service(origins: string | readonly string[], more: Partial<Servi
     preserveHost: false,
     breaker: null,
     honoursKey: false,
+    paceBy: "principal",
     routes: [],
     ...more,
   };

@@ -243,7 +243,7 @@ services:
     it("holds requests while the service is paused, up to its queue, then answers 429; duplicates need no place", async () => {
       const first = await post("/paced/x", { "Idempotency-Key": "p1" }, "1");
       expect(first.status).to.equal(200);
-      pacing.pause("paced", 1500);
+      pacing.pause("paced", null, 1500);
       const held = [2, 3].map((n) => post("/paced/x", { "Idempotency-Key": `p${n}` }, String(n), n - 1));
       await until(async () => (await cluster.store.count("paced")).pending === 2);
       const refused = await post("/paced/x", { "Idempotency-Key": "p4" }, "4");
@@ -261,11 +261,11 @@ services:
     });
 
     it("a process that is still paused at its deadline ends then, executed no", async () => {
-      pacing.pause("paced", 60_000);
+      pacing.pause("paced", null, 60_000);
       let isPaused = false;
       const answer = await post("/paced/x", { "Idempotency-Key": "d1", "Sticky-Deadline": "1" }).finally(
         () => {
-          isPaused = pacing.isPaused("paced");
+          isPaused = pacing.isPaused("paced", "");
         },
       );
       expect(answer.status).to.equal(504);
@@ -284,8 +284,8 @@ services:
       it(`no attempt is sent while the service is paused, nor a re-run: they wait for the pause's end (${path})`, async () => {
         const wasPaused: boolean[] = [];
         upstream.respond((_request, response) => {
-          wasPaused.push(pacing.isPaused("patient"));
-          if (wasPaused.length === 1) pacing.pause("patient", pauseMs);
+          wasPaused.push(pacing.isPaused("patient", ""));
+          if (wasPaused.length === 1) pacing.pause("patient", null, pauseMs);
           response.writeHead(wasPaused.length === 1 ? 500 : 200).end();
         });
         let answer: Response | null = null;
@@ -293,7 +293,7 @@ services:
         const { status, headers } = await until<Response>(() => answer, tick);
         expect([status, wasPaused]).to.deep.equal([200, [false, false]]);
 
-        pacing.pause("patient", pauseMs);
+        pacing.pause("patient", null, pauseMs);
         const id = headers.get("sticky-process-id")!;
         const rerun = await fetch(`${cluster.url(1)}/_sticky/v1/processes/${id}/rerun`, { method: "POST" });
         expect(await rerun.json()).to.include({ status: "pending" });

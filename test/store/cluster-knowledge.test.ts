@@ -88,13 +88,25 @@ describeWithRedis("what replicas know", () => {
 
     it("a pause holds for all, and a shorter one does not shorten it", async () => {
       const registry = createRegistry({ redis, keys });
-      await registry.pause("svc", 60_000);
-      await registry.pause("svc", 10);
-      const pauses = await registry.pauses(["svc", "other"]);
-      expect(pauses.get("svc")).to.be.within(50_000, 60_000);
-      expect(pauses.has("other")).to.equal(false);
-      await registry.pause("svc", 120_000);
-      expect((await registry.pauses(["svc"])).get("svc")).to.be.greaterThan(60_000);
+      await registry.pause("svc", null, 60_000);
+      await registry.pause("svc", null, 10);
+      const [pause, ...more] = await registry.pauses(["svc", "other"]);
+      expect(pause).to.include({ service: "svc", caller: null });
+      expect(pause!.ms).to.be.within(50_000, 60_000);
+      expect(more).to.deep.equal([]);
+      await registry.pause("svc", null, 120_000);
+      expect((await registry.pauses(["svc"]))[0]!.ms).to.be.greaterThan(60_000);
+    });
+
+    it("a caller's pause is told beside the service's, is not shortened, and ends", async () => {
+      const registry = createRegistry({ redis, keys });
+      await registry.pause("limited", "greedy", 60_000);
+      await registry.pause("limited", "greedy", 1000);
+      await registry.pause("limited", "brief", 10);
+      await sleep(30);
+      const pauses = await registry.pauses(["limited"]);
+      expect(pauses.map(({ caller }) => caller)).to.deep.equal(["greedy"]);
+      expect(pauses[0]!.ms).to.be.within(50_000, 60_000);
     });
 
     it("an open breaker is told and forgotten instance by instance", async () => {

@@ -4,7 +4,7 @@ export { BodyGone, readBody } from "./cache/read-body.ts";
 export { createEngine, type Engine } from "./engine.ts";
 export type { Executor, QuorumGuard } from "./execution/execute.ts";
 export type { Execution, Run } from "./execution/execution.ts";
-export { createPacing, type Pacing, type ServicePacing } from "./execution/pacing.ts";
+export { callerOf, createPacing, type Pacing, type ServicePacing } from "./execution/pacing.ts";
 export { createMirrorIntents, type MirrorIntents } from "./mirror/intents.ts";
 export type { Begun } from "./process/begin.ts";
 export { createProcesses, type Processes } from "./process/processes.ts";

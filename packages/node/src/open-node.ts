@@ -65,6 +65,10 @@ export async function openNode({ config, logger, metrics, cacheMemoryBytes }: No
     onScript: observeRedis(metrics),
     profile: config.redis.profile,
     maxLeaseMs: maxLeaseMs(config),
+    budget: {
+      ...config.budgets,
+      onRefused: () => metrics.budgetRefusals.inc({ budget: "stored" }),
+    },
     onPause: (why, ms) => logger.error("redis.claims-paused", { why, ms }),
   });
   // Opened without a cached route too: a reload may bring one.

@@ -29,7 +29,7 @@ describe("traffic gauges", () => {
       'sticky_proxy_panic{service="idle"} 0',
     ]);
 
-    const one = { origin: "http://a", inFlight: 1, latencyMs: 5, ejected: true };
+    const one = { origin: "http://a", inFlight: 1, latencyMs: 5, ejected: true, paused: false };
     seen = [{ service: "pay", inFlight: 3, queued: 2, breaker: "half-open", panic: true, instances: [one] }];
     expect(await scrape()).to.include.members([
       'sticky_proxy_instance_state{service="pay",instance="a"} 0',
@@ -38,6 +38,9 @@ describe("traffic gauges", () => {
       'sticky_proxy_queue_depth{service="pay"} 2',
       'sticky_proxy_panic{service="pay"} 1',
     ]);
+
+    seen = [{ ...seen[0]!, instances: [{ ...one, ejected: false, paused: true }] }];
+    expect(await scrape()).to.include('sticky_proxy_instance_state{service="pay",instance="a"} 0');
 
     services = [service("idle", "d")];
     expect((await scrape()).filter((line) => line.includes('service="pay",instance='))).to.deep.equal([]);

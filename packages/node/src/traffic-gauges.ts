@@ -36,8 +36,9 @@ export function exportTraffic({ services, traffic, health, metrics }: TrafficGau
     instanceState.reset();
     for (const service of services()) {
       for (const { name, origin } of service.instances) {
-        const isEjected = seen.get(service.name)?.find((one) => one.origin === origin)?.ejected ?? false;
-        const isUsable = !isEjected && health.get(service.name, name) !== "down";
+        const at = seen.get(service.name)?.find((one) => one.origin === origin);
+        const isUsable =
+          at?.ejected !== true && at?.paused !== true && health.get(service.name, name) !== "down";
         instanceState.set({ service: service.name, instance: name }, isUsable ? 1 : 0);
       }
     }

@@ -36,6 +36,7 @@ export { listGaps, listParkedKeys, unparkKey } from "./mirror/outbox.ts";
 export type { MirrorPorts } from "./mirror/ports.ts";
 // Operators' tokens.
 export { checkToken, createToken, listTokens, revokeToken, type TokenPorts } from "./tokens/tokens.ts";
+export { freeHolder } from "./holders/free.ts";
 // The audit.
 export { audited, AuditUnavailable, listAudit } from "./audit/audited.ts";
 // API keys of clients.

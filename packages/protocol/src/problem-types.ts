@@ -107,6 +107,7 @@ export const problemTypes = {
     "Its result was kept for the configured time and is gone.",
   ),
   "rate-limited": type(429, "Too many requests", "no", true, "Retry after the time in Retry-After."),
+  "over-budget": type(429, "The caller's share is used up", "no", true, "Let some of it end, and retry."),
   "queue-full": type(
     429,
     "The queue is full",

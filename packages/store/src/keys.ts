@@ -13,13 +13,15 @@
  *   {p}:d                     ZSET    commit, supersede: member by epoch                    purge, forget
  *   {p}:e                     STREAM  every transition, notes            capped by length
  *   {p}:w                     sharded channel  "id:version:status"
+ *   {p}:h                     HASH    what each holder stores: create, commit, supersede    purge, forget
  *   {p}:j:<digest>            STRING  correlate: a service's job id      its own TTL
  *   {p}:r:<service>           ZSET    keepEarly: jobs of early reports by their end         its own TTL; takeEarly
  *   {p}:r:<service>:<digest>  STRING  keepEarly: a report before its job is known           its own TTL; takeEarly
  *   {meta}:settings           HASH    openMeta                           never
  *   {meta}:services           SET     the process store: names that have lists              never
  *   {meta}:health:<service>   STRING  registry: probe results            TTL
- *   {meta}:pause:<service>    STRING  registry: 429 pause                TTL
+ *   {meta}:pause:<service>    STRING  registry: the service's pause      TTL
+ *   {meta}:pauses:<service>   ZSET    registry: paused callers           TTL
  *   {meta}:breaker:<service>  ZSET    registry: breaker advice           TTL
  *   {meta}:replica:<id>       STRING  registry: heartbeat                TTL
  *   {meta}:replicas           ZSET    registry: replicas by last heartbeat                  trimmed
@@ -56,6 +58,7 @@ export interface Keys {
   deadLetters(partition: number): string;
   timeline(partition: number): string;
   changes(partition: number): string;
+  held(partition: number): string;
   job(partition: number, digest: string): string;
   /** A report that came before its job was known; digest null: the service's index of them. */
   early(partition: number, service: string, digest: string | null): string;
@@ -79,6 +82,7 @@ export function createKeys(prefix: string): Keys {
     deadLetters: (p) => `${partition(p)}d`,
     timeline: (p) => `${partition(p)}e`,
     changes: (p) => `${partition(p)}w`,
+    held: (p) => `${partition(p)}h`,
     job: (p, digest) => `${partition(p)}j:${digest}`,
     early: (p, service, digest) => `${partition(p)}r:${service}${digest === null ? "" : `:${digest}`}`,
     meta: (name) => `${prefix}{meta}:${name}`,

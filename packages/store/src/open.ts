@@ -8,6 +8,8 @@ import { createPinStore } from "./cluster/pins.ts";
 import type { PinStore } from "@sticky-proxy/core/process";
 import { createKeys, type Keys } from "./keys.ts";
 import { openMeta, type Meta } from "./cluster/meta.ts";
+import { createHolders, type Holders } from "./process/holders.ts";
+import { createStoredBudget, type StoredLimits } from "./process/stored-budget.ts";
 import { createProcessStore, type RedisProcessStore } from "./process/process-store.ts";
 import { parseInfo } from "./cluster/info.ts";
 import type { Profile } from "./cluster/profile.ts";
@@ -31,6 +33,8 @@ export interface OpenStore {
   readonly processes: RedisProcessStore;
   readonly pins: PinStore;
   readonly changes: RedisChanges;
+  /** Who stores how much. */
+  readonly holders: Holders;
   /** Looks by itself after each reconnection; `check` it every 10 s besides. */
   readonly incarnation: Incarnation;
   /** The gate that the `ha` profiles want before anything is sent; null: none. */
@@ -64,6 +68,8 @@ export interface OpenStoreOptions {
   readonly maxLeaseMs?: number;
   /** Claims pause, because Redis may have forgotten some. */
   readonly onPause?: IncarnationOptions["onPause"];
+  /** What one holder may store; absent: whatever the server takes. */
+  readonly budget?: StoredLimits;
 }
 
 /**
@@ -105,7 +111,12 @@ export async function openStore(options: OpenStoreOptions): Promise<OpenStore> {
     });
     const gate = profile.startsWith("ha") ? await openGate(options, redis, keys) : null;
     let isShedding = false;
+    const budget =
+      options.budget === undefined
+        ? null
+        : createStoredBudget({ redis, keys, partitions, limits: options.budget, clock });
     const processes = createProcessStore({
+      ...(budget === null ? {} : { budget }),
       redis,
       keys,
       partitions,
@@ -124,6 +135,7 @@ export async function openStore(options: OpenStoreOptions): Promise<OpenStore> {
       processes,
       pins: createPinStore({ redis, keys }),
       changes,
+      holders: createHolders(redis, keys, partitions),
       incarnation,
       readTime: () => serverTime(redis.reads),
       shed: (isOn) => (isShedding = isOn),

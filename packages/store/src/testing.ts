@@ -10,5 +10,7 @@ export { createQuorumLocks } from "./cluster/quorum.ts";
 export { createKeys, type Keys } from "./keys.ts";
 export { mirrorScripts } from "./mirror/scripts.ts";
 export { createChanges } from "./process/changes.ts";
+export { createHolders } from "./process/holders.ts";
+export { createStoredBudget, type StoredLimits } from "./process/stored-budget.ts";
 export { createProcessStore, type RedisProcessStore } from "./process/process-store.ts";
 export { connectRedis, destroyConnection, placeOf, type RedisConnections } from "./redis/redis.ts";

@@ -1,15 +1,15 @@
 /** One attempt at one instance: the exchange, what it says about the instance, and whether it may be sent again (F1). */
-import type { Clock } from "@sticky-proxy/protocol";
 import { isIdempotent } from "@sticky-proxy/protocol/http";
-import type { HeaderList } from "@sticky-proxy/core/http";
+import { parseRetryAfter, type Clock } from "@sticky-proxy/protocol";
+import { headerValue, type HeaderList } from "@sticky-proxy/core/http";
 import type { Instance } from "@sticky-proxy/core/registry";
 import type { Duplex } from "node:stream";
 import { Exchange, type ResponseStart } from "./exchange.ts";
 import type { ForwardRequest } from "./forward-request.ts";
-import { isInstanceFault, type Failed, type UpstreamOutcome } from "./outcome.ts";
+import { isInstanceFault, type Failed, type Responded, type UpstreamOutcome } from "./outcome.ts";
 import { incomingHeaders } from "./outgoing.ts";
 import { requestBody } from "./request-body.ts";
-import type { Choice, ServiceTraffic } from "./traffic.ts";
+import type { Choice, HealthView, ServiceTraffic } from "./traffic.ts";
 
 /** The service switched protocols: connection and slot stay taken until the socket closes. */
 export interface TunnelOpen {
@@ -33,6 +33,9 @@ export interface Attempt {
 export interface AttemptDeps {
   readonly pseudonym: string;
   readonly clock: Pick<Clock, "monotonic">;
+  /** Epoch milliseconds, for dates in Retry-After. */
+  readonly epochNow: () => number;
+  readonly health: HealthView;
   readonly onAttempt?: (attempt: Attempt) => void;
   /** Called when an instance is ejected because of its responses. */
   readonly onEjected?: (service: string, instance: string) => void;
@@ -73,6 +76,7 @@ export async function attempt(deps: AttemptDeps, one: OneAttempt): Promise<Tried
   const onAbort = (): void => exchange.abort(new Error("the request was given up"));
   signal.addEventListener("abort", onAbort);
   counters.inFlight += 1;
+  counters.beginTry();
   const finish = (): void => {
     counters.inFlight -= 1;
     signal.removeEventListener("abort", onAbort);
@@ -108,10 +112,19 @@ export async function attempt(deps: AttemptDeps, one: OneAttempt): Promise<Tried
     const { status } = result;
     note(status < 400 ? "ok" : status < 500 ? "4xx" : "5xx", isGatewayFailure(status), ms, ms);
     result.body.once("close", finish);
-    return { outcome: responded(result, request, instance, ms, pseudonym), repeatable: false };
+    const pauseMs = status === 503 ? retryAfterOf(result.headers, deps.epochNow()) : null;
+    const refusal =
+      pauseMs === null
+        ? counters.accepted()
+        : traffic.refused({ ...one.choice, service, health: deps.health }, pauseMs, started, clock.monotonic());
+    return {
+      outcome: { ...responded(result, request, instance, ms, pseudonym), refusal },
+      repeatable: false,
+    };
   }
   if (result.kind === "switched") {
     note("ok", false, ms, ms);
+    counters.accepted();
     result.socket.once("close", finish);
     const { headers: lines } = incomingHeaders(result.headers, 101, request.route, pseudonym);
     return {
@@ -120,6 +133,7 @@ export async function attempt(deps: AttemptDeps, one: OneAttempt): Promise<Tried
     };
   }
   finish();
+  counters.endTry();
   body.discard();
   const failed: Failed = { ...result.failed, instance };
   if (!failed.aborted) note(failed.proxyStatus, isInstanceFault(failed), ms, null);
@@ -135,6 +149,12 @@ function mayResend({ resend, head, service, set }: ForwardRequest): boolean {
   return service.honoursKey && set.some(([name]) => name.toLowerCase() === "idempotency-key");
 }
 
+/** ms; null: no Retry-After, or one that says nothing. */
+function retryAfterOf(headers: HeaderList, epochNow: number): number | null {
+  const value = headerValue(headers, "retry-after");
+  return value === null ? null : parseRetryAfter(value, epochNow);
+}
+
 function isGatewayFailure(status: number): boolean {
   return status === 502 || status === 503 || status === 504;
 }
@@ -145,7 +165,7 @@ function responded(
   instance: Choice["instance"],
   ttfbMs: number,
   pseudonym: string,
-): UpstreamOutcome {
+): Omit<Responded, "refusal"> {
   const passed = incomingHeaders(headers, status, request.route, pseudonym, httpVersion);
   return {
     kind: "responded",

@@ -39,6 +39,8 @@ export interface ForwarderOptions extends Names, Pick<AttemptDeps, "onAttempt" |
   readonly maxResponseHeaderBytes?: number;
   /** Default: the process's own. */
   readonly clock?: AttemptDeps["clock"];
+  /** Epoch milliseconds; default: this machine's clock. */
+  readonly epochNow?: () => number;
   readonly random?: () => number;
 }
 
@@ -48,7 +50,7 @@ const ownClock: AttemptDeps["clock"] = { monotonic: () => asMonotonicMs(performa
 
 export function createForwarder(options: ForwarderOptions): Forwarder & Tunneller & TrafficView {
   const { health = allUnknown, clock = ownClock, random = Math.random } = options;
-  const sending: SendingDeps = { ...options, health, clock };
+  const sending: SendingDeps = { ...options, health, clock, epochNow: options.epochNow ?? Date.now };
   const limits = {
     keepAliveMs: options.keepAliveMs ?? 4_000,
     maxHeaderBytes: options.maxResponseHeaderBytes ?? 16_384,
@@ -93,7 +95,7 @@ export function createForwarder(options: ForwarderOptions): Forwarder & Tunnelle
   };
 }
 
-type SendingDeps = AttemptDeps & Names & { readonly health: HealthView };
+type SendingDeps = AttemptDeps & Names;
 
 /** null: a slot of the service is taken; release it with `leave`. */
 async function admit(

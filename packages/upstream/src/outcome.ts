@@ -21,9 +21,20 @@ export interface Responded {
   /** Trailer lines; complete when the body has ended. */
   readonly trailers: () => HeaderList;
   readonly instance: Instance;
+  /** Set for a 503 with Retry-After; null: it said nothing of the kind. */
+  readonly refusal: Refusal | null;
   /** From the dispatch to the response's head. */
   readonly ttfbMs: number;
 }
+
+/**
+ * What a 503 with Retry-After leaves: other instances that did not say so, another connection to the same one, or
+ * nothing for so many ms.
+ */
+export type Refusal =
+  | { readonly kind: "others" }
+  | { readonly kind: "again" }
+  | { readonly kind: "nobody"; readonly ms: number };
 
 export interface Failed {
   readonly kind: "failed";

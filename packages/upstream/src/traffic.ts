@@ -14,6 +14,7 @@ import {
 } from "@sticky-proxy/core/registry";
 import { Pool } from "undici";
 
+import type { Refusal } from "./outcome.ts";
 import { Breaker } from "./breaker.ts";
 import { Bulkhead } from "./bulkhead.ts";
 import { WatchedClient } from "./connection.ts";
@@ -42,6 +43,8 @@ export interface TrafficSnapshot {
     readonly inFlight: number;
     readonly latencyMs: number;
     readonly ejected: boolean;
+    /** It asked for a pause with 503 and Retry-After, on two connections. */
+    readonly paused: boolean;
   }[];
 }
 
@@ -51,28 +54,95 @@ export interface TrafficView {
 }
 
 export class InstanceTraffic {
-  readonly pool: Pool;
   inFlight = 0;
   latencyMs = 0;
   measuredAt = 0;
   passive: PassiveHealth = unseen;
+  /** Monotonic ms; 0: not paused. */
+  pausedUntil = 0;
+  #pool: Pool;
+  readonly #newPool: () => Pool;
+  /** It said 503 with Retry-After once: when, and whether the one try on a new connection is under way. */
+  #doubt: { readonly since: number; isTrying: boolean } | null = null;
 
   constructor(origin: string, connectMs: number, { keepAliveMs, maxHeaderBytes }: ConnectionLimits) {
-    this.pool = new Pool(origin, {
-      factory: (base, options) => new WatchedClient(base, options),
-      pipelining: 1,
-      allowH2: false,
-      keepAliveTimeout: keepAliveMs,
-      keepAliveMaxTimeout: keepAliveMs,
-      maxHeaderSize: maxHeaderBytes,
-      connect: { timeout: connectMs },
-    });
+    this.#newPool = () =>
+      new Pool(origin, {
+        factory: (base, options) => new WatchedClient(base, options),
+        pipelining: 1,
+        allowH2: false,
+        keepAliveTimeout: keepAliveMs,
+        keepAliveMaxTimeout: keepAliveMs,
+        maxHeaderSize: maxHeaderBytes,
+        connect: { timeout: connectMs },
+      });
+    this.#pool = this.#newPool();
   }
+
+  get pool(): Pool {
+    return this.#pool;
+  }
+
+  /** Asked for a pause, or somebody is just finding out whether all of it does. */
+  isPaused(now: number): boolean {
+    return now < this.pausedUntil || this.#doubt?.isTrying === true;
+  }
+
+  /** The next request to it is the try on a new connection, if it is in doubt. */
+  beginTry(): void {
+    if (this.#doubt !== null) this.#doubt.isTrying = true;
+  }
+
+  endTry(): void {
+    if (this.#doubt !== null) this.#doubt.isTrying = false;
+  }
+
+  /** It answered with something else than a refusal. */
+  accepted(): null {
+    this.#doubt = null;
+    return null;
+  }
+
+  /**
+   * It said 503 with Retry-After. Behind one address may be many, and a kept connection always leads to the same one: the
+   * first refusal gives its connections up, and only one from a new connection pauses it.
+   * @returns whether it is paused now
+   */
+  refused(ms: number, sentAt: number, now: number): boolean {
+    const doubt = this.#doubt;
+    if (doubt === null || now - doubt.since > maxInstancePauseMs) {
+      this.#doubt = { since: now, isTrying: false };
+      closeGently(this.#pool);
+      this.#pool = this.#newPool();
+      return now < this.pausedUntil;
+    }
+    if (sentAt < doubt.since) return now < this.pausedUntil; // sent before the connections were given up
+    this.#doubt = null;
+    this.pausedUntil = Math.max(this.pausedUntil, now + Math.min(ms, maxInstancePauseMs));
+    // It comes back by degrees, as after an ejection.
+    this.passive = { ...this.passive, returnedAt: this.pausedUntil };
+    return true;
+  }
+}
+
+/** Whatever an instance asks for, it is tried again after this. */
+const maxInstancePauseMs = 60_000;
+
+/** What runs on it ends; its idle connections close. */
+function closeGently(pool: Pool): void {
+  pool.close().catch(() => {
+    // Already destroyed: nothing is left to close.
+  });
 }
 
 export interface Choice {
   readonly instance: Instance;
   readonly traffic: InstanceTraffic;
+}
+
+interface HealthScope {
+  readonly service: Service;
+  readonly health: HealthView;
 }
 
 export class ServiceTraffic {
@@ -95,11 +165,12 @@ export class ServiceTraffic {
       queued: this.bulkhead.queued,
       breaker: this.breaker.state(now),
       panic: this.panic,
-      instances: [...this.#instances].map(([origin, { inFlight, latencyMs, passive }]) => ({
+      instances: [...this.#instances].map(([origin, { inFlight, latencyMs, passive, pausedUntil }]) => ({
         origin,
         inFlight,
         latencyMs,
         ejected: now < passive.ejectedUntil,
+        paused: now < pausedUntil,
       })),
     };
   }
@@ -116,6 +187,14 @@ export class ServiceTraffic {
 
   /** Prefers instances that are not in `avoid`. null: all instances are down. */
   choose(service: Service, health: HealthView, avoid: ReadonlySet<string>, now: number): Choice | null {
+    const usable = this.#usable(service, health, now);
+    const ready = usable.filter(({ traffic }) => !traffic.isPaused(now));
+    const unpaused = ready.length > 0 ? ready : usable;
+    const preferred = avoid.size === 0 ? unpaused : unpaused.filter((c) => !avoid.has(c.instance.name));
+    return chooseInstance(preferred.length > 0 ? preferred : unpaused, this.#random(), this.#random());
+  }
+
+  #usable(service: Service, health: HealthView, now: number) {
     const all = service.instances.map((instance) => {
       const traffic = this.instance(service, instance);
       return {
@@ -130,13 +209,25 @@ export class ServiceTraffic {
     });
     const usable = usableInstances(all, now);
     this.panic = usable.panic;
-    const preferred =
-      avoid.size === 0 ? usable.instances : usable.instances.filter((c) => !avoid.has(c.instance.name));
-    return chooseInstance(
-      preferred.length > 0 ? preferred : usable.instances,
-      this.#random(),
-      this.#random(),
+    return usable.instances;
+  }
+
+  /** Notes that the instance said 503 with Retry-After. @returns what is left to ask */
+  refused(
+    { service, health, instance, traffic }: Choice & HealthScope,
+    ms: number,
+    sentAt: number,
+    now: number,
+  ): Refusal {
+    const isPaused = traffic.refused(ms, sentAt, now);
+    const usable = this.#usable(service, health, now);
+    const others = usable.filter(
+      (one) => one.instance.name !== instance.name && now >= one.traffic.pausedUntil,
     );
+    if (others.length > 0) return { kind: "others" };
+    if (!isPaused) return { kind: "again" };
+    const ends = [traffic, ...usable.map((one) => one.traffic)].map(({ pausedUntil }) => pausedUntil - now);
+    return { kind: "nobody", ms: Math.min(...ends) };
   }
 
   /**
@@ -163,9 +254,7 @@ export class ServiceTraffic {
     for (const [origin, traffic] of this.#instances) {
       if (present.has(origin)) continue;
       this.#instances.delete(origin);
-      traffic.pool.close().catch(() => {
-        // The agent is destroyed already.
-      });
+      closeGently(traffic.pool);
     }
   }
 }

@@ -8,13 +8,25 @@ import type { Logins } from "./access/logins.ts";
 import type { CookieShape } from "./access/cookie.ts";
 import type { Pages } from "./http/pages.ts";
 
+export interface PauseView {
+  readonly service: string;
+  /** null: the service, for all. */
+  readonly caller: string | null;
+  readonly ms: number;
+}
+
+/** How long the service is paused for all; 0: it is not, whichever of its callers may be. */
+export function servicePauseMs(pauses: readonly PauseView[], service: string): number {
+  return pauses.find((pause) => pause.service === service && pause.caller === null)?.ms ?? 0;
+}
+
 /** What replicas have told each other. */
 export interface RegistryView {
   /** The prober's word by instance name. */
   health(
     service: string,
   ): Promise<ReadonlyMap<string, { readonly state: string; readonly reason: string; readonly at: number }>>;
-  pauses(services: readonly string[]): Promise<ReadonlyMap<string, number>>;
+  pauses(services: readonly string[]): Promise<readonly PauseView[]>;
   openBreakers(service: string): Promise<ReadonlySet<string>>;
   replicas(): Promise<
     readonly {

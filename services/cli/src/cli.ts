@@ -16,6 +16,7 @@ export const commands: Readonly<Record<string, () => Promise<{ command: Command 
   wait: () => import("./commands/wait.ts"),
   cancel: () => import("./commands/cancel.ts"),
   force: () => import("./commands/force.ts"),
+  holders: () => import("./commands/holders.ts"),
   dlq: () => import("./commands/dlq.ts"),
   audit: () => import("./commands/audit.ts"),
   cache: () => import("./commands/cache.ts"),

@@ -10,7 +10,7 @@ import type {
   PinnedRuleBook,
   Poller,
 } from "@sticky-proxy/engine";
-import { saysFailure } from "@sticky-proxy/engine";
+import { callerOf, saysFailure } from "@sticky-proxy/engine";
 import type { UnknownWork } from "./unknown-work.ts";
 
 export interface DutyDeps {
@@ -107,8 +107,9 @@ async function dispatch(deps: DutyDeps, record: ProcessRecord): Promise<void> {
     await processes.apply(record, { type: "lease-ended" }, { ifDue: true });
     return;
   }
-  if (pacing.isPaused(record.service)) {
-    const ms = pacing.pausedMs(record.service);
+  const caller = callerOf(record);
+  if (pacing.isPaused(record.service, caller)) {
+    const ms = pacing.pausedMs(record.service, caller);
     await processes.apply(record, { type: "postponed", ms, owner: null }, { ifDue: true });
     return;
   }

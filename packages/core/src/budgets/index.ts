@@ -1,2 +1,2 @@
-export { createFairPool } from "./fair-pool.ts";
+export { createFairPool, mayTake } from "./fair-pool.ts";
 export { holderOfAddress } from "./holder.ts";

@@ -14,6 +14,7 @@ export {
   maxEarlyBytes,
   maxEarlyReports,
   InvalidCursor,
+  HolderOverBudget,
   StoreUnavailable,
   type Change,
   type Changes,

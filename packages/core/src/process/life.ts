@@ -102,6 +102,8 @@ export interface BeginRequest {
   readonly operation: string;
   readonly rules: Rules;
   readonly claim: Claim;
+  /** Whose budgets it uses up; "": nobody's. */
+  readonly holder: string;
   /** The request's own deadline (ms from the first dispatch); null: the route's. */
   readonly deadlineMs: number | null;
   readonly notify: string | null;
@@ -148,6 +150,7 @@ export function birth(
       rules: request.rules.digest ?? null,
       fingerprint: request.claim.fingerprint,
       credential: request.claim.credential,
+      holder: request.holder.slice(0, 64),
       status: waits ? "pending" : "in-progress",
       phase: waits ? null : "forwarding",
       owner: ownerWaits ? node : null,

@@ -47,6 +47,7 @@ describe("a record's fields", () => {
       "operation",
       "fingerprint",
       "credential",
+      "holder",
     ]);
   });
 });

@@ -48,6 +48,8 @@ export interface ProcessRecord extends ProcessRef {
   readonly fingerprint: string;
   /** Digest of the principal: of the proved subject, else of the request's credential; "" for nobody. */
   readonly credential: string;
+  /** Whose budgets it uses up: "address:…" or "principal:…"; "": nobody's. */
+  readonly holder: string;
 
   readonly status: Status;
   /** Only while in progress. */
@@ -130,6 +132,7 @@ export const recordFields = {
   rules: "text",
   fingerprint: "text",
   credential: "text",
+  holder: "text",
   status: "text",
   phase: "text",
   owner: "text",
@@ -218,6 +221,7 @@ export const blankRecord: ProcessRecord = {
   rules: null,
   fingerprint: "",
   credential: "",
+  holder: "",
   status: "pending",
   phase: null,
   owner: null,

@@ -30,6 +30,12 @@ export class StoreUnavailable extends CodedError {
   mayHaveStarted = false;
 }
 
+/** The store has room, but not for more of this holder. Nothing was written. */
+export class HolderOverBudget extends CodedError {
+  override readonly name = "HolderOverBudget";
+  override readonly code = "HOLDER_OVER_BUDGET";
+}
+
 export type Spans = Readonly<Partial<Record<SpanField, number | null>>>;
 
 /** The request as it may have to be sent again or mirrored. */
@@ -148,7 +154,7 @@ export interface ProcessStore {
    * Creates the scope's process unless it has a record (expired, released or not: deciding that is the caller's).
    * epoch = fence = a freshly minted fence; version 1.
    * @throws StoreUnavailable; the write may still arrive later, is then refused by its own time limit or released
-   * as never sent by the store as soon as it answers again.
+   * as never sent by the store as soon as it answers again. HolderOverBudget where the scope has no record.
    */
   create(draft: Draft, options: { readonly withResult: boolean }): Promise<CreateAnswer>;
 
@@ -178,6 +184,7 @@ export interface ProcessStore {
   /**
    * Moves the scope's current record aside (readable under its own id until its retention ends, `closing` applied and
    * `supersededBy` set) and creates the next process, if base's epoch and version still stand.
+   * @throws StoreUnavailable, HolderOverBudget
    */
   supersede(base: ProcessRecord, closing: Change, draft: Draft): Promise<CommitAnswer>;
 

@@ -33,6 +33,11 @@ export interface Service {
   readonly breaker: BreakerPolicy | null;
   /** The service honours Idempotency-Key or Sticky-Fence, so an unsafe request may be sent again. */
   readonly honoursKey: boolean;
+  /**
+   * Whom a 429 with Retry-After pauses: its principal (an anonymous one: its address), or the whole service; and a 503:
+   * the instance that said it, or the whole service.
+   */
+  readonly paceBy: "principal" | "service";
   readonly routes: readonly Route[];
 }
 

@@ -76,6 +76,7 @@ export function createTestWorld(options: TestWorldOptions = {}): TestWorld {
       operation: "POST /charges",
       rules,
       claim: { fingerprint: "f", credential: "", force: false, onDuplicate: "join" },
+      holder: "",
       deadlineMs: null,
       notify: null,
       traceparent: null,
@@ -149,6 +150,7 @@ export function testService(over: Partial<Service> = {}): Service {
     preserveHost: false,
     breaker: null,
     honoursKey: false,
+    paceBy: "principal",
     routes: [],
     ...over,
   };

@@ -21,6 +21,7 @@ import {
 } from "@sticky-proxy/protocol";
 import { collectBody, type Forwarder } from "@sticky-proxy/upstream";
 import type { Execution, Run } from "./execution.ts";
+import { callerOf } from "./pacing.ts";
 import { injectCallback } from "../reports/inject-callback.ts";
 import { firstPoll } from "../reports/poll.ts";
 import { readReport, saysFailure } from "../reports/read-report.ts";
@@ -31,7 +32,10 @@ export interface Attempt {
   readonly result: StoredResponse | null;
   readonly live: Run["live"];
   readonly sawAnswer: boolean;
-  readonly pauseMs: number | null;
+  /** Whom the service's answer pauses, caller null: itself, for all; null: nobody. */
+  readonly pause: { readonly caller: string | null; readonly ms: number } | null;
+  /** Instances that another attempt should not ask at once. */
+  readonly avoid?: ReadonlySet<string>;
 }
 
 export interface AttemptDeps {
@@ -102,6 +106,7 @@ function forwarded(
     // One fence, at most one start at the service: sending again is the process's decision, with a new fence.
     resend: false,
     signal,
+    ...(execution.avoid === undefined ? {} : { avoid: execution.avoid }),
     ...(execution.onInformational === undefined ? {} : { onInformational: execution.onInformational }),
   });
 }
@@ -132,14 +137,12 @@ async function answered(
   const { status, headers } = outcome;
   const { attempt } = record;
   const retryAfter = headerValue(headers, "retry-after");
-  const retryAfterMs = retryAfter === null ? null : parseRetryAfter(retryAfter, deps.processes.now());
-  const isPause = retryAfterMs !== null && policy.notExecutedStatuses.includes(status);
-  const seen = {
-    result: null,
-    live: null,
-    sawAnswer: true,
-    pauseMs: isPause ? Math.min(retryAfterMs, maxPauseMs) : null,
-  };
+  const saidMs = retryAfter === null ? null : parseRetryAfter(retryAfter, deps.processes.now());
+  const isPause = saidMs !== null && policy.notExecutedStatuses.includes(status);
+  const { retryAfterMs, ...paced } = isPause
+    ? pauseOf(execution, record, outcome, saidMs)
+    : { retryAfterMs: saidMs, pause: null };
+  const seen = { result: null, live: null, sawAnswer: true, ...paced };
   if (collected.kind === "too-large") {
     collected.rest.unshift(collected.head);
     return {
@@ -184,7 +187,30 @@ async function answered(
   };
 }
 
-const maxPauseMs = 60_000;
+/**
+ * Whom a Retry-After is meant for, and when this process may try again. A 429 is about its caller (RFC 6585 4). A 503
+ * is about the instance, and only when none is left without one about the service: until then the process asks another
+ * instance, or this one on a new connection if it has an attempt left after that one.
+ */
+function pauseOf(
+  { service, rules }: Execution,
+  record: ProcessRecord,
+  { status, refusal, instance }: Exclude<Outcome, { kind: "failed" }>,
+  saidMs: number,
+): Pick<Attempt, "pause" | "avoid"> & { readonly retryAfterMs: number } {
+  if (service.paceBy === "service") return { pause: { caller: null, ms: saidMs }, retryAfterMs: saidMs };
+  if (status !== 503 || refusal === null)
+    return { pause: { caller: callerOf(record), ms: saidMs }, retryAfterMs: saidMs };
+  if (refusal.kind === "others") {
+    return { pause: null, retryAfterMs: 0, avoid: new Set([instance.name]) };
+  }
+  if (refusal.kind === "again") {
+    const isWorthIt = record.attempt + 1 < rules.retries.attempts;
+    return { pause: null, retryAfterMs: isWorthIt ? 0 : saidMs };
+  }
+  const retryAfterMs = service.instances.length === 1 ? saidMs : Math.min(saidMs, refusal.ms);
+  return { pause: { caller: null, ms: refusal.ms }, retryAfterMs };
+}
 
 /** The service took the work, and no webhook of it can be matched: waiting for one would only hide that. */
 const unmatchable = {
@@ -256,7 +282,7 @@ function failed(
     result: null,
     live: null,
     sawAnswer: false,
-    pauseMs: null,
+    pause: null,
   };
 }
 

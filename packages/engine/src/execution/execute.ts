@@ -16,7 +16,7 @@ import type { Watchdog } from "../process/watchdog.ts";
 import { createAttempts, type Attempt } from "./attempt.ts";
 import { commitAnswer, executionLost } from "./commit-answer.ts";
 import type { Execution, Run } from "./execution.ts";
-import type { Pacing } from "./pacing.ts";
+import { callerOf, type Pacing } from "./pacing.ts";
 import { watchEnd, type EndWatch } from "./watch-end.ts";
 
 /** Asked before every dispatch of a mirrored process; rejects when the intent is required and cannot be written. */
@@ -63,7 +63,7 @@ export interface Executor {
 
 /** What a step decides: the record as it is now and another round, or the end of the run. */
 type Step =
-  | { readonly next: "round"; readonly record: ProcessRecord }
+  | { readonly next: "round"; readonly record: ProcessRecord; readonly avoid?: Execution["avoid"] }
   | { readonly next: "end"; readonly run: Run };
 
 type Prepared =
@@ -110,7 +110,7 @@ type Send = ReturnType<typeof createAttempts>;
 
 async function run(deps: ExecutorDeps, send: Send, execution: Execution): Promise<Run> {
   const { processes, watchdog, changes, onFailure } = deps;
-  let { record } = execution;
+  let { record, avoid } = execution;
   while (record.owner === deps.node && !isTerminal(record.status)) {
     const abort = new AbortController();
     const tracked = watchdog.track(record, processes.writtenAt(record), () => abort.abort());
@@ -120,10 +120,16 @@ async function run(deps: ExecutorDeps, send: Send, execution: Execution): Promis
     try {
       const step =
         record.phase === "forwarding"
-          ? await forwardOnce(deps, send, execution, record, round)
+          ? await forwardOnce(
+              deps,
+              send,
+              avoid === undefined ? execution : { ...execution, avoid },
+              record,
+              round,
+            )
           : await dispatch(deps, record, round);
       if (step.next === "end") return step.run;
-      ({ record } = step);
+      ({ record, avoid = avoid } = step);
     } finally {
       tracked.release();
       elsewhere.close();
@@ -139,12 +145,13 @@ async function dispatch(deps: ExecutorDeps, record: ProcessRecord, round: Round)
   const waitMs = (record.nextAttemptAt ?? 0) - processes.now();
   if (waitMs > 0) await sleep(waitMs, signal);
   if (signal.aborted) return ended(await currentRecord(processes, record));
-  const isPaused = pacing.isPaused(record.service);
+  const caller = callerOf(record);
+  const isPaused = pacing.isPaused(record.service, caller);
   if (isPaused) round.tracked.release(); // this commit may end ownership too
   const moved = await processes.apply(
     record,
     isPaused
-      ? { type: "postponed", ms: pacing.pausedMs(record.service), owner: node }
+      ? { type: "postponed", ms: pacing.pausedMs(record.service, caller), owner: node }
       : { type: "dispatched", owner: node },
   );
   if (moved.kind === "gone") throw executionLost(record, false);
@@ -239,12 +246,13 @@ async function commit(
   intent: DispatchIntent | null,
   { tracked, elsewhere }: Round,
 ): Promise<Step> {
-  if (answer.pauseMs !== null) deps.pacing.pause(sent.service, answer.pauseMs);
+  if (answer.pause !== null) deps.pacing.pause(sent.service, answer.pause.caller, answer.pause.ms);
   tracked.release(); // before the commit that may end ownership, so that its renewal is never counted as lost
   elsewhere.close(); // the commit learns by itself who was faster; its own notice need not be read
   const { record, isOurs } = await commitAnswer(deps, sent, answer, intent);
   if (!isOurs) answer.live?.body.destroy();
-  if (record.owner === deps.node) return { next: "round", record };
+  if (record.owner === deps.node)
+    return { next: "round", record, ...(answer.avoid === undefined ? {} : { avoid: answer.avoid }) };
   const { result, live } = isOurs ? answer : { result: null, live: null };
   return { next: "end", run: { record, result, live } };
 }

@@ -14,6 +14,8 @@ export interface Execution {
   /** Fields the gateway adds beside the process's own (traceparent, mirror marker). */
   readonly extra: HeaderList;
   readonly client: ForwardRequest["client"];
+  /** Instances that have just refused it. */
+  readonly avoid?: ForwardRequest["avoid"];
   readonly onInformational?: ForwardRequest["onInformational"];
 }
 

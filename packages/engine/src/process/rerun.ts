@@ -92,6 +92,7 @@ function rerunDraft(
         force: true,
         onDuplicate: "replace",
       },
+      holder: base.holder,
       deadlineMs: null,
       notify: base.notify,
       traceparent: base.traceparent,

@@ -16,6 +16,7 @@ import {
   url,
 } from "./formats.ts";
 import { authentication } from "./schema/authentication.ts";
+import { budgets } from "./schema/budgets.ts";
 import { limits } from "./schema/limits.ts";
 import { redis } from "./schema/redis.ts";
 import { service } from "./schema/service.ts";
@@ -86,6 +87,9 @@ export const schema = mapping({
     .description("What all mirrored routes share.")
     .default(),
   limits: limits.description("Sizes and times of the client side.").default(),
+  budgets: budgets
+    .description("What one caller may use: its proved principal, else its address (an IPv6 /64 is one).")
+    .default(),
   redis: redis.description("The state store.").default(),
   cache: mapping({
     redis: redisUrl("A Redis of the cache's own; null: the state store.").allow(null).default(null),

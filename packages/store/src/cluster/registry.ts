@@ -5,6 +5,7 @@
 import type { ProbeState } from "@sticky-proxy/core/registry";
 import type { Keys } from "../keys.ts";
 import { type RedisConnections, serverTime } from "../redis/redis.ts";
+import { createPauses, type Pauses } from "./pauses.ts";
 import { unavailable } from "../redis/unavailable.ts";
 
 /** The health prober's word on one instance. */
@@ -28,7 +29,7 @@ export interface Replica {
   readonly fingerprints?: readonly number[];
 }
 
-export interface Registry {
+export interface Registry extends Pauses {
   /** Replaces the service's reports; they are forgotten after ttlMs. */
   publishHealth(service: string, reports: ReadonlyMap<string, HealthReport>, ttlMs: number): Promise<void>;
   /** By instance name; empty when nobody has published within the TTL. */
@@ -39,10 +40,6 @@ export interface Registry {
   replicas(): Promise<readonly Replica[]>;
   /** Takes this replica off the list at once (a clean stop). */
   leave(id: string): Promise<void>;
-  /** Nobody sends to the service for `ms`; a longer pause that stands is kept. */
-  pause(service: string, ms: number): Promise<void>;
-  /** ms that each of the services is still paused; services that are not are left out. */
-  pauses(services: readonly string[]): Promise<ReadonlyMap<string, number>>;
   /** This node's breaker opened for the instance: others may be careful for `ms`. */
   adviseOpen(service: string, instance: string, ms: number): Promise<void>;
   /** Instances of the service that some node holds open. */
@@ -102,22 +99,7 @@ export function createRegistry({
         await Promise.all([writes.del(keys.meta(`replica:${id}`)), writes.zrem(replicasKey, id)]);
       }),
 
-    pause: (service, ms) =>
-      guarded("pause", async () => {
-        const key = keys.meta(`pause:${service}`);
-        const span = Math.max(1, Math.ceil(ms));
-        await Promise.all([
-          writes.set(key, "1", "PX", span, "NX"),
-          writes.pexpire(key, span, "GT"), // one connection keeps the order
-        ]);
-      }),
-    pauses: (services) =>
-      guarded("pauses", async () => {
-        const spans = await Promise.all(services.map((service) => reads.pttl(keys.meta(`pause:${service}`))));
-        return new Map(
-          services.map((service, i) => [service, spans[i]!] as const).filter(([, ms]) => ms > 0),
-        );
-      }),
+    ...createPauses(redis, keys),
 
     adviseOpen: (service, instance, ms) =>
       guarded("advise-open", async () => {

@@ -10,6 +10,7 @@ import {
 } from "@sticky-proxy/core/process";
 import type { Incarnation } from "../cluster/incarnation.ts";
 import { createProcess } from "./create.ts";
+import type { StoredBudget } from "./stored-budget.ts";
 import { guarded, type ProcessIo } from "./io.ts";
 
 export interface ClaimLimits {
@@ -17,20 +18,24 @@ export interface ClaimLimits {
   readonly incarnation?: Pick<Incarnation, "mayClaim">;
   /** true: memory runs short, so nothing new is claimed. Absent: never. */
   readonly sheds?: () => boolean;
+  /** Absent: a holder may store whatever the server takes. */
+  readonly budget?: Pick<StoredBudget, "mayStore">;
 }
 
 /** `noteService` is told of each draft's service before its list gets a first member. */
 export function createClaims(
   io: ProcessIo,
-  { incarnation, sheds }: ClaimLimits,
+  { incarnation, sheds, budget }: ClaimLimits,
   noteService: (service: string) => void,
 ): ProcessStore["create"] {
-  /** Why scopes without a record are not claimed right now; null: they are. */
-  async function refusal(): Promise<string | null> {
-    if (sheds?.() === true) return "claims are shed: the store's memory runs short";
+  /** Why a scope without a record is not claimed right now; null: it is. */
+  async function refusal(draft: Draft): Promise<Error | null> {
+    if (sheds?.() === true) return new StoreUnavailable("claims are shed: the store's memory runs short");
+    const held = budget === undefined ? null : await budget.mayStore(draft);
+    if (held !== null) return held;
     if (incarnation === undefined) return null;
     const mayClaim = await guarded("incarnation", () => incarnation.mayClaim());
-    return mayClaim ? null : "claims pause: Redis may have forgotten some";
+    return mayClaim ? null : new StoreUnavailable("claims pause: Redis may have forgotten some");
   }
   /** The process that has the scope, or null. */
   async function existing(draft: Draft, options: { withResult: boolean }): Promise<CreateAnswer | null> {
@@ -41,10 +46,10 @@ export function createClaims(
 
   return async function create(draft, options) {
     noteService(draft.fields.service ?? "");
-    const why = await refusal();
+    const why = await refusal(draft);
     if (why !== null) {
       const answer = await existing(draft, options);
-      if (answer === null) throw new StoreUnavailable(why);
+      if (answer === null) throw why;
       return answer;
     }
     try {

@@ -4,7 +4,7 @@ Why a script: whoever lost the process meanwhile must not write, and a take-over
 allow-oom: finished work is kept even when the store takes no new work.
 KEYS[1]  process      HASH    KEYS[2]  alarms    ZSET    KEYS[3]  fence    STRING  KEYS[4]  oldList  ZSET
 KEYS[5]  newList      ZSET    KEYS[6]  deadLetters  ZSET KEYS[7]  timeline  STREAM
-KEYS[8]  changes      sharded channel  KEYS[9]  result  STRING  KEYS[10]  request  STRING
+KEYS[8]  changes      sharded channel  KEYS[9]  result  STRING  KEYS[10]  request  STRING   KEYS[11]  held  HASH
 ARGV[1]  scope        ARGV[2]  call (the write's id)     ARGV[3]  epoch     ARGV[4]  version
 ARGV[5]  ifDue (1 or 0)        ARGV[6]  mintFence (1 or 0)   ARGV[7]  member (scope, or scope:epoch when superseded)
 ARGV[8]  lists (leave, join, move, stay)   ARGV[9]  stored (result payload; empty: none)
@@ -13,6 +13,7 @@ ARGV[14]  isDead (1: it becomes a dead letter)           ARGV[15..]  fields (see
 Returns  {scope, call, 'committed', now, fence | nil, wakeAt | nil}: what the caller cannot know of the record, or
          {scope, call, 'repeated' | 'stale' | 'not-due', now, record (empty: gone)} ]]
 --@include process-write
+--@include holders
 local now, micros = clock()
 local function answer(word) return { ARGV[1], ARGV[2], word, now, redis.call('HGETALL', KEYS[1]) } end
 local at = redis.call('HMGET', KEYS[1], 'epoch', 'version', 'lastWrite', 'wakeAt')
@@ -35,6 +36,7 @@ if written.keepUntil ~= nil or ARGV[9] ~= '' then
   local keepUntil = redis.call('HGET', KEYS[1], 'keepUntil')
   for _, key in ipairs({ KEYS[1], KEYS[9], KEYS[10] }) do keep(key, keepUntil) end
 end
+if ARGV[9] ~= '' or ARGV[10] ~= 'none' then weigh(KEYS[11], ARGV[7], KEYS[1], KEYS[9], KEYS[10]) end
 note(KEYS[7], ARGV[13], ARGV[1] .. ':' .. ARGV[3], ARGV[12])
 redis.call('SPUBLISH', KEYS[8], ARGV[11])
 local wakeAt = written.wakeAt

@@ -22,6 +22,7 @@ export const commitScript = defineScript({
     "changes",
     "result",
     "request",
+    "held",
   ],
   args: [
     "scope",
@@ -68,6 +69,7 @@ export async function commitChange(
         changes: keys.changes(p),
         result: keys.result(p, scope, place),
         request: keys.request(p, scope, place),
+        held: keys.held(p),
       },
       args: {
         scope,

@@ -9,7 +9,7 @@ import { draftWrites, newRecord, recordOf, writeArgs } from "./record.ts";
 export const createScript = defineScript({
   name: "create",
   file: new URL("./create.lua", import.meta.url),
-  keys: ["process", "alarms", "fence", "list", "timeline", "result", "request"],
+  keys: ["process", "alarms", "fence", "list", "timeline", "result", "request", "held"],
   args: ["scope", "call", "validUntil", "withResult", "stored", "entry", "cap"],
   moreArgs: "fields",
 });
@@ -34,6 +34,7 @@ export async function createProcess(
           timeline: keys.timeline(p),
           result: keys.result(p, scope, null),
           request: keys.request(p, scope, null),
+          held: keys.held(p),
         },
         args: {
           scope,

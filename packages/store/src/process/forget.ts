@@ -7,7 +7,7 @@ import { memberOf, type Place } from "./place.ts";
 export const forgetScript = defineScript({
   name: "forget",
   file: new URL("./forget.lua", import.meta.url),
-  keys: ["process", "alarms", "deadLetters", "result", "request"],
+  keys: ["process", "alarms", "deadLetters", "result", "request", "held"],
   moreKeys: "lists",
   args: ["scope", "call", "member"],
 });
@@ -23,6 +23,7 @@ export async function forgetProcess({ redis, keys, run }: ProcessIo, place: Plac
       deadLetters: keys.deadLetters(p),
       result: keys.result(p, scope, epoch),
       request: keys.request(p, scope, epoch),
+      held: keys.held(p),
     },
     moreKeys: services.flatMap((service) => statuses.map((status) => keys.list(p, service, status))),
     args: { scope, call: newCall(), member: memberOf(place) },

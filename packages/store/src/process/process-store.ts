@@ -19,6 +19,7 @@ import { ringAgain } from "./ring-again.ts";
 import { createScriptSession } from "./script-session.ts";
 import { processScripts } from "./scripts.ts";
 import { sharedReads } from "./shared-reads.ts";
+import type { StoredBudget } from "./stored-budget.ts";
 import { supersedeProcess } from "./supersede.ts";
 import { createTimeline } from "./timeline.ts";
 
@@ -37,6 +38,8 @@ export interface ProcessStoreOptions {
   readonly incarnation?: Pick<Incarnation, "sawFence" | "mayClaim">;
   /** true: memory runs short, so nothing new is claimed; what has a record goes on. Absent: never. */
   readonly sheds?: () => boolean;
+  /** Absent: a holder may store whatever the server takes. */
+  readonly budget?: StoredBudget;
 }
 
 export interface RedisProcessStore extends ProcessStore {
@@ -73,8 +76,10 @@ export function createProcessStore(options: ProcessStoreOptions): RedisProcessSt
     create: createClaims(io, options, noteService),
     read: io.read,
     commit: (base, change, how) => commitChange(io, base, change, how),
-    supersede(base, closing, draft) {
+    async supersede(base, closing, draft) {
       noteService(draft.fields.service ?? "");
+      const why = options.budget === undefined ? null : await options.budget.mayStore(draft);
+      if (why !== null) throw why;
       return supersedeProcess(io, base, closing, draft);
     },
     renew: (leases) => renewLeases(io, leases),

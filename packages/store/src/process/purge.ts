@@ -7,7 +7,7 @@ import { memberOf, noticeOf, placeEpoch } from "./place.ts";
 export const purgeScript = defineScript({
   name: "purge",
   file: new URL("./purge.lua", import.meta.url),
-  keys: ["process", "alarms", "list", "deadLetters", "result", "request", "changes"],
+  keys: ["process", "alarms", "list", "deadLetters", "result", "request", "changes", "held"],
   args: ["scope", "call", "epoch", "version", "member", "notice"],
 });
 
@@ -28,6 +28,7 @@ export async function purgeProcess(io: ProcessIo, base: ProcessRecord): Promise<
         result: keys.result(p, scope, place),
         request: keys.request(p, scope, place),
         changes: keys.changes(p),
+        held: keys.held(p),
       },
       args: {
         scope,

@@ -32,6 +32,7 @@ export const supersedeScript = defineScript({
     "archivedResult",
     "request",
     "archivedRequest",
+    "held",
   ],
   args: [
     "scope",
@@ -83,6 +84,7 @@ export async function supersedeProcess(
         archivedResult: keys.result(p, scope, base.epoch),
         request: keys.request(p, scope, null),
         archivedRequest: keys.request(p, scope, base.epoch),
+        held: keys.held(p),
       },
       args: {
         scope,

@@ -1,7 +1,7 @@
 /** What is going on now: the checks that need a look, and the numbers. */
 import { coverageView } from "@sticky-proxy/core/mirror";
 import { anyDeadLetter, groupDeadLetters, mirrorCoverage, topKeys } from "@sticky-proxy/operations";
-import type { AdminDeps } from "../deps.ts";
+import { servicePauseMs, type AdminDeps } from "../deps.ts";
 import { needsALook, type Findings } from "../overview/checks.ts";
 import { route, type Route } from "../http/route.ts";
 import { anyObject, answerObject, list } from "./schemas.ts";
@@ -62,7 +62,7 @@ async function readFindings(deps: AdminDeps): Promise<Findings> {
       ]);
       const instances = configured().find((one) => one.name === name)?.instances ?? [];
       const down = instances.filter((one) => reports.get(one.name)?.state === "down").map((one) => one.name);
-      const pausedMs = pauses.get(name) ?? 0;
+      const pausedMs = servicePauseMs(pauses, name);
       const running = counts.pending + counts["in-progress"];
       const oldestMs = oldestAt === null ? null : Math.max(0, now - oldestAt);
       return {

@@ -1,7 +1,7 @@
 /** Services with the health of their instances, and replicas. */
 import type { Service } from "@sticky-proxy/core/registry";
 import { Problem } from "@sticky-proxy/protocol";
-import type { AdminDeps } from "../deps.ts";
+import { servicePauseMs, type AdminDeps } from "../deps.ts";
 import { route, type Route } from "../http/route.ts";
 import { anyObject, answerObject, list } from "./schemas.ts";
 
@@ -23,7 +23,7 @@ export function serviceRoutes(deps: AdminDeps): readonly Route[] {
       isConfigured: service !== null,
       counts,
       oldestTime: oldestAt === null ? null : new Date(oldestAt).toISOString(),
-      pausedMs: pauses.get(name) ?? 0,
+      pausedMs: servicePauseMs(pauses, name),
       isBreakerOpen: open.size > 0,
       instances: (service?.instances ?? []).map(({ name: instance, origin, weight }) => ({
         name: instance,

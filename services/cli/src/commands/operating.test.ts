@@ -60,6 +60,7 @@ describe("operating processes from the command line", () => {
         clock: world.clock,
       },
       services: () => Promise.resolve(["payments", "reports"]),
+      holders: { sums: async () => [], async *places() {} },
       tellCancelled: (record) => told.push(processId(record)),
       close: () => Promise.resolve(),
     };

@@ -15,7 +15,7 @@ import { listServices, parseProcessRef, storeNow } from "@sticky-proxy/operation
 import type { Audit } from "@sticky-proxy/core/operators";
 import type { ProcessRecord, ProcessRef } from "@sticky-proxy/core/process";
 import { storeSettings, sleep, type Config, systemClock } from "@sticky-proxy/runtime";
-import { createAudit, createRegistry, openStore } from "@sticky-proxy/store";
+import { createAudit, createRegistry, openStore, type OpenStore } from "@sticky-proxy/store";
 import { createOutboundCallers } from "@sticky-proxy/upstream";
 import { exitCodes, loadOrExplain, parseFlags, UsageError, type Io, type Parsed } from "../command.ts";
 import { actWith, type Act } from "./audit.ts";
@@ -30,6 +30,7 @@ export interface Operator {
   services(): Promise<readonly string[]>;
   /** The store's clock, epoch ms. */
   now(): Promise<number>;
+  readonly holders: OpenStore["holders"];
   /** Calls the cancel hook of the process's route; `close` waits for the call. */
   tellCancelled(record: ProcessRecord): void;
   close(): Promise<void>;
@@ -75,6 +76,7 @@ async function connectOperator(config: Config, io: Pick<Io, "err">): Promise<Ope
     },
     audit,
     act: actWith(audit),
+    holders: store.holders,
     services: () => listServices({ configured: config.services, registered: () => registry.services() }),
     tellCancelled(record) {
       if (record.attempt > 0 && rules.find(record) === null)

@@ -75,6 +75,7 @@ export function answered(status: number, headers: HeaderList = [], content = "co
     body: Readable.from(content === "" ? [] : [Buffer.from(content)], { objectMode: false }),
     trailers: () => [],
     instance: { name: "i", origin: "http://i", weight: 1 },
+    refusal: null,
     ttfbMs: 0,
   };
 }

@@ -1,3 +1,4 @@
+import { HolderOverBudget } from "@sticky-proxy/core/process";
 import { Problem } from "@sticky-proxy/protocol";
 
 import type { ProxyDeps } from "../deps.ts";
@@ -27,6 +28,8 @@ export function replyToError(
   let problem: Problem;
   if (error instanceof Problem) {
     problem = error;
+  } else if (error instanceof HolderOverBudget) {
+    problem = new Problem("over-budget", { headers: { "Retry-After": "60" }, cause: error });
   } else {
     problem = new Problem("internal-error", { cause: error });
     log.error("request.failed", { requestId, service: service?.name ?? null, err: error });

@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { headerLines, type HeaderList } from "@sticky-proxy/core/http";
 import { isTerminal, processId, type ProcessRecord, type StoredRequest } from "@sticky-proxy/core/process";
-import type { Pacing, Processes } from "@sticky-proxy/engine";
+import { callerOf, type Pacing, type Processes } from "@sticky-proxy/engine";
 import {
   lowerFields,
   parseJsonRequest,
@@ -87,7 +87,7 @@ async function beginRerun(
   const begun = await processes.rerun(record, {
     cancelRunning,
     key: keyed?.name ?? null,
-    pausedMs: deps.pacing.pausedMs(record.service),
+    pausedMs: deps.pacing.pausedMs(record.service, callerOf(record)),
   });
   switch (begun.verdict) {
     case "superseded":

@@ -13,7 +13,7 @@ import {
   vanishedProblem,
   waitEndedProblem,
 } from "./process-reply.ts";
-import type { Submission, SubmitDeps } from "./submission.ts";
+import { holderOf, type Submission, type SubmitDeps } from "./submission.ts";
 
 /** Waits at most as `awaitEnd` does; not at all where as many clients wait on this node as may, or as many of this holder. */
 export async function awaitResult(
@@ -24,7 +24,7 @@ export async function awaitResult(
 ): Promise<Reply | null> {
   const { service, options } = submission;
   if (options.isPlain || options.waitMs <= 0) return awaitEnd(deps, submission, record, run);
-  const leave = deps.waiters.enter(service.name, submission.client?.holder ?? null);
+  const leave = deps.waiters.enter(service.name, holderOf(submission));
   if (leave === null) {
     const immediate = { ...submission, options: { ...options, waitMs: 0, applied: null } };
     return awaitEnd(deps, immediate, record, run);

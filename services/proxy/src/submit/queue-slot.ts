@@ -1,7 +1,7 @@
 /** Bounds the requests that wait for a service which asked for a pause; beyond the bound their clients are asked to wait. */
 import { verdictOf, type Claim } from "@sticky-proxy/core/idempotency";
 import type { ProcessPolicy, Service } from "@sticky-proxy/core/registry";
-import type { Processes, Pacing } from "@sticky-proxy/engine";
+import { callerOf, type Processes, type Pacing } from "@sticky-proxy/engine";
 import { formatRetryAfter, Problem, type Scope } from "@sticky-proxy/protocol";
 
 export interface QueueSlot {
@@ -21,12 +21,14 @@ export async function reserveQueueSlot(
     readonly partition: number;
     readonly scope: Scope;
     readonly claim: Claim;
+    readonly holder: string;
     readonly policy: ProcessPolicy;
   },
 ): Promise<QueueSlot> {
-  const pausedMs = pacing.pausedMs(service.name);
+  const caller = callerOf({ credential: request.claim.credential, holder: request.holder });
+  const pausedMs = pacing.pausedMs(service.name, caller);
   if (pausedMs === 0) return noSlot;
-  const release = pacing.reserve(service.name, pausedMs, service.limits.maxQueue);
+  const release = pacing.reserve(service.name, caller, pausedMs, service.limits.maxQueue);
   if (release !== null) return { pausedMs, release };
   // The queue is full; but a duplicate needs no slot: it joins a process or has its result already.
   const { partition, scope, claim, policy } = request;

@@ -74,6 +74,11 @@ export function keepsRequest({ options: { rules } }: Submission): boolean {
   );
 }
 
+/** Whose budgets it uses up; "": nobody's. */
+export function holderOf({ client }: Submission): string {
+  return client?.holder ?? "";
+}
+
 /** The request as the store keeps it and the service gets it. */
 export function requestOf({ head, options, body }: Submission): StoredRequest {
   return { head, key: options.key, body };

@@ -7,14 +7,21 @@ import { processId, isTerminal, StoreUnavailable, type ProcessRecord } from "@st
 import { holdsScope, partitionOf, type Claim } from "@sticky-proxy/core/idempotency";
 import { ownerToken } from "@sticky-proxy/core/principal";
 import { requestToCopy } from "@sticky-proxy/core/mirror";
-import type { Begun } from "@sticky-proxy/engine";
+import { callerOf, type Begun } from "@sticky-proxy/engine";
 import { fields, Problem, type Scope } from "@sticky-proxy/protocol";
 import type { Reply } from "../reply.ts";
 import { awaitResult, storedReply } from "./await-result.ts";
 import { identityOf, type FormerPlace, type Identified } from "./identity.ts";
 import { cancelledProblem, inProgressProblem, problemFields } from "./process-reply.ts";
 import { noSlot, reserveQueueSlot } from "./queue-slot.ts";
-import { isMirrored, keepsRequest, requestOf, type Submission, type SubmitDeps } from "./submission.ts";
+import {
+  holderOf,
+  isMirrored,
+  keepsRequest,
+  requestOf,
+  type Submission,
+  type SubmitDeps,
+} from "./submission.ts";
 
 /** A request begins this often: each time it joined a process that was given back unsent. */
 const maxJoins = 3;
@@ -80,7 +87,13 @@ async function begin(deps: SubmitDeps, submission: Submission): Promise<Begun> {
   };
   const slot = options.isPlain
     ? noSlot // a pause delays only what the gateway queues; a plain request goes out at once
-    : await reserveQueueSlot(deps, service, { partition, scope, claim: asked, policy });
+    : await reserveQueueSlot(deps, service, {
+        partition,
+        scope,
+        claim: asked,
+        holder: holderOf(submission),
+        policy,
+      });
   const begun: Begun = await processes.begin({
     scope,
     partition,
@@ -90,6 +103,7 @@ async function begin(deps: SubmitDeps, submission: Submission): Promise<Begun> {
     operation: `${submission.head.method} ${submission.head.path}`,
     rules: options.rules,
     claim: asked,
+    holder: holderOf(submission),
     deadlineMs: options.deadlineMs,
     notify: options.notify,
     traceparent: submission.traceparent,
@@ -149,8 +163,10 @@ function noteKey({ otherKeys, onOtherKey }: SubmitDeps, record: ProcessRecord): 
 }
 
 /** An unacknowledged claim is released once the store answers; if this node dies first, the alarm may send the request. */
-function mayBeSentLater({ pacing }: SubmitDeps, error: StoreUnavailable, submission: Submission): boolean {
-  const isKept = keepsRequest(submission) || pacing.pausedMs(submission.service.name) > 0;
+function mayBeSentLater(deps: SubmitDeps, error: StoreUnavailable, submission: Submission): boolean {
+  const { credential } = identityOf(deps, submission);
+  const caller = callerOf({ credential, holder: holderOf(submission) });
+  const isKept = keepsRequest(submission) || deps.pacing.pausedMs(submission.service.name, caller) > 0;
   return error.mayHaveStarted && isKept;
 }
 

@@ -6,10 +6,10 @@ import { createFairPool } from "@sticky-proxy/core/budgets";
 
 export interface Waiters {
   /**
-   * @param holder whose budget it uses up; null: of nobody in particular
+   * @param holder whose budget it uses up
    * @returns what to call when the client stops waiting; null: as many clients wait as may, or as many of this holder.
    */
-  enter(service: string, holder: string | null): (() => void) | null;
+  enter(service: string, holder: string): (() => void) | null;
   /** Every service that ever had one. */
   counts(): ReadonlyMap<string, number>;
 }
@@ -23,8 +23,7 @@ export function createWaiters(max: number, onRefused: () => void): Waiters {
   };
   return {
     enter(service, holder) {
-      const by = holder ?? "";
-      if (!pool.take(by, 1)) {
+      if (!pool.take(holder, 1)) {
         onRefused();
         return null;
       }
@@ -33,7 +32,7 @@ export function createWaiters(max: number, onRefused: () => void): Waiters {
       return () => {
         if (!isWaiting) return;
         isWaiting = false;
-        pool.give(by, 1);
+        pool.give(holder, 1);
         count(service, -1);
       };
     },

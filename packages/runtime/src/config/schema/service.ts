@@ -154,6 +154,11 @@ export const service = mapping({
     "The service honours Idempotency-Key or Sticky-Fence, so an unsafe request may be sent again.",
     false,
   ),
+  paceBy: oneOf(
+    "Whom a 429 with Retry-After pauses: its principal (anonymous: the address), while a 503 pauses the instance that said it; or both the whole service.",
+    ["principal", "service"],
+    "principal",
+  ),
   routes: list("Policies by method and path; what no route matches is proxied plainly.", route, {
     max: 1000,
   }),
