@@ -51,6 +51,7 @@ export const settings: ProxySettings = {
     maxConnectionsPerAddress: 0,
     maxWaiters: 2_000,
     maxEventStreams: 100,
+    validationMs: 1_000,
   },
 };
 

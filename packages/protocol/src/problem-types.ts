@@ -108,6 +108,7 @@ export const problemTypes = {
   ),
   "rate-limited": type(429, "Too many requests", "no", true, "Retry after the time in Retry-After."),
   "over-budget": type(429, "The caller's share is used up", "no", true, "Let some of it end, and retry."),
+  "validation-timeout": type(503, "The body takes too long to validate", "no", true, "Send a simpler body."),
   "queue-full": type(
     429,
     "The queue is full",

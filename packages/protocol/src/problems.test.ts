@@ -18,6 +18,7 @@ const expected: Record<ProblemSlug, readonly [number, "no" | "yes" | "unknown" |
   "process-expired": [410, "yes", false],
   "rate-limited": [429, "no", true],
   "over-budget": [429, "no", true],
+  "validation-timeout": [503, "no", true],
   "queue-full": [429, "no", true],
   "circuit-open": [503, "no", true],
   "authentication-unavailable": [503, "no", true],

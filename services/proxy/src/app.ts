@@ -7,6 +7,7 @@ import type { ProxyDeps } from "./deps.ts";
 import { begin, type Gate } from "./listener/begin.ts";
 import { accessLog } from "./middleware/access-log.ts";
 import { authenticate } from "./middleware/authenticate.ts";
+import { createBodyValidator } from "./middleware/body-validator.ts";
 import { cache } from "./middleware/cache.ts";
 import { forward } from "./middleware/forward.ts";
 import { identify } from "./middleware/identify.ts";
@@ -41,7 +42,7 @@ export function createApp(deps: ProxyDeps, gate: Gate, find: FindService): Handl
     ...(parts === undefined ? [] : [identify(parts.identify)]), // a bad key is refused before its body is read
     readBody(deps), // decides about 413 and 100-continue before a byte is asked for
     ...(parts === undefined ? [] : [keyInBody()]), // where the route's key is no header field
-    validateBody(deps.services), // what the route's schema refuses is not begun, cached or sent
+    validateBody(deps.services, createBodyValidator({ limitMs: deps.settings.limits.validationMs })), // what the route's schema refuses is not begun, cached or sent
     ...(deps.cache === undefined ? [] : [cache(deps.cache)]), // before processes: it drops what their answers change
     ...(parts === undefined ? [] : [stickyProcess(parts.submit, gate)]), // join, replay or run; else go on
     forward(deps), // the plain path

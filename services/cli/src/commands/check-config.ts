@@ -1,3 +1,4 @@
+import { costlySchemas } from "@sticky-proxy/proxy/body-schema";
 import { exitCodes, loadOrExplain, parseFlags, type Command } from "../command.ts";
 
 export const command: Command = {
@@ -7,7 +8,8 @@ export const command: Command = {
     const loaded = loadOrExplain(parseFlags(args).flags, io);
     if (loaded === null) return Promise.resolve(exitCodes.config);
     const { config, warnings } = loaded;
-    for (const warning of warnings) io.err(`warning: ${warning}`);
+    const costly = costlySchemas(config.services);
+    for (const warning of [...warnings, ...costly]) io.err(`warning: ${warning}`);
     const routes = config.services.reduce((sum, service) => sum + service.routes.length, 0);
     io.out(`the configuration is valid: services ${config.services.length}, routes ${routes}`);
     return Promise.resolve(exitCodes.ok);

@@ -1,6 +1,7 @@
 import { parseJsonStrict, type Json } from "@sticky-proxy/protocol/json";
 import { expect } from "chai";
-import { compileBodySchema, patternRisk } from "./body-schema.ts";
+import { compileBodySchema } from "./body-schema.ts";
+import { patternRisk } from "./pattern-risk.ts";
 
 const job = {
   type: "object",

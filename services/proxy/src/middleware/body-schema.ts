@@ -5,6 +5,8 @@
 import { pointerStep, type Json } from "@sticky-proxy/protocol/json";
 import type { Service } from "@sticky-proxy/core/registry";
 import { Ajv2020, type ErrorObject } from "ajv/dist/2020.js";
+import { patternRisk } from "./pattern-risk.ts";
+import { schemaCost } from "./schema-cost.ts";
 
 export interface SchemaFault {
   /** RFC 6901, into the body. */
@@ -21,15 +23,26 @@ const maxMatched = 1024;
 
 /** @throws Error whose message says what is wrong with the schema */
 export function compileBodySchema(schema: Readonly<Record<string, unknown>>): BodyCheck {
-  const compile = (allErrors: boolean) =>
-    new Ajv2020({
+  const compile = (allErrors: boolean) => {
+    const ajv = new Ajv2020({
       allErrors,
       strict: false,
       ownProperties: true, // a member named "constructor" is no inherited one
       validateFormats: false,
       logger: false,
       code: { regExp: boundedPattern },
-    }).compile(schema);
+    });
+    // Its own one compares every item with every other.
+    ajv.removeKeyword("uniqueItems");
+    ajv.addKeyword({
+      keyword: "uniqueItems",
+      type: "array",
+      schemaType: "boolean",
+      error: { message: "must NOT have duplicate items" },
+      validate: (isWanted: boolean, items: readonly Json[]) => !isWanted || areUnique(items),
+    });
+    return ajv.compile(schema);
+  };
   const first = compile(false);
   const all = compile(true);
   return function check(value, isSmall) {
@@ -53,6 +66,36 @@ export function brokenSchemas(services: readonly Service[]): string[] {
       }
     }),
   );
+}
+
+/** Routes whose schema makes small bodies expensive: "path: why". They are validated within the time limit all the same. */
+export function costlySchemas(services: readonly Service[]): string[] {
+  return services.flatMap(({ name, routes }) =>
+    routes.flatMap(({ bodySchema }, i) =>
+      bodySchema === null
+        ? []
+        : schemaCost(bodySchema).warnings.map(
+            (why) =>
+              `services.${name}.routes.${i}.bodySchema: ${why}: a small body may need the whole of limits.validationMs`,
+          ),
+    ),
+  );
+}
+
+function areUnique(items: readonly Json[]): boolean {
+  const seen = new Set<string>();
+  for (const item of items) seen.add(comparable(item));
+  return seen.size === items.length;
+}
+
+/** One text for one JSON value (RFC 8259): members in one order. */
+function comparable(value: Json): string {
+  if (value === null || typeof value !== "object") return JSON.stringify(value);
+  if (Array.isArray(value)) return `[${value.map(comparable).join(",")}]`;
+  const members = Object.entries(value).map(
+    ([name, member]) => `${JSON.stringify(name)}:${comparable(member)}`,
+  );
+  return `{${members.toSorted().join(",")}}`;
 }
 
 /** Names the member that is missing or too much, not the object around it. */
@@ -91,44 +134,3 @@ function boundedPattern(source: string, flags: string): Pattern {
   };
 }
 boundedPattern.code = "boundedPattern"; // for generated source text, which is not used here
-
-/**
- * How backtracking may go wrong: exponentially where a repeated group itself repeats or chooses, and with a back
- * reference; by a power of the text's length with several repetitions. Refuses some harmless patterns, which can be
- * written without the group.
- */
-export function patternRisk(source: string): { readonly canExplode: boolean; readonly repeats: number } {
-  const groups: { isLoose: boolean }[] = [{ isLoose: false }];
-  let closed: { isLoose: boolean } | null = null;
-  let repeats = 0;
-  for (let i = 0; i < source.length; i += 1) {
-    const rest = source.slice(i);
-    const group = groups.at(-1)!;
-    const before = closed;
-    closed = null;
-    const repeat = /^(?:[*+]|\{\d+(?:,\d*)?\})/.exec(rest)?.[0];
-    if (repeat !== undefined) {
-      if (before !== null && before.isLoose) return { canExplode: true, repeats };
-      if (!/^\{\d+\}$/.test(repeat)) {
-        group.isLoose = true;
-        repeats += 1;
-      }
-      i += repeat.length - 1;
-    } else if (source[i] === "\\") {
-      if (/^\\(?:[1-9]|k<)/.test(rest)) return { canExplode: true, repeats };
-      i += 1;
-    } else if (source[i] === "[") {
-      const set = /^\[(?:\\.|[^\]\\])*\]/s.exec(rest)?.[0];
-      i += (set ?? rest).length - 1;
-    } else if (source[i] === "(") {
-      groups.push({ isLoose: false });
-      i += /^\((?:\?(?:[:=!]|<[=!]|<[^>]*>))?/.exec(rest)![0].length - 1;
-    } else if (source[i] === ")" && groups.length > 1) {
-      closed = groups.pop()!;
-      if (closed.isLoose) groups.at(-1)!.isLoose = true;
-    } else if (source[i] === "|" || source[i] === "?") {
-      group.isLoose = true;
-    }
-  }
-  return { canExplode: false, repeats };
-}

@@ -3,11 +3,14 @@ import { Problem } from "@sticky-proxy/protocol";
 import { expect } from "chai";
 import type { ProxyContext, ProxyState } from "../state.ts";
 import type { SubmissionOptions } from "../submit/submission-options.ts";
+import { createBodyValidator } from "./body-validator.ts";
 import { validateBody } from "./validate-body.ts";
 
 const schema = { type: "object", required: ["account"], properties: { account: { type: "string" } } };
 const route = { name: "POST /jobs", bodySchema: schema } as unknown as Route;
 const json = [["Content-Type", "application/json; charset=utf-8"]] as const;
+
+const validator = createBodyValidator({ limitMs: 10_000 });
 
 async function validated(
   body: string | null,
@@ -22,11 +25,12 @@ async function validated(
     hasBody: body !== null,
     body: body === null ? null : Buffer.from(body),
     head: { method, path: "/jobs", query: null, headers },
+    client: { holder: "address:192.0.2.1" },
     ...over,
   } as ProxyState;
   try {
     let answer: Problem | "passed" | null = null;
-    await validateBody(() => [])({ state } as ProxyContext, async () => void (answer = "passed"));
+    await validateBody(() => [], validator)({ state } as ProxyContext, async () => void (answer = "passed"));
     return answer!;
   } catch (error) {
     if (error instanceof Problem) return error;
@@ -130,6 +134,6 @@ describe("the body's validation", () => {
 
   it("names the route whose schema is broken when the gateway starts", () => {
     const services = [{ routes: [{ ...route, bodySchema: { type: 7 } }] }] as unknown as Service[];
-    expect(() => validateBody(() => services)).to.throw(/bodySchema of route POST \/jobs/);
+    expect(() => validateBody(() => services, validator)).to.throw(/bodySchema of route POST \/jobs/);
   });
 });

@@ -1,51 +1,80 @@
-import { pointerObstacle, parseJsonStrict, type Json } from "@sticky-proxy/protocol/json";
+import { pointerObstacle, parseJsonStrict, type Json, type Pointer } from "@sticky-proxy/protocol/json";
 import { isSafe } from "@sticky-proxy/protocol/http";
 import { headerLines } from "@sticky-proxy/core/http";
 import type { Route, Service } from "@sticky-proxy/core/registry";
 import { Problem } from "@sticky-proxy/protocol";
 
 import { compileBodySchema, type BodyCheck } from "./body-schema.ts";
+import type { BodyValidator, CheckedBody } from "./body-validator.ts";
+import { schemaCost, type SchemaCost } from "./schema-cost.ts";
 import type { Middleware, ProxyState } from "../state.ts";
 
-/** Up to here all faults are told; in a larger body the first one. */
+/** Up to here all faults are told; in a larger body the first one. Larger bodies are read in a thread. */
 const smallBytes = 65_536;
+/** Subschemas times bytes that are validated at once: a few milliseconds. */
+const maxInlineWork = 2_000_000;
+
+interface Compiled {
+  readonly check: BodyCheck;
+  readonly cost: SchemaCost;
+}
 
 /**
  * Refuses a body that does not match the route's schema, or that cannot take the callback's address where the service
  * looks for it, before anything is begun or sent. Reads state.route, state.options, state.body; writes nothing. The
- * schemas known at the start are compiled then.
+ * schemas known at the start are compiled then. What may take long is done by `validator`, off the event loop.
  * @throws Error when the schema of one of `services` cannot be compiled
  */
-export function validateBody(services: () => readonly Service[]): Middleware {
-  const checks = new WeakMap<object, BodyCheck>();
+export function validateBody(services: () => readonly Service[], validator: BodyValidator): Middleware {
+  const compiled = new WeakMap<object, Compiled>();
 
-  function checkOf({ bodySchema, name }: Route): BodyCheck | null {
+  function compiledOf({ bodySchema, name }: Route): Compiled | null {
     if (bodySchema === null) return null;
-    let check = checks.get(bodySchema);
-    if (check === undefined) {
+    let known = compiled.get(bodySchema);
+    if (known === undefined) {
       try {
-        check = compileBodySchema(bodySchema);
+        known = { check: compileBodySchema(bodySchema), cost: schemaCost(bodySchema) };
       } catch (cause) {
         const why = cause instanceof Error ? cause.message : String(cause);
         throw new Error(`bodySchema of route ${name}: ${why}`, { cause });
       }
-      checks.set(bodySchema, check);
+      compiled.set(bodySchema, known);
     }
-    return check;
+    return known;
   }
 
-  for (const { routes } of services()) routes.forEach(checkOf);
+  function checked(state: ProxyState, schema: Compiled | null, address: Pointer | null): Checked {
+    const body = bytesOf(state);
+    if (schema !== null) requireJson(state);
+    const isSmall = body.length <= smallBytes;
+    const cost = schema?.cost;
+    if (
+      isSmall &&
+      (cost === undefined || (cost.isBounded && cost.subschemas * body.length <= maxInlineWork))
+    ) {
+      const value = parsed(state, body);
+      return {
+        faults: schema === null ? [] : schema.check(value, isSmall),
+        blocked: address === null ? null : pointerObstacle(value, address),
+      };
+    }
+    const { holder } = state.client;
+    const bodySchema = schema === null ? null : state.route!.bodySchema;
+    return validator.check({ schema: bodySchema, body, isSmall, address, holder }).catch((error: unknown) => {
+      if (error instanceof Problem && error.slug === "malformed-json") requireJson(state);
+      throw error;
+    });
+  }
 
-  return function validateBody(ctx, next) {
+  for (const { routes } of services()) routes.forEach(compiledOf);
+
+  return async function validateBody(ctx, next) {
     const { route, options } = ctx.state;
-    const check = route === null || isBodiless(ctx.state) ? null : checkOf(route);
+    const schema = route === null || isBodiless(ctx.state) ? null : compiledOf(route);
     const address = options?.rules.policy.callback.inject.json ?? null;
-    if (check === null && address === null) return next();
-    const body = bytesOf(ctx.state);
-    if (check !== null) requireJson(ctx.state);
-    const value = parsed(ctx.state, body);
-    const errors = check === null ? [] : [...check(value, body.length <= smallBytes)];
-    const blocked = address === null ? null : pointerObstacle(value, address);
+    if (schema === null && address === null) return next();
+    const { faults, blocked } = await checked(ctx.state, schema, address);
+    const errors = [...faults];
     if (blocked !== null)
       errors.push({ pointer: blocked, message: "must be an object, to hold the callback's address" });
     if (errors.length === 0) return next();
@@ -56,6 +85,8 @@ export function validateBody(services: () => readonly Service[]): Middleware {
     });
   };
 }
+
+type Checked = CheckedBody | Promise<CheckedBody>;
 
 function isBodiless({ hasBody, head }: ProxyState): boolean {
   return !hasBody && isSafe(head.method);
