@@ -52,6 +52,7 @@ export const settings: ProxySettings = {
     maxWaiters: 2_000,
     maxEventStreams: 100,
     validationMs: 1_000,
+    bodyBytes: 100_000_000,
   },
 };
 

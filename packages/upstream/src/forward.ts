@@ -68,7 +68,8 @@ export function createForwarder(options: ForwarderOptions): Forwarder & Tunnelle
     const traffic = trafficOf(request.service);
     const refused = await admit(request, traffic, clock.monotonic());
     if (refused !== null) return refused;
-    let release: (() => void) | null = () => traffic.bulkhead.leave();
+    let release: (() => void) | null = () =>
+      traffic.bulkhead.leave(request.service.limits, holderOf(request));
     try {
       const outcome = await attemptAll(sending, request, traffic, upgrade);
       if (outcome.kind !== "failed") {
@@ -97,20 +98,22 @@ export function createForwarder(options: ForwarderOptions): Forwarder & Tunnelle
 
 type SendingDeps = AttemptDeps & Names;
 
+/** What the gateway sends on its own is one holder's. */
+function holderOf({ client }: ForwardRequest): string {
+  return client?.holder ?? "";
+}
+
 /** null: a slot of the service is taken; release it with `leave`. */
-async function admit(
-  { service, signal }: ForwardRequest,
-  traffic: ServiceTraffic,
-  now: number,
-): Promise<Failed | null> {
+async function admit(request: ForwardRequest, traffic: ServiceTraffic, now: number): Promise<Failed | null> {
+  const { service, signal } = request;
   const passage = traffic.breaker.enter(service.breaker, now);
   if (!passage.pass) {
     const detail = "The service is given a pause after repeated failures.";
     const retryAfter = Math.ceil(passage.openMs / 1000);
     return failedWith("circuit-open", "destination_unavailable", detail, { retryAfter });
   }
-  if (traffic.bulkhead.tryEnter(service.limits)) return null;
-  const admission = await traffic.bulkhead.wait(service.limits, signal);
+  if (traffic.bulkhead.tryEnter(service.limits, holderOf(request))) return null;
+  const admission = await traffic.bulkhead.wait(service.limits, holderOf(request), signal);
   if (admission === "admitted") return null;
   if (admission === "aborted") return givenUp();
   const detail =

@@ -71,5 +71,7 @@ export interface ProxyDeps {
   readonly settings: ProxySettings;
   /** Fresh, unguessable, [A-Za-z0-9._-]. */
   readonly newRequestId: () => string;
+  /** Told of what a caller's share did not allow. */
+  readonly budgetRefused?: (budget: "bodies") => void;
   readonly onRequest?: (observed: RequestObserved) => void;
 }

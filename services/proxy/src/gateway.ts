@@ -117,6 +117,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
     log: deps.log,
     settings: deps.settings,
     newRequestId: deps.newRequestId,
+    budgetRefused: (budget) => metrics.budgetRefusals.inc({ budget }),
     onRequest: (observed) => observeRequest(metrics, observed),
   });
   metrics.httpRequestsInFlight.onScrape(() => metrics.httpRequestsInFlight.set({}, server.inFlight));

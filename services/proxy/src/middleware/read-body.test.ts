@@ -11,7 +11,7 @@ import { outcomeOf, testContext, testHead, testState } from "./testing.ts";
 
 const options = {} as SubmissionOptions;
 const step = readBody({
-  settings: { plainBodyBytes: 8, limits: { bodyMinBytesPerSecond: 0 } },
+  settings: { plainBodyBytes: 8, limits: { bodyMinBytesPerSecond: 0, bodyBytes: 1000 } },
 } as unknown as ProxyDeps);
 
 async function read(over: Partial<ProxyState>, chunks: readonly string[] = ["he", "llo"]) {
@@ -23,6 +23,44 @@ async function read(over: Partial<ProxyState>, chunks: readonly string[] = ["he"
 }
 
 describe("the step that reads the body", () => {
+  describe("with a bound on the bytes in memory", () => {
+    const refused: string[] = [];
+    const bounded = readBody({
+      settings: { plainBodyBytes: 100, limits: { bodyMinBytesPerSecond: 0, bodyBytes: 100 } },
+      budgetRefused: (budget: string) => void refused.push(budget),
+    } as unknown as ProxyDeps);
+    const state = (holder: string, declaredLength: number | null): ProxyState =>
+      testState({
+        hasBody: true,
+        options,
+        declaredLength,
+        client: { ...testState().client, holder },
+        route: testRoute({ maxBodyBytes: 100 }),
+      });
+
+    it("one caller's bodies leave room for another one's, and what has been answered is free again", async () => {
+      let end = (): void => undefined;
+      const held = new Promise<void>((resolve) => (end = resolve));
+      const first = bounded(testContext(state("a", 80), ["x".repeat(80)]).ctx, () => held);
+      const more = testContext(state("a", 15), ["x".repeat(15)]);
+      const problem = (await outcomeOf(bounded, more.ctx)) as Problem;
+      expect([problem.slug, problem.status, problem.options.close]).to.deep.equal(["over-budget", 429, true]);
+      expect(refused).to.deep.equal(["bodies"]);
+      expect(await outcomeOf(bounded, testContext(state("b", 15), ["x".repeat(15)]).ctx)).to.equal("next");
+      end();
+      await first;
+      expect(await outcomeOf(bounded, testContext(state("a", 15), ["x".repeat(15)]).ctx)).to.equal("next");
+    });
+
+    it("a body of unknown length is refused when it outgrows what is left", async () => {
+      const held = new Promise<void>(() => undefined);
+      void bounded(testContext(state("c", 60), ["x".repeat(60)]).ctx, () => held);
+      const chunked = testContext(state("d", null), ["x".repeat(20), "x".repeat(25)]);
+      expect(((await outcomeOf(bounded, chunked.ctx)) as Problem).slug).to.equal("over-budget");
+      expect(await outcomeOf(bounded, testContext(state("d", 30), ["x".repeat(30)]).ctx)).to.equal("next");
+    });
+  });
+
   const shadow = { mode: "shadow" } as MirrorPolicy;
   const off = { mode: "off" } as MirrorPolicy;
   for (const { what, over, isBytes } of [

@@ -1,16 +1,45 @@
 import type { IncomingMessage } from "node:http";
 
+import { createFairPool } from "@sticky-proxy/core/budgets";
 import { Problem } from "@sticky-proxy/protocol";
 
 import type { ProxyDeps } from "../deps.ts";
 import type { Middleware, ProxyContext, ProxyState } from "../state.ts";
 import { watchUploadRate } from "../listener/upload-rate.ts";
 
+export type ReadBodyDeps = Pick<ProxyDeps, "settings" | "budgetRefused">;
+
+/** What a request has taken of the bytes that this node may have in memory. */
+interface Room {
+  /** @throws Problem over-budget, and nothing is taken: the node is full, or this caller has its share */
+  take(bytes: number): void;
+  release(): void;
+}
+
 /**
  * Decides about the body before a byte of it is asked for. Reads state.route, state.options, state.declaredLength; writes state.body,
  * state.bodyLength: bytes where a policy needs the whole body, else the stream itself.
  */
-export function readBody({ settings }: ProxyDeps): Middleware {
+export function readBody({ settings, budgetRefused }: ReadBodyDeps): Middleware {
+  const pool = createFairPool(settings.limits.bodyBytes);
+
+  function roomFor(holder: string): Room {
+    let taken = 0;
+    return {
+      take(bytes) {
+        if (!pool.take(holder, bytes)) {
+          budgetRefused?.("bodies");
+          throw overBudget();
+        }
+        taken += bytes;
+      },
+      release() {
+        pool.give(holder, taken);
+        taken = 0;
+      },
+    };
+  }
+
   return async function readBody(ctx, next) {
     const { state, req } = ctx;
     const { route, hasBody, declaredLength, head } = state;
@@ -27,16 +56,19 @@ export function readBody({ settings }: ProxyDeps): Middleware {
       state.giveUp(new Problem("request-timeout", { detail: "The body comes too slowly.", close: true }));
     });
     state.bodyLength = declaredLength;
+    const room = roomFor(state.client.holder);
     try {
       if (needsBytes(state)) {
+        room.take(declaredLength ?? 0); // before a byte of it is asked for
         state.acceptBody();
-        state.body = await collect(req, max, state.gone);
+        state.body = await collect(req, max, state.gone, declaredLength === null ? room : null);
         state.bodyLength = state.body.byteLength;
       } else {
         state.body = req;
       }
       return await next();
     } finally {
+      room.release();
       watch.stop();
     }
   };
@@ -47,7 +79,7 @@ export async function readBytes({ state, req }: ProxyContext, max: number): Prom
   if (!state.hasBody) return new Uint8Array(0);
   if (state.declaredLength !== null && state.declaredLength > max) throw tooLarge(max);
   state.acceptBody();
-  return collect(req, max, state.gone);
+  return collect(req, max, state.gone, null);
 }
 
 /** Where a body would have to enter a key, it is refused rather than dropped. */
@@ -66,7 +98,21 @@ function tooLarge(max: number): Problem {
   return new Problem("payload-too-large", { detail: `The limit is ${max} bytes.`, close: true });
 }
 
-function collect(request: IncomingMessage, max: number, gone: AbortSignal): Promise<Buffer> {
+function overBudget(): Problem {
+  return new Problem("over-budget", {
+    detail: "Too many bytes of bodies are in memory.",
+    headers: { "Retry-After": "1" },
+    close: true,
+  });
+}
+
+/** @param room where the length is not known ahead: each part is taken from it */
+function collect(
+  request: IncomingMessage,
+  max: number,
+  gone: AbortSignal,
+  room: Room | null,
+): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let size = 0;
@@ -79,8 +125,13 @@ function collect(request: IncomingMessage, max: number, gone: AbortSignal): Prom
     };
     const onData = (chunk: Buffer): void => {
       size += chunk.length;
-      if (size > max) settle(() => reject(tooLarge(max)));
-      else chunks.push(chunk);
+      if (size > max) return settle(() => reject(tooLarge(max)));
+      try {
+        room?.take(chunk.length);
+      } catch (error) {
+        return settle(() => reject(error as Problem));
+      }
+      chunks.push(chunk);
     };
     const onEnd = (): void =>
       settle(() => resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, size)));

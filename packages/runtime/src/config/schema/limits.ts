@@ -22,6 +22,10 @@ export const limits = mapping({
   maxRequestsPerSocket: integer("Requests per client connection; 0: no limit.", 100_000),
   maxConnections: integer("Client connections of this node.", 10_000, { min: 1 }),
   maxConnectionsPerAddress: integer("Client connections per address; 0: no limit.", 0),
+  bodyBytes: bytes(
+    "Request bodies in this node's memory at once, 429; one caller gets nine tenths.",
+    512 * 1024 * 1024,
+  ),
   validationMs: millis("For the validation of a small body, 503; 10 kB more have a millisecond more.", 1000, {
     min: 10,
     max: 60_000,
