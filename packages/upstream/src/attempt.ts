@@ -116,7 +116,12 @@ export async function attempt(deps: AttemptDeps, one: OneAttempt): Promise<Tried
     const refusal =
       pauseMs === null
         ? counters.accepted()
-        : traffic.refused({ ...one.choice, service, health: deps.health }, pauseMs, started, clock.monotonic());
+        : traffic.refused(
+            { ...one.choice, service, health: deps.health },
+            pauseMs,
+            started,
+            clock.monotonic(),
+          );
     return {
       outcome: { ...responded(result, request, instance, ms, pseudonym), refusal },
       repeatable: false,

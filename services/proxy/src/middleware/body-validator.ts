@@ -110,12 +110,12 @@ export function createBodyValidator({
       resourceLimits: { maxOldGenerationSizeMb: 512 },
       execArgv: [],
     });
-    worker.unref();
     const thread: Thread = { worker, known: new Set(), job: null, cancelTimeout: () => undefined };
     worker.on("message", (answer: SchemaAnswer) => heard(thread, answer));
     // Out of memory, or a bug that one body found: that body is not validated, the next ones are.
     worker.on("error", () => end(thread));
     worker.on("exit", () => end(thread));
+    worker.unref(); // after its listeners, which would hold the process
     open.add(thread);
     return thread;
   }
