@@ -92,6 +92,7 @@ function service({ origin, policy = {}, methods = [], service: changes = {} }: R
     breaker: null,
     honoursKey: false,
     paceBy: "principal",
+    cors: null,
     routes: [cachedRoute(policy, methods)],
     ...changes,
   };

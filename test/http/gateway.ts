@@ -34,6 +34,8 @@ export const settings: ProxySettings = {
   loopId: "sticky-proxy-test",
   hosts: [],
   trustedProxies: [],
+  cors: null,
+  ownHosts: [],
   plainBodyBytes: 1_000_000,
   limits: {
     headerBytes: 16_384,
@@ -127,6 +129,7 @@ export function service(origins: string | readonly string[], more: Partial<Servi
     breaker: null,
     honoursKey: false,
     paceBy: "principal",
+    cors: null,
     routes: [],
     ...more,
   };

@@ -225,6 +225,8 @@ async function startNode(
       loopId: "test",
       hosts: [],
       trustedProxies: [],
+      cors: config.cors,
+      ownHosts: [],
       limits: config.limits,
       plainBodyBytes: 100_000_000,
     },

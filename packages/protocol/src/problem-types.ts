@@ -312,7 +312,7 @@ export const problemTypes = {
     "Cross-site request rejected",
     "no",
     false,
-    "Unsafe methods need a same-origin JSON request.",
+    "A page of another site asked for a change. Programs send neither Origin nor Sec-Fetch-Site; pages need an origin that `cors` allows.",
   ),
   unauthorized: type(401, "Unauthorized", "no", false, "The credential is missing or not valid for this."),
   forbidden: type(403, "Forbidden", "no", false, "This action is not allowed here."),

@@ -9,6 +9,7 @@ import { accessLog } from "./middleware/access-log.ts";
 import { authenticate } from "./middleware/authenticate.ts";
 import { createBodyValidator } from "./middleware/body-validator.ts";
 import { cache } from "./middleware/cache.ts";
+import { cors, preflight } from "./middleware/cors.ts";
 import { forward } from "./middleware/forward.ts";
 import { identify } from "./middleware/identify.ts";
 import { keyInBody } from "./middleware/key-in-body.ts";
@@ -32,11 +33,13 @@ export function createApp(deps: ProxyDeps, gate: Gate, find: FindService): Handl
   const received = new WeakMap<IncomingMessage, Received>();
   const chain: readonly Middleware[] = [
     write(deps, gate), // the only place that writes a response
+    cors(deps.settings), // every reply, whatever made it
     problems(deps), // what the steps throw becomes a reply
     accessLog(deps), // inside problems, so that it sees every way out
     traceContext(), // ids before anything is sent anywhere
-    ...(parts === undefined ? [] : [reserved(parts.routers)]), // our own resources never reach a service
+    ...(parts === undefined ? [] : [reserved(parts.routers, deps.settings)]), // our own resources never reach a service
     matchServiceStep(find), // everything below is the service's policy
+    preflight(deps.settings), // a browser asks before it may send key and credential
     authenticate({ ...deps, purges }), // whose request it is; the steps below ask nobody else
     ...(deps.mirror === undefined ? [] : [mirror(deps.mirror)]), // a copy made before us takes the mirror off the route
     ...(parts === undefined ? [] : [identify(parts.identify)]), // a bad key is refused before its body is read

@@ -2,6 +2,7 @@
 import type { KeyObject } from "node:crypto";
 import type Router from "@koa/router";
 import type { CacheInvalidation } from "@sticky-proxy/engine";
+import type { CorsPolicy } from "@sticky-proxy/core/http";
 import type { Service } from "@sticky-proxy/core/registry";
 import type { Limits, Logger } from "@sticky-proxy/runtime";
 import type { Forwarder, Tunneller } from "@sticky-proxy/upstream";
@@ -35,6 +36,10 @@ export interface ProxySettings {
   readonly hosts: readonly string[];
   /** CIDR blocks of our own proxies, whose forwarding fields are believed. */
   readonly trustedProxies: readonly string[];
+  /** For pages of other origins on the gateway's own resources; null: none may ask. */
+  readonly cors: CorsPolicy | null;
+  /** Hosts besides the request's own whose pages are ours. */
+  readonly ownHosts: readonly string[];
   readonly limits: Limits;
   /** Largest body of a request that no route names; it streams through. */
   readonly plainBodyBytes: number;

@@ -82,6 +82,8 @@ export async function startProxy(config: Config, parts: ServiceParts): Promise<{
       loopId: store.loopId,
       hosts: config.hosts,
       trustedProxies: config.trustedProxies,
+      cors: config.cors,
+      ownHosts: config.publicUrl === null ? [] : [new URL(config.publicUrl).host],
       limits: config.limits,
       plainBodyBytes,
     },

@@ -23,6 +23,8 @@ export {
   responseTrailers,
   withoutNominated,
 } from "./header-rules.ts";
+// Pages of other origins.
+export { isCrossSite, isPreflight, preflightFields, withCors, type CorsPolicy } from "./cors.ts";
 // Where a request comes from and goes to.
 export { clientAddress } from "./client-address.ts";
 export { parseAuthority, type Authority } from "./host.ts";

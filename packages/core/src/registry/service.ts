@@ -4,6 +4,7 @@
  */
 import type { AuthenticationMode } from "../principal/authentication.ts";
 import type { ErrorEnvelope } from "@sticky-proxy/protocol";
+import type { CorsPolicy } from "../http/cors.ts";
 import type { Pointer } from "@sticky-proxy/protocol/json";
 
 export interface Service {
@@ -38,6 +39,8 @@ export interface Service {
    * the instance that said it, or the whole service.
    */
   readonly paceBy: "principal" | "service";
+  /** What pages of other origins may do; null: the service itself says. */
+  readonly cors: CorsPolicy | null;
   readonly routes: readonly Route[];
 }
 

@@ -151,6 +151,7 @@ export function testService(over: Partial<Service> = {}): Service {
     breaker: null,
     honoursKey: false,
     paceBy: "principal",
+    cors: null,
     routes: [],
     ...over,
   };

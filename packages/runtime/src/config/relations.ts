@@ -48,6 +48,8 @@ export function brokenRelations(
   checkMatches(services, report);
   for (const [name, service] of Object.entries(services)) checkService(name, service, config, report);
   checkMirrors(services, report);
+  checkCors("cors", config.cors, report);
+  for (const [name, { cors }] of Object.entries(services)) checkCors(`services.${name}.cors`, cors, report);
   return errors;
 }
 
@@ -56,6 +58,15 @@ function checkAuthentication({ authentication, services }: SoundConfig, report: 
   for (const [name, { authentication: mode }] of Object.entries(services))
     if (mode === "required" || mode === "optional")
       report(`services.${name}.authentication`, `${mode} needs authentication.methods`, "authentication");
+}
+
+function checkCors(at: string, cors: SoundConfig["cors"], report: Report): void {
+  if (cors?.credentials === true && soundItems(cors.origins).some(([, origin]) => origin === "*"))
+    report(
+      `${at}.credentials`,
+      "needs origins by name: every site could act with its visitors' cookies",
+      `${at}.origins`,
+    );
 }
 
 function checkPorts(config: SoundConfig, report: Report): void {

@@ -17,6 +17,7 @@ import {
 } from "./formats.ts";
 import { authentication } from "./schema/authentication.ts";
 import { budgets } from "./schema/budgets.ts";
+import { cors } from "./schema/cors.ts";
 import { limits } from "./schema/limits.ts";
 import { redis } from "./schema/redis.ts";
 import { service } from "./schema/service.ts";
@@ -77,6 +78,12 @@ export const schema = mapping({
     max: 1000,
   }),
   authentication,
+  cors: cors
+    .allow(null)
+    .description(
+      "What pages of other origins may do with the gateway's own resources below /_sticky; null: nothing.",
+    )
+    .default(null),
   mirror: mapping({
     secrets: list(
       "Secrets (whsec_…) that sign loop markers between gateways in a row, newest first.",

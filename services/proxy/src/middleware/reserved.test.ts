@@ -1,6 +1,7 @@
 import Router from "@koa/router";
 import { StoreUnavailable } from "@sticky-proxy/core/process";
-import type { Problem } from "@sticky-proxy/protocol";
+import type { HeaderList } from "@sticky-proxy/core/http";
+import { Problem } from "@sticky-proxy/protocol";
 import { expect } from "chai";
 import { reserved } from "./reserved.ts";
 import { outcomeOf, testContext, testHead, testState } from "./testing.ts";
@@ -14,7 +15,7 @@ async function routed(method: string, path: string) {
   others.post("/_sticky/away", async () => Promise.reject(new StoreUnavailable("no answer")));
   others.post("/_sticky/broken", async () => Promise.reject(new TypeError("a fault")));
   const { ctx } = testContext(testState({ head: testHead({ method, path }) }));
-  return { outcome: await outcomeOf(reserved([things, others]), ctx), called };
+  return { outcome: await outcomeOf(reserved([things, others], { cors: null, ownHosts: [] }), ctx), called };
 }
 
 describe("the gateway's own resources", () => {
@@ -56,5 +57,65 @@ describe("the gateway's own resources", () => {
 
   it("pass on an error of their own as it is", async () => {
     expect((await routed("POST", "/_sticky/broken")).outcome).to.be.instanceOf(TypeError);
+  });
+
+  describe("asked for a change by a page of another site", () => {
+    const cors = {
+      origins: ["https://app.test"],
+      methods: ["POST"],
+      headers: ["content-type"],
+      exposeHeaders: [],
+      credentials: false,
+      maxAgeMs: 1000,
+    };
+    async function changed(headers: HeaderList, method = "DELETE"): Promise<unknown> {
+      const things = new Router();
+      things.all("/_sticky/things", async () => undefined);
+      const { ctx } = testContext(
+        testState({ head: testHead({ method, path: "/_sticky/things", headers }) }),
+      );
+      const outcome = await outcomeOf(reserved([things], { cors, ownHosts: ["public.test"] }), ctx);
+      return outcome instanceof Problem ? outcome.slug : outcome;
+    }
+    for (const [who, headers, expected] of [
+      ["a program", [], "done"],
+      ["our own page", [["Origin", "http://h"]], "done"],
+      ["our own page behind a balancer", [["Origin", "https://public.test"]], "done"],
+      [
+        "a page of an allowed origin",
+        [
+          ["Origin", "https://app.test"],
+          ["Sec-Fetch-Site", "cross-site"],
+        ],
+        "done",
+      ],
+      ["the user", [["Sec-Fetch-Site", "none"]], "done"],
+      [
+        "another site",
+        [
+          ["Origin", "https://other.test"],
+          ["Sec-Fetch-Site", "cross-site"],
+        ],
+        "csrf-rejected",
+      ],
+      ["another site in an old browser", [["Origin", "https://other.test"]], "csrf-rejected"],
+      ["a sandboxed frame", [["Origin", "null"]], "csrf-rejected"],
+      [
+        "a neighbour of the same site",
+        [
+          ["Origin", "http://x.h"],
+          ["Sec-Fetch-Site", "same-site"],
+        ],
+        "csrf-rejected",
+      ],
+    ] as const) {
+      it(`${expected === "done" ? "do it" : "refuse"} for ${who}`, async () => {
+        for (const method of ["DELETE", "POST", "PUT"])
+          expect(await changed(headers, method)).to.equal(expected);
+      });
+    }
+    it("show what they show", async () => {
+      expect(await changed([["Origin", "https://other.test"]], "GET")).to.equal("done");
+    });
   });
 });

@@ -1,15 +1,31 @@
 import type Router from "@koa/router";
+import { isCrossSite } from "@sticky-proxy/core/http";
 import { StoreUnavailable } from "@sticky-proxy/core/process";
 import { Problem } from "@sticky-proxy/protocol";
+import { isSafe } from "@sticky-proxy/protocol/http";
 
-import type { Middleware } from "../state.ts";
+import type { ProxySettings } from "../deps.ts";
+import type { Middleware, ProxyContext, ProxyState } from "../state.ts";
+import { preflight } from "./cors.ts";
 
 const prefix = "/_sticky/";
 
-/** The gateway's own resources: they never reach a service. Reads state.head; the routes set state.reply. */
-export function reserved(routers: readonly Router[]): Middleware {
+/**
+ * The gateway's own resources: they never reach a service, and no page of another site changes anything through them.
+ * Reads state.head; the routes set state.reply.
+ */
+export function reserved(
+  routers: readonly Router[],
+  settings: Pick<ProxySettings, "cors" | "ownHosts">,
+): Middleware {
+  const answerPreflight = preflight(settings);
   return async function reserved(ctx, next) {
     if (!ctx.state.head.path.startsWith(prefix)) return next();
+    return answerPreflight(ctx, () => route(ctx));
+  };
+
+  async function route(ctx: ProxyContext): Promise<void> {
+    refuseCrossSite(settings, ctx.state);
     const allowed = new Set<string>();
     for (const router of routers) {
       const found = router.match(ctx.state.head.path, ctx.method);
@@ -30,7 +46,16 @@ export function reserved(routers: readonly Router[]): Middleware {
       throw new Problem("method-not-allowed", { headers: { Allow: [...allowed].sort().join(", ") } });
     }
     throw new Problem("service-not-found", { detail: "The gateway has no such resource." });
-  };
+  }
+}
+
+/** @throws Problem csrf-rejected: a page of another site asks for a change */
+function refuseCrossSite(
+  { cors, ownHosts }: Pick<ProxySettings, "cors" | "ownHosts">,
+  { head, client }: ProxyState,
+): void {
+  if (isSafe(head.method) || !isCrossSite(head.headers, [client.host, ...ownHosts], cors)) return;
+  throw new Problem("csrf-rejected", { detail: "A page of another site asks for a change." });
 }
 
 /** A report or a cancel without an answer may still take effect: come again, it is idempotent. */

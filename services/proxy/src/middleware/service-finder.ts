@@ -18,6 +18,19 @@ export interface Found {
   readonly serviceHead: RequestHead;
 }
 
+const plainRoutes = new WeakMap<Route, Route>();
+
+/** OPTIONS asks what the resource can do and runs nothing (RFC 9110 9.3.7); a browser's preflight carries no key. */
+function plain(route: Route): Route {
+  if (route.process === null && route.mirror === null && route.bodySchema === null) return route;
+  let found = plainRoutes.get(route);
+  if (found === undefined) {
+    found = { ...route, process: null, mirror: null, bodySchema: null };
+    plainRoutes.set(route, found);
+  }
+  return found;
+}
+
 /** null: no service takes this host and path. */
 export type FindService = (received: Pick<Received, "head" | "host" | "receivedPath">) => Found | null;
 
@@ -33,7 +46,8 @@ export function serviceFinder(services: () => readonly Service[]): FindService {
     const found = matchService(ordered, host, head.path);
     if (found === null) return null;
     const { service, path } = found;
-    const route = matchRoute(service, head.method, path);
+    const matched = matchRoute(service, head.method, path);
+    const route = matched !== null && head.method === "OPTIONS" ? plain(matched) : matched;
     // A service that takes every path and has no policy for this one gets the path octet for octet (RFC 9110 7.7).
     const untouched = route === null && service.match.path === "/";
     const headers = withoutNominated(head.headers, fieldsNamedBy(service));

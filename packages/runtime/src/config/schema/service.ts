@@ -17,6 +17,7 @@ import {
 } from "../formats.ts";
 import { anyMapping, either, mapping, record, wordOr } from "../shapes.ts";
 import { authenticationMode } from "./authentication.ts";
+import { cors } from "./cors.ts";
 import { route } from "./route.ts";
 
 const hostName = /^[a-z0-9_][a-z0-9_.-]{0,252}$/;
@@ -159,6 +160,10 @@ export const service = mapping({
     ["principal", "service"],
     "principal",
   ),
+  cors: cors
+    .allow(null)
+    .description("What pages of other origins may do; null: the service's own answers say.")
+    .default(null),
   routes: list("Policies by method and path; what no route matches is proxied plainly.", route, {
     max: 1000,
   }),
