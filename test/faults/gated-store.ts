@@ -41,10 +41,13 @@ const calls = [
   "list",
   "deadLetters",
   "count",
-  "correlate",
-  "correlated",
   "keepEarly",
   "takeEarly",
+  "jobHolders",
+  "holdJob",
+  "useMessage",
+  "remember",
+  "remembered",
 ] as const satisfies readonly Call[];
 
 export function gatedStore(store: ProcessStore): GatedStore {

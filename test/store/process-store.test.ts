@@ -473,8 +473,10 @@ describeWithRedis("the process store on Redis Cluster", () => {
     expect((await store.count("svc")).cancelled).to.equal(1);
     await store.note(records[0]!, { event: "late" });
     expect((await store.timeline(records[0]!)).map(({ event }) => event)).to.deep.equal(["created", "late"]);
-    await store.correlate("svc", "job", records[0]!, 1000);
-    expect(await store.correlated("svc", "job")).to.deep.include({ scope: records[0]!.scope });
+    const { partition, scope, epoch, attempt } = records[0]!;
+    const holder = { partition, scope, epoch, attempt };
+    expect(await store.holdJob("svc", "job", [holder], [], 1000)).to.equal(true);
+    expect(await store.jobHolders("svc", "job")).to.deep.equal([holder]);
 
     await redis.close();
     await cluster.stop();

@@ -14,9 +14,10 @@
  *   {p}:e                     STREAM  every transition, notes            capped by length
  *   {p}:w                     sharded channel  "id:version:status"
  *   {p}:h                     HASH    what each holder stores: create, commit, supersede    purge, forget
- *   {p}:j:<digest>            STRING  correlate: a service's job id      its own TTL
  *   {p}:r:<service>           ZSET    keepEarly: jobs of early reports by their end         its own TTL; takeEarly
  *   {p}:r:<service>:<digest>  STRING  keepEarly: a report before its job is known           its own TTL; takeEarly
+ *   {p}:j:<digest>            STRING  hold-job: who holds a service's job id; remember        its own TTL
+ *   {p}:m:<digest>            STRING  useMessage: what a signed message was used for          its own TTL
  *   {meta}:settings           HASH    openMeta                           never
  *   {meta}:services           SET     the process store: names that have lists              never
  *   {meta}:health:<service>   STRING  registry: probe results            TTL
@@ -62,6 +63,7 @@ export interface Keys {
   job(partition: number, digest: string): string;
   /** A report that came before its job was known; digest null: the service's index of them. */
   early(partition: number, service: string, digest: string | null): string;
+  message(partition: number, digest: string): string;
   meta(name: string): string;
   lock(name: string): string;
 }
@@ -85,6 +87,7 @@ export function createKeys(prefix: string): Keys {
     held: (p) => `${partition(p)}h`,
     job: (p, digest) => `${partition(p)}j:${digest}`,
     early: (p, service, digest) => `${partition(p)}r:${service}${digest === null ? "" : `:${digest}`}`,
+    message: (p, digest) => `${partition(p)}m:${digest}`,
     meta: (name) => `${prefix}{meta}:${name}`,
     lock: (name) => `${prefix}{lock}:${name}`,
   };

@@ -8,12 +8,14 @@ import { randomBytes } from "node:crypto";
 import {
   InvalidCursor,
   maxEarlyBytes,
+  type AttemptRef,
   type Change,
   type Changes,
   type Draft,
   type EarlyReport,
   type Lease,
   type ProcessRecord,
+  type ProcessRef,
   type ProcessStore,
   type StoredRequest,
 } from "@sticky-proxy/core/process";
@@ -54,6 +56,9 @@ export function processStoreContract(title: string, open: () => Promise<Contract
     }
     async function readById(record: ProcessRecord): Promise<ProcessRecord | null> {
       return (await store.read(record, { withResult: false })).record;
+    }
+    function refOf({ partition, scope, epoch }: ProcessRecord): ProcessRef {
+      return { partition, scope, epoch };
     }
     async function claimed(record: ProcessRecord, hideMs = 60_000): Promise<boolean> {
       const { due } = await store.claimDue({ limit: 1000, hideMs });
@@ -577,16 +582,47 @@ export function processStoreContract(title: string, open: () => Promise<Contract
         for (const { at } of lines) expect(Number(at)).to.be.at.least(record.createdAt);
       });
 
-      it("finds a process by its service's own job id until the entry ends", async () => {
-        const { partition, scope, epoch } = await created();
+      it("a service's job id is held by whom it was given to, until the entry ends", async () => {
+        const first: AttemptRef = { ...refOf(await created()), attempt: 2 };
+        const second: AttemptRef = { ...refOf(await created()), attempt: 1 };
         const jobId = `job:${newId()}`;
-        const sent = { partition, scope, epoch, attempt: 2 };
-        await store.correlate("svc", jobId, sent, 60_000);
-        expect(await store.correlated("svc", jobId)).to.deep.equal(sent);
-        expect(await store.correlated("other", jobId)).to.equal(null);
-        await store.correlate("svc", `${jobId}-short`, sent, 10);
+        const hold = (holders: readonly AttemptRef[], held: readonly AttemptRef[], keepMs = 60_000) =>
+          store.holdJob("svc", jobId, holders, held, keepMs);
+        expect(await store.jobHolders("svc", jobId)).to.deep.equal([]);
+        expect(await hold([first], [second])).to.equal(false);
+        expect(await hold([first], [])).to.equal(true);
+        expect(await hold([second], []), "it is held").to.equal(false);
+        expect(await store.jobHolders("svc", jobId)).to.deep.equal([first]);
+        expect(await hold([first, second], [first], 10), "a shorter time shortens nothing").to.equal(true);
         await opened.pass(20);
-        expect(await store.correlated("svc", `${jobId}-short`)).to.equal(null);
+        expect(await store.jobHolders("svc", jobId)).to.deep.equal([first, second]);
+        expect(await store.jobHolders("other", jobId)).to.deep.equal([]);
+        expect(await store.holdJob("svc", `${jobId}-short`, [first], [], 10)).to.equal(true);
+        await opened.pass(20);
+        expect(await store.jobHolders("svc", `${jobId}-short`)).to.deep.equal([]);
+      });
+
+      it("a message's id is bound to its first use until the entry ends", async () => {
+        const id = newId();
+        const use = (what: string, service = "svc") => store.useMessage(service, id, what, 60_000);
+        expect(await use("complete")).to.equal("first");
+        expect(await use("complete")).to.equal("again");
+        expect(await use("fail")).to.equal("otherwise");
+        expect(await use("fail", "other"), "another service's message").to.equal("first");
+        expect(await store.useMessage("svc", `${id}-short`, "complete", 10)).to.equal("first");
+        await opened.pass(20);
+        expect(await store.useMessage("svc", `${id}-short`, "fail", 10)).to.equal("first");
+      });
+
+      it("remembers a process under a name, the latest one, until the entry ends", async () => {
+        const [first, second] = [refOf(await created()), refOf(await created())];
+        const name = newId();
+        expect(await store.remembered(name)).to.equal(null);
+        await store.remember(name, first, 60_000);
+        await store.remember(name, second, 10);
+        expect(await store.remembered(name)).to.deep.equal(second);
+        await opened.pass(20);
+        expect(await store.remembered(name)).to.equal(null);
       });
 
       it("an early report is handed out once, as it was kept, and not after its time; large ones are not kept", async () => {

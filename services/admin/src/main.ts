@@ -164,8 +164,8 @@ function adminDeps(
     tellCancelled,
     async lookUp(by) {
       if ("jobId" in by) {
-        const ref = await store.processes.correlated(by.service, by.jobId);
-        return ref === null ? null : (await processes.read(ref, { withResult: false })).record;
+        const ref = (await store.processes.jobHolders(by.service, by.jobId)).at(-1);
+        return ref === undefined ? null : (await processes.read(ref, { withResult: false })).record;
       }
       const identity = { kind: "key", key: by.idempotencyKey } as const;
       const scope = scopeOf(secret, { principal: "", service: by.service, host: "", identity });

@@ -16,6 +16,7 @@ export {
   InvalidCursor,
   HolderOverBudget,
   StoreUnavailable,
+  type AttemptRef,
   type Change,
   type Changes,
   type CommitAnswer,
@@ -35,6 +36,8 @@ export {
 export type { Circumstances, ProcessEvent, Transition } from "./events.ts";
 export { birth, byAlarm, supersede, transition, type BeginRequest } from "./life.ts";
 export { dutyOf, type Duty } from "./duty.ts";
+// Who holds a service's own job id.
+export { holdersWith } from "./jobs.ts";
 // The rules of a route.
 export { readPin, type PinnedRules } from "./pinned.ts";
 export {

@@ -222,9 +222,6 @@ export interface ProcessStore {
   /** When the oldest of these was created, epoch ms, as exactly as epochs tell it; null: there is none. */
   oldestAt(service: string, status: ProcessRecord["status"]): Promise<EpochMs | null>;
 
-  /** Index of a service's own job ids, for callbacks that carry no process id. */
-  correlate(service: string, jobId: string, attempt: AttemptRef, keepMs: number): Promise<void>;
-  correlated(service: string, jobId: string): Promise<AttemptRef | null>;
   /**
    * Keeps a report of a job that no process is known for, for keepMs; the last one of a job counts.
    * @returns false: as many reports of the service are kept as may be, or this one is too large
@@ -232,6 +229,30 @@ export interface ProcessStore {
   keepEarly(service: string, jobId: string, report: EarlyReport, keepMs: number): Promise<boolean>;
   /** Hands the kept report out, to one caller only; null: there is none. */
   takeEarly(service: string, jobId: string): Promise<EarlyReport | null>;
+  /** Which attempts a service's own job id stands for, for callbacks that carry no process id. */
+  jobHolders(service: string, jobId: string): Promise<readonly AttemptRef[]>;
+  /** Makes them `holders` if they still are `held` (empty: nobody). false: somebody else has changed them. */
+  holdJob(
+    service: string,
+    jobId: string,
+    holders: readonly AttemptRef[],
+    held: readonly AttemptRef[],
+    keepMs: number,
+  ): Promise<boolean>;
+  /**
+   * Binds a message's id to its one use, for `keepMs`.
+   * first: it was unknown; again: it was bound to this use; otherwise: it is bound to another one
+   */
+  useMessage(
+    service: string,
+    messageId: string,
+    use: string,
+    keepMs: number,
+  ): Promise<"first" | "again" | "otherwise">;
+
+  /** Remembers a process under a name of the gateway's own; a later one takes its place. */
+  remember(name: string, ref: ProcessRef, keepMs: number): Promise<void>;
+  remembered(name: string): Promise<ProcessRef | null>;
 }
 
 /** An event `called-back` or `reported-failure` before it is known which attempt it is about. */

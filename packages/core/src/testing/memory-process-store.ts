@@ -47,10 +47,16 @@ export function createMemoryStore(options: { now: () => number; partitions?: num
   const archived = new Map<string, Entry>();
   const fences = new Map<number, number>();
   const timelines = new Map<string, (TimelineEntry & { at: string })[]>();
-  const jobs = new Map<string, { ref: AttemptRef; until: number }>();
   const early = new Map<string, { report: EarlyReport; until: number }>();
+  const jobs = new Map<string, { holders: readonly AttemptRef[]; until: number }>();
+  const messages = new Map<string, { use: string; until: number }>();
+  const memory = new Map<string, { ref: ProcessRef; until: number }>();
   const watchers = new Map<string, Set<() => void>>();
 
+  function holdersOf(service: string, jobId: string): readonly AttemptRef[] {
+    const job = jobs.get(JSON.stringify([service, jobId]));
+    return job !== undefined && job.until > now() ? job.holders : [];
+  }
   function mint(partition: number): Fence {
     const fence = asFence(Math.max((fences.get(partition) ?? 0) + 1, Math.floor(now() * 1000)));
     fences.set(partition, fence);
@@ -245,13 +251,29 @@ export function createMemoryStore(options: { now: () => number; partitions?: num
       const epochs = everything().flatMap(({ record }) => (listOf(record) === list ? [record.epoch] : []));
       return epochs.length === 0 ? null : asEpochMs(Math.floor(Math.min(...epochs) / 1000));
     },
-    async correlate(service, jobId, { partition, scope, epoch, attempt }, keepMs) {
-      const ref = { partition, scope, epoch, attempt };
-      jobs.set(JSON.stringify([service, jobId]), { ref, until: now() + keepMs });
+    jobHolders: async (service, jobId) => holdersOf(service, jobId),
+    async holdJob(service, jobId, holders, held, keepMs) {
+      if (
+        JSON.stringify(holdersOf(service, jobId).map(attemptText)) !== JSON.stringify(held.map(attemptText))
+      )
+        return false;
+      const id = JSON.stringify([service, jobId]);
+      jobs.set(id, { holders, until: Math.max(now() + keepMs, jobs.get(id)?.until ?? 0) });
+      return true;
     },
-    async correlated(service, jobId) {
-      const job = jobs.get(JSON.stringify([service, jobId]));
-      return job !== undefined && job.until > now() ? job.ref : null;
+    async useMessage(service, messageId, use, keepMs) {
+      const id = JSON.stringify([service, messageId]);
+      const known = messages.get(id);
+      if (known !== undefined && known.until > now()) return known.use === use ? "again" : "otherwise";
+      messages.set(id, { use, until: now() + keepMs });
+      return "first";
+    },
+    async remember(name, { partition, scope, epoch }, keepMs) {
+      memory.set(name, { ref: { partition, scope, epoch }, until: now() + keepMs });
+    },
+    async remembered(name) {
+      const entry = memory.get(name);
+      return entry !== undefined && entry.until > now() ? entry.ref : null;
     },
     async keepEarly(service, jobId, report, keepMs) {
       const kept = [...early.entries()].filter(
@@ -293,4 +315,8 @@ function applySpans(spans: Spans, at: EpochMs): Partial<Record<SpanField, EpochM
     times[field as SpanField] = span === null || span === undefined ? null : asEpochMs(Math.round(at + span));
   }
   return times;
+}
+
+function attemptText({ partition, scope, epoch, attempt }: AttemptRef): string {
+  return `${partition}.${scope}.${epoch} ${attempt}`;
 }

@@ -2,12 +2,15 @@
 import type { Pointer } from "@sticky-proxy/protocol/json";
 import { headerValue, keyLine, type HeaderLine, type StoredResponse } from "@sticky-proxy/core/http";
 import {
+  holdersWith,
   idText,
   meaningOf,
   processId,
   resultId,
   storedHeaders,
   type EarlyReport,
+  StoreUnavailable,
+  type AttemptRef,
   type ProcessEvent,
   type ProcessRecord,
   type StoredRequest,
@@ -158,7 +161,9 @@ async function answered(
   };
   const meaning = meaningOf(policy, outcome, outcome.own.sticky.get("sticky-execution") ?? null, token);
   if (meaning.kind !== "result") {
-    const jobId = await correlate(deps, execution, record, response);
+    const job = await holdJob(deps, execution, record, response);
+    if (job.kind === "taken") return { ...seen, event: idTaken(attempt) };
+    const jobId = job.id;
     const pollUrl = meaning.kind === "poll" ? meaning.pollUrl : null;
     if (pollUrl === null && jobId === null && !canReport(policy, outcome, token))
       return { ...seen, event: { ...unmatchable, attempt, retryAfterMs } };
@@ -241,22 +246,53 @@ function earlyReport(
   return processes.store.takeEarly(record.service, jobId);
 }
 
-/** The service's own id of the job; the index entry for it is written before the process counts as accepted. */
-async function correlate(
+type Job = { readonly kind: "held"; readonly id: string | null } | { readonly kind: "taken" };
+
+/** How often two processes may get in each other's way before the store counts as unavailable. */
+const maxTries = 20;
+
+/**
+ * The service's own id of the job; the index entry for it is written before the process counts as accepted.
+ * taken: a running process of another owner holds it, and its report must not end this one.
+ * @throws StoreUnavailable
+ */
+async function holdJob(
   { processes }: AttemptDeps,
   { rules }: Execution,
   record: ProcessRecord,
   response: StoredResponse,
-): Promise<string | null> {
+): Promise<Job> {
   const { callback, deadlineMs, resultTtlMs } = rules.policy;
   const pointer: Pointer | null = callback.correlate?.response ?? callback.accept?.jobId?.response ?? null;
-  if (pointer === null) return null;
+  if (pointer === null) return { kind: "held", id: null };
   const jobId = idText(readReport(response.headers, response.body)?.at(pointer));
-  if (jobId !== null && callback.correlate !== null) {
-    const keepMs = (deadlineMs ?? 24 * 3_600_000) + resultTtlMs;
-    await processes.store.correlate(record.service, jobId, record, keepMs);
+  if (jobId === null || callback.correlate === null) return { kind: "held", id: jobId };
+  const { store } = processes;
+  const keepMs = (deadlineMs ?? 24 * 3_600_000) + resultTtlMs;
+  let held: readonly AttemptRef[] = []; // nobody, nearly always: one trip
+  for (let tries = 0; tries < maxTries; tries += 1) {
+    const holders = await Promise.all(
+      held.map(async (ref) => ({ ref, record: (await processes.read(ref, { withResult: false })).record })),
+    );
+    const next = holdersWith(holders, record);
+    if (next === null) return { kind: "taken" };
+    if (await store.holdJob(record.service, jobId, next, held, keepMs)) return { kind: "held", id: jobId };
+    held = await store.jobHolders(record.service, jobId);
   }
-  return jobId;
+  throw new StoreUnavailable("the holders of a job id keep changing");
+}
+
+/** The service may have done the work, or handed out another client's. */
+function idTaken(attempt: number): ProcessEvent {
+  return {
+    type: "failed",
+    attempt,
+    executed: "unknown",
+    unknown: "cut",
+    slug: "upstream-invalid-response",
+    reason: "job_id_taken",
+    retryAfterMs: null,
+  };
 }
 
 function failed(

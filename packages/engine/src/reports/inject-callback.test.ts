@@ -35,6 +35,28 @@ describe("the callback address in a request", () => {
     expect(injectCallback({ ...nowhere, query: "n" }, request(""), url).head.query).to.match(/^n=http/);
   });
 
+  for (const [form, query, rest] of [
+    ["in clear", "notify=http://evil/&n=1", "n=1"],
+    ["escaped", "%6eotif%79=x&n=1", "n=1"],
+    ["escaped with bytes that are no UTF-8 behind", "notify%5b%ff%5d=x&n=1", "n=1"],
+    ["twice", "notify=a&n=1&notify=b", "n=1"],
+    ["without a value", "n=1&notify", "n=1"],
+    ["in another case", "Notify=x&n=1", "n=1"],
+    ["behind blanks", "+notify=x&%20notify=y&n=1", "n=1"],
+    ["as a list", "notify[]=x&notify%5B0%5D=y&n=1", "n=1"],
+    ["behind a semicolon", "n=1;notify=x&m=2;o=3", "n=1&m=2;o=3"],
+  ] as const) {
+    it(`replaces the client's own parameter ${form}`, () => {
+      const { head } = injectCallback({ ...nowhere, query: "notify" }, request("", query), url);
+      expect(head.query).to.equal(`${rest}&notify=${encodeURIComponent(url)}`);
+    });
+  }
+  it("leaves every other parameter as it came", () => {
+    const others = "notifyAll=1&x=notify&&a=%6e%zz&no%74e;=2";
+    const { head } = injectCallback({ ...nowhere, query: "notify" }, request("", others), url);
+    expect(head.query).to.equal(`${others}&notify=${encodeURIComponent(url)}`);
+  });
+
   it("goes into a JSON member, made with the objects on its way", () => {
     expect(bodyOf(["callback_url"], '{"account":"a"}')).to.equal(`{"account":"a","callback_url":"${url}"}`);
     expect(bodyOf(["hooks", "done"], '{"hooks":{"start":"x"}}')).to.equal(

@@ -25,10 +25,8 @@ export function injectCallback(
   if (inject.header !== null) set.push([inject.header, url]);
   if (inject.query !== null) {
     const parameter = `${encodeURIComponent(inject.query)}=${encodeURIComponent(url)}`;
-    head = {
-      ...head,
-      query: head.query === null || head.query === "" ? parameter : `${head.query}&${parameter}`,
-    };
+    const others = withoutParameter(head.query ?? "", inject.query);
+    head = { ...head, query: others === "" ? parameter : `${others}&${parameter}` };
   }
   if (inject.json !== null && inject.json.length > 0) {
     const document = parseObject(body);
@@ -38,6 +36,30 @@ export function injectCallback(
     }
   }
   return { head, body, set };
+}
+
+/**
+ * The query without every parameter that some service would read as `name`: escaped, in another case, with blanks
+ * before it, as a member of a list (`name[]`), or behind a semicolon. The rest stays byte for byte.
+ */
+function withoutParameter(query: string, name: string): string {
+  return query
+    .split("&")
+    .flatMap((parameter) => {
+      const parts = parameter.split(";");
+      const kept = parts.filter((part) => !isNamed(part, name));
+      return kept.length === parts.length ? [parameter] : kept.length === 0 ? [] : [kept.join(";")];
+    })
+    .join("&");
+}
+
+function isNamed(parameter: string, name: string): boolean {
+  const written = parameter.split("=", 1)[0]!.replaceAll("+", " ");
+  // Escapes that are no UTF-8 keep the others from hiding behind them.
+  const read = written.replaceAll(/(?:%[0-9a-f]{2})+/gi, (escaped) =>
+    Buffer.from(escaped.replaceAll("%", ""), "hex").toString("latin1"),
+  );
+  return read.trimStart().split("[", 1)[0]!.toLowerCase() === name.toLowerCase();
 }
 
 /** ES2025, not yet among the compiler's declarations: a number as its own text, since a double may not hold it. */

@@ -3,6 +3,7 @@ import { claimDueScript } from "./claim-due.ts";
 import { commitScript } from "./commit.ts";
 import { createScript } from "./create.ts";
 import { forgetScript } from "./forget.ts";
+import { holdJobScript } from "./jobs.ts";
 import { purgeScript } from "./purge.ts";
 import { readScript } from "./read.ts";
 import { renewScript } from "./renew.ts";
@@ -19,4 +20,5 @@ export const processScripts = {
   ringAgain: ringAgainScript,
   purge: purgeScript,
   forget: forgetScript,
+  holdJob: holdJobScript,
 };

@@ -98,7 +98,7 @@ export function unauthorized(deps: Pick<ApplyReportDeps, "onCallback">, service:
   return new Problem("unauthorized", { headers: { "WWW-Authenticate": "Sticky-Execution" } });
 }
 
-function acknowledgement(record: ProcessRecord, duplicate: boolean, cancelRequested: boolean): Reply {
+export function acknowledgement(record: ProcessRecord, duplicate: boolean, cancelRequested = false): Reply {
   return {
     status: 200,
     headers: [

@@ -41,9 +41,9 @@ export async function keepEarly(
   if (report === null) return accepted; // a state on the way
   if (!(await store.keepEarly(service.name, jobId, report, keepMs))) return null;
   // The job may have become known meanwhile; then whoever takes the report first applies it.
-  const ref = await store.correlated(service.name, jobId);
-  const taken = ref === null ? null : await store.takeEarly(service.name, jobId);
-  if (ref === null || taken === null) return accepted;
+  const ref = (await store.jobHolders(service.name, jobId)).at(-1);
+  const taken = ref === undefined ? null : await store.takeEarly(service.name, jobId);
+  if (ref === undefined || taken === null) return accepted;
   const { record } = await deps.processes.read(ref, { withResult: false });
   return record === null ? null : applyReport(deps, record, { ...taken, attempt: ref.attempt });
 }

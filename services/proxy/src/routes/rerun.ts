@@ -32,7 +32,7 @@ const rerunMemoryMs = 24 * 3_600_000;
 
 /** A re-run under an idempotency key of its own. */
 interface KeyedRerun {
-  /** The correlation entry under which this call is remembered. */
+  /** The name under which this call is remembered. */
   readonly memory: string;
   /** The entry of a call with the same key and the other body: finding it means that the key was reused. */
   readonly otherwise: string;
@@ -65,10 +65,10 @@ async function earlierRerun(
   record: ProcessRecord,
   keyed: KeyedRerun,
 ): Promise<ProcessRecord | null> {
-  const ref = await processes.store.correlated("@rerun", keyed.memory);
+  const ref = await processes.store.remembered(keyed.memory);
   const snapshot = ref === null ? null : await processes.read(ref, { withResult: false });
   if (snapshot?.record) return snapshot.record;
-  if ((await processes.store.correlated("@rerun", keyed.otherwise)) === null) return null;
+  if ((await processes.store.remembered(keyed.otherwise)) === null) return null;
   throw new Problem("idempotency-key-reused", {
     processId: processId(record),
     service: record.service,
@@ -106,8 +106,7 @@ async function beginRerun(
       deps.execute(begun.record, begun.request);
       if (begun.superseded !== null && !isTerminal(begun.superseded.status))
         deps.tellCancelled(begun.superseded);
-      if (keyed !== null)
-        await processes.store.correlate("@rerun", keyed.memory, begun.record, rerunMemoryMs);
+      if (keyed !== null) await processes.store.remember(keyed.memory, begun.record, rerunMemoryMs);
       return acceptedReply(begun.record, null, false);
   }
 }
@@ -122,7 +121,7 @@ function runningProblem(record: ProcessRecord): Problem {
 }
 
 function keyedRerun(record: ProcessRecord, key: string, cancelRunning: boolean): KeyedRerun {
-  const memory = (flag: boolean): string => `${processId(record)} ${key} ${flag}`;
+  const memory = (flag: boolean): string => `rerun ${processId(record)} ${key} ${flag}`;
   const digest = createHash("sha256").update(memory(cancelRunning)).digest("base64url");
   return { memory: memory(cancelRunning), otherwise: memory(!cancelRunning), name: digest.slice(0, 22) };
 }

@@ -39,10 +39,13 @@ describe("the proof of a report", () => {
     for (const [service, lines, judgement] of [
       [serviceWith("token"), token(), "header"],
       [serviceWith("token"), [], "refused"],
-      [serviceWith("signature", newKey), signed(newKey), "signature"],
+      [serviceWith("signature", newKey), [...token(), ...signed(newKey)], "header"],
+      [serviceWith("signature", newKey), signed(newKey), "refused"],
+      [serviceWith("signature", newKey), token(), "refused"],
       [serviceWith("both", newKey), [...token(), ...signed(newKey)], "header"],
       [serviceWith("both", newKey), token(), "refused"],
-      [serviceWith("either", newKey), signed(newKey), "signature"],
+      [serviceWith("either", newKey), token(), "header"],
+      [serviceWith("either", newKey), signed(newKey), "refused"],
       [serviceWith("either", newKey), [...wrongToken, ...signed(newKey)], "refused"],
       [serviceWith("none"), [], "none"],
     ] as const)
@@ -50,12 +53,12 @@ describe("the proof of a report", () => {
   });
 
   it("cannot be judged where the signing key is not in today's file, and may be on another replica", () => {
-    expect(judge(serviceWith("signature", oldKey), pinned("signature", newKey), signed(newKey))).to.equal(
+    const lines = [...token(), ...signed(newKey)];
+    expect(judge(serviceWith("signature", oldKey), pinned("signature", newKey), lines)).to.equal(
       "cannot-tell",
     );
-    expect(judge(serviceWith("token"), pinned("signature", newKey), signed(newKey))).to.equal("cannot-tell");
-    expect(judge(null, pinned("signature", newKey), signed(newKey))).to.equal("cannot-tell");
-    expect(judge(null, pinned("both", newKey), [...token(), ...signed(newKey)])).to.equal("cannot-tell");
+    expect(judge(null, pinned("signature", newKey), lines)).to.equal("cannot-tell");
+    expect(judge(null, pinned("both", newKey), lines)).to.equal("cannot-tell");
   });
 
   it("is refused wherever it is wrong whatever the file says: a wrong token, no signature, one by a key known here", () => {
@@ -64,7 +67,7 @@ describe("the proof of a report", () => {
       expect(judge(service, pinned("signature", newKey), [])).to.equal("refused");
     }
     const own = serviceWith("signature", newKey);
-    expect(judge(own, pinned("signature", newKey), signed(oldKey))).to.equal("refused");
+    expect(judge(own, pinned("signature", newKey), [...token(), ...signed(oldKey)])).to.equal("refused");
   });
 
   it("by the gateway's own token needs no file, where the process began with it; none is not believed from a pin", () => {

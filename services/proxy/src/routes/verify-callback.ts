@@ -1,6 +1,7 @@
 /**
- * Is this callback from the service? By the execution token, by a Standard Webhooks signature over the raw bytes, or
- * both, as the service is configured. Compares in constant time, and works as long on an unknown process.
+ * Is this callback from the service? By the execution token, and by a Standard Webhooks signature over the raw bytes where
+ * the service signs: the token binds the process, the signature the content. At a fixed address the job's id in the
+ * signed body binds. Compares in constant time, and works as long on an unknown process.
  */
 import { headerLines, type HeaderList } from "@sticky-proxy/core/http";
 import type { PinnedRules } from "@sticky-proxy/core/process";
@@ -14,11 +15,17 @@ import {
   type SigningKey,
 } from "@sticky-proxy/protocol";
 
-export interface Proof {
-  /** The attempt that the token belongs to; null: proven without a token, so the current attempt is meant. */
+/** A Standard Webhooks message that was signed by the service. */
+export interface Signed {
+  /** Its webhook-id; null: nothing was signed. */
+  readonly messageId: string | null;
+}
+
+export interface Proof extends Signed {
+  /** The attempt that the token belongs to; null: no proof is asked for, so the current attempt is meant. */
   readonly attempt: number | null;
-  /** How it came: a payload of the service's own form is expected from those that cannot set header fields. */
-  readonly via: "header" | "query" | "signature" | "none";
+  /** How the token came: a payload of the service's own form is expected from those that cannot set header fields. */
+  readonly via: "header" | "query" | "none";
 }
 
 /** What the report of a process is judged by. */
@@ -44,8 +51,8 @@ export interface CallbackVerifier {
     body: Uint8Array,
     now: number,
   ): Judgement;
-  /** For a fixed webhook address: a signature or the shared token, as `Authorization: Bearer` or in the signature. */
-  verifyFixed(service: Service, lines: HeaderList, body: Uint8Array, now: number): boolean;
+  /** For a fixed webhook address: a signature or the shared token, as `Authorization: Bearer`. null: not authentic */
+  verifyFixed(service: Service, lines: HeaderList, body: Uint8Array, now: number): Signed | null;
   /** Does the work of a refusal and refuses: an unknown process must not be told apart by time. */
   refuse(lines: HeaderList, body: Uint8Array, now: number): null;
 }
@@ -72,13 +79,20 @@ export function createCallbackVerifier(
   );
   const decoyKeys = [{ bytes: secret }];
 
-  function signed(lines: HeaderList, body: Uint8Array, using: readonly SigningKey[], now: number): boolean {
+  /** The id of the message; null: not signed by any of the keys. */
+  function signed(
+    lines: HeaderList,
+    body: Uint8Array,
+    using: readonly SigningKey[],
+    now: number,
+  ): string | null {
     const received = {
       id: headerLines(lines, lowerFields.webhookId),
       timestamp: headerLines(lines, lowerFields.webhookTimestamp),
       signature: headerLines(lines, lowerFields.webhookSignature),
     };
-    return verifyWebhook(received, body, using, now).valid;
+    const verdict = verifyWebhook(received, body, using, now);
+    return verdict.valid ? verdict.id : null;
   }
   function tokenOf(
     lines: HeaderList,
@@ -95,18 +109,16 @@ export function createCallbackVerifier(
     verify({ processId, service, pinned }, lines, queryToken, body, now) {
       const given = tokenOf(lines, queryToken);
       const attempt = given === null ? null : verifyExecutionToken(secret, processId, given.token);
-      const token: Proof | null = given === null || attempt === null ? null : { attempt, via: given.via };
       const mode = service?.callbackAuth.mode ?? pinned?.callback.mode ?? null;
-      const isWrong = given !== null && token === null;
-      if (isWrong && mode !== "signature" && mode !== "none") return "refused";
-      if (mode === null) return token === null ? "refused" : "cannot-tell";
+      const token = given === null || attempt === null ? null : { attempt, via: given.via };
+      if (token === null && mode !== "none") return "refused";
+      if (mode === null) return "cannot-tell";
       const own = keys.get(service?.name ?? "") ?? [];
-      const isSigned = mode === "token" ? false : signed(lines, body, own, now);
-      const proof = proofOf(mode, { given: given !== null, token, isSigned });
+      const messageId = mode === "token" ? null : signed(lines, body, own, now);
+      const proof = proofOf(mode, token, messageId);
       // Without an address in today's file nobody here has said that reports need no proof.
       if (proof !== null && !(service === null && proof.via === "none")) return proof;
-      const modes = [mode, pinned?.callback.mode ?? mode];
-      const isAsked = modes.some((one) => one !== "token" && (one !== "both" || token !== null));
+      const isAsked = [mode, pinned?.callback.mode].some((one) => one === "signature" || one === "both");
       const ids = keyIds.get(service?.name ?? "") ?? new Set();
       const lacksKey = pinned?.callback.keys.some((id) => !ids.has(id)) ?? false;
       const hasSignature = headerLines(lines, lowerFields.webhookSignature).length > 0;
@@ -114,12 +126,11 @@ export function createCallbackVerifier(
     },
     verifyFixed(service, lines, body, now) {
       const { mode, sharedToken } = service.callbackAuth;
-      if (mode === "none") return true;
       const [authorization] = headerLines(lines, "authorization");
       const bearer = /^Bearer ([\x21-\x7e]+)$/i.exec(authorization ?? "")?.[1] ?? "";
       const isShared = equalSecrets(bearer, sharedToken ?? "") && sharedToken !== null;
-      const isSigned = signed(lines, body, keys.get(service.name) ?? [], now);
-      return isShared || isSigned;
+      const messageId = signed(lines, body, keys.get(service.name) ?? [], now);
+      return isShared || messageId !== null || mode === "none" ? { messageId } : null;
     },
     refuse(lines, body, now) {
       const given = tokenOf(lines, null);
@@ -130,24 +141,18 @@ export function createCallbackVerifier(
   };
 }
 
-/** null: what was given is not enough. */
+/**
+ * null: what was given is not enough. A signature says neither which process nor which action it is for, so alone it
+ * proves nothing here: the token stands beside it.
+ */
 function proofOf(
   mode: CallbackAuth["mode"],
-  { given, token, isSigned }: { given: boolean; token: Proof | null; isSigned: boolean },
+  token: Pick<Proof, "attempt" | "via"> | null,
+  messageId: string | null,
 ): Proof | null {
-  switch (mode) {
-    case "token":
-      return token;
-    case "signature":
-      return isSigned ? (token ?? { attempt: null, via: "signature" }) : null;
-    case "either":
-      // A token that is wrong is not outweighed by silence about signatures, nor the other way round.
-      return token ?? (isSigned && !given ? { attempt: null, via: "signature" } : null);
-    case "both":
-      return isSigned ? token : null;
-    case "none":
-      return token ?? { attempt: null, via: "none" };
-  }
+  if (token === null) return mode === "none" ? { attempt: null, via: "none", messageId } : null;
+  const needsSignature = mode === "signature" || mode === "both";
+  return needsSignature && messageId === null ? null : { ...token, messageId };
 }
 
 /**

@@ -72,7 +72,10 @@ export const service = mapping({
     .description("Active health checks; null: none.")
     .default(null),
   callbackAuth: mapping({
-    mode: oneOf("Which proof a callback needs.", ["token", "signature", "either", "both", "none"]).meta({
+    mode: oneOf(
+      "Which proof a callback needs; signature and both: the token and a signature, at a fixed address a signature.",
+      ["token", "signature", "either", "both", "none"],
+    ).meta({
       defaultText: "either where secrets are given, else token",
     }),
     secrets: list("Standard Webhooks secrets (whsec_…), newest first.", signingSecret("A secret."), {
