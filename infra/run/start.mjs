@@ -62,6 +62,7 @@ export async function start({ node, env }) {
     const gateway = begin("gateway", [cli, "serve"], {
       STICKY_CONFIG: config,
       STICKY_PORT: String(port),
+      ...(listensWhereToldTo(own) ? {} : { STICKY_HOST: "127.0.0.1" }),
       STICKY_OPS_PORT: String(opsPort),
       STICKY_ADMIN_PORT: String(adminPort),
       ...(redis && { REDIS_URL: redis.url }),
@@ -89,6 +90,11 @@ export async function start({ node, env }) {
     await Promise.all(parts.map((part) => stopChild(part)));
     await redis?.release();
   }
+}
+
+/** Whether somebody has said which address the gateway listens on; else others on the network do not reach it. */
+function listensWhereToldTo(own) {
+  return Boolean(process.env.STICKY_HOST) || (own && /^host\s*:/m.test(readFileSync(own, "utf8")));
 }
 
 async function wantedPort(variable, usual) {

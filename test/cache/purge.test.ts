@@ -165,9 +165,9 @@ describeWithRedis("purges and invalidation of the cache", () => {
         );
       await replicas.get("/told?a=1", { method: "PURGE", headers: bearer }, 1);
       const line = lines("purged").find(({ fields }) => fields["path"] === "/told");
-      expect(line?.fields).to.include({ kind: "key", soft: false, service: "origin", query: "a=1" });
+      expect(line?.fields).to.include({ kind: "key", soft: false, service: "origin" });
       expect(line?.fields["client"]).to.be.a("string");
-      expect(JSON.stringify(line)).to.not.contain(token);
+      expect(JSON.stringify(line)).to.not.contain(token).and.not.contain("a=1");
     });
     it("PURGE removes by tag", async () => {
       await stored("/tagged", { "Cache-Tag": "one" });

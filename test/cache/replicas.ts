@@ -6,7 +6,7 @@ import { createInvalidation } from "@sticky-proxy/engine";
 import type { CachePorts } from "@sticky-proxy/operations";
 import { defaultCachePolicy, type CacheStore } from "@sticky-proxy/core/cache";
 import type { CachePolicy, Route, Service } from "@sticky-proxy/core/registry";
-import { createServer, type CacheParts, type ProxyServer } from "@sticky-proxy/proxy";
+import { createPurgeAccess, createServer, type CacheParts, type ProxyServer } from "@sticky-proxy/proxy";
 import { monotonic, sleep, type Logger } from "@sticky-proxy/runtime";
 import { connectRedis, createRedisCacheStore } from "@sticky-proxy/store/testing";
 import { sharedRedisUrl, uniquePrefix } from "@sticky-proxy/testkit";
@@ -98,6 +98,11 @@ function service({ origin, policy = {}, methods = [], service: changes = {} }: R
   };
 }
 
+function purgeAccess(token: string | null): CacheParts["purge"] {
+  const tokens = token === null ? [] : [{ token, services: [], peers: [] }];
+  return token === null ? null : createPurgeAccess({ tokens, perSecond: 50, monotonic });
+}
+
 export async function startReplicas(options: ReplicaOptions): Promise<Replicas> {
   const url = options.redisUrl ?? (await sharedRedisUrl());
   const keyPrefix = options.keyPrefix ?? uniquePrefix();
@@ -131,7 +136,7 @@ export async function startReplicas(options: ReplicaOptions): Promise<Replicas> 
         store,
         forwarder,
         publicOrigins: ["http://public.example"],
-        purgeToken: options.purgeToken ?? null,
+        purge: purgeAccess(options.purgeToken ?? null),
         log,
         observe: {
           result: (_, result) => results.push(result),

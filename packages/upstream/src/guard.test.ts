@@ -42,6 +42,13 @@ describe("the address guard", () => {
     });
   }
 
+  for (const url of ["http://8.8.8.8:6379/", "http://example.com:25/", "https://example.com:2375/"]) {
+    it(`refuses ${url} because of its port, unless the operator has written it`, () => {
+      expect(guard.refuses(new URL(url))).to.be.a("string");
+      expect(createAddressGuard({ allowPrivate: true }).refuses(new URL(url))).to.equal(null);
+    });
+  }
+
   for (const url of [
     "ftp://example.com/",
     "file:///etc/passwd",

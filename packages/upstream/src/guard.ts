@@ -3,7 +3,7 @@
  * An address literal is checked before connecting (it needs no look-up), a host name while connecting, on the address
  * that is then used, so that the name cannot resolve to another address in between (DNS rebinding).
  */
-import { addressFault, addressOfHost } from "@sticky-proxy/core/http";
+import { addressFault, addressOfHost, portFault } from "@sticky-proxy/core/http";
 import { CodedError } from "@sticky-proxy/protocol";
 import { lookup as systemLookup, type LookupAddress } from "node:dns";
 import type { LookupFunction } from "node:net";
@@ -57,7 +57,9 @@ export function createAddressGuard({ allowPrivate, resolve = resolveAll }: Guard
       if (url.protocol !== "http:" && url.protocol !== "https:") return "it is not http";
       if (url.username !== "" || url.password !== "") return "it holds a user name";
       const address = addressOfHost(url.hostname);
-      return address === null ? null : addressFault(address, allowPrivate);
+      const fault = address === null ? null : addressFault(address, allowPrivate);
+      // Where private addresses may be called, the operator has written the address, and its port.
+      return fault ?? (allowPrivate ? null : portFault(url));
     },
     lookup,
   };

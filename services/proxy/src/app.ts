@@ -29,7 +29,7 @@ export type Handler = (request: IncomingMessage, response: ServerResponse, recei
 
 export function createApp(deps: ProxyDeps, gate: Gate, find: FindService): Handler {
   const parts = deps.process;
-  const purges = (deps.cache?.purgeToken ?? null) !== null;
+  const purges = (deps.cache?.purge ?? null) !== null;
   const received = new WeakMap<IncomingMessage, Received>();
   const chain: readonly Middleware[] = [
     write(deps, gate), // the only place that writes a response

@@ -9,15 +9,23 @@ type Address = ipaddr.IPv4 | ipaddr.IPv6;
 /** What `allowPrivate` opens. */
 const privateRanges: ReadonlySet<string> = new Set(["private", "uniqueLocal", "loopback", "carrierGradeNat"]);
 
-/** Metadata services of clouds outside the link-local range. */
-const metadata: ReadonlySet<string> = new Set(["fd00:ec2::254", "100.100.100.200"]);
+/** Where clouds outside the link-local range answer a machine's questions about itself, credentials among them. */
+const metadata = [
+  "100.100.100.200", // Alibaba Cloud
+  "168.63.129.16", // Azure
+  "192.0.0.192", // Oracle Cloud
+  "fd00:ec2::/32", // Amazon: metadata, credentials of pods, time, names
+  "fd00:c1::a9fe:a9fe", // Oracle Cloud
+  "fd00:42::42", // Scaleway
+  "fd20:ce::254", // Google Cloud
+];
 
 /** Why this address may not be called; null: it may. @param allowPrivate private and loopback ones too */
 export function addressFault(address: string, allowPrivate: boolean): string | null {
   // Zone ids name an interface of this machine.
   if (address.includes("%") || !ipaddr.isValid(address)) return "it is not an address";
   const meant = embedded(ipaddr.parse(address));
-  if (metadata.has(meant.toString())) return "it is a metadata service";
+  if (isMetadata(meant.toString())) return "it is a metadata service";
   const range = meant.range();
   if (range === "unicast" || (allowPrivate && privateRanges.has(range))) return null;
   return `it is ${range}`;
@@ -27,7 +35,7 @@ export function addressFault(address: string, allowPrivate: boolean): string | n
 export function isMachineAddress(address: string): boolean {
   if (address.includes("%") || !ipaddr.isValid(address)) return false;
   const meant = embedded(ipaddr.parse(address));
-  return meant.range() === "linkLocal" || metadata.has(meant.toString());
+  return meant.range() === "linkLocal" || isMetadata(meant.toString());
 }
 
 /** One address and nothing else: dotted decimal or IPv6, without a zone, a port or the short forms of inet_aton. */
@@ -82,4 +90,24 @@ export function addressSet(blocks: readonly string[]): (address: string) => bool
     const address = ipaddr.process(text);
     return ranges.some(([base, bits]) => base.kind() === address.kind() && address.match(base, bits));
   };
+}
+
+const isMetadata = addressSet(metadata);
+
+/**
+ * Ports that no web service listens on (Fetch 2.9, "bad port"), and those of stores and cluster managers, which take HTTP
+ * for commands or give power to whoever can speak with them.
+ */
+const refusedPorts: ReadonlySet<number> = new Set([
+  1, 7, 9, 11, 13, 15, 17, 19, 20, 21, 22, 23, 25, 37, 42, 43, 53, 69, 77, 79, 87, 95, 101, 102, 103, 104,
+  109, 110, 111, 113, 115, 117, 119, 123, 135, 137, 139, 143, 161, 179, 389, 427, 465, 512, 513, 514, 515,
+  526, 530, 531, 532, 540, 548, 554, 556, 563, 587, 601, 636, 989, 990, 993, 995, 1433, 1521, 1719, 1720,
+  1723, 2049, 2181, 2375, 2376, 2379, 2380, 3306, 3389, 3659, 4045, 4190, 5060, 5061, 5432, 5671, 5672, 5984,
+  6000, 6379, 6380, 6443, 6566, 6665, 6666, 6667, 6668, 6669, 6679, 6697, 9042, 9092, 9200, 9300, 10080,
+  10250, 10255, 10256, 11211, 15672, 16379, 26379, 27017, 27018, 28015,
+]);
+
+/** Why the port of this URL may not be called when somebody else chose it; null: it may. */
+export function portFault({ port }: URL): string | null {
+  return port !== "" && refusedPorts.has(Number(port)) ? `port ${port} is not one of a web service` : null;
 }

@@ -31,5 +31,12 @@ export { parseAuthority, type Authority } from "./host.ts";
 export { normalisePath } from "./path.ts";
 export { parseRequestTarget, type RequestTarget } from "./request-target.ts";
 export { isTraceparent, isTracestate } from "./trace-context.ts";
-export { addressFault, addressOfHost, addressSet, isLoopbackHost, isMachineAddress } from "./addresses.ts";
+export {
+  addressFault,
+  addressOfHost,
+  addressSet,
+  isLoopbackHost,
+  isMachineAddress,
+  portFault,
+} from "./addresses.ts";
 export { acceptsCodings } from "./accept-encoding.ts";

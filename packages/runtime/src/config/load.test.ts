@@ -10,12 +10,41 @@ describe("configuration: warnings and hash", () => {
     expect(result.ok && result.warnings.map((warning) => warning.split(/[ :]/)[0])).to.deep.equal([
       "publicUrl",
       "services.a.callbackAuth",
+      "hosts",
     ]);
+  });
+
+  it("warns where every host is answered, unless only this machine reaches the gateway", () => {
+    const warned = (more: string): unknown => {
+      const result = loadConfig({ ...none, yaml: `${more}\n${minimal}` });
+      return result.ok && result.warnings.some((warning) => warning.startsWith("hosts is empty"));
+    };
+    expect(warned("")).to.equal(true);
+    expect(warned("host: 10.0.0.1")).to.equal(true);
+    for (const quiet of ["hosts: [api.test]", "host: 127.0.0.1", "host: '::1'", "host: localhost"])
+      expect(warned(quiet), quiet).to.equal(false);
+  });
+
+  it("the quick form listens on loopback unless told otherwise", () => {
+    const hostOf = (flags: Record<string, string>, env: Record<string, string> = {}): unknown => {
+      const result = loadConfig({
+        ...none,
+        yaml: null,
+        flags: { origin: "http://127.0.0.1:1", ...flags },
+        env,
+      });
+      return result.ok && result.config.host;
+    };
+    expect(hostOf({})).to.equal("127.0.0.1");
+    expect(hostOf({ host: "0.0.0.0" })).to.equal("0.0.0.0");
+    expect(hostOf({}, { STICKY_HOST: "10.0.0.1" })).to.equal("10.0.0.1");
+    expect(load(minimal).host).to.equal(null);
   });
 
   it("warns where copies of a service's writes are ordered by unlike keys", () => {
     const yaml = (second: string): string =>
-      `services: {a: {instances: ['http://127.0.0.1:1'], routes: [
+      `host: 127.0.0.1
+services: {a: {instances: ['http://127.0.0.1:1'], routes: [
          {match: {methods: [POST]}, mirror: {to: b, mode: dual-write, orderKey: {path: /users}}},
          {match: {methods: [PUT]}, mirror: {to: b, mode: dual-write${second}}},
          {match: {methods: [GET]}, mirror: {to: b, mode: dual-read}}]},

@@ -31,6 +31,8 @@ export function loadConfig(sources: Sources): LoadResult {
     }
     tree = withSettings(tree, settings);
     tree = withEnforcement(tree);
+    // Typed for one's own machine: whoever wants others to reach it says so.
+    if (quick.services !== null && tree.host === undefined) tree.host = "127.0.0.1";
     if (sources.role === "sweeper" && tree.opsPort === undefined) tree.opsPort = 9181;
     if (sources.role === "admin" && tree.opsPort === undefined) tree.opsPort = 9182;
     const { faults, sound, valid } = validate(tree);
@@ -74,6 +76,10 @@ function warningsOf(config: Config): string[] {
         `services.${name}: its dual-write routes have unlike orderKeys, so copies of one are not ordered with those of another`,
       );
   }
+  if (config.hosts.length === 0 && (config.host === null || !isLoopbackHost(config.host)))
+    warnings.push(
+      "hosts is empty: requests for every host are answered, also those that a page of another site sends to this address under a name of its own",
+    );
   if (config.redis.profile === "dev") warnings.push("redis.profile dev: up to 2 s of results may be lost");
   return warnings;
 }

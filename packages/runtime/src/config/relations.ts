@@ -2,7 +2,7 @@
  * What entries must hold toward each other. It reads the part that the schema has accepted, so that one run lists every
  * fault; a relation that rests on a refused entry is left to the next run.
  */
-import { addressFault, addressOfHost, isLoopbackHost } from "@sticky-proxy/core/http";
+import { addressFault, addressOfHost, isLoopbackHost, portFault } from "@sticky-proxy/core/http";
 import { checkMirrors } from "./relations-mirror.ts";
 import { checkReserved, checkRoute } from "./relations-route.ts";
 import type { SoundConfig } from "./schema.ts";
@@ -184,7 +184,10 @@ function isOurs(origin: string, config: SoundConfig): boolean {
 
 /** What the guard of outgoing calls will say. Literal addresses only; a name is checked when it is connected to. */
 function addressFaultOf(value: string, allowPrivate: boolean): string | null {
-  const { hostname } = new URL(value);
+  const given = new URL(value);
+  const { hostname } = given;
+  const port = portFault(given);
+  if (port !== null) return `is never called: ${port}`;
   const address = addressOfHost(hostname) ?? (isLoopbackHost(hostname) ? "127.0.0.1" : null);
   const fault = address === null ? null : addressFault(address, allowPrivate);
   if (address === null || fault === null) return null;

@@ -37,6 +37,15 @@ const webhook = mapping({
   allowPrivate: flag("The address may be private.", false),
 });
 
+const purgeToken = mapping({
+  token: token("Bearer token.").required(),
+  services: list(
+    "Services whose pages it may drop; empty: all, and tags.",
+    text("A service.", (name) => (serviceName.test(name) ? null : "must be the name of a service")),
+  ),
+  peers: list("Client addresses that may use it; empty: all.", text("A CIDR block.", checkCidr)),
+});
+
 export const schema = mapping({
   node: text("Name of this node; unique among the replicas.", (value) =>
     /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/.test(value)
@@ -102,7 +111,14 @@ export const schema = mapping({
     redis: redisUrl("A Redis of the cache's own; null: the state store.").allow(null).default(null),
     maxBytes: bytes("Eviction starts here.", 256 * 1024 * 1024),
     memoryBytes: bytes("Bodies kept in this node's memory.", 64 * 1024 * 1024, { min: 0 }),
-    purgeToken: token("Bearer token that allows PURGE; null: PURGE is off.").allow(null).default(null),
+    purgeToken: token("Bearer token that allows PURGE of everything, to everybody who has it; null: none.")
+      .allow(null)
+      .default(null),
+    purgeTokens: list("Tokens that allow PURGE within bounds; without any token PURGE is off.", purgeToken),
+    purgesPerSecond: integer("PURGE of one client address; twice as many at once.", 50, {
+      min: 1,
+      max: 100_000,
+    }),
   })
     .description("Where the RFC 9111 cache lives.")
     .default(),

@@ -33,7 +33,7 @@ describe("configuration: defaults < YAML < environment < flags", () => {
   it("an environment variable that looks like ours and is not known is warned about", () => {
     const result = loadConfig({
       ...none,
-      yaml: minimal,
+      yaml: `host: 127.0.0.1\n${minimal}`,
       env: { STICKY_PROT: "1", STICKY_PROXY_PORT: "tcp://10.0.0.1:80", STICKY_SECRET_X: "s", PATH: "/bin" },
     });
     expect(result.ok && result.warnings).to.deep.equal([

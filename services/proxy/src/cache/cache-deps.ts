@@ -1,6 +1,7 @@
 /** The dependencies of the cache on the data plane. */
 import type { CacheResult, CacheStore } from "@sticky-proxy/core/cache";
 import type { Forwarder } from "@sticky-proxy/upstream";
+import type { PurgeAccess } from "./purge-access.ts";
 import type { Logger } from "@sticky-proxy/runtime";
 
 /** Metrics of the cache; every argument but `error` is one of a closed set of label values. */
@@ -18,8 +19,8 @@ export interface CacheDeps {
   readonly forwarder: Forwarder;
   /** scheme://authority, lower-case, under which clients reach the gateway. */
   readonly publicOrigins: readonly string[];
-  /** Bearer token for PURGE on the data plane; null: PURGE is off. */
-  readonly purgeToken: string | null;
+  /** Who may PURGE on the data plane; null: PURGE is off. */
+  readonly purge: PurgeAccess | null;
   readonly log: Logger;
   readonly observe: CacheObserver;
   /** Random, unguessable. */

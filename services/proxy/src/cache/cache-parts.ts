@@ -6,6 +6,7 @@ import { monotonic, sleep, type Config, type Logger, type Metrics } from "@stick
 import type { Forwarder } from "@sticky-proxy/upstream";
 import type { CacheParts } from "../deps.ts";
 import type { CacheDeps, CacheObserver } from "./cache-deps.ts";
+import { createPurgeAccess, type PurgeAccess } from "./purge-access.ts";
 
 /** Every request fails while the store is unreachable; log at most one line in this time. */
 const logEveryMs = 5000;
@@ -37,7 +38,7 @@ export function createCacheParts({ config, store, forwarder, metrics, log }: Cac
     store,
     forwarder,
     publicOrigins: publicOrigin(config.publicUrl),
-    purgeToken: config.cache.purgeToken,
+    purge: purgeAccess(config.cache),
     log,
     observe,
     newToken: () => randomBytes(12).toString("base64url"),
@@ -46,6 +47,12 @@ export function createCacheParts({ config, store, forwarder, metrics, log }: Cac
   };
   const { publicOrigins } = deps;
   return { ...deps, invalidation: createInvalidation({ store, publicOrigins, onError: observe.storeError }) };
+}
+
+function purgeAccess({ purgeToken, purgeTokens, purgesPerSecond }: Config["cache"]): PurgeAccess | null {
+  const whole = purgeToken === null ? [] : [{ token: purgeToken, services: [], peers: [] }];
+  const tokens = [...whole, ...purgeTokens];
+  return tokens.length === 0 ? null : createPurgeAccess({ tokens, perSecond: purgesPerSecond, monotonic });
 }
 
 function publicOrigin(publicUrl: string | null): string[] {

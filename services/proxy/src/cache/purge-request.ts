@@ -1,6 +1,5 @@
 /** PURGE on the data plane: drops a URL with all its variants, or the tags it names. Off without a configured token. */
-import { createHash, timingSafeEqual } from "node:crypto";
-import { headerLines, headerValue } from "@sticky-proxy/core/http";
+import { headerLines, headerValue, type HeaderList } from "@sticky-proxy/core/http";
 import { keysOfUri, selectorOf, type EntryPoint } from "@sticky-proxy/core/cache";
 import type { Service } from "@sticky-proxy/core/registry";
 import { Problem } from "@sticky-proxy/protocol";
@@ -14,19 +13,18 @@ export async function purgeRequest(
   service: Service,
   at: EntryPoint,
 ): Promise<void> {
-  const { store, purgeToken, log, observe } = deps;
+  const { store, log, observe } = deps;
   const { serviceHead, requestId, client } = ctx.state;
   const { headers } = serviceHead;
-  if (purgeToken === null || !isBearer(headerValue(headers, "authorization"), purgeToken)) {
-    observe.purgeRefused();
-    throw new Problem("unauthorized", { headers: { "WWW-Authenticate": 'Bearer realm="purge"' } });
-  }
+  const grant = granted(deps, headers, client.address, service);
   const soft = headerValue(headers, "sticky-purge")?.trim().toLowerCase() === "soft";
   const tags = [...headerLines(headers, "surrogate-key"), ...headerLines(headers, "cache-tag")]
     .join(" ")
     .split(/[\s,]+/)
     .filter((tag) => tag !== "");
   const kind = tags.length > 0 ? "tag" : "key";
+  if (kind === "tag" && !grant.isForAll)
+    throw new Problem("forbidden", { detail: "Tags are of every service, and this token is for some." });
   // The fields of the audit line, the same for a complete and an incomplete purge.
   const entry = {
     requestId,
@@ -35,8 +33,7 @@ export async function purgeRequest(
     tags,
     soft,
     service: service.name,
-    path: serviceHead.path,
-    query: serviceHead.query,
+    path: serviceHead.path, // a query may hold what is nobody's business
   };
   const purgeAll = async (selector: string | null): Promise<void> => {
     const report = selector === null ? null : await store.purge(selector, soft);
@@ -76,9 +73,20 @@ export async function purgeRequest(
   };
 }
 
-/** Compares digests in constant time, so that the duration reveals neither content nor length. */
-function isBearer(authorization: string | null, token: string): boolean {
-  const given = /^Bearer +(\S+)$/i.exec(authorization ?? "")?.[1] ?? "";
-  const digest = (text: string): Buffer => createHash("sha256").update(text).digest();
-  return timingSafeEqual(digest(given), digest(token));
+/** @throws Problem unauthorized, forbidden (another service's token), rate-limited */
+function granted(
+  { purge, observe }: CacheDeps,
+  headers: HeaderList,
+  client: string,
+  { name }: Service,
+): { readonly isForAll: boolean } {
+  const grant = purge?.grant(headerValue(headers, "authorization"), client) ?? null;
+  const isAllowed = grant !== null && grant.mayPurge(name);
+  const waitS = purge?.take(client, isAllowed ? "purge" : "refusal") ?? null;
+  if (!isAllowed) observe.purgeRefused();
+  if (waitS !== null) throw new Problem("rate-limited", { headers: { "Retry-After": String(waitS) } });
+  if (grant === null)
+    throw new Problem("unauthorized", { headers: { "WWW-Authenticate": 'Bearer realm="purge"' } });
+  if (!isAllowed) throw new Problem("forbidden", { detail: "The token is not for this service." });
+  return grant;
 }

@@ -33,7 +33,7 @@ export function createCacheWorld(changes: Partial<CachePolicy> = {}) {
       },
     },
     publicOrigins: [],
-    purgeToken: null,
+    purge: null,
     observe: {
       result: (_: string, result: string) => observed.push(result),
       collapsed: () => observed.push("collapsed"),

@@ -10,6 +10,7 @@ import { answered, createCacheWorld, storeFresh, unreachable } from "../cache/te
 import type { CacheParts } from "../deps.ts";
 import type { Reply } from "../reply.ts";
 import type { ProxyContext } from "../state.ts";
+import { createPurgeAccess } from "../cache/purge-access.ts";
 import { cache } from "./cache.ts";
 
 interface Case {
@@ -163,7 +164,9 @@ const cases: readonly Case[] = [
 async function answer(given: Omit<Case, "what" | "says">) {
   const { method, headers, policy, answers = [], below = null, isCached = true, stored } = given;
   const world = createCacheWorld(policy);
-  const deps = { ...world.deps, purgeToken: "token" };
+  const tokens = [{ token: "token", services: [], peers: [] }];
+  const purge = createPurgeAccess({ tokens, perSecond: 50, monotonic: () => 0 });
+  const deps = { ...world.deps, purge };
   world.answers.push(...answers);
   let invalidated = 0;
   let seenBelow: HeaderList | null = null;

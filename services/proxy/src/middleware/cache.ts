@@ -24,7 +24,7 @@ export function cache(deps: CacheParts): Middleware {
     const { service, route, serviceHead } = state;
     if (service === null || !hasCache(service)) return next();
     const { method } = serviceHead;
-    if (method === "PURGE" && deps.purgeToken !== null) {
+    if (method === "PURGE" && deps.purge !== null) {
       return purgeRequest(deps, ctx, service, entryPointOf(state));
     }
     if (!isSafe(method)) {
