@@ -31,6 +31,7 @@ export function createApp(deps: ProxyDeps, gate: Gate, find: FindService): Handl
   const parts = deps.process;
   const purges = (deps.cache?.purge ?? null) !== null;
   const received = new WeakMap<IncomingMessage, Received>();
+  const validator = createBodyValidator({ limitMs: deps.settings.limits.validationMs });
   const chain: readonly Middleware[] = [
     write(deps, gate), // the only place that writes a response
     cors(deps.settings), // every reply, whatever made it
@@ -45,7 +46,7 @@ export function createApp(deps: ProxyDeps, gate: Gate, find: FindService): Handl
     ...(parts === undefined ? [] : [identify(parts.identify)]), // a bad key is refused before its body is read
     readBody(deps), // decides about 413 and 100-continue before a byte is asked for
     ...(parts === undefined ? [] : [keyInBody()]), // where the route's key is no header field
-    validateBody(deps.services, createBodyValidator({ limitMs: deps.settings.limits.validationMs })), // what the route's schema refuses is not begun, cached or sent
+    validateBody(deps.services, validator), // what the route's schema refuses is not begun, cached or sent
     ...(deps.cache === undefined ? [] : [cache(deps.cache)]), // before processes: it drops what their answers change
     ...(parts === undefined ? [] : [stickyProcess(parts.submit, gate)]), // join, replay or run; else go on
     forward(deps), // the plain path
