@@ -34,6 +34,7 @@ describe("the documents, followed by a new user", function () {
       STICKY_PROXY_DATA: data,
       STICKY_PORT: "0",
       STICKY_OPS_PORT: "0",
+      STICKY_ADMIN_PORT: "0",
     });
     await started.says("delayMs\": 2000}'");
     const said = started.stdout();
@@ -43,6 +44,7 @@ describe("the documents, followed by a new user", function () {
     const [beside, besideOps, more, moreOps] = (await freePorts(4)).map(String);
     ports = new Map([
       ["127.0.0.1:8080", `127.0.0.1:${port(/gateway +http:\/\/127\.0\.0\.1:(\d+)/)}`],
+      ["127.0.0.1:8090", `127.0.0.1:${port(/admin panel +http:\/\/127\.0\.0\.1:(\d+)/)}`],
       ["127.0.0.1:9180", `127.0.0.1:${port(/http:\/\/127\.0\.0\.1:(\d+)\/metrics/)}`],
       ["127.0.0.1:4001", `127.0.0.1:${demos[1]}`],
       ["127.0.0.1:4002", `127.0.0.1:${demos[2]}`],

@@ -19,7 +19,12 @@ describe("npm start", function () {
   });
 
   async function start(): Promise<Run> {
-    const run = begin("npm", ["start"], { STICKY_PROXY_DATA: data, STICKY_PORT: "0", STICKY_OPS_PORT: "0" });
+    const run = begin("npm", ["start"], {
+      STICKY_PROXY_DATA: data,
+      STICKY_PORT: "0",
+      STICKY_OPS_PORT: "0",
+      STICKY_ADMIN_PORT: "0",
+    });
     await run.says("Try it:");
     await run.says("delayMs\": 2000}'");
     return run;

@@ -1,4 +1,4 @@
-/** The worker thread that compares: everything whose cost a body decides happens here, never on the main thread. */
+/** The worker thread that compares: all work whose cost depends on a body is done here, never on the main thread. */
 import { parentPort } from "node:worker_threads";
 import type { ComparePolicy } from "@sticky-proxy/core/registry";
 import {
@@ -15,7 +15,7 @@ import { comparableBody } from "./decode.ts";
 export interface WorkerAnswer {
   readonly status: number;
   readonly headers: HeaderList;
-  /** As received; null: larger than what is kept. */
+  /** As received; null: larger than the limit. */
   readonly body: Uint8Array | null;
 }
 

@@ -31,7 +31,7 @@ describe("the comparer", () => {
   });
   after(() => comparer.close());
 
-  it("compares in its thread and gives both digests", async () => {
+  it("compares in its thread and returns both digests", async () => {
     const { comparison, primary, secondary } = await comparer.compare(
       answer('{"a":1}'),
       answer('{"a":2}'),
@@ -45,7 +45,7 @@ describe("the comparer", () => {
       .and.not.equal(secondary.sha256);
   });
 
-  it("removes content codings, and a body that inflates beyond its bounds is too-large", async () => {
+  it("decodes content codings, and a body whose decoded size is above the limit is too-large", async () => {
     const zipped = answer(gzipSync('{"a":1}'), [["content-encoding", "gzip"]]);
     expect((await comparer.compare(zipped, answer('{"a": 1}'), policy)).comparison.result).to.equal(
       "matched",
@@ -54,7 +54,7 @@ describe("the comparer", () => {
     expect((await comparer.compare(bomb, answer("{}"), policy)).comparison.class).to.equal("too-large");
   });
 
-  it("answers every pair, in order, also when handed many at once", async () => {
+  it("returns a result for every pair, in order, also for many at once", async () => {
     const pairs = Array.from({ length: 50 }, (_, i) => comparer.compare(answer(`${i}`), answer("0"), policy));
     const results = await Promise.all(pairs);
     expect(results.map(({ comparison }) => comparison.result)).to.deep.equal(
@@ -73,7 +73,7 @@ describe("the comparer", () => {
     );
   });
 
-  it("a closed comparer never says equal", async () => {
+  it("a closed comparer never returns equal", async () => {
     const closed = createComparer({ redactKey: "k" });
     await closed.close();
     expect((await closed.compare(answer("1"), answer("1"), policy)).comparison.class).to.equal("too-large");

@@ -1,6 +1,6 @@
 /**
- * Comparison by a worker thread, one pair at a time. A pair that takes too long costs the thread its life and is
- * `too-large`; the next pair gets a new thread. The main thread only hands bytes over.
+ * Comparison in a worker thread, one pair at a time. A pair that takes too long terminates the thread and is
+ * `too-large`; the next pair gets a new thread. The main thread only transfers bytes.
  */
 import { Worker } from "node:worker_threads";
 import type { ComparePolicy } from "@sticky-proxy/core/registry";
@@ -17,15 +17,15 @@ export interface Compared {
 export interface Comparer {
   /** Never rejects. */
   compare(primary: WorkerAnswer, secondary: WorkerAnswer, policy: ComparePolicy): Promise<Compared>;
-  /** Pairs handed in and not answered. */
+  /** Number of pairs without a result yet. */
   readonly waiting: number;
   close(): Promise<void>;
 }
 
 export interface ComparerOptions {
-  /** Secret of the redactor: the same on all nodes, so that equal secrets look equal everywhere. */
+  /** Key of the redactor: the same on all nodes, so that equal secrets have equal digests. */
   readonly redactKey: string;
-  /** One pair's time, thread start included; its own budget is far below. */
+  /** Timeout of one pair, including the start of the thread; the comparison's own budget is far below. */
   readonly timeoutMs?: number;
 }
 
@@ -57,7 +57,7 @@ export function createComparer({ redactKey, timeoutMs = 5000 }: ComparerOptions)
     opened.on("message", (done: CompareDone) => {
       if (running?.job.id === done.id) finish(done);
     });
-    // Out of memory, or a bug that one pair of bodies found: that pair is not compared, the next ones are.
+    // The thread is out of memory or has a bug: this pair is not compared, the next ones are.
     opened.on("error", () => drop(opened));
     opened.on("exit", () => drop(opened));
     return opened;

@@ -1,10 +1,10 @@
-/** Content codings removed before a comparison. Worker thread only: what comes out may take long. */
+/** Decodes content codings before a comparison. Worker thread only: decoding may take long. */
 import type { HeaderList } from "@sticky-proxy/core/http";
 import { decodeBody, type DecodeBounds } from "@sticky-proxy/upstream";
 
 const decodeBounds: DecodeBounds = { maxBytes: 8 * 1024 * 1024, maxRatio: 200 };
 
-/** null: larger than the bounds. What cannot be decoded comes back as it is: it is then compared as bytes. */
+/** null: larger than the limits. A body that cannot be decoded is returned unchanged and compared as bytes. */
 export function comparableBody(headers: HeaderList, body: Uint8Array): Uint8Array | null {
   const decoded = decodeBody(headers, body, decodeBounds);
   if (decoded.kind === "too-large") return null;

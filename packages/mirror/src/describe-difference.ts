@@ -1,4 +1,4 @@
-/** Difference records of the drain: what both sides said, without the bodies. Pure. */
+/** Difference records of the drain: both responses without their bodies. Pure. */
 import type { DifferenceSide, NewDifference, OutboxEntry } from "@sticky-proxy/core/mirror";
 import { type ProcessRecord, processId } from "@sticky-proxy/core/process";
 import type { SecondaryOutcome } from "./secondary.ts";
@@ -24,7 +24,7 @@ export interface DescribedPair {
   readonly concurrent: boolean;
 }
 
-/** Both answered, unlike. Under concurrent writes nobody knows whose fault it is: class `race`. */
+/** Both responses differ. Under concurrent writes the cause is unknown: class `race`. */
 export function describeDifference(pair: DescribedPair): NewDifference {
   const { entry, found, record, answer, compared, attempts, concurrent } = pair;
   const { comparison } = compared;
@@ -54,7 +54,7 @@ export function describeDifference(pair: DescribedPair): NewDifference {
   };
 }
 
-/** The secondary gave no answer to compare, and will not be asked again. `answer` null: it was never asked. */
+/** The secondary has no response to compare, and no further attempt follows. `answer` null: no request was sent. */
 export function unansweredDifference(
   entry: OutboxEntry,
   found: MirrorRoute,
@@ -85,7 +85,7 @@ export function unansweredDifference(
   };
 }
 
-/** Nobody knows whether the primary ran it; the secondary was not asked. */
+/** Whether the primary ran the request is unknown; it was not sent to the secondary. */
 export function unknownPrimary(
   entry: OutboxEntry,
   found: MirrorRoute | null,
@@ -118,7 +118,7 @@ function common(entry: OutboxEntry, found: MirrorRoute | null, record: ProcessRe
   };
 }
 
-/** The record does not know which instance ran it, and its span includes the wait for a callback. */
+/** The record does not name the instance, and its duration includes the wait for a callback. */
 function primarySide(record: ProcessRecord): DifferenceSide {
   return { ...noAnswer, status: record.httpStatus, latencyMs: primaryMs(record) };
 }

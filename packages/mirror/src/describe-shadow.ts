@@ -1,4 +1,4 @@
-/** Difference records of copies that had no process: a read, or a shadowed call. Pure. */
+/** Difference records of copies without a process: a read, or a shadowed call. Pure. */
 import type { DifferenceSide, NewDifference } from "@sticky-proxy/core/mirror";
 import type { Compared } from "./comparer.ts";
 import type { SecondaryOutcome } from "./secondary.ts";

@@ -1,6 +1,6 @@
 /**
- * Entries of one partition that were read from the stream and are not dealt with yet: a queue per key, in the stream's
- * order (R6), and since when a key's first entry is held up.
+ * Entries of one partition that were read from the stream and are not settled yet: a queue per key, in the stream's
+ * order (R6), and since when a key's first entry is blocked.
  */
 import type { OutboxEntry } from "@sticky-proxy/core/mirror";
 
@@ -47,7 +47,7 @@ export class KeyQueues {
     return [...(this.#queues.get(key) ?? [])];
   }
 
-  /** A key's first `count` entries are dealt with, or have moved elsewhere. */
+  /** Removes a key's first `count` entries: they are settled or were parked. */
   remove(key: string, count: number): void {
     const queue = this.#queues.get(key);
     this.#size -= queue?.splice(0, count).length ?? 0;
@@ -55,14 +55,14 @@ export class KeyQueues {
     this.#heldUpSince.delete(key);
   }
 
-  /** How long the key's first entry has been held up, ms; 0 when this is the first time. */
+  /** How long the key's first entry has been blocked, ms; 0 at the first call. */
   heldUpMs(key: string, now: number): number {
     const since = this.#heldUpSince.get(key);
     if (since === undefined) this.#heldUpSince.set(key, now);
     return now - (since ?? now);
   }
 
-  /** Throws everything away, so that it is read again from the store. */
+  /** Discards all entries, so that they are read again from the store. */
   forget(): void {
     this.#queues.clear();
     this.#heldUpSince.clear();

@@ -1,7 +1,7 @@
 /**
- * One intent from the outbox, brought as far as it goes: read its record, decide, send, compare, keep the outcome,
- * mark the record, ack. Each step is safe to repeat, so whoever dies in between leaves work that the next owner ends:
- * before the outcome is kept it is sent again under the same key and fence, afterwards it is not.
+ * Processes one intent of the outbox: read its record, decide, send, compare, store the outcome,
+ * mark the record, ack. Each step is safe to repeat, so the next owner can finish what a dead one has started:
+ * before the outcome is stored the request is sent again with the same key and fence, afterwards it is not.
  */
 import type { Clock } from "@sticky-proxy/protocol";
 import {
@@ -35,9 +35,9 @@ import type { Latencies } from "./observe-mirror.ts";
 export interface MirrorEntryDeps {
   readonly outbox: Outbox;
   readonly store: Pick<ProcessStore, "read" | "readRequest">;
-  /** Releases a record: it may expire. Repeating it does nothing. @throws StoreUnavailable */
+  /** Releases a record, so that it may expire. Idempotent. @throws StoreUnavailable */
   readonly markMirrored: (record: ProcessRecord) => Promise<void>;
-  /** null: the route or its secondary is not configured (any more). */
+  /** null: the route or its secondary is not configured. */
   readonly find: (service: string, route: string) => MirrorRoute | null;
   /**
    * For a route that `find` does not know: where the record's own rules lead, with the addresses of today's file. null:
@@ -51,7 +51,7 @@ export interface MirrorEntryDeps {
   readonly pacerOf: (secondary: string) => Pacer;
   readonly random: () => number;
   readonly clock: Pick<Clock, "monotonic">;
-  /** Both sides have answered. */
+  /** Called when both responses are known. */
   readonly onAnswered: (service: string, latencies: Latencies) => void;
   readonly onSettled: (
     entry: OutboxEntry,
@@ -69,9 +69,9 @@ export interface Turn {
   readonly state: KeyState;
   /** The key's own list, when it is parked. */
   readonly parked: ParkedKey | null;
-  /** The entry may have been dealt with by an earlier owner. */
+  /** An earlier owner may have settled the entry. */
   readonly mayBeSettled: boolean;
-  /** Ends a send under way; the entry stays. */
+  /** Aborts a running send; the entry stays. */
   readonly signal: AbortSignal;
 }
 
@@ -92,9 +92,9 @@ export type TurnResult =
   /** Another owner has the partition. */
   | { readonly kind: "lost" };
 
-/** Records kept per partition; the oldest give way. */
+/** Largest number of records per partition; above it the oldest are removed. */
 export const recordsPerPartition = 500;
-/** Pairs that wait for the comparer; meanwhile nothing is sent. */
+/** Largest number of pairs that wait for the comparer; at the limit nothing is sent. */
 const maxComparing = 64;
 const defaultAnswerBytes = 1024 * 1024;
 const defaultTtlMs = 7 * 86_400_000;
@@ -123,7 +123,7 @@ export async function mirrorEntry(deps: MirrorEntryDeps, turn: Turn): Promise<Tu
     case "wait":
       return { kind: "blocked", on: "primary" };
     case "skip":
-      // A gap leaves the secondary without a write that the primary has.
+      // Because of the gap the secondary lacks a write of the primary.
       return settle(deps, turn, found, record, {
         outcome: `skipped:${decision.reason}`,
         difference: null,
@@ -161,7 +161,7 @@ async function send(
     const difference = unansweredDifference(entry, found, record, null, 0, "request-not-kept");
     return settle(deps, turn, found, record, { outcome: "failed", difference, diverged: true });
   }
-  // What is sent holds two bodies until it is compared.
+  // Two bodies stay in memory until they are compared.
   const hasRoom = deps.comparer.waiting < maxComparing && pacer.tryEnter(deps.clock.monotonic());
   if (!hasRoom) return { kind: "blocked", on: "secondary" };
   const id = processId(record);
@@ -226,13 +226,13 @@ async function send(
   });
 }
 
-/** Earlier intents of the paths above are not done: what they create may be what this one changes. */
+/** Whether earlier intents of parent paths are pending: they may create what this one changes. */
 async function isBehindOthers(outbox: Outbox, { after, at }: OutboxEntry): Promise<boolean> {
   const ahead = after.map(async (orderKey) => {
     const place = orderKeyPartition(orderKey, outbox.partitions);
     const { pendingFrom, parked } = await outbox.keyState(place, orderKey);
     if (pendingFrom === null || pendingFrom >= at) return false;
-    // A parked list may stand long, and be younger than the key's last intent that is done.
+    // A parked list may be old, or newer than the key's last settled intent.
     const head = parked ? ((await outbox.parkedHead(place, orderKey))?.head ?? null) : null;
     return head === null || head.at < at;
   });
@@ -279,10 +279,10 @@ async function settle(
   return finish(deps, turn, record);
 }
 
-/** The record is released before the ack: whoever dies in between finds the intent settled and comes here again. */
+/** The record is released before the ack: after a crash in between the next owner finds the intent settled and repeats this. */
 async function finish(deps: MirrorEntryDeps, turn: Turn, record: ProcessRecord | null): Promise<TurnResult> {
   const { partition, owner, entry } = turn;
-  // An older dispatch's intent does not speak for the process: its last one is still to come.
+  // The intent of an older dispatch does not settle the process: its last intent follows.
   if (record !== null && record.mirror === "pending" && record.fence <= entry.fence) {
     await deps.markMirrored(record);
   }

@@ -1,7 +1,7 @@
 import type { ProcessRecord, RuleBook } from "@sticky-proxy/core/process";
 import type { MirrorPolicy, Route, Service } from "@sticky-proxy/core/registry";
 
-/** Where an intent's route leads. */
+/** Route and secondary of an intent. */
 export interface MirrorRoute {
   readonly service: Service;
   readonly route: Route;
@@ -9,12 +9,12 @@ export interface MirrorRoute {
   readonly secondary: Service;
 }
 
-/** Whether any route copies to a second backend. */
+/** Whether any route is mirrored. */
 export function isAnyMirrored(services: readonly Service[]): boolean {
   return services.some(({ routes }) => routes.some(({ mirror }) => mirror !== null && mirror.mode !== "off"));
 }
 
-/** Looks a mirrored route up by the names in an intent. */
+/** Finds a mirrored route by the names in an intent. */
 export function mirrorRoutes(
   services: () => readonly Service[],
 ): (service: string, route: string) => MirrorRoute | null {

@@ -4,7 +4,7 @@ import { StoreUnavailable } from "@sticky-proxy/core/process";
 import { expect } from "chai";
 import { createObservations } from "./observations.ts";
 
-describe("observations on their way to the store", () => {
+describe("buffered observations", () => {
   const mirror = createMemoryMirror({ now: () => 1000 });
   const row: Observation = {
     service: "users",
@@ -17,7 +17,7 @@ describe("observations on their way to the store", () => {
     limits: { ttlMs: 1000, maxDifferences: 10 },
   };
 
-  it("keep their counts while the store is away, each once, also those beyond what is kept one by one", async () => {
+  it("keep their counts while the store is unavailable, each once, also above the limit of the buffer", async () => {
     let isAway = true;
     let left = 0;
     const observations = createObservations({
@@ -28,7 +28,7 @@ describe("observations on their way to the store", () => {
     });
     for (let i = 0; i < 250; i++) await observations.note(row);
     observations.sum({ ...row, outcome: "skipped:shed" });
-    left = 120; // goes away again in the middle
+    left = 120; // becomes unavailable again in the middle
     await observations.flush().catch(() => undefined);
     isAway = false;
     await observations.flush();

@@ -1,21 +1,21 @@
 /**
- * What became of copies, on its way to the store. Where the store is away an observation waits here, up to a bound;
- * beyond it only its count does: nothing that was copied is missing from the coverage sum. A write without an answer
- * may have been made; then the copy is counted twice, on both sides of the sum.
+ * Outcomes of copies that are not in the store yet. While the store is unavailable observations are buffered, up to a limit;
+ * above it only their counts are, so no copy is missing from the coverage sum. A write whose reply was lost
+ * may have taken effect; then the copy is counted twice, on both sides of the sum.
  */
 import type { Differences, Observation } from "@sticky-proxy/core/mirror";
 import { StoreUnavailable } from "@sticky-proxy/core/process";
 
 export interface Observations {
-  /** Written now, or by a later flush. @throws what is not the store's absence */
+  /** Writes it now, or with a later flush. @throws any error but StoreUnavailable */
   note(observation: Observation): Promise<void>;
-  /** Written by the next flush, summed with others like it. */
+  /** Counts it; the next flush writes the sums. */
   sum(observation: Observation): void;
-  /** @throws StoreUnavailable; what was not written stays */
+  /** @throws StoreUnavailable; the unwritten rest stays */
   flush(): Promise<void>;
 }
 
-/** Observations kept with their difference records. */
+/** Largest number of buffered observations with their difference records. */
 const maxKept = 200;
 
 export function createObservations({ observe }: Pick<Differences, "observe">): Observations {

@@ -1,10 +1,10 @@
-/** What became of copies, as metrics. */
+/** Outcomes of copies as metrics. */
 import type { CoverageOutcome, Lag, NewDifference } from "@sticky-proxy/core/mirror";
 import type { Metrics } from "@sticky-proxy/runtime";
 
 type Dropped = Parameters<Metrics["mirrorDropped"]["inc"]>[0]["reason"];
 
-/** Outcomes that mean: the secondary did not get it. */
+/** Outcomes of copies that the secondary did not receive. */
 const dropped: Readonly<Partial<Record<CoverageOutcome, Dropped>>> = {
   "skipped:shed": "queue-full",
   "skipped:lag": "lag",
@@ -48,7 +48,7 @@ export function observeLatencies(
   metrics.mirrorLatency.observe({ service, side: "secondary" }, secondary / 1000);
 }
 
-/** Only the leader exports it: a gauge of the whole cluster, exported by every node, is N-fold when summed. */
+/** Exported by the leader only: a cluster-wide gauge that every node exports is N-fold when summed. */
 export function exportLag(
   metrics: Pick<Metrics, "mirrorLag" | "mirrorEntries" | "mirrorParked">,
   lag: ReadonlyMap<string, Lag>,

@@ -3,13 +3,13 @@ import type { SecondaryRequest } from "./secondary.ts";
 import { expect } from "chai";
 import { down, ok, World } from "./testing.ts";
 
-describe("a key of the outbox that fails or is held up", () => {
+describe("a key of the outbox that fails or is blocked", () => {
   let w: World;
   beforeEach(() => {
     w = new World();
   });
 
-  it("a key held up for long gives way and is taken up again in order", async () => {
+  it("a key that is blocked for long is parked, and is resumed in order", async () => {
     const running = await w.begin("/users/1");
     await w.call("/users/1");
     await w.own();
@@ -26,7 +26,7 @@ describe("a key of the outbox that fails or is held up", () => {
     expect(await w.mirror.parkedKeys({ limit: 9 })).to.deep.equal([]);
   });
 
-  it("a failing key is parked, the others go on, and it comes back in order", async () => {
+  it("a failing key is parked while the others continue, and is resumed in order", async () => {
     w.answer = (request) => (request.head.path === "/users/1" ? down(request) : ok()(request));
     await w.call("/users/1");
     await w.call("/users/2");
@@ -47,7 +47,7 @@ describe("a key of the outbox that fails or is held up", () => {
     expect(await w.coverage()).to.include({ eligible: 4, matched: 4 });
   });
 
-  it("what is read while a parked key is tried again is not forgotten when that try fails", async () => {
+  it("entries that are read during a failing attempt of a parked key are kept", async () => {
     w.answer = down;
     await w.call("/users/1");
     await w.own();
@@ -63,7 +63,7 @@ describe("a key of the outbox that fails or is held up", () => {
     expect(await w.coverage()).to.include({ eligible: 2, matched: 2 });
   });
 
-  it("too old a key is stopped with nothing lost, until an operator unparks it", async () => {
+  it("a key above its maximum age is stopped without loss, until an operator unparks it", async () => {
     w.answer = down;
     await w.call("/users/1");
     await w.own();
@@ -84,7 +84,7 @@ describe("a key of the outbox that fails or is held up", () => {
     expect(await w.coverage()).to.include({ eligible: 1, matched: 1 });
   });
 
-  it("where the route says continue, too old an intent is failed with a record and the next one goes on", async () => {
+  it("with onDeadKey continue an intent above the maximum age fails with a record, and the next one is sent", async () => {
     w.changes = { onDeadKey: "continue", maxAgeMs: 2000 };
     const downUntil = w.now + 3000;
     w.answer = () =>
@@ -101,7 +101,7 @@ describe("a key of the outbox that fails or is held up", () => {
     expect(coverage).to.include({ eligible: 2, failed: 1, matched: 1 });
   });
 
-  it("sends nothing while many pairs wait to be compared: their bodies are held until then", async () => {
+  it("sends nothing while many pairs wait for the comparer, since their bodies stay in memory", async () => {
     await w.call("/users/1");
     w.comparing = 64;
     await w.own();
@@ -113,7 +113,7 @@ describe("a key of the outbox that fails or is held up", () => {
     expect(await w.coverage()).to.include({ matched: 1 });
   });
 
-  it("an intent waits for earlier ones of the paths above it, also in another order of answers", async () => {
+  it("an intent waits for earlier intents of its parent paths, in any order of responses", async () => {
     w.changes = { orderKey: null };
     const creating = await w.begin("/users");
     w.pass(1);
@@ -130,7 +130,7 @@ describe("a key of the outbox that fails or is held up", () => {
     expect(await w.coverage()).to.include({ matched: 3, different: 1 });
   });
 
-  it("it waits while they are parked, and not for later ones", async () => {
+  it("an intent waits for parked intents of its parent paths, and not for later ones", async () => {
     w.changes = { orderKey: null };
     w.answer = (request) => (request.head.path === "/users" ? down(request) : ok()(request));
     await w.call("/users");
@@ -142,7 +142,7 @@ describe("a key of the outbox that fails or is held up", () => {
     expect(w.paths).to.deep.equal(["/users"]);
     const [parked] = await w.mirror.parkedKeys({ limit: 9 });
     expect(parked).to.include({ reason: "no-answer", entries: 1 });
-    // Nothing above is older than this one: the same collection, an earlier change.
+    // No intent of the parent paths is older than this one.
     w.answer = ok();
     w.pass(parked!.nextAt! - w.now);
     await w.turn();

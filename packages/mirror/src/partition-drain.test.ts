@@ -10,7 +10,7 @@ describe("the outbox drain", () => {
     w = new World();
   });
 
-  it("sends what the primary completed, in order per key, and releases the records", async () => {
+  it("sends completed requests in order per key, and releases their records", async () => {
     for (const path of ["/users/1", "/users/2", "/users/1", "/users/1"]) await w.call(path);
     await w.own();
     await w.turn();
@@ -24,14 +24,14 @@ describe("the outbox drain", () => {
     expect((await w.mirror.lag()).size).to.equal(0);
   });
 
-  it("gives the secondary the process id as its key, so that a repeat can be told", async () => {
+  it("sends the process id as Idempotency-Key, so that the secondary recognises a repeat", async () => {
     await w.call("/users/1");
     await w.own();
     await w.turn();
     expect(w.sent[0]!.key).to.match(/^0\.scope0\./);
   });
 
-  it("waits for a process that is not settled, and holds back only its key", async () => {
+  it("waits for a running process, and delays only its key", async () => {
     const running = await w.begin("/users/1");
     await w.call("/users/1");
     await w.call("/users/2");
@@ -43,7 +43,7 @@ describe("the outbox drain", () => {
     expect(w.paths).to.deep.equal(["/users/2", "/users/1", "/users/1"]);
   });
 
-  it("skips 4xx and what never ran, and says why", async () => {
+  it("skips 4xx and requests that never ran, with the reason", async () => {
     await w.call("/users/1", 422);
     const refused = await w.begin("/users/2");
     await w.processes.apply(refused, {
@@ -63,7 +63,7 @@ describe("the outbox drain", () => {
     expect(skipped.get("never-executed")).to.equal(1);
   });
 
-  it("never guesses: a 5xx of the primary is recorded, the key diverged, later ones go on", async () => {
+  it("after a 5xx of the primary the copy is recorded as unknown, the key as diverged, and later ones are sent", async () => {
     await w.call("/users/1", 500);
     await w.call("/users/1");
     await w.own();
@@ -83,7 +83,7 @@ describe("the outbox drain", () => {
     expect((await w.mirror.keyState(0, items[0]!.orderKey)).diverged).to.equal(true);
   });
 
-  it("a difference is kept with both sides; what overlapped at the primary is a race", async () => {
+  it("a difference is stored with both responses; calls that overlapped at the primary are a race", async () => {
     w.answer = ok('{"a":2}');
     await w.call("/users/1");
     await w.own();
@@ -103,7 +103,7 @@ describe("the outbox drain", () => {
     ]);
   });
 
-  it("calls one after the other are no race, however late they are drained", async () => {
+  it("sequential calls are not a race, however late they are drained", async () => {
     w.answer = ok('{"a":2}');
     for (let i = 0; i < 5; i++) await w.call("/users/1");
     await w.own();
@@ -130,7 +130,7 @@ describe("the outbox drain", () => {
     expect((await w.mirror.lag()).size).to.equal(0);
   });
 
-  it("O3: a drain whose partition was taken settles nothing and says so", async () => {
+  it("O3: a drain that lost its partition settles nothing and reports the loss", async () => {
     await w.call("/users/1");
     const late = await w.own();
     await w.own();
@@ -141,7 +141,7 @@ describe("the outbox drain", () => {
     expect(await w.coverage()).to.include({ eligible: 1, matched: 1 });
   });
 
-  it("stopping ends a send under way without counting it against the key", async () => {
+  it("stop aborts a running send without counting a failure of the key", async () => {
     const stop = new AbortController();
     w.answer = (request) =>
       new Promise((resolve) => {
@@ -157,7 +157,7 @@ describe("the outbox drain", () => {
     expect(await w.mirror.parkedKeys({ limit: 9 })).to.deep.equal([]);
   });
 
-  it("coverage adds up and every write arrives in order, whatever fails and whenever an owner dies", async () => {
+  it("the coverage sum holds and every write arrives in order, whatever fails and whenever an owner dies", async () => {
     const step = fc.constantFrom("call", "call4xx", "call5xx", "turn", "turn", "die", "wait", "down", "up");
     await fc.assert(
       fc.asyncProperty(
@@ -202,7 +202,7 @@ describe("the outbox drain", () => {
           await check();
           for (const [path, count] of completed) {
             const fences = world.sent.filter((one) => one.path === path).map(({ fence }) => Number(fence));
-            // At least once, repeats only of the same one, never backwards.
+            // At least once, repeats only of the latest one, never out of order.
             expect(new Set(fences).size).to.equal(count);
             expect(fences).to.deep.equal(fences.toSorted((a, b) => a - b));
           }

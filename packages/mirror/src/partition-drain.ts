@@ -1,35 +1,35 @@
 /**
- * Drains one partition for one owner: keys side by side, one intent at a time within a key, in order (R6).
+ * Drains one partition for one owner: keys concurrently, one intent at a time within a key, in order (R6).
  *
- * Stream entries are read behind a cursor into a queue per key. A key whose first intent fails, or is held up for
- * long, is parked with all that is queued for it, so the stream moves on; its list is taken up when it is due.
- * After any doubt (the store gave no answer) everything in memory is thrown away and read again: Redis is the truth.
+ * Stream entries are read from a cursor into a queue per key. A key whose first intent fails, or is blocked for
+ * long, is parked with its queue, so the stream advances; its list is resumed when it is due.
+ * After a failed store call the state in memory is discarded and read again: Redis has the truth.
  */
 import type { OutboxEntry, ParkedKey, Parking } from "@sticky-proxy/core/mirror";
 import { KeyQueues } from "./key-queues.ts";
 import { type MirrorEntryDeps, type Turn, type TurnResult, mirrorEntry } from "./mirror-entry.ts";
 
 export interface PartitionDrain {
-  /** Reads what is new and starts what can be done; does not wait for it. @throws StoreUnavailable */
+  /** Reads new entries and starts those that can be processed, without awaiting them. @throws StoreUnavailable */
   tick(): Promise<void>;
-  /** Another owner has the partition: this drain does nothing any more. */
+  /** true: another owner has the partition, and this drain has ended. */
   readonly isLost: boolean;
-  /** Resolves when nothing is under way. */
+  /** Resolves when no entry is being processed. */
   idle(): Promise<void>;
-  /** Starts nothing any more; what is under way goes on. */
+  /** Starts no further entry; running ones continue. */
   stop(): void;
 }
 
 export interface PartitionDrainDeps extends MirrorEntryDeps {
   readonly onTrouble: (error: unknown) => void;
-  /** Cuts sends that are under way. */
+  /** Aborts running sends. */
   readonly signal: AbortSignal;
 }
 
-/** Entries in memory; beyond, held-up keys are parked to make room. */
+/** Largest number of entries in memory; above it blocked keys are parked. */
 const maxQueued = 1000;
 const peekLimit = 200;
-/** A first intent that is held up for this long gives way. */
+/** A key whose first intent is blocked for this long is parked. */
 const heldUpMs = 5000;
 const parkedWaitMs = 1000;
 
@@ -46,9 +46,9 @@ class Drain implements PartitionDrain {
   readonly #partition: number;
   readonly #owner: number;
   readonly #queues = new KeyQueues();
-  /** Keys that something is under way for. */
+  /** Keys with a running entry. */
   readonly #busy = new Map<string, Promise<void>>();
-  /** Entries appended before this (store's clock) may have been dealt with by an earlier owner. */
+  /** Entries that were appended before this (store's clock) may have been settled by an earlier owner. */
   #freshFrom: number | null = null;
   #isLost = false;
   #inDoubt = false;
@@ -156,7 +156,7 @@ class Drain implements PartitionDrain {
     state: Turn["state"],
     parked: ParkedKey | null,
   ): Promise<TurnResult> {
-    // A parked list outlives its owners.
+    // A parked list may be from an earlier owner.
     const mayBeSettled = parked !== null || this.#freshFrom === null || entry.at <= this.#freshFrom;
     const { signal } = this.#deps;
     return mirrorEntry(this.#deps, {
@@ -176,7 +176,7 @@ class Drain implements PartitionDrain {
     return this.#queues.size >= maxQueued || waitedMs > heldUpMs;
   }
 
-  /** `moving`: the key's queue as it is now; what is added meanwhile joins the parked list at the key's next turn. */
+  /** `moving`: the key's current queue; entries that are added meanwhile join the parked list at the key's next turn. */
   async #park(key: string, moving: readonly OutboxEntry[], parking: Parking | null): Promise<void> {
     const parked = await this.#deps.outbox.park(this.#partition, this.#owner, key, [...moving], parking);
     if (parked === "lost") {

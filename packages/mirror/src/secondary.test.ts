@@ -86,7 +86,7 @@ describe("one request to the secondary", () => {
       ...more,
     });
 
-  it("carries key, fence, marker and the secondary's own host, and no credential", async () => {
+  it("sends key, fence, marker and the secondary's host, and no credential", async () => {
     const outcome = await send();
     expect(outcome).to.include({ kind: "answered", status: 200, instance: "v2" });
     const [{ headers, url }] = seen as [IncomingMessage];
@@ -101,12 +101,12 @@ describe("one request to the secondary", () => {
     expect(headers).to.not.have.property("authorization");
   });
 
-  it("keeps no answer beyond its bound", async () => {
+  it("drops a response body above the limit", async () => {
     answer = (_request, response) => response.end("x".repeat(1000));
     expect(await send()).to.include({ kind: "answered", body: null });
   });
 
-  it("an answer that asks for another try is a failure with its Retry-After", async () => {
+  it("a retryable response is a failure with its Retry-After", async () => {
     answer = (_request, response) => {
       response.writeHead(503, { "Retry-After": "3" });
       response.end();
@@ -116,20 +116,20 @@ describe("one request to the secondary", () => {
     expect(outcome).to.have.deep.property("failure", { kind: "try-later", status: 503, retryAfterMs: 3000 });
   });
 
-  it("a whole exchange has a time limit, which is not an abort", async () => {
+  it("a timeout of the whole exchange is a failure, not an abort", async () => {
     answer = (_request, response) => void response.write("x");
     const outcome = await send({ timeoutMs: 100 });
     expect(outcome).to.include({ kind: "failed", aborted: false });
     expect(outcome).to.have.nested.property("failure.timedOut", true);
   });
 
-  it("its caller's signal ends it, which is an abort", async () => {
+  it("the caller's signal aborts the exchange", async () => {
     const stop = new AbortController();
     answer = () => stop.abort();
     expect(await send({ signal: stop.signal })).to.include({ kind: "failed", aborted: true });
   });
 
-  it("a connection that is refused is no answer, and no time-out", async () => {
+  it("a refused connection is a failure, and not a timeout", async () => {
     server.close();
     server.closeAllConnections();
     await once(server, "close");
@@ -142,7 +142,7 @@ describe("one request to the secondary", () => {
 });
 
 describe("markerKeys", () => {
-  it("signs with the first configured secret, and with the deployment's own where none is", () => {
+  it("signs with the first configured secret, else with the deployment's key", () => {
     const secret = `whsec_${Buffer.alloc(32, 9).toString("base64")}`;
     const [own, shared] = [markerKeys(Buffer.alloc(32, 1), []), markerKeys(Buffer.alloc(32, 1), [secret])];
     expect(own.secrets).to.have.length(1);

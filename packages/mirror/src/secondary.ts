@@ -1,7 +1,7 @@
 /**
- * One request to the secondary of a mirrored route. It has a forwarder of its own, so that a secondary that hangs
- * takes no connection, slot or breaker from the data path, and a signal of its own, so that a client that leaves
- * changes nothing.
+ * One request to the secondary of a mirrored route. It has its own forwarder, so that a secondary that hangs
+ * uses no connection, slot or breaker of the data path, and its own signal, so that a client that disconnects
+ * does not abort it.
  */
 import { createHmac } from "node:crypto";
 import {
@@ -43,7 +43,7 @@ export interface SecondaryRequest {
   readonly idempotencyKey: string | null;
   /** Lines about the process: Sticky-Process-Id, Sticky-Fence, Sticky-Attempt. */
   readonly extra: HeaderList;
-  /** Larger answers are not kept. */
+  /** Limit of the response body; a larger one is dropped. */
   readonly maxAnswerBytes: number;
   /** For the whole exchange. */
   readonly timeoutMs: number;
@@ -65,12 +65,12 @@ export type SecondaryOutcome =
       readonly failure: SendFailure;
       readonly instance: string | null;
       readonly latencyMs: number;
-      /** Our own signal ended it. */
+      /** The caller's signal aborted it. */
       readonly aborted: boolean;
     };
 
 export interface Secondary {
-  /** Never rejects. An answer that asks for another try is a failure. */
+  /** Never rejects. A retryable response is a failure. */
   send(request: SecondaryRequest): Promise<SecondaryOutcome>;
 }
 
@@ -91,7 +91,7 @@ export function createSecondary(deps: SecondaryDeps): Secondary {
       bodyLength: body.length,
       client: null,
       signal: AbortSignal.any([request.signal, timeout]),
-      // A repeat is the outbox's to decide: it knows the order of the key.
+      // The outbox decides about retries, because it knows the order of the key.
       resend: false,
     });
     const failed = (
@@ -138,12 +138,12 @@ export function createSecondary(deps: SecondaryDeps): Secondary {
   return { send };
 }
 
-/** A request that came with a body of no bytes goes out with one. */
+/** A request with an empty body is sent with an empty body. */
 function hasLength(head: RequestHead): boolean {
   return headerValue(head.headers, "content-length") !== null;
 }
 
-/** What a request carries whose copy is made here, towards both backends. `hop`: gateways before us. */
+/** Marker lines of a mirrored request, for both backends. `hop`: number of gateways before this one. */
 export function markLines(
   keys: MarkerKeys,
   head: RequestHead,
@@ -159,15 +159,15 @@ export function markLines(
 }
 
 export interface MarkerKeys {
-  /** Our name in markers: the same on all replicas, another one for every deployment. */
+  /** Name of this deployment in markers, the same on all replicas. */
   readonly source: string;
-  /** The first signs, all verify. */
+  /** The first key signs, all keys verify. */
   readonly secrets: readonly [Uint8Array, ...Uint8Array[]];
 }
 
 /**
- * `configured`: Standard Webhooks secrets that gateways in a row share. Without any, markers are signed with a key of
- * this deployment alone, which is all that its own replicas need.
+ * `configured`: Standard Webhooks secrets that chained gateways share. Without any, markers are signed with a key of
+ * this deployment, which is enough for its replicas.
  */
 export function markerKeys(deploymentSecret: Uint8Array, configured: readonly string[]): MarkerKeys {
   const derive = (purpose: string): Buffer => createHmac("sha256", deploymentSecret).update(purpose).digest();

@@ -1,6 +1,6 @@
 /**
- * One copy: sent to the secondary, compared with the primary's answer, noted. A read that differs may be a race (R12):
- * it is a suspect, to be confirmed by reading both sides again once the key has no write on its way.
+ * One copy: sent to the secondary, compared with the primary's response, recorded. A read that differs may be a race (R12):
+ * it is confirmed by reading both sides again when the key has no pending write.
  */
 import type { Clock } from "@sticky-proxy/protocol";
 import { isSampled, orderKeyPartition, type Outbox, type Pacer } from "@sticky-proxy/core/mirror";
@@ -18,11 +18,11 @@ export interface ShadowCopyDeps {
   readonly pacerOf: (secondary: string) => Pacer;
   readonly clock: Clock;
   readonly sleep: (ms: number, signal?: AbortSignal) => Promise<void>;
-  /** Both sides have answered. */
+  /** Called when both responses are known. */
   readonly onAnswered: (service: string, latencies: Latencies) => void;
 }
 
-/** A read whose two sides differ, perhaps by a race. */
+/** A read whose responses differ, possibly because of a race. */
 export interface Suspect {
   readonly job: ShadowJob;
   readonly primary: PrimaryAnswer;
@@ -33,7 +33,7 @@ export interface Suspect {
 const settleMs = [100, 400, 1000, 2000, 4000] as const;
 const maxAnswerBytes = 1024 * 1024;
 
-/** `signal` cuts the sending. null: noted, nothing is left to be done. */
+/** `signal` aborts the send. null: the outcome is recorded and final. */
 export async function copyOnce(
   deps: ShadowCopyDeps,
   notes: ShadowNotes,
@@ -65,13 +65,13 @@ export async function copyOnce(
     await notes.keep(job, result);
     return null;
   }
-  // What is too large to be compared is so again.
+  // A response that is too large to be compared would be so again.
   if (job.policy.mode === "dual-read" && kind !== "too-large") return { job, primary, answer, compared };
   await notes.keepDifference(job, primary, answer, compared, "different");
   return null;
 }
 
-/** Reads both sides again when the key is quiet. What does not differ any more, or never gets quiet, was a race. */
+/** Reads both sides again when the key has no pending write. Equal responses, or a key that stays busy, mean a race. */
 export async function confirm(
   deps: ShadowCopyDeps,
   notes: ShadowNotes,
@@ -100,7 +100,7 @@ export function noteAsRace(notes: ShadowNotes, { job, primary, answer, compared 
   return notes.keepDifference(job, primary, answer, compared, "race");
 }
 
-/** No write of the key is on its way, and none from before the read of a path above it. */
+/** Whether the key has no pending write, and its parent paths none from before the read. */
 async function isQuiet({ outbox }: ShadowCopyDeps, { orderKey, after, at }: ShadowJob): Promise<boolean> {
   const stateOf = (key: string) => outbox.keyState(orderKeyPartition(key, outbox.partitions), key);
   const [own, ...above] = await Promise.all([orderKey, ...after].map(stateOf));

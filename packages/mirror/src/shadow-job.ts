@@ -1,4 +1,4 @@
-/** A call to copy in shadow mode, with what the primary answered to it. */
+/** A call to be copied in shadow mode, with the primary's response. */
 import type { HeaderList, RequestHead } from "@sticky-proxy/core/http";
 import type { MirrorPolicy, Route, Service } from "@sticky-proxy/core/registry";
 
@@ -10,7 +10,7 @@ export interface ShadowJob {
   readonly head: RequestHead;
   readonly body: Uint8Array;
   readonly orderKey: string;
-  /** Keys of the paths above: what they create may be what is read. */
+  /** Keys of the parent paths, whose writes may create what is read. */
   readonly after: readonly string[];
   readonly idempotencyKey: string | null;
   /** "asynchronous" and "primary-unknown": the copy is sent, and its answer is compared with nothing. */
@@ -22,7 +22,7 @@ export interface ShadowJob {
 export interface PrimaryAnswer {
   readonly status: number;
   readonly headers: HeaderList;
-  /** null: larger than what is kept. */
+  /** null: larger than the limit. */
   readonly body: Uint8Array | null;
   readonly latencyMs: number;
 }

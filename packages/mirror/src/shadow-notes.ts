@@ -1,4 +1,4 @@
-/** What became of each copy: told to the metrics at once, and written as coverage and differences. */
+/** Records the outcome of each copy: in metrics at once, and in the store as coverage and differences. */
 import type { Clock } from "@sticky-proxy/protocol";
 import {
   coverageWindow,
@@ -23,7 +23,7 @@ export interface ShadowNotesDeps {
 }
 
 export interface ShadowNotes {
-  /** A call that was not copied; written with the next flush. */
+  /** Records a call that was not copied; the next flush writes it. */
   skip(service: string, route: string, orderKey: string, outcome: CoverageOutcome): void;
   shed(job: ShadowJob): void;
   keep(job: ShadowJob, outcome: CoverageOutcome, difference?: NewDifference | null): Promise<void>;

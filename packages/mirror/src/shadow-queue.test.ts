@@ -103,7 +103,7 @@ describe("the shadow queue", () => {
     expect(await coverage()).to.include({ eligible: 1, matched: 1 });
   });
 
-  it("sheds the newest beyond its bounds in entries and bytes, and counts them", async () => {
+  it("sheds new jobs above its limits of entries and bytes, and counts them", async () => {
     respond = () => new Promise(() => undefined);
     for (let i = 0; i < 8; i++) queue.offer(job("shadow"));
     for (let i = 0; i < 5; i++) queue.offer(job("shadow", { entries: 2, bytes: 1000 }));
@@ -116,7 +116,7 @@ describe("the shadow queue", () => {
     expect(pending(sum)).to.equal(0);
   });
 
-  it("sends nothing while many pairs wait to be compared: what waits stays within the bounds", async () => {
+  it("sends nothing while many pairs wait for the comparer, so that the queue's limits apply", async () => {
     comparing = 16;
     for (let i = 0; i < 12; i++) queue.offer(job("shadow"));
     expect(sent).to.deep.equal([]);
@@ -128,7 +128,7 @@ describe("the shadow queue", () => {
     expect((await coverage()).skipped.get("shed")).to.be.at.least(2);
   });
 
-  it("sends what has nothing to be compared with, but does not read twice for it", async () => {
+  it("sends a copy without a response to compare with, and does not read again for it", async () => {
     queue.offer({ ...job("shadow"), primary: "asynchronous" });
     queue.offer({ ...job("shadow"), primary: "primary-unknown" });
     await stopped();
@@ -137,7 +137,7 @@ describe("the shadow queue", () => {
     expect(Object.fromEntries(skipped)).to.deep.equal({ asynchronous: 1, "primary-unknown": 1 });
   });
 
-  it("a shadowed difference is kept at once; a read is read again first", async () => {
+  it("a difference of a shadowed call is recorded at once, that of a read after reading again", async () => {
     isAlike = () => false;
     queue.offer(job("shadow"));
     queue.offer(job("dual-read"));
@@ -152,7 +152,7 @@ describe("the shadow queue", () => {
     ]);
   });
 
-  it("a read that is alike when read again was a race", async () => {
+  it("a read whose responses are equal when read again was a race", async () => {
     const answers = [false, true];
     isAlike = () => answers.shift()!;
     queue.offer(job("dual-read"));
@@ -160,7 +160,7 @@ describe("the shadow queue", () => {
     expect(await coverage()).to.include({ eligible: 1, race: 1, different: 0 });
   });
 
-  it("a read whose key never gets quiet stays a race", async () => {
+  it("a read whose key always has a pending write counts as a race", async () => {
     await mirror.append(testIntent("k"), { validUntil: null });
     isAlike = () => false;
     queue.offer(job("dual-read"));
@@ -171,7 +171,7 @@ describe("the shadow queue", () => {
     expect(sent).to.have.length(1);
   });
 
-  it("a read below a path with an earlier write on its way stays a race; a later one does not matter", async () => {
+  it("a read counts as a race while a parent path has an earlier pending write, and not because of a later one", async () => {
     isAlike = () => false;
     await mirror.append(testIntent("above"), { validUntil: null });
     queue.offer({ ...job("dual-read"), at: 1001 });
@@ -182,7 +182,7 @@ describe("the shadow queue", () => {
     expect(row.coverage).to.include({ eligible: 2, race: 1, different: 1 });
   });
 
-  it("the primary is read again with the client's credentials, the secondary without", async () => {
+  it("reading again sends the client's credentials to the primary only", async () => {
     isAlike = () => false;
     queue.offer(job("dual-read"));
     await stopped();
@@ -191,7 +191,7 @@ describe("the shadow queue", () => {
     expect(sent[0]!.policy.credentials).to.equal("drop");
   });
 
-  it("a failed copy is a record; a stopped queue counts what it never sent", async () => {
+  it("a failed copy is recorded, and a stopped queue counts its unsent jobs", async () => {
     respond = () => ({
       kind: "failed",
       failure: { kind: "no-answer", error: "connection_refused", timedOut: false },

@@ -1,6 +1,6 @@
 /**
- * Copies behind the primary's answer for `shadow` and `dual-read`: a bounded queue in memory that sheds the newest and
- * counts what it sheds. Nothing here is on the client's path, and nothing waits for it.
+ * Copies after the primary's response for `shadow` and `dual-read`: a bounded queue in memory that sheds new jobs and
+ * counts them. No client waits for it.
  */
 import type { CoverageOutcome } from "@sticky-proxy/core/mirror";
 import { confirm, copyOnce, noteAsRace, type ShadowCopyDeps } from "./shadow-copy.ts";
@@ -13,21 +13,21 @@ export interface ShadowQueueDeps extends ShadowCopyDeps, ShadowNotesDeps {
 }
 
 export interface ShadowQueue {
-  /** Takes the job, or sheds it; never waits. */
+  /** Queues the job, or sheds it; never waits. */
   offer(job: ShadowJob): void;
-  /** A call that cannot be copied. */
+  /** Records a call that cannot be copied. */
   skip(service: string, route: string, orderKey: string, outcome: CoverageOutcome): void;
-  /** Starts what the secondary has room for and writes the counts. Call it every second or so. */
+  /** Starts jobs up to the secondary's limit and writes the counts. Called periodically. */
   tick(): Promise<void>;
-  /** Takes nothing more; what waits is counted as shed, what is under way may end until `signal` aborts. */
+  /** Accepts no more jobs; queued ones count as shed, running ones may end until `signal` aborts. */
   stop(signal: AbortSignal): Promise<void>;
   readonly entries: number;
   readonly bytes: number;
 }
 
-/** Reads that differed and wait to be read again; beyond, they count as races. */
+/** Largest number of reads that wait to be read again; above it they count as races. */
 const maxSuspects = 100;
-/** Pairs that wait for the comparer; meanwhile nothing is sent, so that what waits is in the bounded queue. */
+/** Largest number of pairs that wait for the comparer; at the limit nothing is sent, so that jobs stay in the bounded queue. */
 const maxComparing = 16;
 
 export function createShadowQueue(deps: ShadowQueueDeps): ShadowQueue {
@@ -40,7 +40,7 @@ export function createShadowQueue(deps: ShadowQueueDeps): ShadowQueue {
   let suspects = 0;
   let stopped = false;
 
-  /** First in, first out per secondary: one that hangs does not hold up another's. */
+  /** First in, first out per secondary: one that hangs does not delay another. */
   function pump(): void {
     const full = new Set<string>();
     for (let i = 0; i < queue.length && !stopped && comparer.waiting < maxComparing;) {
@@ -67,7 +67,7 @@ export function createShadowQueue(deps: ShadowQueueDeps): ShadowQueue {
     if (suspect === null) return;
     if (suspects >= maxSuspects) return noteAsRace(notes, suspect);
     suspects++;
-    // Not awaited: a suspect's waiting must not take the secondary's room.
+    // Not awaited: a read that waits must not occupy a slot of the secondary.
     track(confirm(deps, notes, suspect, cut.signal).finally(() => suspects--));
   }
 

@@ -1,4 +1,4 @@
-/** The drain of one partition for tests, with everything around it in memory. */
+/** The drain of one partition for tests, with memory stores. */
 import { asScope } from "@sticky-proxy/protocol";
 import {
   type MemoryMirror,
@@ -67,13 +67,13 @@ export const down: Script = () => ({
   aborted: false,
 });
 
-/** One partition with everything around it in memory, on a clock that tests turn. */
+/** One partition with memory stores, on a manual clock. */
 export class World {
   readonly base = createTestWorld({ partitions: 1 });
   sent: { path: string; key: string | null; fence: string }[] = [];
   answer: Script = ok();
   changes: Partial<MirrorPolicy> = {};
-  /** Asked before and after every call of the drain to the outbox. */
+  /** Called before and after every call of the drain to the outbox. */
   fault: (when: "before" | "after") => boolean = () => false;
   readonly store = this.base.store;
   readonly mirror: MemoryMirror = createMemoryMirror({ now: this.base.clock.now, partitions: 1 });
@@ -93,7 +93,7 @@ export class World {
     onGap: () => undefined,
   });
   readonly pacer: Pacer = createPacer();
-  /** Pairs that wait for the comparer. */
+  /** Number of pairs that wait for the comparer. */
   comparing = 0;
   drain: PartitionDrain | null = null;
   private count = 0;
@@ -208,7 +208,7 @@ export class World {
     return this.drain;
   }
 
-  /** One turn and all that it starts. */
+  /** Runs one turn and awaits all that it starts. */
   async turn(drain = this.drain!): Promise<void> {
     await drain.tick();
     await drain.idle();

@@ -1,6 +1,6 @@
 /**
- * Health of instances: one elected proxy probes, all read. The prober's results carry their own end, so a prober that
- * dies leaves "unknown", which is usable, and never a stale verdict.
+ * Health of instances: one elected proxy probes, all nodes read. Published results expire, so a prober that
+ * dies leaves "unknown", which is usable, and never an outdated result.
  */
 import type { Service } from "@sticky-proxy/core/registry";
 import { sleep, type Lifecycle, type Logger, systemClock } from "@sticky-proxy/runtime";
@@ -28,7 +28,7 @@ export interface HealthRounds {
   readonly view: HealthView;
   /** Reads what the elected prober has published. Rejects when the store does not answer. */
   refresh(): Promise<void>;
-  /** Stands for election as the prober; ends with the lifecycle. */
+  /** Takes part in the election of the prober until the shutdown. */
   start(lifecycle: Lifecycle): void;
 }
 

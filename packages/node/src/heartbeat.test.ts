@@ -47,7 +47,7 @@ function world() {
 }
 
 describe("the heartbeat", () => {
-  it("tells of other configurations once for each new picture, and when all agree again", async () => {
+  it("logs each change of the configurations in use once, and when all are equal again", async () => {
     const { open, lines, replicas } = world();
     const old = await open("a", configOf(yaml("pay")));
     expect(lines).to.deep.equal([]);

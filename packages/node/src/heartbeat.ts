@@ -1,12 +1,12 @@
 /**
- * Every node tells the others that it lives, which configuration it runs and which fingerprints it knows, and reads
- * the same of them. What it reads is at most a few seconds old; after the TTL a node that fell silent is forgotten.
+ * Every node publishes that it is alive, its configuration's hash and its fingerprint versions, and reads
+ * those of the others. The data is at most a few seconds old; a node without a heartbeat expires after the TTL.
  */
 import { configHash, version, type Config, type Logger, type Metrics } from "@sticky-proxy/runtime";
 import type { Registry, Replica } from "@sticky-proxy/store";
 
 export const heartbeatMs = 2000;
-/** A replica is missed after some five beats; what was read longer ago says nothing. */
+/** TTL of a heartbeat, about five periods, and largest age of what was read. */
 const ttlMs = 10_000;
 
 export interface HeartbeatParts {
@@ -23,24 +23,24 @@ export interface HeartbeatParts {
 }
 
 export interface Heartbeat {
-  /** Says and reads once. @throws StoreUnavailable */
+  /** Publishes and reads once. @throws StoreUnavailable */
   beat(): Promise<void>;
   /** The live replicas, this one included; null: not read within the TTL. */
   replicas(): readonly Replica[] | null;
   /** Whether every live replica can compare that version of the fingerprint, but admins, which compare none; false while nobody knows. */
   allKnowFingerprint(version: number): boolean;
-  /** Takes this node off the list (a clean stop). */
+  /** Removes this node from the list (clean shutdown). */
   leave(): Promise<void>;
 }
 
-/** Beats once before it resolves, so that the others know of this node before it serves; a failure is logged. */
+/** Sends one heartbeat before it resolves, so that the other nodes know this one before it serves; a failure is logged. */
 export async function openHeartbeat(parts: HeartbeatParts): Promise<Heartbeat> {
   const { registry, id, role, config, fingerprints, monotonic, logger, metrics } = parts;
   const startedAt = Date.now();
   let seen: { readonly replicas: readonly Replica[]; readonly at: number } | null = null;
   let told = "";
 
-  /** Once for each new picture: a roll-out is told as it goes on, not at every beat. */
+  /** Logs each change of the configurations in use once, not at every heartbeat. */
   function tellDrift(replicas: readonly Replica[]): void {
     const inUse = Map.groupBy(replicas, (replica) => replica.config);
     metrics.configsInUse.set({}, inUse.size);

@@ -1,4 +1,4 @@
-/** The engine of a node on what the node has opened, and what it reports as metrics and log lines. */
+/** Creates the engine on a node's stores and connections, with its metrics and log lines. */
 import { createEngine, invalidatingStore, type CacheInvalidation, type Engine } from "@sticky-proxy/engine";
 import { processId, type Lease, type ProcessRecord } from "@sticky-proxy/core/process";
 import {
@@ -18,7 +18,7 @@ import type { OpenNode } from "./open-node.ts";
 export interface EngineParts {
   readonly config: Config;
   readonly node: OpenNode;
-  /** The name that owns what this node dispatches. */
+  /** Name of this node as the owner of its dispatches. */
   readonly name: string;
   /** The port that services report to where no publicUrl is configured. */
   readonly port: () => number;
@@ -34,7 +34,7 @@ export function openEngine(parts: EngineParts): Engine {
   const { store, nodeLocks, pacing } = node;
   const services = () => config.services;
   return createEngine({
-    // What a process changed is dropped from the cache around the commit that ends it.
+    // Invalidates the cache around the commit that ends a process.
     store: invalidatingStore(store.processes, { invalidation, services }),
     pins: store.pins,
     changes: store.changes,

@@ -1,6 +1,6 @@
 /**
  * The mirror's parts that a proxy and a sweeper open alike: intents before dispatches, the secondary's connections,
- * the comparer. Pools, breakers and slots are the mirror's own: a secondary that hangs takes nothing from the data path.
+ * the comparer. Pools, breakers and slots are the mirror's own: a secondary that hangs uses none of the data path.
  */
 import { createSecretKey, randomBytes } from "node:crypto";
 import { createMirrorIntents, type MirrorIntents } from "@sticky-proxy/engine";
@@ -25,7 +25,7 @@ import { outgoingLimits } from "./open-node.ts";
 export interface NodeMirrorParts {
   readonly config: Config;
   readonly store: OpenStore;
-  /** Of the secondary's instances; absent: all count as usable. */
+  /** Health of the secondary's instances; absent: all are usable. */
   readonly health?: HealthView;
   readonly logger: Logger;
   readonly storeClock: Clock;
@@ -41,13 +41,13 @@ export interface NodeMirror {
   /** One pace per secondary. */
   readonly pacerOf: (secondary: string) => Pacer;
   readonly find: ReturnType<typeof mirrorRoutes>;
-  /** The marks of this gateway's copies, and what reads other gateways' (R2). */
+  /** Signs the markers of this gateway's copies and verifies other gateways' (R2). */
   readonly keys: MarkerKeys;
   readonly newId: () => string;
   readonly marks: (head: RequestHead, id: string, hop: number) => HeaderLine[];
   /** Keys the order keys; shared by all replicas. */
   readonly secret: OrderSecret;
-  /** `now` is the store's: what it stamps is compared with what the outbox says. */
+  /** `now` is the store's clock, because its times are compared with the outbox's. */
   readonly clock: Clock;
   readonly configVersion: () => string;
   /** In "finish" `copies` end, then the comparer; in "flush" the gaps that are still to be written. */

@@ -1,4 +1,4 @@
-/** What a proxy and a sweeper open alike: the state store, the cache's store, locks, pauses, and the way to services. */
+/** Shared start-up of proxy and sweeper: the state store, the cache's store, locks, pauses, and the forwarder. */
 import { createPacing, type ServicePacing } from "@sticky-proxy/engine";
 import {
   maxLeaseMs,
@@ -38,7 +38,7 @@ export interface NodeParts {
   readonly config: Config;
   readonly logger: Logger;
   readonly metrics: Metrics;
-  /** Bytes of stored responses that this node keeps in memory; 0: none, for nodes that answer nobody from the cache. */
+  /** Bytes of stored responses in this node's memory; 0: none, for nodes that serve no cached responses. */
   readonly cacheMemoryBytes: number;
 }
 
@@ -50,7 +50,7 @@ export interface OpenNode {
   readonly pacing: ServicePacing;
   readonly storeClock: StoreClock;
   readonly callers: OutboundCallers;
-  /** The way to services for what clients or the engine send; its attempts are counted. */
+  /** Forwarder for requests of clients and of the engine; its attempts are counted. */
   openForwarder(health: HealthView): Forwarder & Tunneller & TrafficView;
   /** Locks, cache and store, after everything that uses them has ended. */
   close(): Promise<void>;
@@ -121,7 +121,7 @@ export async function openNode({ config, logger, metrics, cacheMemoryBytes }: No
   };
 }
 
-/** Every connection to a service keeps to the same limits, whoever opens it. */
+/** The same limits for every connection to a service. */
 export function outgoingLimits({
   limits,
 }: Pick<Config, "limits">): Pick<ForwarderOptions, "pseudonym" | "keepAliveMs" | "maxResponseHeaderBytes"> {

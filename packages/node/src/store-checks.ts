@@ -1,4 +1,4 @@
-/** What the state Redis must be for the promise to hold: its settings, read at start and by a periodic task. */
+/** Checks the settings of the state Redis that the guarantees depend on, at start and by a periodic task. */
 import { CodedError } from "@sticky-proxy/protocol";
 import { type Config, type Logger, type Metrics, type OpsServer } from "@sticky-proxy/runtime";
 import { profileCheck, type Health, type OpenStore } from "@sticky-proxy/store";
@@ -63,7 +63,7 @@ export async function openStoreChecks(parts: StoreCheckParts): Promise<StoreChec
   const isUp = (): boolean =>
     answers && store.redis.writes.status === "ready" && store.redis.reads.status === "ready";
   ops.check("redis", () => {
-    // With Redis away the proxy stays ready: plain traffic goes on and keyed requests fail closed.
+    // Without Redis the proxy stays ready: plain traffic continues and keyed requests fail closed.
     if (!isUp()) return { state: "degraded", reason: "Redis does not answer; keyed requests get 503" };
     const wrong = health.findings.filter(({ severity }) => severity !== "warn");
     if (wrong.length === 0) return { state: "ok" };
@@ -74,7 +74,7 @@ export async function openStoreChecks(parts: StoreCheckParts): Promise<StoreChec
     async check() {
       const before = health;
       const now = await check();
-      // A Redis that does not answer says nothing about its settings.
+      // Without a reply from Redis its settings are unknown.
       health = isUp() ? now : before;
       store.shed(health.sheds);
       tell();

@@ -2,8 +2,8 @@ import { asEpochMs, asMonotonicMs } from "@sticky-proxy/protocol";
 import { expect } from "chai";
 import { openStoreClock } from "./store-clock.ts";
 
-describe("the store's clock as a node keeps it", () => {
-  it("goes on by the node's own clock from the store's last answer, and keeps it while the store is away", async () => {
+describe("a node's copy of the store's clock", () => {
+  it("advances by the node's clock from the store's last reply, also while the store is unavailable", async () => {
     let own = 100;
     let answer: () => Promise<number> = () => Promise.resolve(5_000_000);
     const clock = await openStoreClock(async () => asEpochMs(await answer()), {

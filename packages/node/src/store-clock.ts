@@ -1,8 +1,8 @@
-/** The store's clock as this node keeps it: read once, then counted on by the node's own, and read anew by a task. */
+/** This node's copy of the store's clock: read once, advanced by the node's monotonic clock, and read again by a task. */
 import { asEpochMs, type Clock, type EpochMs } from "@sticky-proxy/protocol";
 
 export interface StoreClock extends Clock {
-  /** Reads the store's time anew. Rejects when the store does not answer: the count goes on. */
+  /** Reads the store's time again. Rejects when the store does not answer: the copy keeps advancing. */
   refresh(): Promise<void>;
 }
 

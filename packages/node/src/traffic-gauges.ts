@@ -1,4 +1,4 @@
-/** What this node knows of services and instances from its own requests, read at each scrape: nothing per request. */
+/** Gauges of services and instances from this node's own requests, computed at each scrape and not per request. */
 import type { Service } from "@sticky-proxy/core/registry";
 import type { Metrics } from "@sticky-proxy/runtime";
 import type { HealthView, TrafficSnapshot, TrafficView } from "@sticky-proxy/upstream";

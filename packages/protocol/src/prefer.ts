@@ -8,7 +8,7 @@ import { tokenCharacters } from "./http/token.ts";
 export interface Preferences {
   /** Answer 202 at once. */
   readonly respondAsync: boolean;
-  /** How long the client wants to be held, in milliseconds; null: it did not say. */
+  /** How long the client wants to wait for the result, in milliseconds; null: not given. */
   readonly waitMs: number | null;
 }
 

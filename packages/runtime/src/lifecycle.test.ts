@@ -42,13 +42,13 @@ describe("lifecycle", () => {
     expect(order).to.deep.equal([...phases]);
   });
 
-  it("the watchdog stops after what runs has ended, the store closes after the watchdog", () => {
+  it("the watchdog stops after running requests have ended, and the store closes after the watchdog", () => {
     const at = (phase: (typeof phases)[number]): number => phases.indexOf(phase);
     expect(at("finish")).to.be.lessThan(at("stop-watchdog"));
     expect(at("stop-watchdog")).to.be.lessThan(at("close-store"));
   });
 
-  it("steps of one phase run side by side", async () => {
+  it("steps of one phase run concurrently", async () => {
     const { lifecycle } = setUp();
     const { promise, resolve } = Promise.withResolvers<void>();
     lifecycle.onShutdown("finish", "waits for the other", () => promise);
@@ -56,7 +56,7 @@ describe("lifecycle", () => {
     await lifecycle.shutdown("test");
   });
 
-  it("a step that fails does not keep the others from running", async () => {
+  it("a failed step does not prevent the others", async () => {
     const { lifecycle } = setUp();
     let isClosed = false;
     lifecycle.onShutdown("finish", "fails", () => Promise.reject(new Error("no")));
@@ -88,7 +88,7 @@ describe("lifecycle", () => {
     resolve();
   });
 
-  it("SIGTERM passes the drain delay between unready and refuse, SIGINT skips it", async () => {
+  it("SIGTERM waits for the drain delay between unready and refuse, SIGINT skips it", async () => {
     for (const [name, expected] of [
       ["SIGTERM", ["unready", "waited 5000", "refuse"]],
       ["SIGINT", ["unready", "refuse"]],
@@ -104,7 +104,7 @@ describe("lifecycle", () => {
     }
   });
 
-  it("a second shutdown joins the first", async () => {
+  it("a second call of shutdown waits for the first", async () => {
     const { lifecycle } = setUp();
     let runs = 0;
     lifecycle.onShutdown("finish", "once", () => void (runs += 1));
@@ -112,7 +112,7 @@ describe("lifecycle", () => {
     expect(runs).to.equal(1);
   });
 
-  it("SIGHUP reloads and ends nothing", () => {
+  it("SIGHUP reloads the configuration and does not end the process", () => {
     const { lifecycle, signals } = setUp();
     let reloads = 0;
     lifecycle.onReload(() => (reloads += 1));
@@ -121,7 +121,7 @@ describe("lifecycle", () => {
     expect([reloads, lifecycle.isDraining]).to.deep.equal([2, false]);
   });
 
-  it("dispose leaves no listener behind", () => {
+  it("dispose removes every signal listener", () => {
     const { lifecycle, signals } = setUp();
     lifecycle.onReload(() => undefined);
     lifecycle.dispose();

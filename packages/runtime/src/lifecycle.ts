@@ -1,34 +1,34 @@
 /**
- * How a node ends. Steps run phase by phase in the order of {@link phases}; within a phase side by side.
- * A step that fails is logged and the rest goes on: a half-done shutdown is worse than a noisy one.
+ * Shutdown of a node. Steps run phase by phase in the order of {@link phases}; steps of one phase run concurrently.
+ * A failed step is logged and the others still run.
  *
- * Signals: the first SIGTERM or SIGINT begins; a repeat counts as "stop hard" only 2 s later, because a
- * terminal or npm delivers one signal several times. SIGINT skips the drain delay: nobody balances over a
+ * Signals: the first SIGTERM or SIGINT starts the shutdown; a repeat stops hard only 2 s later, because a
+ * terminal or npm delivers one signal several times. SIGINT skips the drain delay: no balancer sends requests to a process in a
  * terminal.
- * SIGHUP reloads the configuration where somebody has asked for it (`onReload`), else it does what it always did.
+ * SIGHUP reloads the configuration after `onReload` was called, else it keeps its default effect.
  */
 import type { Clock } from "@sticky-proxy/protocol";
 import type { Logger } from "./logger.ts";
 import { after, sleep, systemClock } from "./loop.ts";
 
-/** Earlier phases make the node useless to others, later ones take away what the earlier ones still need. */
+/** Early phases stop new work, later ones close what running work needs. */
 export const phases = [
-  /** Readiness says no; then the drain delay passes. */
+  /** /readyz fails; then the drain delay. */
   "unready",
-  /** New keyed work is refused, answers carry Connection: close, held clients are let go. */
+  /** New keyed work is refused, responses carry Connection: close, waiting clients are released. */
   "refuse",
   /** No new connection. */
   "close-listeners",
-  /** The sweeper claims nothing more, leadership is given up. */
+  /** The sweeper claims no more alarms, leadership is released. */
   "stop-claiming",
-  /** What runs is waited for. */
+  /** Waits for running requests and calls. */
   "finish",
-  /** Leases go back: only now, or a running request would lose its process. */
+  /** Releases the leases: only now, because a running request would lose its process. */
   "stop-watchdog",
   "release-outbox",
   "flush",
   "close-store",
-  /** The ops port answers to the end. */
+  /** The ops port responds until the end. */
   "close-ops",
 ] as const;
 
@@ -36,12 +36,12 @@ export type Phase = (typeof phases)[number];
 
 export interface Lifecycle {
   readonly isDraining: boolean;
-  /** Aborts when the shutdown begins. */
+  /** Aborts when the shutdown starts. */
   readonly signal: AbortSignal;
   onShutdown(phase: Phase, name: string, step: () => Promise<void> | void): void;
-  /** Begins the shutdown, or joins the one under way; resolves when every step has ended. */
+  /** Starts the shutdown, or joins the running one; resolves when every step has ended. */
   shutdown(reason: string, options?: { readonly skipDelay?: boolean }): Promise<void>;
-  /** SIGHUP calls it from now on, instead of ending the process. */
+  /** From now on SIGHUP calls `reload` instead of ending the process. */
   onReload(task: () => void): void;
   /** Stops listening to signals. */
   dispose(): void;
@@ -53,7 +53,7 @@ export interface LifecycleOptions {
   readonly hardMs: number;
   /** Ends the process. */
   readonly exit: (code: number) => void;
-  /** Where SIGTERM and SIGINT arrive. */
+  /** Source of SIGTERM and SIGINT. */
   readonly signals: Pick<NodeJS.EventEmitter, "on" | "off">;
   readonly clock?: Pick<Clock, "monotonic">;
   readonly wait?: (ms: number) => Promise<void>;

@@ -1,13 +1,13 @@
 /**
- * Limits repeated warnings and errors. Lines are alike when event, task and error (name, code, message without its
+ * Limits repeated warnings and errors. Lines are equal when event, task and error (name, code, message without its
  * numbers) are; a different error of the same event is another line. One event has a larger limit of its own, so
- * that messages which are all different do not flood the log either.
+ * that messages that all differ do not flood the log either.
  */
 import type { Clock } from "@sticky-proxy/protocol";
 
 type LogFields = Readonly<Record<string, unknown>>;
 
-/** Lines alike, and lines of one event, that pass in a window. */
+/** Limits per window: equal lines, and lines of one event. */
 const likeLimit = 10;
 const eventLimit = 100;
 const windowMs = 10_000;
@@ -21,7 +21,7 @@ interface Seen {
 }
 
 export interface LogRepeats {
-  /** How many lines alike were suppressed before this one; null: this one is suppressed too. */
+  /** Number of equal lines that were suppressed before this one; null: this one is suppressed too. */
   admit(event: string, fields: LogFields | undefined): number | null;
 }
 
@@ -49,7 +49,7 @@ export function createLogRepeats({ monotonic }: Pick<Clock, "monotonic">): LogRe
       const seen = count(alike, keyOf(event, fields));
       if (seen.count > likeLimit || ofEvent.count > eventLimit) {
         seen.suppressed += 1;
-        // Lines alike that are suppressed take nothing from the event's other lines.
+        // Suppressed lines do not count against the event's limit.
         if (seen.count > likeLimit) ofEvent.count -= 1;
         return null;
       }

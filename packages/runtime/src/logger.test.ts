@@ -16,7 +16,7 @@ function recording(options: Partial<LoggerOptions> = {}): { log: Logger; lines: 
   });
   const log = createLogger({ level: "info", stream, ...options });
   const lines = (): Line[] => {
-    stream.uncork(); // by themselves they come a moment later
+    stream.uncork(); // they are written after a delay
     return text
       .split("\n")
       .filter((line) => line !== "")
@@ -25,8 +25,8 @@ function recording(options: Partial<LoggerOptions> = {}): { log: Logger; lines: 
   return { log, lines };
 }
 
-describe("log", () => {
-  it("gathers lines for a moment and writes them at once, with an error, a lot, or the end of the process", async () => {
+describe("logger", () => {
+  it("buffers lines for a short time, and writes them at an error, at the size limit, and at the end of the process", async () => {
     const writes: number[] = [];
     let written = Promise.withResolvers<void>();
     const stream = new Writable({
@@ -81,19 +81,19 @@ describe("log", () => {
     expect(line?.ts).to.match(/^\d{4}-\d\d-\d\dT.*Z$/);
   });
 
-  it("a field cannot pass for level, msg or ts", () => {
+  it("a field cannot replace level, msg or ts", () => {
     const { log, lines } = recording();
     log.info("real", { level: "error", msg: "forged", ts: "never", message: "kept" });
     expect(lines()[0]).to.include({ level: "info", msg: "real", message: "kept" });
   });
 
-  it("a line break in a value stays inside its line", () => {
+  it("a line break in a value is escaped", () => {
     const { log, lines } = recording();
     log.info("event", { path: 'a\n{"level":"error"}' });
     expect(lines()).to.have.length(1);
   });
 
-  it("writes nothing below its level, and says so beforehand", () => {
+  it("writes nothing below its level, and isOn says so", () => {
     const { log, lines } = recording({ level: "warn" });
     log.info("no");
     log.debug("no");
@@ -102,7 +102,7 @@ describe("log", () => {
     expect([log.isOn("error"), log.isOn("warn"), log.isOn("info")]).to.deep.equal([true, true, false]);
   });
 
-  it("redacts before anything else sees the line", () => {
+  it("redacts a line before any other format", () => {
     const { log, lines } = recording();
     log.info("event", {
       headers: [["Authorization", "Bearer abcdefghijk"]],
@@ -118,13 +118,13 @@ describe("log", () => {
     expect(lines()[0]).to.have.nested.include({ "err.type": "Problem", "err.code": "store-unavailable" });
   });
 
-  it("a child adds fields, a line's own fields win", () => {
+  it("a child logger adds fields, and the fields of a line take precedence", () => {
     const { log, lines } = recording();
     log.child({ requestId: "r1", service: "a" }).info("event", { service: "b" });
     expect(lines()[0]).to.include({ request_id: "r1", service: "b" });
   });
 
-  it("a storm of one error is cut to ten lines per window, and the next line says how many are missing", () => {
+  it("writes ten equal errors per window, and the next line has the number of suppressed ones", () => {
     let now = 0;
     const { log, lines } = recording({ clock: { monotonic: () => asMonotonicMs(now) } });
     for (let i = 0; i < 25; i += 1) log.error("redis.error", { err: new TypeError("x") });
@@ -148,7 +148,7 @@ describe("log", () => {
     expect(lines()).to.have.length(23);
   });
 
-  it("errors that all differ are cut to a hundred lines of one event per window", () => {
+  it("writes a hundred different errors of one event per window", () => {
     let now = 0;
     const { log, lines } = recording({ clock: { monotonic: () => asMonotonicMs(now) } });
     const word = (i: number): string => "x".repeat(i + 1);

@@ -1,7 +1,7 @@
 /**
  * Logs: one JSON line per event on stdout: ts, level, msg (an event word), then fields.
- * Fields are written as camelCase and appear as snake_case. Redaction is the first format, so nothing passes it.
- * A winston call below its level still costs microseconds: on the data path ask {@link Logger.isOn} first.
+ * Field names are camelCase in code and snake_case in the log. Redaction is the first format, so no line bypasses it.
+ * A winston call below its level still costs microseconds: the data path checks {@link Logger.isOn} first.
  */
 import type { Clock } from "@sticky-proxy/protocol";
 import type { Writable } from "node:stream";
@@ -21,13 +21,13 @@ export interface Logger {
   info(event: string, fields?: LogFields): void;
   debug(event: string, fields?: LogFields): void;
   isOn(level: LogLevel): boolean;
-  /** The same log with more fields on every line. */
+  /** A logger that adds these fields to every line. */
   child(fields: LogFields): Logger;
 }
 
 export interface LoggerOptions {
   readonly level: LogLevel;
-  /** On every line, e.g. service_name and replica. */
+  /** Fields of every line, e.g. service_name and replica. */
   readonly fields?: LogFields;
   readonly stream?: Writable;
   readonly redact?: Redact;
@@ -36,7 +36,7 @@ export interface LoggerOptions {
 
 const levels = { error: 0, warn: 1, info: 2, debug: 3 } as const satisfies Record<LogLevel, number>;
 
-/** Names whose snake-cased form is kept. */
+/** Size of the cache of converted names. */
 const maxTracked = 1000;
 
 export function createLogger(options: LoggerOptions): Logger {
@@ -101,13 +101,13 @@ const line = winston.format((info) => {
 
 /** What the transport writes. */
 const lineSymbol = Symbol.for("message");
-/** No field passes for one of these. */
+/** Names that a field cannot replace. */
 const ownNames: ReadonlySet<string> = new Set(["ts", "level", "msg", "__proto__"]);
 
 const upperCase = /[A-Z]/g;
 const snakeCased = new Map<string, string>();
 
-/** Names stand in the code, so there are few; a name that came from outside must not fill the memory. */
+/** Field names come from code, so there are few; the cache is limited in case a name comes from outside. */
 function snakeCase(name: string): string {
   let cased = snakeCased.get(name);
   if (cased === undefined) {
@@ -117,13 +117,13 @@ function snakeCase(name: string): string {
   return cased;
 }
 
-/** A line may come this late, and so many bytes may wait; errors and warnings wait for nothing. */
+/** Largest delay and size of the buffer; errors and warnings are written at once. */
 const holdMs = 20;
 const holdBytes = 65_536;
 
 /**
- * Lets lines gather and be written at once: with a system call per line, the log costs a fifth of a proxied request.
- * A process that ends writes what is left; only SIGKILL takes it.
+ * Buffers lines: with one system call per line, logging costs a fifth of a proxied request.
+ * The rest is written when the process ends; only SIGKILL loses it.
  */
 function gathering(stream: Writable): { hold(): void; write(): void } {
   let cancel: (() => void) | null = null;

@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import { after as later, every, sleep } from "./loop.ts";
 
-/** Resolves as often as it is called on. */
+/** A promise per turn, resolved by the test. */
 function signal(): { promise: Promise<void>; fire: () => void } {
   const { promise, resolve } = Promise.withResolvers<void>();
   return { promise, fire: resolve };
@@ -12,7 +12,7 @@ const fail = (error: unknown): never => {
 };
 
 describe("loop", () => {
-  it("runs again and again until it is stopped", async () => {
+  it("runs repeatedly until it is stopped", async () => {
     const third = signal();
     let turns = 0;
     const loop = every(1, 0.2, () => void ((turns += 1) === 3 && third.fire()), { onError: fail });
@@ -23,7 +23,7 @@ describe("loop", () => {
     expect(turns).to.equal(atStop);
   });
 
-  it("a turn never overlaps the one before, however slow it is", async () => {
+  it("turns never overlap, however slow they are", async () => {
     const done = signal();
     let running = 0;
     let most = 0;
@@ -45,7 +45,7 @@ describe("loop", () => {
     expect(most).to.equal(1);
   });
 
-  it("a turn that throws is reported, and the next one comes", async () => {
+  it("a turn that throws is reported, and the next one runs", async () => {
     const second = signal();
     const errors: unknown[] = [];
     let turns = 0;
@@ -64,7 +64,7 @@ describe("loop", () => {
     expect(errors.map(String)).to.deep.equal(["Error: first"]);
   });
 
-  it("stop waits for the running turn", async () => {
+  it("stop resolves when the running turn has ended", async () => {
     const started = signal();
     const release = signal();
     let isEnded = false;
@@ -85,7 +85,7 @@ describe("loop", () => {
     expect(isEnded).to.equal(true);
   });
 
-  it("wake runs it now; a wake during a turn means one more turn, not many", async () => {
+  it("wake starts a turn at once; several wakes during a turn start one more", async () => {
     const release = signal();
     const second = signal();
     let turns = 0;
@@ -108,7 +108,7 @@ describe("loop", () => {
     expect(turns).to.equal(2);
   });
 
-  it("jitter spreads the wait over both sides", async () => {
+  it("jitter shortens or lengthens the period", async () => {
     for (const random of [0, 0.999]) {
       const turn = signal();
       const loop = every(10, 0.2, turn.fire, { onError: fail, random: () => random });
@@ -117,14 +117,14 @@ describe("loop", () => {
     }
   });
 
-  it("after can be taken back", async () => {
+  it("after can be cancelled", async () => {
     let isRun = false;
     later(1, () => (isRun = true))();
     await sleep(5);
     expect(isRun).to.equal(false);
   });
 
-  it("sleep ends when its signal aborts, also when it has aborted before", async () => {
+  it("sleep ends when its signal aborts, and at once when it was aborted before", async () => {
     const controller = new AbortController();
     const sleeping = sleep(3_600_000, controller.signal);
     controller.abort();

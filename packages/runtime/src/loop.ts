@@ -1,11 +1,11 @@
 /**
- * The only timers. Decisions take `now`; whatever must happen again or later is asked for here, so that a
- * shutdown can wait for it and nothing is started twice.
+ * The only timers. Decisions take `now`; periodic and delayed work is started here, so that a
+ * shutdown can wait for it and no work runs twice at once.
  */
 import { asMonotonicMs, type MonotonicMs, asEpochMs, type Clock } from "@sticky-proxy/protocol";
 import { performance } from "node:perf_hooks";
 
-/** Milliseconds that never go back, for spans on this node; deadlines come from the store's clock. */
+/** Monotonic milliseconds, for spans on this node; deadlines use the store's clock. */
 export function monotonic(): MonotonicMs {
   return asMonotonicMs(performance.now());
 }
@@ -13,23 +13,23 @@ export function monotonic(): MonotonicMs {
 export const systemClock: Clock = { now: () => asEpochMs(Date.now()), monotonic };
 
 export interface Loop {
-  /** Runs the task now, or once more right after the running turn. */
+  /** Starts a turn now, or once more right after the running turn. */
   wake(): void;
-  /** No further turn; resolves when the running one has ended. */
+  /** Starts no further turn; resolves when the running one has ended. */
   stop(): Promise<void>;
 }
 
 export interface LoopOptions {
   readonly onError: (error: unknown) => void;
-  /** The first turn is at once instead of after `ms`. */
+  /** The first turn starts at once instead of after `ms`. */
   readonly atOnce?: boolean;
   /** In [0, 1). */
   readonly random?: () => number;
 }
 
 /**
- * Runs `task` every `ms` ± `jitter` (a share, 0.2 = ±20 %), counted from the end of the last turn: turns never
- * overlap, and replicas that started together drift apart instead of asking Redis in step.
+ * Runs `task` every `ms` ± `jitter` (a share, 0.2 = ±20 %), from the end of the last turn: turns never
+ * overlap, and replicas that started together do not query Redis at the same times.
  */
 export function every(
   ms: number,
@@ -51,7 +51,7 @@ export function every(
   function start(): void {
     if (isStopped || running !== null) return;
     clearTimeout(timer);
-    // `rest` runs in a later microtask, even when the task throws at once: `running` is set by then.
+    // `rest` runs in a later microtask, even when the task throws synchronously: `running` is set by then.
     running = turn().then(rest);
   }
 
@@ -84,13 +84,13 @@ export function every(
   };
 }
 
-/** Runs `task` once after `ms`; the returned function takes it back. */
+/** Runs `task` once after `ms`; the returned function cancels it. */
 export function after(ms: number, task: () => void): () => void {
   const timer = setTimeout(task, Math.min(ms, 2 ** 31 - 1));
   return () => clearTimeout(timer);
 }
 
-/** Resolves after `ms`, or at once when `signal` aborts (it does not throw: the caller looks at the signal). */
+/** Resolves after `ms`, or when `signal` aborts (it never rejects: the caller checks the signal). */
 export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal?.aborted === true) return resolve();

@@ -1,4 +1,4 @@
-/** Typed handles over prom-client: a label is either free text from the configuration or one word of a closed set. */
+/** Typed handles of prom-client: a label is text from the configuration or one word of a closed set. */
 import { Counter, Gauge, Histogram, type Registry } from "prom-client";
 
 /** Label name → its closed set, or `text` for configured names (service, route, instance). */
@@ -17,9 +17,9 @@ export interface GaugeHandle<S extends LabelShape> {
   set(labels: Labels<S>, value: number): void;
   inc(labels: Labels<S>, by?: number): void;
   dec(labels: Labels<S>, by?: number): void;
-  /** Asked at each scrape, before the values are read: for what would cost too much to follow at each request. */
+  /** Called at each scrape, before the values are read: for values that are too costly to update per request. */
   onScrape(look: () => void): void;
-  /** Forgets every series: a leader that steps down must not go on exporting. */
+  /** Removes every series: a former leader must not export. */
   reset(): void;
 }
 
@@ -36,12 +36,12 @@ export interface MetricKinds {
     labels: S,
     buckets: readonly number[],
   ) => HistogramHandle<S>;
-  /** Counters begin at 0 for each combination of closed sets and these values of text labels. */
+  /** Counters start at 0 for each combination of closed sets and these values of text labels. */
   start(values: Readonly<Record<string, readonly string[]>>): void;
 }
 
 const prefix = "sticky_proxy_";
-/** A counter with more combinations starts when it is first used. */
+/** A counter with more combinations has a series from its first use. */
 const maxStarted = 2000;
 
 export function metricKinds(registry: Registry): MetricKinds {

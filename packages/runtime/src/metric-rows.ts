@@ -1,8 +1,8 @@
 /**
  * Every metric: name, unit, closed label sets, by subject. Seconds and bytes, counters end in `_total`.
  * Never a label: key, process id, scope, raw path, query, User-Agent, error text.
- * Gauges that describe the whole store (marked "leader only") are set by the sweeper's leader alone: exported by
- * every replica they would be N-fold when summed.
+ * Gauges of the whole store (marked "leader only") are set by the sweeper's leader alone: exported by
+ * every replica their sum would be N-fold.
  */
 import { proxyErrorTypes } from "@sticky-proxy/protocol";
 import { text, type MetricKinds } from "./metric-kinds.ts";
@@ -17,10 +17,10 @@ export const statusClasses = ["1xx", "2xx", "3xx", "4xx", "5xx"] as const;
 const statuses = ["pending", "in-progress", "completed", "failed", "cancelled"] as const;
 const budgets = ["waiters", "event-streams", "stored", "bodies"] as const;
 const deadLetterClasses = ["upstream", "callback", "internal"] as const;
-/** What an answer was, or why there was none. */
+/** Class of a response, or the reason why there was none. */
 const upstreamOutcomes = ["ok", "4xx", "5xx", ...proxyErrorTypes, "aborted"] as const;
 
-/** What clients see. */
+/** Requests of clients. */
 export function httpMetrics({ gauge, histogram }: MetricKinds) {
   return {
     httpRequestDuration: histogram(
@@ -45,7 +45,7 @@ export function httpMetrics({ gauge, histogram }: MetricKinds) {
   };
 }
 
-/** What services see, and what this node thinks of them. */
+/** Attempts at services, and this node's view of their instances. */
 export function upstreamMetrics({ counter, gauge, histogram }: MetricKinds) {
   return {
     upstreamRequestDuration: histogram(
@@ -65,7 +65,7 @@ export function upstreamMetrics({ counter, gauge, histogram }: MetricKinds) {
   };
 }
 
-/** Processes: their changes, their number, their ends. */
+/** Processes: transitions, counts, ends. */
 export function processMetrics({ counter, gauge, histogram }: MetricKinds) {
   return {
     processTransitions: counter("process_transitions_total", "Committed transitions.", {
@@ -112,7 +112,7 @@ export function processMetrics({ counter, gauge, histogram }: MetricKinds) {
   };
 }
 
-/** Reports of services, webhooks to clients, and who waits for either. */
+/** Reports of services, webhooks to clients, waiting clients. */
 export function reportMetrics({ counter, gauge, histogram }: MetricKinds) {
   return {
     callbacks: counter("callbacks_total", "Reports of services.", {
@@ -130,11 +130,11 @@ export function reportMetrics({ counter, gauge, histogram }: MetricKinds) {
     ),
     wait: histogram(
       "wait_seconds",
-      "How long clients were held.",
+      "How long clients waited for a result.",
       { service: text, outcome: ["answered", "timeout", "client_gone", "draining"] },
       processBuckets,
     ),
-    waiters: gauge("waiters", "Clients held for a result.", { service: text }),
+    waiters: gauge("waiters", "Clients that wait for a result.", { service: text }),
     eventStreams: gauge("event_streams", "Open event streams.", { service: text }),
     budgetRefusals: counter(
       "budget_refusals_total",

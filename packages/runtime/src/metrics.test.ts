@@ -11,7 +11,7 @@ const create = () =>
   });
 
 describe("metrics", () => {
-  it("every name carries the prefix, and its unit or _total", async () => {
+  it("every name has the prefix, and its unit or _total", async () => {
     const all = await create().registry.getMetricsAsJSON();
     for (const { name, type } of all) {
       expect(name).to.match(/^sticky_proxy_[a-z_]+$/);
@@ -21,7 +21,7 @@ describe("metrics", () => {
     expect(all.length).to.be.greaterThan(40);
   });
 
-  it("counters of configured services stand at 0 before anything happens", async () => {
+  it("counters of configured services start at 0", async () => {
     const text = await create().registry.metrics();
     expect(text).to.contain('sticky_proxy_verdicts_total{service="pay",verdict="replay"} 0');
     expect(text).to.contain('sticky_proxy_verdicts_total{service="unknown",verdict="mismatch"} 0');
@@ -32,7 +32,7 @@ describe("metrics", () => {
     expect(text).to.contain('sticky_proxy_build_info{version="1.2.3",node="n1",config_hash="abc"} 1');
   });
 
-  it("handles count, set and observe", async () => {
+  it("handles of counters, gauges and histograms record values", async () => {
     const metrics = create();
     metrics.verdicts.inc({ service: "pay", verdict: "join" }, 2);
     metrics.waiters.inc({ service: "pay" });
@@ -49,7 +49,7 @@ describe("metrics", () => {
     expect(text).to.match(/http_request_duration_seconds_bucket\{le="0.025",route="POST \/charges".*\} 1/);
   });
 
-  it("a leader that steps down stops exporting what describes the whole store", async () => {
+  it("a former leader exports no gauges of the whole store", async () => {
     const metrics = create();
     metrics.processes.set({ service: "pay", status: "pending" }, 5);
     metrics.processes.reset();
@@ -62,7 +62,7 @@ describe("metrics", () => {
     expect(await two.registry.metrics()).to.contain("sticky_proxy_redis_up 0");
   });
 
-  it("what clients choose is folded into closed sets", () => {
+  it("values that clients choose are mapped to closed sets", () => {
     expect(["GET", "get", "PROPFIND", "__proto__"].map(knownMethod)).to.deep.equal([
       "GET",
       "_OTHER",

@@ -1,6 +1,6 @@
 /**
- * The metrics of one process; their rows stand in metric-rows.ts. A service or route that is not configured is `unknown`,
- * a method as received goes through {@link knownMethod}.
+ * The metrics of one process; their table is metric-rows.ts. A service or route that is not configured is `unknown`,
+ * a received method is mapped by {@link knownMethod}.
  */
 import { collectDefaultMetrics, Registry } from "prom-client";
 import { metricKinds } from "./metric-kinds.ts";
@@ -37,10 +37,10 @@ export interface MetricsOptions {
   readonly version: string;
   readonly node: string;
   readonly configHash: string;
-  /** Configured names, so that their series start at 0. */
+  /** Configured names, whose series start at 0. */
   readonly services: readonly string[];
   readonly routes: readonly string[];
-  /** Process and event-loop metrics; they keep observers alive, so tests leave them out. */
+  /** Metrics of process and event loop; they keep observers alive, so tests switch them off. */
   readonly withDefaults?: boolean;
 }
 

@@ -39,14 +39,14 @@ describe("ops server", () => {
     expect(await ready()).to.deep.equal([200, { status: "ready", checks: { redis: { state: "ok" } } }]);
   });
 
-  it("a degraded check keeps it ready and says so", async () => {
+  it("/readyz is 200 with a degraded check, which the body names", async () => {
     redis = { state: "degraded", reason: "Redis is away" };
     const [status, body] = await ready();
     expect([status, body.status]).to.deep.equal([200, "degraded"]);
     expect(body.checks.redis).to.include({ reason: "Redis is away" });
   });
 
-  it("a failed check is 503 and named; one failure outweighs what is degraded", async () => {
+  it("/readyz is 503 with a failed check, also beside a degraded one, and the body names it", async () => {
     ops.check("settings", () => ({ state: "failed", reason: "appendfsync is everysec, must be always" }));
     redis = { state: "degraded", reason: "slow" };
     const [status, body] = await ready();
@@ -54,7 +54,7 @@ describe("ops server", () => {
     expect(body.checks.settings).to.include({ reason: "appendfsync is everysec, must be always" });
   });
 
-  it("a check that throws has failed", async () => {
+  it("a check that throws counts as failed", async () => {
     ops.check("broken", () => {
       throw new Error("secret detail");
     });
@@ -63,20 +63,20 @@ describe("ops server", () => {
     expect(JSON.stringify(body)).to.not.contain("secret detail");
   });
 
-  it("draining is 503 on /readyz and 200 on /livez: a restart would not help", async () => {
+  it("while draining /readyz is 503 and /livez 200", async () => {
     isDraining = true;
     expect((await ready())[0]).to.equal(503);
     redis = { state: "failed", reason: "gone" };
     expect((await fetch(`${base}/livez`)).status).to.equal(200);
   });
 
-  it("/metrics speaks Prometheus", async () => {
+  it("/metrics returns the Prometheus text format", async () => {
     const answer = await fetch(`${base}/metrics?x=1`);
     expect(answer.headers.get("content-type")).to.match(/^text\/plain; version=0\.0\.4/);
     expect(await answer.text()).to.contain("# TYPE sticky_proxy_redis_up gauge");
   });
 
-  it("HEAD has no body; other methods are 405 with Allow, other paths 404", async () => {
+  it("a response to HEAD has no body; other methods are 405 with Allow, other paths 404", async () => {
     const head = await fetch(`${base}/livez`, { method: "HEAD" });
     expect([head.status, await head.text()]).to.deep.equal([200, ""]);
     const post = await fetch(`${base}/livez`, { method: "POST" });
@@ -84,7 +84,7 @@ describe("ops server", () => {
     expect((await fetch(`${base}/`)).status).to.equal(404);
   });
 
-  it("a taken port rejects instead of crashing the process", async () => {
+  it("listening on a port in use rejects", async () => {
     const other = createOpsServer({ metrics, logger, isDraining: () => false });
     const port = Number(new URL(base).port);
     const error = await other.listen(port, "127.0.0.1").then(
@@ -94,7 +94,7 @@ describe("ops server", () => {
     expect(error?.code).to.equal("EADDRINUSE");
   });
 
-  it("readiness of nothing is ready", () => {
+  it("without checks the node is ready", () => {
     expect(readiness(new Map(), false)).to.deep.equal({ status: "ready", checks: {} });
   });
 });

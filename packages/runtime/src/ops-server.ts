@@ -1,7 +1,7 @@
 /**
- * The ops port: /livez, /readyz, /metrics. One per process, whatever runs in it.
- * /livez never asks anybody: a Redis outage must not restart the node. /readyz is 503 when a check failed or the
- * node drains; a check may also be `degraded`: still ready, said in the body (the proxy with Redis away).
+ * The ops port: /livez, /readyz, /metrics. One per process.
+ * /livez runs no check: a Redis outage must not restart the node. /readyz is 503 when a check failed or the
+ * node drains; a `degraded` check keeps the node ready and is named in the body (the proxy without Redis).
  */
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { Logger } from "./logger.ts";
@@ -12,7 +12,7 @@ export type CheckResult =
   | { readonly state: "degraded" | "failed"; readonly reason: string };
 
 export interface OpsServer {
-  /** Asked at each /readyz. Answers from what it knows; it must not wait for a store. */
+  /** Called at each /readyz. It must not wait for a store. */
   check(name: string, look: () => CheckResult): void;
   /** Resolves to the bound port. Rejects when the address is taken. */
   listen(port: number, host: string | null): Promise<number>;
@@ -30,7 +30,7 @@ export interface Readiness {
   readonly checks: Readonly<Record<string, CheckResult>>;
 }
 
-/** One failed check makes the node unready; the body names every check. */
+/** One failed check makes the node not ready; the body names every check. */
 export function readiness(checks: ReadonlyMap<string, CheckResult>, isDraining: boolean): Readiness {
   const all = new Map(checks);
   if (isDraining) all.set("draining", { state: "failed", reason: "the node is shutting down" });

@@ -1,10 +1,10 @@
-/** What becomes of processes, as metrics: told by every service process that owns some. */
+/** Transitions of processes as metrics, exported by every service process that owns processes. */
 import { isTerminal, type ProcessRecord } from "@sticky-proxy/core/process";
 import type { Metrics } from "./metrics.ts";
 
 type Counted = Pick<Metrics, "processTransitions" | "processDuration" | "executionsUnknown">;
 
-/** To be told of every committed change; from null: created. */
+/** Called for every committed transition; `from` null: created. */
 export function observeTransitions(
   metrics: Counted,
 ): (from: ProcessRecord | null, to: ProcessRecord) => void {

@@ -7,7 +7,7 @@ const secret = "s3cret-value-1234567890";
 const mark = /^\[redacted:[0-9a-f]{8}\]$/;
 
 describe("redaction", () => {
-  it("hides every name of its list, which is the one written by hand here", () => {
+  it("redacts every name of the list, which this test repeats", () => {
     const byHand = (
       "authorization proxy-authorization cookie set-cookie x-api-key webhook-signature sticky-execution " +
       "idempotency-key x-idempotency-key"
@@ -29,14 +29,14 @@ describe("redaction", () => {
     "client_secret",
     "PASSWORD",
   ])
-    it(`hides ${name}, as a member and as a header line`, () => {
+    it(`redacts ${name}, as a member and as a header line`, () => {
       const { [name]: member } = redact({ [name]: secret }) as Record<string, string>;
       expect(member).to.match(mark);
       expect(redact({ headers: [[name, secret]] })).to.deep.equal({ headers: [[name, member]] });
       expect(redact(new Map([[name, secret]]))).to.deep.equal({ [name]: member });
     });
 
-  it("hides what stands inside a text: passwords and tokens in URLs, bearer credentials, signing secrets", () => {
+  it("redacts inside a text: passwords and tokens in URLs, bearer credentials, signing secrets", () => {
     for (const text of [
       `connect redis://user:${secret}@h:6379/0 failed`,
       `POST https://h/jobs?sticky=${secret}&x=1`,
@@ -52,20 +52,20 @@ describe("redaction", () => {
     }
   });
 
-  it("hides it in an error's message, stack and cause too", () => {
+  it("redacts an error's message, stack and cause", () => {
     const error = new Error(`redis://u:${secret}@h`, { cause: new TypeError(`?sticky=${secret}`) });
     const shown = redact({ err: error });
     expect(JSON.stringify(shown)).to.not.contain(secret);
     expect(shown).to.have.nested.property("err.cause.type", "TypeError");
   });
 
-  it("equal secrets look equal, another process's marks do not", () => {
+  it("equal secrets have equal digests within one process, and other digests in another process", () => {
     const other = createRedactor(Buffer.alloc(32, 2));
     expect(redact({ token: secret })).to.deep.equal(redact({ token: secret }));
     expect(redact({ token: secret })).to.not.deep.equal(other({ token: secret }));
   });
 
-  it("keeps what is no secret, as plain data", () => {
+  it("keeps other values, as plain data", () => {
     expect(
       redact({
         status: 200,
@@ -86,7 +86,7 @@ describe("redaction", () => {
     expect(redact({ token: true, secret: null })).to.deep.equal({ token: true, secret: null });
   });
 
-  it("bounds depth, width and length, and survives circles", () => {
+  it("limits depth, width and length, and accepts circular references", () => {
     const circle: Record<string, unknown> = {
       list: Array.from({ length: 1000 }, () => 1),
       text: "x".repeat(10_000),
@@ -99,7 +99,7 @@ describe("redaction", () => {
     expect(JSON.stringify(shown).length).to.be.lessThan(6000);
   });
 
-  it("texts made to be slow are not: thousands of them pass before the test's time is over", () => {
+  it("matches adversarial texts in linear time: thousands pass within the test's timeout", () => {
     for (const text of [
       "?".repeat(4096),
       "a.".repeat(2048) + "://",
@@ -109,7 +109,7 @@ describe("redaction", () => {
       for (let i = 0; i < 500; i += 1) redact(text);
   });
 
-  it("any value becomes JSON without throwing, and a secret member never shows", () => {
+  it("any value becomes JSON without throwing, and without its secret members", () => {
     fc.assert(
       fc.property(fc.anything(), (value) => {
         expect(JSON.stringify(redact({ value, password: secret }))).to.not.contain(secret);

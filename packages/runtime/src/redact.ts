@@ -1,7 +1,7 @@
 /**
- * The one function that takes secrets out of whatever people get to see: logs, traces, panel, dead letters,
- * differences. A secret becomes `[redacted:<8 hex>]`, a keyed digest: equal secrets look equal within one
- * process, and nobody can test a guess. Depth, width and length are bounded, so hostile input costs little.
+ * The one function that removes secrets from what is shown to people: logs, traces, panel, dead letters,
+ * differences. A secret becomes `[redacted:<8 hex>]`, a keyed digest: equal secrets are recognisable within one
+ * process, and a guess cannot be verified. Depth, width and length are limited, so hostile input costs little.
  */
 import { createHmac, randomBytes } from "node:crypto";
 
@@ -15,14 +15,14 @@ export const secretNames: ReadonlySet<string> = new Set([
   "x-api-key",
   "webhook-signature",
   "sticky-execution",
-  // A key may be guessable and names a customer's request: it shows as its scope only.
+  // An idempotency key may be guessable and identifies a customer's request: only its scope is shown.
   "idempotency-key",
   "x-idempotency-key",
 ]);
 const secretWord = /token|secret|password/i;
 
 /** `scheme://user:password@`, `?sticky=<token>` and its like, `Bearer …`, `whsec_…` inside any text.
- * Repetitions are bounded: a path that an attacker chose is matched here too. */
+ * Repetitions are limited, because texts that an attacker chose are matched too. */
 const inText: readonly RegExp[] = [
   /(\b[a-z][a-z0-9+.-]{0,20}:\/\/[^\s/:@]{0,128}:)([^\s/@]+)(?=@)/gi,
   /([?&](?:sticky|[^?=&\s#]{0,128}(?:token|secret|password)[^?=&\s#]{0,128})=)([^&\s#"']+)/gi,
@@ -30,7 +30,7 @@ const inText: readonly RegExp[] = [
   /(\bwhsec_)([A-Za-z0-9+/=]+)/g,
 ];
 
-/** Nothing of the above can be in a text without one of these: most texts are done after this look. */
+/** A text without one of these contains none of the above: a quick test for most texts. */
 const suspicious = /:\/\/|[?&]|bearer|basic|whsec_/i;
 
 const maxDepth = 8;
@@ -41,7 +41,7 @@ export function isSecretName(name: string): boolean {
   return secretNames.has(name.toLowerCase()) || secretWord.test(name);
 }
 
-/** A redactor with a key of its own. Its results are plain data: objects, arrays, strings, numbers, booleans, null. */
+/** A redactor with its own key. It returns plain data: objects, arrays, strings, numbers, booleans, null. */
 export function createRedactor(key: Uint8Array = randomBytes(32)): Redact {
   const mark = (secret: string): string =>
     `[redacted:${createHmac("sha256", key).update(secret).digest("hex").slice(0, 8)}]`;
@@ -115,5 +115,5 @@ export function createRedactor(key: Uint8Array = randomBytes(32)): Redact {
   return (value) => any(value, 0, []);
 }
 
-/** This process's redactor, shared by logs, traces and everything else that is shown. */
+/** This process's redactor, shared by logs, traces and every other output. */
 export const redact: Redact = createRedactor();

@@ -3,7 +3,7 @@ import type { Metrics } from "./metrics.ts";
 
 type Trouble = Parameters<Metrics["redisErrors"]["inc"]>[0]["kind"];
 
-/** To be told of every script's run; `trouble` null: it was answered. */
+/** Called for every run of a script; `trouble` null: it succeeded. */
 export function observeRedis(
   metrics: Pick<Metrics, "redisCommandDuration" | "redisErrors">,
 ): (command: string, ms: number, trouble: Trouble | null) => void {

@@ -3,7 +3,7 @@ import type { Logger } from "./logger.ts";
 import type { Metrics } from "./metrics.ts";
 import type { OpsServer } from "./ops-server.ts";
 
-/** What a service is handed when it starts; several services of one process share one set. */
+/** Dependencies of a service; the services of one process share them. */
 export interface ServiceParts {
   readonly logger: Logger;
   readonly metrics: Metrics;

@@ -24,7 +24,7 @@ function world() {
 }
 
 describe("tasks of a node", () => {
-  it("move their last success, and log and count a failed run without ending", async () => {
+  it("a task updates its last success, and a failed run is logged and counted without ending the task", async () => {
     const { parts, lines, stops, scrape } = world();
     const err = new Error("no answer");
     const second = Promise.withResolvers<void>();
@@ -57,7 +57,7 @@ describe("tasks of a node", () => {
     );
   });
 
-  it("show no last success before the first run that succeeds", async () => {
+  it("a task has no last success before its first successful run", async () => {
     const { parts, stops, scrape } = world();
     const failed = Promise.withResolvers<void>();
     const run = (): void => {

@@ -13,12 +13,12 @@ export interface Task {
   readonly name: string;
   /** Milliseconds from the end of one run to the start of the next. */
   readonly periodMs: number;
-  /** Share of the period; 0.2 (±20 %) unless told. */
+  /** Share of the period. Default 0.2 (±20 %). */
   readonly jitter?: number;
   readonly run: () => Promise<void> | void;
   /** The first run is at once instead of after a period. */
   readonly atOnce?: boolean;
-  /** The phase of the shutdown that stops it; "flush" unless told. */
+  /** The phase of the shutdown that stops it. Default "flush". */
   readonly stopIn?: Phase;
 }
 

@@ -12,7 +12,7 @@ export interface AttemptSeen {
   readonly ms: number;
 }
 
-/** What a forwarder tells of its attempts. */
+/** Observer of a forwarder's attempts. */
 export function observeAttempts(metrics: Counted): {
   readonly onAttempt: (attempt: AttemptSeen) => void;
   readonly onEjected: (service: string, instance: string) => void;

@@ -1,4 +1,4 @@
-/** What every store of the shared cache must do. Run by the memory store and by Redis, alone and over several connections. */
+/** Contract of every store of the shared cache: run with the memory store and with Redis, over one and several connections. */
 import {
   type CacheStore,
   pieceBytes,
@@ -10,7 +10,7 @@ import {
 import type { HeaderList } from "@sticky-proxy/core/http";
 import { expect } from "chai";
 
-/** `stores`: two views of one empty store, as two replicas have them. */
+/** `stores`: two connections to one empty store, as of two replicas. */
 export type OpenCacheStores = () => Promise<{
   stores: readonly [CacheStore, CacheStore];
   close: () => Promise<void>;

@@ -1,4 +1,4 @@
-/** What every implementation of the differences port must do; one text for memory and Redis. */
+/** Contract of the differences port, for the memory store and for Redis. */
 import {
   type CoverageOutcome,
   type Intent,
@@ -80,7 +80,7 @@ export function describeDifferencesContract(name: string, open: () => Promise<Mi
       }
     });
 
-    it("are found by service, route, class, path and time", async () => {
+    it("differences are found by service, route, class, path and time", async () => {
       await mirror.differences.observe(observed(testDifference()));
       await mirror.differences.observe(observed(testDifference({ class: "status", edits: [] })));
       await mirror.differences.observe(
@@ -97,7 +97,7 @@ export function describeDifferencesContract(name: string, open: () => Promise<Mi
       expect(await count({ since: Date.now() + 60_000 })).to.equal(0);
     });
 
-    it("are acknowledged once, by name", async () => {
+    it("a difference is acknowledged once, by a named person", async () => {
       await mirror.differences.observe(observed(testDifference()));
       const [one] = (await mirror.differences.list(everything)).items;
       const noted = await mirror.differences.acknowledge(one!.id, "ann", "known");
@@ -109,7 +109,7 @@ export function describeDifferencesContract(name: string, open: () => Promise<Mi
       expect(await mirror.differences.acknowledge("3.17", "ann", "")).to.equal(null);
     });
 
-    it("keep within their bound: the oldest give way, the sums stay", async () => {
+    it("above the limit the oldest differences are removed, and the sums stay", async () => {
       for (let i = 0; i < 5; i++) {
         await mirror.differences.observe(
           observed(testDifference({ processId: `p${i}` }), {
@@ -129,7 +129,7 @@ export function describeDifferencesContract(name: string, open: () => Promise<Mi
       });
     });
 
-    it("are gone after their time", async () => {
+    it("a difference is removed after its TTL", async () => {
       await mirror.differences.observe(
         observed(testDifference(), { limits: { ttlMs: 0, maxDifferences: 3 } }),
       );
@@ -137,7 +137,7 @@ export function describeDifferencesContract(name: string, open: () => Promise<Mi
       await mirror.outbox.tidy(placeOf(testIntent("k")));
     });
 
-    it("come with an entry's outcome in one write", async () => {
+    it("a difference is written together with the outcome of its entry", async () => {
       const outbox = mirror.outbox;
       await outbox.append(testIntent("a"), { validUntil: null });
       const p = placeOf(testIntent("a"));
@@ -159,7 +159,7 @@ export function describeDifferencesContract(name: string, open: () => Promise<Mi
       expect(items.map((item) => item.attempts)).to.deep.equal([4]);
     });
 
-    it("observations are eligible and settled at once", async () => {
+    it("an observation counts as eligible and settled at once", async () => {
       await mirror.differences.observe(observed(null, { outcome: "matched" }));
       await mirror.differences.observe(observed(null, { outcome: "skipped:shed", count: 5 }));
       const [row] = await mirror.differences.coverage({ since: Date.now(), service: "users" });

@@ -1,6 +1,6 @@
 /**
- * The service's side of the wire. FakeUpstream is a real HTTP server that records what it was sent and answers as a
- * test says; RawUpstream is a TCP server for answers that no HTTP server would give.
+ * Fake services. FakeUpstream is a real HTTP server that records its requests and answers as a
+ * test says; RawUpstream is a TCP server for responses that no HTTP server would send.
  */
 import http from "node:http";
 import type { IncomingMessage, ServerResponse } from "node:http";
@@ -16,11 +16,11 @@ export interface RecordedRequest {
   readonly headers: ReadonlyMap<string, string>;
   /** Complete once `ended` is true. */
   body: Buffer;
-  /** Order of arrival and of the end among all requests of this upstream, from 1; 0: not yet. */
+  /** Positions of arrival and of completion among all requests of this upstream, from 1; 0: not yet. */
   readonly startedAs: number;
   endedAs: number;
   ended: boolean;
-  /** The connection went away before the response was complete. */
+  /** The connection closed before the response was complete. */
   aborted: boolean;
 }
 
@@ -47,7 +47,7 @@ export class FakeUpstream {
     );
   }
 
-  /** Listens on a free port of 127.0.0.1; without a handler it answers 200 "ok". The handler runs when the body is in. */
+  /** Listens on a free port of 127.0.0.1; without a handler it answers 200 "ok". The handler runs when the body is complete. */
   static async start(
     handler: FakeHandler = (_request, response) => response.end("ok"),
   ): Promise<FakeUpstream> {
@@ -159,7 +159,7 @@ export class RawUpstream {
     });
   }
 
-  /** `onHead` runs for each request head that has come in whole. A string is written as it is and the socket ended. */
+  /** `onHead` runs for each complete request head. A returned string is written unchanged and the socket ended. */
   static async start(onHead: string | ((connection: RawConnection) => void)): Promise<RawUpstream> {
     const answer =
       typeof onHead === "string"

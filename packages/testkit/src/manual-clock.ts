@@ -1,4 +1,4 @@
-/** Time that only moves when a test says so. */
+/** A clock that only a test moves. */
 
 interface Sleeper {
   readonly at: number;
@@ -13,7 +13,7 @@ export class ManualClock {
     this.#now = now;
   }
 
-  /** Milliseconds; bound, so that it can be handed over as a function. */
+  /** Milliseconds; bound, so that it can be passed as a function. */
   readonly now = (): number => this.#now;
 
   /** Resolves when the clock reaches now + ms, or when the signal aborts. */
@@ -35,7 +35,7 @@ export class ManualClock {
     return this.#sleepers.size;
   }
 
-  /** Moves time and wakes the sleepers that it passes, in order; lets what they started run. */
+  /** Advances the clock and resolves the sleeps that end by then, in order; yields after each. */
   async tick(ms: number): Promise<void> {
     const until = this.#now + ms;
     for (;;) {

@@ -1,4 +1,4 @@
-/** What every implementation of the outbox and differences ports must do; one text for memory and Redis. */
+/** Contract of the outbox port, for the memory store and for Redis. */
 import { asFence, asScope } from "@sticky-proxy/protocol";
 import {
   type CoverageOutcome,
@@ -23,7 +23,7 @@ export interface MirrorUnderTest {
 
 export const mirrorLimits = { ttlMs: 60_000, maxDifferences: 100 };
 
-/** An intent with the order key that `name` makes. */
+/** An intent with the order key of `name`. */
 export function testIntent(name: string, more: Partial<Intent> = {}): Intent {
   return {
     partition: 0,
@@ -100,7 +100,7 @@ export function describeOutboxContract(name: string, open: () => Promise<MirrorU
       expect(open).to.be.at.most(entries);
     }
 
-    it("hands out intents in the order in which they were appended", async () => {
+    it("returns intents in the order in which they were appended", async () => {
       const intents = [1, 2, 3].map((fence) => testIntent("a", { fence }));
       const entries = await added(...intents);
       expect(entries.map((entry) => entry.fence)).to.deep.equal([1, 2, 3]);
@@ -110,14 +110,14 @@ export function describeOutboxContract(name: string, open: () => Promise<MirrorU
       expect(rest.now).to.be.at.least(entries[2]!.at);
     });
 
-    it("an append after its time limit does nothing", async () => {
+    it("an append after its time limit has no effect", async () => {
       const intent = testIntent("a");
       expect(await outbox.append(intent, { validUntil: 1 })).to.equal("late");
       expect((await outbox.peek(placeOf(intent), { after: null, limit: 1 })).entries).to.deep.equal([]);
       expect(await mirror.differences.coverage({ since: null, service: null })).to.deep.equal([]);
     });
 
-    it("O1: an outcome is counted once, and the first stands", async () => {
+    it("O1: an outcome is counted once, and the first one counts", async () => {
       const [entry] = await added(testIntent("a"));
       const p = placeOf(entry!);
       const owner = await outbox.claim(p);
@@ -130,7 +130,7 @@ export function describeOutboxContract(name: string, open: () => Promise<MirrorU
       await expectSum();
     });
 
-    it("O2: only a settled entry leaves, and then it is gone", async () => {
+    it("O2: only a settled entry is removed", async () => {
       const [entry] = await added(testIntent("a"));
       const p = placeOf(entry!);
       const owner = await outbox.claim(p);
@@ -142,7 +142,7 @@ export function describeOutboxContract(name: string, open: () => Promise<MirrorU
       expect((await outbox.lag()).get("users")?.entries ?? 0).to.equal(0);
     });
 
-    it("O3: a late owner can neither settle, ack nor park", async () => {
+    it("O3: a former owner can neither settle, ack nor park", async () => {
       const [entry] = await added(testIntent("a"));
       const p = placeOf(entry!);
       const late = await outbox.claim(p);
@@ -155,7 +155,7 @@ export function describeOutboxContract(name: string, open: () => Promise<MirrorU
       expect(await outbox.settle(p, owner, entry!, asSettlement("matched"))).to.equal("settled");
     });
 
-    it("O4: a parked key's intents leave the stream, keep their order and come due", async () => {
+    it("O4: a parked key's intents leave the stream, keep their order and become due", async () => {
       const key = testIntent("a").orderKey;
       const entries = await added(
         testIntent("a"),
@@ -198,7 +198,7 @@ export function describeOutboxContract(name: string, open: () => Promise<MirrorU
       expect((await outbox.lag()).get("users")?.parkedKeys ?? 0).to.equal(0);
     });
 
-    it("a stopped key waits for an operator, who gives it a fresh age", async () => {
+    it("a stopped key waits for an operator, whose unpark restarts its age", async () => {
       const [entry] = await added(testIntent("a"));
       const p = placeOf(entry!);
       const owner = await outbox.claim(p);
@@ -225,7 +225,7 @@ export function describeOutboxContract(name: string, open: () => Promise<MirrorU
       expect(await outbox.unpark(p, testIntent("other").orderKey)).to.equal("not-parked");
     });
 
-    it("a key remembers its pending intents, its end at the primary and that it diverged", async () => {
+    it("a key stores its pending intents, its last end at the primary and whether it diverged", async () => {
       const entries = await added(testIntent("a"), testIntent("a", { fence: 2 }));
       const p = placeOf(entries[0]!);
       const owner = await outbox.claim(p);
@@ -238,7 +238,7 @@ export function describeOutboxContract(name: string, open: () => Promise<MirrorU
       await outbox.ack(p, owner, entries[0]!);
       expect(await outbox.keyState(p, entries[0]!.orderKey)).to.deep.equal({
         pending: 1,
-        // In order: the one that is left was made later than the one that is done.
+        // In order: the remaining intent is newer than the settled one.
         pendingFrom: entries[0]!.at,
         parked: false,
         diverged: true,
@@ -252,7 +252,7 @@ export function describeOutboxContract(name: string, open: () => Promise<MirrorU
       expect((await outbox.keyState(p, again!.orderKey)).pendingFrom).to.equal(again!.at);
     });
 
-    it("an intent without a body is taken out like any other", async () => {
+    it("an intent without a body is removed like any other", async () => {
       const [entry] = await added(testIntent("a", { bodyBytes: 0 }));
       const p = placeOf(entry!);
       const owner = await outbox.claim(p);
@@ -263,7 +263,7 @@ export function describeOutboxContract(name: string, open: () => Promise<MirrorU
       expect([lag?.entries ?? 0, lag?.bytes ?? 0]).to.deep.equal([0, 0]);
     });
 
-    it("lag counts entries, bytes and parked keys per service, with the oldest", async () => {
+    it("the lag counts entries, bytes and parked keys per service, with the oldest entry", async () => {
       const entries = await added(testIntent("a", { bodyBytes: 100 }), testIntent("a", { bodyBytes: 11 }));
       await outbox.append(testIntent("b", { service: "orders" }), { validUntil: null });
       const p = placeOf(entries[0]!);
@@ -276,7 +276,7 @@ export function describeOutboxContract(name: string, open: () => Promise<MirrorU
       expect(lag.get("orders")).to.include({ entries: 1, bytes: 10, parkedKeys: 0 });
     });
 
-    it("a gap is listed; what has no intent is eligible and skipped at once", async () => {
+    it("a gap is listed, and a call without an intent counts as eligible and skipped at once", async () => {
       const now = Date.now();
       const gap = {
         service: "users",

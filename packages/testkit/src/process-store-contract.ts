@@ -1,6 +1,6 @@
 /**
- * What every process store does, in one text. It imports no store: the caller opens one.
- * Written from the port (core/process/store.ts); a store that passes may stand behind the state machine.
+ * Contract of every process store. It imports no store: the caller opens one.
+ * Written from the port (core/process/store.ts).
  */
 import { asScope, type Scope } from "@sticky-proxy/protocol";
 import { expect } from "chai";
@@ -24,7 +24,7 @@ import type { StoredResponse } from "@sticky-proxy/core/http";
 export interface ContractStore {
   readonly store: ProcessStore;
   readonly changes: Changes;
-  /** Lets the store's own clock go on by at least `ms`. The store has at least 8 partitions. */
+  /** Lets the store's clock advance by at least `ms`. The store has at least 8 partitions. */
   pass(ms: number): Promise<void>;
   close(): Promise<void>;
 }
@@ -93,7 +93,7 @@ export function processStoreContract(title: string, open: () => Promise<Contract
         expect(await readById(record)).to.deep.equal(record);
       });
 
-      it("50 simultaneous creates of one scope make one process, and all see the same", async () => {
+      it("50 concurrent creates of one scope create one process, and all return it", async () => {
         const at = place();
         const answers = await Promise.all(
           Array.from({ length: 50 }, () => store.create(draftOf({ at }), { withResult: true })),
@@ -104,7 +104,7 @@ export function processStoreContract(title: string, open: () => Promise<Contract
         expect(epochs.size).to.equal(1);
       });
 
-      it("an existing record comes back with its result, only when that is asked for", async () => {
+      it("a create returns an existing record, with its result only on request", async () => {
         const draft = draftOf();
         const result = responseOf("done");
         await committed(await created(draft), endOf(result));
@@ -124,7 +124,7 @@ export function processStoreContract(title: string, open: () => Promise<Contract
         }
       });
 
-      it("keeps the request bytes exactly, and gives them back only to its own record", async () => {
+      it("stores the request bytes unchanged, and returns them only for their own record", async () => {
         const request: StoredRequest = {
           head: { method: "POST", path: "/a", query: null, headers: [["X-A", "caf\u00e9"]] },
           key: "k-1",
@@ -138,7 +138,7 @@ export function processStoreContract(title: string, open: () => Promise<Contract
         expect(await store.readRequest(await created())).to.equal(null);
       });
 
-      it("gives a request without its credentials only to who says that it may lack them", async () => {
+      it("returns a request stored without credentials only to a caller that accepts that", async () => {
         const head = { method: "POST", path: "/", query: null, headers: [] };
         const request = { head, key: null, body: new Uint8Array(0), lacksCredentials: true } as const;
         const record = await created(draftOf({ request }));
@@ -150,7 +150,7 @@ export function processStoreContract(title: string, open: () => Promise<Contract
     });
 
     describe("commit", () => {
-      it("raises the version, keeps what it does not name, removes what it sets to null", async () => {
+      it("a commit raises the version, keeps fields that it does not name, removes those set to null", async () => {
         const record = await created();
         const next = await committed(
           record,
@@ -167,7 +167,7 @@ export function processStoreContract(title: string, open: () => Promise<Contract
         expect(await readById(off)).to.deep.equal(off);
       });
 
-      it("P2: of commits on the same version exactly one is taken, the others learn what stands", async () => {
+      it("P2: of commits on the same version exactly one succeeds, the others return the current record", async () => {
         const record = await created();
         const answers = await Promise.all(
           Array.from({ length: 10 }, (_, i) =>
@@ -182,7 +182,7 @@ export function processStoreContract(title: string, open: () => Promise<Contract
         }
       });
 
-      it("a callback against an alarm leaves one result", async () => {
+      it("a callback that races an alarm leaves one result", async () => {
         const record = await committed(await created(), changeOf({ owner: null }, { wakeAt: 0 }));
         const callback = endOf(responseOf("from the service"));
         const alarm = changeOf({ status: "failed", phase: null, problem: "upstream-timeout" });
@@ -207,7 +207,7 @@ export function processStoreContract(title: string, open: () => Promise<Contract
         expect(next.epoch).to.be.greaterThan(record.fence);
       });
 
-      it("only if due: refuses while the alarm lies ahead, or there is none", async () => {
+      it("a commit with onlyIfDue is refused while the alarm is in the future, or there is none", async () => {
         const record = await created();
         const early = await store.commit(record, changeOf({ reason: "x" }), {
           ifDue: true,
@@ -224,7 +224,7 @@ export function processStoreContract(title: string, open: () => Promise<Contract
         expect(due.kind).to.equal("committed");
       });
 
-      it("keeps the result's status, header lines and bytes, and drops payloads when told", async () => {
+      it("stores the result's status, header lines and bytes, and drops payloads on request", async () => {
         const request = requestOf("again");
         const record = await created(draftOf({ request }));
         const result = {
@@ -257,7 +257,7 @@ export function processStoreContract(title: string, open: () => Promise<Contract
         expect(result?.body).to.have.length(0);
       });
 
-      it("refuses a commit for a process that is gone", async () => {
+      it("refuses a commit for a process that was removed", async () => {
         const record = await created();
         expect(await store.purge(record)).to.equal(true);
         const answer = await store.commit(record, changeOf({}), { ifDue: false, writeId: newId() });
@@ -267,7 +267,7 @@ export function processStoreContract(title: string, open: () => Promise<Contract
     });
 
     describe("supersede", () => {
-      it("creates the next process and keeps the closed one under its own id, with its own payloads", async () => {
+      it("supersede creates the next process and keeps the closed one under its id, with its payloads", async () => {
         const first = await committed(
           await created(draftOf({ request: requestOf("first") })),
           endOf(responseOf("first")),
@@ -295,7 +295,7 @@ export function processStoreContract(title: string, open: () => Promise<Contract
         expect(text((await store.readRequest(second))?.body)).to.equal("second");
       });
 
-      it("P2: nothing meant for the superseded process reaches its successor", async () => {
+      it("P2: a commit for the superseded process does not reach its successor", async () => {
         const first = await created();
         const closing = changeOf({ status: "cancelled", phase: null, owner: null }, { wakeAt: 1000 });
         const { record: second } = await store.supersede(first, closing, draftOf({ at: first }));
@@ -307,7 +307,7 @@ export function processStoreContract(title: string, open: () => Promise<Contract
         expect(await readById(second!)).to.deep.equal(second);
       });
 
-      it("of two who supersede the same process one wins", async () => {
+      it("of two concurrent supersedes of a process one succeeds", async () => {
         const first = await created();
         const answers = await Promise.all(
           [1, 2].map(() => store.supersede(first, changeOf({}), draftOf({ at: first }))),
@@ -315,7 +315,7 @@ export function processStoreContract(title: string, open: () => Promise<Contract
         expect(answers.map(({ kind }) => kind).sort()).to.deep.equal(["committed", "stale"]);
       });
 
-      it("a superseded process can still be changed, rings its alarm, and is purged alone", async () => {
+      it("a superseded process can still be committed, has its alarm, and is purged alone", async () => {
         const first = await created();
         const { record: second } = await store.supersede(
           first,
@@ -334,7 +334,7 @@ export function processStoreContract(title: string, open: () => Promise<Contract
     });
 
     describe("leases and alarms", () => {
-      it("renewing moves the lease's end and nothing else: same version, no waiter wakes", async () => {
+      it("a renewal changes the lease's end only: same version, no notice", async () => {
         const record = await created(draftOf({ spans: { wakeAt: 5 } }));
         await opened.pass(10);
         expect(await store.renew([leaseOf(record)])).to.deep.equal([]);
@@ -348,14 +348,14 @@ export function processStoreContract(title: string, open: () => Promise<Contract
         expect(own.kind, "renewing never makes the owner's own commit stale").to.equal("committed");
       });
 
-      it("a commit that leaves the alarm alone answers with the alarm as renewed", async () => {
+      it("a commit that does not change the alarm returns the renewed alarm", async () => {
         const record = await created(draftOf({ spans: { wakeAt: 5 } }));
         expect(await store.renew([leaseOf(record)])).to.deep.equal([]);
         const next = await committed(record, changeOf({ progressPercent: 5 }));
         expect(next.wakeAt!).to.be.greaterThan(record.wakeAt! + leaseMs / 2);
       });
 
-      it("a batch loses only what is lost: taken over, ended, gone, another owner", async () => {
+      it("a batch renewal reports as lost what was taken over, ended, removed or is another owner's", async () => {
         const kept = await Promise.all([created(), created(), created()]);
         const takenOver = await created();
         await committed(takenOver, changeOf({ owner: "node-b" }));
@@ -371,16 +371,18 @@ export function processStoreContract(title: string, open: () => Promise<Contract
         expect(await store.renew([])).to.deep.equal([]);
       });
 
-      it("hands a rung alarm to one claimer, hides it, and rings again when that one died", async () => {
+      it("a due alarm is claimed once, hidden, and due again after the hiding time", async () => {
         const record = await created(draftOf({ spans: { wakeAt: 0 } }));
-        const claims = await Promise.all([claimed(record, 40), claimed(record, 40), claimed(record, 40)]);
+        const claims = await Promise.all([claimed(record), claimed(record), claimed(record)]);
         expect(claims.filter(Boolean)).to.have.length(1);
         expect(await claimed(record)).to.equal(false);
+        const briefly = await created(draftOf({ spans: { wakeAt: 0 } }));
+        expect(await claimed(briefly, 1)).to.equal(true);
         await opened.pass(60);
-        expect(await claimed(record)).to.equal(true);
+        expect(await claimed(briefly)).to.equal(true);
       });
 
-      it("hands out nothing that lies ahead, was renewed, or has no alarm", async () => {
+      it("a claim returns nothing that is not due, was renewed, or has no alarm", async () => {
         const ahead = await created();
         const renewed = await created(draftOf({ spans: { wakeAt: 0 } }));
         await store.renew([leaseOf(renewed)]);
@@ -410,7 +412,7 @@ export function processStoreContract(title: string, open: () => Promise<Contract
         await store.claimDue({ limit: 1000, hideMs: 60_000 });
       });
 
-      it("a returning owner is refused after a take-over, and its lease is lost", async () => {
+      it("the earlier owner is refused after a take-over, and its lease is reported lost", async () => {
         const record = await created(draftOf({ spans: { wakeAt: 0 } }));
         const { due } = await store.claimDue({ limit: 1000, hideMs: 60_000 });
         const found = due.find(({ scope }) => scope === record.scope)!;
@@ -431,7 +433,7 @@ export function processStoreContract(title: string, open: () => Promise<Contract
     });
 
     describe("purge", () => {
-      it("leaves nothing: no record, payload, list entry or alarm", async () => {
+      it("a purge removes record, payloads, list entries and alarm", async () => {
         const service = `svc-${newId()}`;
         const base = await created(draftOf({ request: requestOf("r"), fields: { service } }));
         const ended = await committed(base, endOf(responseOf("x"), { wakeAt: 0 }));
@@ -479,12 +481,12 @@ export function processStoreContract(title: string, open: () => Promise<Contract
         expect(await store.count(service)).to.deep.equal(countOf({ "in-progress": 1 }));
       });
 
-      it("the oldest of a status is known by the time it was created", async () => {
+      it("the oldest process of a status is found by its time of creation", async () => {
         const service = `svc-${newId()}`;
         expect(await store.oldestAt(service, "in-progress")).to.equal(null);
         const first = await created(draftOf({ fields: { service } }));
         const second = await created(draftOf({ fields: { service } }));
-        // A fence that had to overtake another clock may be ahead of the creation.
+        // A fence may be ahead of the time of creation when the clock was set back.
         expect(await store.oldestAt(service, "in-progress")).to.equal(Math.floor(first.epoch / 1000));
         expect(first.epoch / 1000).to.be.closeTo(first.createdAt, 5000);
         await committed(first, endOf(responseOf("x")));
@@ -492,7 +494,7 @@ export function processStoreContract(title: string, open: () => Promise<Contract
         expect(await store.oldestAt(service, "completed")).to.equal(Math.floor(first.epoch / 1000));
       });
 
-      it("pages newest first, each process once, also while others come and finish", async () => {
+      it("pages are newest first and contain each process once, also while others are created and end", async () => {
         const service = `svc-${newId()}`;
         const made: ProcessRecord[] = [];
         for (let i = 0; i < 7; i += 1) {
@@ -519,7 +521,7 @@ export function processStoreContract(title: string, open: () => Promise<Contract
         expect(second.next).to.equal(null);
       });
 
-      it("lists only what is older than asked for", async () => {
+      it("a list with a time limit contains older processes only", async () => {
         const service = `svc-${newId()}`;
         await created(draftOf({ fields: { service } }));
         const query = { service, status: "in-progress" as const, limit: 10, cursor: null };
@@ -528,7 +530,7 @@ export function processStoreContract(title: string, open: () => Promise<Contract
         expect((await store.list({ ...query, olderThanMs: 1 })).items).to.have.length(1);
       });
 
-      it("pages newest first over services and statuses, each process once, also while some finish", async () => {
+      it("pages over services and statuses are newest first and contain each process once, also while some end", async () => {
         const services = [`svc-${newId()}`, `svc-${newId()}`];
         const made: ProcessRecord[] = [];
         for (let i = 0; i < 8; i += 1) {
@@ -563,7 +565,7 @@ export function processStoreContract(title: string, open: () => Promise<Contract
         expect(ended.items).to.have.length(4);
       });
 
-      it("dead letters are listed until they are none", async () => {
+      it("a dead letter is listed until it is redriven or dropped", async () => {
         const dead = await committed(await created(), changeOf({ status: "failed", deadLetter: "callback" }));
         const list = async (): Promise<boolean> =>
           (await store.deadLetters({ limit: 1000, cursor: null })).items.some((r) => r.scope === dead.scope);
@@ -572,7 +574,7 @@ export function processStoreContract(title: string, open: () => Promise<Contract
         expect(await list()).to.equal(false);
       });
 
-      it("tells a process's timeline in order, with notes", async () => {
+      it("a timeline lists a process's transitions in order, with notes", async () => {
         const record = await created();
         await store.note(record, { event: "late-result", from: "node-b" });
         await committed(record, endOf(responseOf("x")));
@@ -648,7 +650,7 @@ export function processStoreContract(title: string, open: () => Promise<Contract
     });
 
     describe("changes", () => {
-      it("commit, supersede and purge wake the scope's watchers, and nobody else's", async () => {
+      it("commit, supersede and purge notify the watchers of the scope, and no others", async () => {
         const record = await created();
         const other = await created();
         const watched = watch(opened.changes, record);
@@ -668,7 +670,7 @@ export function processStoreContract(title: string, open: () => Promise<Contract
       });
     });
 
-    /** Counts notices; `settled` waits until notices of the subscription itself have come in. */
+    /** Counts notices; `settled` resolves when the notices of the subscription itself have arrived. */
     function watch(changes: Changes, record: ProcessRecord) {
       let count = 0;
       let seen = 0;

@@ -1,4 +1,4 @@
-/** A client that sends exactly the bytes a test says and reads what comes back, without an HTTP library in between. */
+/** A client that sends exactly the given bytes and reads the response, without an HTTP library. */
 import net from "node:net";
 import type { Socket } from "node:net";
 
@@ -61,7 +61,7 @@ export class RawClient {
     }
   }
 
-  /** latin1 text, as it is. */
+  /** latin1 text, sent unchanged. */
   send(bytes: string): void {
     this.socket.write(bytes, "latin1");
   }
@@ -70,7 +70,7 @@ export class RawClient {
     this.socket.destroy();
   }
 
-  /** Everything received so far that no response() has taken. */
+  /** Received bytes that no response() has consumed. */
   get pending(): string {
     return this.#buffer;
   }
@@ -79,7 +79,7 @@ export class RawClient {
     return this.#error;
   }
 
-  /** Resolves when the other side has closed the connection. */
+  /** Resolves when the peer has closed the connection. */
   async closed(): Promise<void> {
     while (!this.#closed) await this.#change();
   }
@@ -131,7 +131,7 @@ export class RawClient {
     }
   }
 
-  /** Text up to the mark, which is taken too. */
+  /** Text up to the mark; consumes the mark. */
   async #until(mark: string): Promise<string> {
     let at = this.#buffer.indexOf(mark);
     while (at === -1) {

@@ -3,7 +3,7 @@
  *
  * Order: REDIS_URL (own key prefix per suite) → a local binary (STICKY_TEST_REDIS_SERVER, else redis-server or
  * valkey-server on PATH) → a container when an engine answers → an error that says what to install. Only
- * ALLOW_NO_REDIS=1 leaves the suites out, and says so. Killing, pausing and restarting need the local binary.
+ * ALLOW_NO_REDIS=1 skips the suites, with a message. Killing, pausing and restarting need the local binary.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
@@ -14,14 +14,14 @@ import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 
-/** A private redis-server child with its own data folder. */
+/** A redis-server child process with its own data folder. */
 export interface TestRedis {
   readonly url: string;
   readonly port: number;
   readonly dir: string;
-  /** Of the running child; another one after `restart`. */
+  /** Process id of the running child; changes with `restart`. */
   readonly pid: number;
-  /** Sends the signal and resolves when the child has ended. */
+  /** Sends the signal; resolves when the child has ended. */
   kill(signal?: NodeJS.Signals): Promise<void>;
   /** SIGSTOP: connections stay open, nothing answers. */
   pause(): void;
@@ -38,7 +38,7 @@ const install =
   "(Debian: apt-get install redis-server; macOS: brew install redis), name one in STICKY_TEST_REDIS_SERVER, " +
   "or start a container engine. ALLOW_NO_REDIS=1 leaves these tests out.";
 
-/** Settings that satisfy the `standard` profile, so that a test which wants less says so in `args`. */
+/** Settings that satisfy the `standard` profile; a test overrides them in `args`. */
 const standard = [
   ["--appendonly", "yes"],
   ["--appendfsync", "always"],
@@ -88,13 +88,13 @@ export async function startRedis(options: { readonly args?: readonly string[] } 
   let args = options.args ?? [];
   let port = await freePort();
   let child = await launch(binary, dir, port, args).catch(async () => {
-    port = await freePort(); // somebody else took it in between
+    port = await freePort(); // another process took the port meanwhile
     return launch(binary, dir, port, args);
   });
 
   const end = async (signal: NodeJS.Signals): Promise<void> => {
     if (child.exitCode !== null || child.signalCode !== null) return;
-    child.ref(); // now the test waits for it
+    child.ref(); // from here on the test waits for it
     const ended = once(child, "exit");
     child.kill(signal);
     await ended;
@@ -172,7 +172,7 @@ async function launch(
     { stdio: ["ignore", out, out] },
   );
   closeSync(out);
-  child.unref(); // a test run must be able to end without it
+  child.unref(); // the container must not keep the test run alive
   let hasFailed = false;
   child.once("error", () => (hasFailed = true));
   for (let waited = 0; ; waited += 20) {
@@ -185,7 +185,7 @@ async function launch(
   }
 }
 
-/** true: answers PING (so it has finished loading its AOF). */
+/** true: the server answers PING, so it has loaded its AOF. */
 async function answers(port: number): Promise<boolean> {
   const socket = connect({ port, host: "127.0.0.1" });
   socket.on("error", () => {});

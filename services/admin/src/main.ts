@@ -30,7 +30,7 @@ import {
 import { createAdminApp } from "./app.ts";
 import { cookieShape } from "./access/cookie.ts";
 import { createLoginLimit } from "./access/login-limit.ts";
-import { createLogins } from "./access/logins.ts";
+import { createLogins, type TrustedHeader } from "./access/logins.ts";
 import type { AdminDeps } from "./deps.ts";
 import { leadBulk } from "./bulk/bulk-leader.ts";
 import { createPages } from "./http/pages.ts";
@@ -57,7 +57,9 @@ export async function startAdmin(config: Config, parts: ServiceParts): Promise<S
   const { logger, metrics, lifecycle } = parts;
   const opened = await openNode({ config, logger, metrics, cacheMemoryBytes: 0 });
   const { store, registry, callers } = opened;
-  if (!isPrivate(config.adminHost) && (await createOperatorTokens(store).list()).length === 0) {
+  const { trustedHeader, firstLogin } = config.admin;
+  const hasOtherWay = isPrivate(config.adminHost) || trustedHeader !== null || firstLogin;
+  if (!hasOtherWay && (await createOperatorTokens(store).list()).length === 0) {
     await opened.close();
     throw new AdminOpen(
       `adminHost ${config.adminHost ?? "(every interface)"} is no loopback address and nobody has a token: make one first ` +
@@ -90,8 +92,8 @@ export async function startAdmin(config: Config, parts: ServiceParts): Promise<S
     addressOf: ({ req }) => addressOf(req, config),
     monotonic: systemClock.monotonic,
     logger,
-    basePath: "",
-    panel: await readPanel(panelFolder, ""),
+    basePath: config.admin.basePath ?? "",
+    panel: await readPanel(panelFolder, config.admin.basePath ?? ""),
   });
   const handle = app.callback();
   const server = createServer({ requestTimeout: 30_000, headersTimeout: 10_000 }, (request, response) => {
@@ -111,7 +113,8 @@ export async function startAdmin(config: Config, parts: ServiceParts): Promise<S
     await heartbeat.leave().catch(() => undefined);
     await opened.close();
   });
-  return { port, firstToken: await firstToken(deps.tokens) };
+  const mayPrint = isPrivate(config.adminHost) || firstLogin;
+  return { port, firstToken: mayPrint ? await firstToken(deps.tokens) : null };
 }
 
 function adminDeps(
@@ -145,7 +148,7 @@ function adminDeps(
     listServices({ configured: config.services, registered: () => registry.services() });
   const background = new Set<Promise<void>>();
   const tokens: TokenPorts = { tokens: createOperatorTokens(store), randomBytes };
-  const cookie = cookieShape("");
+  const cookie = cookieShape(config.admin.basePath ?? "");
   const mirrorParts = { writes: redis.writes, reads: redis.reads, keys, partitions: meta.partitions };
   const secret = meta.secret;
   return {
@@ -155,7 +158,7 @@ function adminDeps(
       sessions: createSessions(store),
       limit: createLoginLimit(systemClock.monotonic),
       cookie,
-      trustedHeader: null,
+      trustedHeader: trustedHeaderOf(config),
     }),
     cookie,
     tokens,
@@ -204,7 +207,7 @@ function adminDeps(
       clock: systemClock,
     },
     version: version(),
-    environment: config.node,
+    environment: config.admin.environment ?? config.node,
     configText: () => configText(config),
   };
 }
@@ -214,6 +217,13 @@ function addressOf(request: IncomingMessage, config: Config): string {
   const isTrusted = addressSet(config.trustedProxies);
   const found = clientAddress(request.socket.remoteAddress ?? "", headerList(request.rawHeaders), isTrusted);
   return found.ok ? found.address : (request.socket.remoteAddress ?? "");
+}
+
+/** null: operators log in by tokens alone. */
+function trustedHeaderOf({ admin: { trustedHeader } }: Config): TrustedHeader | null {
+  if (trustedHeader === null) return null;
+  const { user, groups, peers, ...roles } = trustedHeader;
+  return { user, groups, isTrusted: addressSet(peers), roles };
 }
 
 function isPrivate(host: string | null): boolean {

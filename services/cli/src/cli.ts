@@ -21,6 +21,7 @@ export const commands: Readonly<Record<string, () => Promise<{ command: Command 
   audit: () => import("./commands/audit.ts"),
   cache: () => import("./commands/cache.ts"),
   keys: () => import("./commands/keys.ts"),
+  token: () => import("./commands/token.ts"),
   mirror: () => import("./commands/mirror.ts"),
   "clear-cache": () => import("./commands/clear-cache.ts"),
   help: () => import("./commands/help.ts"),

@@ -3,7 +3,7 @@ import { StoreUnavailable } from "@sticky-proxy/core/process";
 import { expect } from "chai";
 import { startOutboxDrain, type OutboxDrain, type OutboxDrainDeps } from "./drain-outbox.ts";
 
-/** Leaders as the test wants them: each group's leadership is granted and ended by hand. */
+/** Fake leader election: a test grants and ends each group's leadership. */
 class Election {
   readonly leading = new Map<string, AbortController>();
   private readonly waiting = new Map<string, (signal: AbortSignal) => Promise<void>>();
@@ -64,7 +64,7 @@ describe("leading the outbox", () => {
 
   const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-  it("a group's leader owns its partitions and claims each with a fence above the last", async () => {
+  it("a group's leader claims each of its partitions with a fence above the last", async () => {
     const before = await mirror.claim(3);
     election.grant("mirror-3");
     await settle();
@@ -77,7 +77,7 @@ describe("leading the outbox", () => {
     expect(drain.leadsFirst).to.equal(true);
   });
 
-  it("leadership that ends is given up with its partitions", async () => {
+  it("the end of the leadership releases its partitions", async () => {
     election.grant("mirror-0");
     await settle();
     election.leading.get("mirror-0")!.abort();
@@ -86,7 +86,7 @@ describe("leading the outbox", () => {
     expect(drain.leadsFirst).to.equal(false);
   });
 
-  it("a store that gives no answer ends the turn as leader, so that another may try", async () => {
+  it("an unavailable store ends the leadership, so that another node may try", async () => {
     isAway = true;
     election.grant("mirror-1");
     await settle();

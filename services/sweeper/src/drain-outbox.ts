@@ -1,6 +1,6 @@
 /**
- * Drains the mirror's outbox: leads groups of partitions (redlock), claims each partition (its fence makes a late
- * owner's writes fail), and turns the drains. Two leaders at once are safe, only wasteful.
+ * Drains the mirror's outbox: leads groups of partitions (redlock), claims each partition (its fence makes a former
+ * owner's writes fail), and runs the drains. Two leaders at once are safe, only wasteful.
  */
 import { StoreUnavailable } from "@sticky-proxy/core/process";
 import type { OutboxEntry } from "@sticky-proxy/core/mirror";
@@ -12,7 +12,7 @@ export interface OutboxDrainDeps extends MirrorEntryDeps {
   /** Resolves after ms or when the signal aborts. */
   readonly sleep: (ms: number, signal?: AbortSignal) => Promise<void>;
   readonly tickMs: number;
-  /** Sends under way at a stop may take this long, then they are cut; their entries stay. */
+  /** Grace time of running sends at a stop; then they are aborted, and their entries stay. */
   readonly graceMs: number;
   readonly onTrouble: (error: unknown) => void;
   /** Whether another sweeper runs another configuration: it may know what this one does not. */
@@ -20,15 +20,15 @@ export interface OutboxDrainDeps extends MirrorEntryDeps {
 }
 
 export interface OutboxDrain {
-  /** No more partitions; finishes or cuts what is under way and gives leadership back. */
+  /** Claims no more partitions, ends the running sends (aborted after the grace time) and releases the leadership. */
   stop(): Promise<void>;
   /** Partitions this node owns. */
   readonly owned: number;
-  /** One node of the cluster, at most: it exports what is true of all. */
+  /** true on at most one node of the cluster: it exports the cluster-wide metrics. */
   readonly leadsFirst: boolean;
 }
 
-/** One lock leads several partitions: fewer locks to renew, still work for several sweepers. */
+/** One lock per group of partitions: few locks to renew, and work for several sweepers. */
 export const leadershipGroups = 8;
 const leadershipTtlMs = 6000;
 const tidyEveryMs = 60_000;
@@ -95,7 +95,7 @@ export function startOutboxDrain(deps: OutboxDrainDeps): OutboxDrain {
     }
   }
 
-  /** What is under way may end; then it is cut. */
+  /** Waits for running sends up to the grace time, then aborts them. */
   async function finish(drains: readonly PartitionDrain[], cut: AbortController): Promise<void> {
     for (const drain of drains) drain.stop();
     const done = new AbortController();

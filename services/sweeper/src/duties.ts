@@ -26,7 +26,7 @@ export interface DutyDeps {
   readonly poll: Poller;
   readonly deliver: Deliverer;
   readonly extra: (record: ProcessRecord) => Execution["extra"];
-  /** Of the mirror; absent: nothing is mirrored. */
+  /** Of the mirror; absent: no route is mirrored. */
   readonly intents?: Pick<MirrorIntents, "recover">;
   readonly onFailure: (duty: Duty, record: ProcessRecord, error: unknown) => void;
 }
@@ -62,7 +62,7 @@ export async function perform(deps: DutyDeps, duty: Duty, record: ProcessRecord)
   switch (duty) {
     case "take-over": {
       const taken = await processes.apply(record, { type: "lease-ended" }, { ifDue: true });
-      // Its owner may have died before its intent stood.
+      // The owner may have died before it appended the intent.
       if (taken.kind === "applied" && isTerminal(taken.record.status))
         await recoverMirror(deps, taken.record);
       return;
@@ -90,7 +90,7 @@ export async function perform(deps: DutyDeps, duty: Duty, record: ProcessRecord)
   }
 }
 
-/** A record that waits for its copy is kept; should its intent be missing, it would be kept for ever. */
+/** A record that waits for its copy never expires, so a missing intent is recovered here. */
 async function recoverMirror(deps: DutyDeps, record: ProcessRecord): Promise<void> {
   const { processes } = deps;
   if (record.mirror !== "pending") return;

@@ -1,4 +1,4 @@
-/** Elects, among the sweepers, the one that exports what the whole store holds. */
+/** Elects the sweeper that exports the gauges of the whole store. */
 import { sleep, type Config, type Lifecycle, type Logger, type Metrics } from "@sticky-proxy/runtime";
 import type { Locks, OpenCache, OpenStore } from "@sticky-proxy/store";
 import { exportStore, forgetStore, type StoreGauges } from "./store-gauges.ts";

@@ -38,7 +38,7 @@ export async function startSweeper(config: Config, parts: ServiceParts): Promise
   const { store, cached, registry, pacing } = node;
   const { locks } = node.nodeLocks;
   const invalidation = openInvalidation(config, node, parts);
-  // A proxy probes; what it publishes chooses the instance of our dispatches too.
+  // A proxy runs the health checks; the published results also apply to the sweeper's dispatches.
   const health = createHealthView({ services: () => config.services, shared: registry, clock: systemClock });
   const forwarder = node.openForwarder(health);
   const now = (): ReturnType<Engine["processes"]["now"]> => engine.processes.now();
@@ -191,7 +191,7 @@ function openDeliverer(
   });
 }
 
-/** A turn of the sweep that tells the health check and the metrics whether the store answers. */
+/** One turn of the sweep; reports to health check and metrics whether the store answers. */
 function observedSweep(tick: () => Promise<unknown>, { metrics, ops }: ServiceParts): () => Promise<void> {
   let answers = true;
   ops.check("sweeper", () =>
@@ -211,7 +211,7 @@ function observedSweep(tick: () => Promise<unknown>, { metrics, ops }: ServicePa
   };
 }
 
-/** An alarm whose claimer died rings again after this: soon for short leases, never sooner than a commit may take. */
+/** Hiding time of a claimed alarm: short for short leases, but longer than a commit may take. */
 function hideMsFor(services: readonly Service[]): number {
   const leases = services.flatMap(({ routes }) => routes.flatMap((route) => route.process?.leaseMs ?? []));
   return Math.min(30_000, Math.max(2000, 3 * Math.min(...leases)));

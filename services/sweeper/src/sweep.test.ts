@@ -97,7 +97,7 @@ describe("the sweeper", () => {
   }
   const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-  it("looks for the intent of a mirrored process that it takes over: its owner may have died before it stood", async () => {
+  it("checks the intent of a mirrored process on take-over, since the owner may have died before it was appended", async () => {
     const [plain, mirrored] = [await begin(), await begin(null, true)];
     world.clock.advance(world.rules.policy.leaseMs + 1);
     expect(await sweeper.tick()).to.equal(2);
@@ -105,7 +105,7 @@ describe("the sweeper", () => {
     expect(recovered.map(({ scope, status }) => [scope, status])).to.deep.equal([[mirrored.scope, "failed"]]);
   });
 
-  it("polls when the alarm rings, keeps progress, and asks again when told", async () => {
+  it("polls when the alarm is due, stores the progress, and polls again after the requested time", async () => {
     const record = await polled();
     expect(await sweeper.tick()).to.equal(0);
     world.clock.advance(100);
@@ -124,7 +124,7 @@ describe("the sweeper", () => {
     expect(await current(record)).to.include({ wakeAt: world.clock.now() + 900, status: "in-progress" });
   });
 
-  it("ends the process with the result that a poll brought", async () => {
+  it("ends the process with the result of a poll", async () => {
     const record = await polled();
     world.clock.advance(100);
     await sweeper.tick();
@@ -133,7 +133,7 @@ describe("the sweeper", () => {
     expect(await current(record)).to.include({ status: "completed", httpStatus: 201, executed: "yes" });
   });
 
-  it("fails, with a dead letter, what a probed service does not know", async () => {
+  it("fails a process that the probed service does not know, with a dead letter", async () => {
     const record = await apply(await begin(), lostAnswer);
     expect(record.pollUrl).to.equal("/probe");
     world.clock.advance(500);
@@ -148,14 +148,14 @@ describe("the sweeper", () => {
     });
   });
 
-  it("lets a poll or a delivery that takes long hold nobody back, and starts none twice", async () => {
+  it("a slow poll or delivery delays no other alarm, and is not started twice", async () => {
     const slow = await polled();
     const silent = await ended();
     world.clock.advance(100);
     await sweeper.tick();
     expect([polls.length, deliveries.length]).to.deep.equal([1, 1]);
     const other = await polled();
-    world.clock.advance(2000); // the hidden alarms ring again
+    world.clock.advance(2000); // the hidden alarms are due again
     await sweeper.tick();
     expect(polls.map(({ record }) => record.scope)).to.deep.equal([slow.scope, other.scope]);
     expect(deliveries.map(({ record }) => record.scope)).to.deep.equal([silent.scope]);
@@ -182,7 +182,7 @@ describe("the sweeper", () => {
     expect(failures).to.deep.equal([]);
   });
 
-  it("notes what a delivery brought: delivered, again later, or dead", async () => {
+  it("stores the outcome of a delivery: delivered, retry later, or dead", async () => {
     const record = await ended();
     await sweeper.tick();
     deliveries[0]!.answer({ delivered: false, retryInMs: 5000 });

@@ -1,7 +1,7 @@
 /**
- * Claim what is due, ask which duty it calls for, do it, apply what was learned. Claiming hides an alarm for a while
- * and never removes it: if this sweeper dies the alarm rings again, and two sweepers side by side only ever race for
- * commits that version and due-check decide.
+ * Claims due alarms, determines the duty of each, executes it, applies its result. Claiming hides an alarm for a while
+ * and never removes it: if this sweeper dies the alarm becomes due again, and two sweepers only race for
+ * commits, which version and due check decide.
  */
 import { dutyOf, processId, type Duty, type ProcessRecord } from "@sticky-proxy/core/process";
 import { perform, type DutyDeps } from "./duties.ts";
@@ -16,9 +16,9 @@ export interface SweepDeps extends DutyDeps {
 }
 
 export interface Sweeper {
-  /** One turn: everything that is due now, batch by batch. Returns how many alarms were answered. @throws StoreUnavailable */
+  /** One turn: all due alarms, in batches. Returns the number of processed alarms. @throws StoreUnavailable */
   tick(): Promise<number>;
-  /** No new claims; resolves when what is under way has ended. */
+  /** Claims no more; resolves when running calls have ended. */
   stop(): Promise<void>;
 }
 

@@ -53,7 +53,7 @@ export function keptFor(record: ProcessRecord, ms: number, c: Circumstances): Sp
   return { keepUntil: Math.max(record.keepUntil - c.now, ms + keepMarginMs) };
 }
 
-/** The request holds credentials: after the end it goes as soon as nobody can need it any more. */
+/** The request contains credentials: after the end it is removed as soon as nothing needs it. */
 export function requestAfter(
   { requestPayload }: ProcessRecord,
   c: Circumstances,

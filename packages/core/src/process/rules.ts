@@ -211,7 +211,7 @@ function carefulRules({ identity }: Pick<ProcessRecord, "identity">): Rules {
 
 /**
  * Identity `none`, never replayed: a process that exists only so that its execution is recorded for its copy. Its
- * client is held like a plain proxy's, until the service's own timeouts end the exchange.
+ * client waits as for plain proxying, until the service's timeouts end the exchange.
  */
 export const unkeyedPolicy: ProcessPolicy = {
   identity: "none",

@@ -1,12 +1,12 @@
 /**
- * The port to the process store. A store knows no states. Each operation is atomic: create if absent, commit if epoch and
- * version still match, supersede, renew leases, claim what is due, purge.
+ * The port of the process store. The store does not interpret states. Its operations are atomic: create when absent, commit when
+ * epoch and version match, supersede, renew leases, claim due alarms, purge.
  *
  * Every time in a write is a span (ms) added to the store's own clock at the moment of the write, so no node's
- * clock enters a record. `wakeAt` null takes the alarm away.
+ * clock enters a record. `wakeAt` null removes the alarm.
  *
- * Payloads stand beside the record under one name per scope, each carrying the random id that the record names:
- * a reader holding an older record sees another id and reads again; it never gets a newer body.
+ * Payloads are stored beside the record under one key per scope, each with the random id that the record names:
+ * a reader with an older record finds another id and reads again; it never gets a newer body.
  */
 import { CodedError, type EpochMs, type Executed, type Fence, type Scope } from "@sticky-proxy/protocol";
 import type { RequestHead, StoredResponse } from "../http/message.ts";
@@ -26,7 +26,7 @@ export class InvalidCursor extends CodedError {
 export class StoreUnavailable extends CodedError {
   override readonly name = "StoreUnavailable";
   override readonly code = "STORE_UNAVAILABLE";
-  /** The failed write may still have created its process; it stands until it is released or its lease ends. */
+  /** The failed write may have created its process, which exists until it is released or its lease ends. */
   mayHaveStarted = false;
 }
 
@@ -38,10 +38,10 @@ export class HolderOverBudget extends CodedError {
 
 export type Spans = Readonly<Partial<Record<SpanField, number | null>>>;
 
-/** The request as it may have to be sent again or mirrored. */
+/** The request, stored to be sent again or mirrored. */
 export interface StoredRequest {
   readonly head: RequestHead;
-  /** The client's own Idempotency-Key, sent on to the service; null: it gave none. */
+  /** The client's Idempotency-Key, forwarded to the service; null: none. */
   readonly key: string | null;
   readonly body: Uint8Array;
   /** Kept for the mirror's copy alone (R17): without credentials, so it cannot be sent to its service (again). */
@@ -54,7 +54,7 @@ export interface TimelineEntry {
   readonly [field: string]: string;
 }
 
-/** A new process before the store gave it epoch, fence, version and times. */
+/** A new process before the store has assigned epoch, fence, version and times. */
 export interface Draft {
   readonly partition: number;
   readonly scope: Scope;
@@ -76,7 +76,7 @@ export interface Change {
   readonly spans: Spans;
   /** Mint the next fence for a dispatch. */
   readonly mintFence: boolean;
-  /** Kept under the fresh id that `set.resultPayload` names. */
+  /** Stored under the new id that `set.resultPayload` names. */
   readonly result: StoredResponse | null;
   /** Payloads to delete. */
   readonly drop: readonly ("request" | "result")[];
@@ -87,22 +87,22 @@ export interface Snapshot {
   /** The store's clock, epoch ms. */
   readonly now: EpochMs;
   readonly record: ProcessRecord | null;
-  /** The stored result, when it was asked for and the record names one. */
+  /** The stored result, when it was requested and the record names one. */
   readonly result: StoredResponse | null;
 }
 
 export type CreateAnswer =
   | { readonly kind: "created"; readonly now: EpochMs; readonly record: ProcessRecord }
-  /** The scope has a record already; its result comes along, so that a replay costs one trip. */
+  /** The scope already has a record; its result is included, so that a replay costs one round trip. */
   | ({ readonly kind: "exists"; readonly record: ProcessRecord } & Snapshot)
-  /** The write arrived after its own time limit and did nothing. */
+  /** The write arrived after its time limit and had no effect. */
   | { readonly kind: "late"; readonly now: EpochMs };
 
 export type CommitAnswer =
   | { readonly kind: "committed"; readonly now: EpochMs; readonly record: ProcessRecord }
-  /** Epoch or version is not the caller's any more; record: what stands now, null when it is gone. */
+  /** Epoch or version has changed; record: the current one, null when it was removed. */
   | { readonly kind: "stale"; readonly now: EpochMs; readonly record: ProcessRecord | null }
-  /** Asked for "only if due", and the alarm has been moved meanwhile. */
+  /** "Only if due" was requested, and the alarm has moved. */
   | { readonly kind: "not-due"; readonly now: EpochMs; readonly record: ProcessRecord };
 
 export interface Lease {
@@ -117,7 +117,7 @@ export interface Lease {
 
 export interface Page<T> {
   readonly items: readonly T[];
-  /** Opaque; null: no more. Stays correct while processes are created and finish. */
+  /** Opaque; null: last page. Stays valid while processes are created and end. */
   readonly next: string | null;
 }
 

@@ -139,7 +139,7 @@ export interface ProcessPolicy {
   readonly identity: Identity;
   /** For identity `key`: what a request without a key means. */
   readonly key: "required" | "optional" | "ignored";
-  /** How long a client is held for the result; 0: 202 at once. */
+  /** How long a client waits for the result; 0: 202 at once. */
   readonly waitMs: number;
   readonly onWaitEnd: "accepted" | "timeout";
   readonly completion: "response" | "callback";

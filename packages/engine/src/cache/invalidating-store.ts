@@ -1,7 +1,7 @@
 /**
- * A process store that drops what a finished process changed (RFC 9111 4.4), whoever ends it: the node that ran it,
- * a callback on another one, or the sweeper. Drop, commit, drop: what a GET stored before the commit is older than
- * the result, and what one fetched meanwhile may be.
+ * A process store that invalidates the cache when a process ends (RFC 9111 4.4), whoever ends it: the node that ran it,
+ * a callback on another one, or the sweeper. Order: drop, commit, drop: a response stored before the commit is older than
+ * the result, and one fetched during the commit may be.
  */
 import { isSafe } from "@sticky-proxy/protocol/http";
 import type { RequestHead } from "@sticky-proxy/core/http";
@@ -15,9 +15,9 @@ export interface InvalidatingDeps {
   readonly services: () => readonly Service[];
 }
 
-/** Where a process was submitted is not kept: keys of both schemes are dropped anyway. */
+/** The scheme of the submission is not stored: the keys of both schemes are dropped. */
 const anywhere: EntryPoint = { principal: "", scheme: "http", host: "" };
-/** `operation` is cut at so many bytes; then only what is above it in the path is sure. */
+/** `operation` is truncated at this size; of a truncated path only the complete segments are known. */
 const operationBytes = 64;
 
 export function invalidatingStore(store: ProcessStore, deps: InvalidatingDeps): ProcessStore {
@@ -45,7 +45,7 @@ export function invalidatingStore(store: ProcessStore, deps: InvalidatingDeps): 
     return () => deps.invalidation.dropBelow(service, above);
   }
 
-  /** The request where it was kept, else what people are shown of it, without headers. */
+  /** The stored request, else method and path from the record's `operation`, without headers. */
   async function headOf(base: ProcessRecord): Promise<RequestHead> {
     const kept =
       base.requestPayload === null ? null : await store.readRequest(base, { mayLackCredentials: true });

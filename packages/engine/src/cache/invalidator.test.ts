@@ -20,7 +20,7 @@ const service = {
 const at = { principal: "", scheme: "http", host: "gateway" } as const;
 const post = (path: string) => ({ method: "POST", path, query: null, headers: [] });
 
-describe("the invalidation by unsafe requests", () => {
+describe("invalidation by unsafe requests", () => {
   let store: MemoryCacheStore;
   let errors: string[];
   let invalidation: CacheInvalidation;
@@ -80,7 +80,7 @@ describe("the invalidation by unsafe requests", () => {
     expect(await has("/item")).to.equal(false);
   });
 
-  it("pending drops are repeated without a request for them, and the round ends at the first failure", async () => {
+  it("pending drops are retried without a request for them, and a round ends at the first failure", async () => {
     for (const path of ["/a", "/b", "/c"]) await put(path);
     const { drop } = store;
     let tries = 0;
@@ -98,7 +98,7 @@ describe("the invalidation by unsafe requests", () => {
     for (const path of ["/a", "/b", "/c"]) expect(await has(path)).to.equal(false);
   });
 
-  it("no key is trusted while the soft purge of a group is pending", async () => {
+  it("no key is served from the cache while the soft purge of a group is pending", async () => {
     await put("/item");
     const { purge } = store;
     store.purge = () => Promise.resolve({ partitions: 1, missing: [0] });

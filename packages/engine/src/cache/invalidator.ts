@@ -1,6 +1,6 @@
 /**
- * What unsafe requests take out of the cache (RFC 9111 4.4), before their answer goes out: a client that has the
- * answer finds nothing older. A drop that the store did not take is repeated, and its key not trusted meanwhile.
+ * Cache invalidation by unsafe requests (RFC 9111 4.4), before their response is sent: a client that has the
+ * response never finds an older one. A failed drop is retried, and its key is not served from the cache meanwhile.
  */
 import { headerValue, type RequestHead, type ResponseHead } from "@sticky-proxy/core/http";
 import type { Service } from "@sticky-proxy/core/registry";
@@ -17,25 +17,25 @@ export interface InvalidationDeps {
   readonly store: CacheStore;
   /** scheme://authority, lower-case, under which clients reach the gateway. */
   readonly publicOrigins: readonly string[];
-  /** A drop or purge that the store did not take. */
+  /** A drop or purge that failed. */
   readonly onError: (operation: "drop" | "purge", error: unknown) => void;
 }
 
 export interface CacheInvalidation {
   /**
-   * For every answer of the service itself to an unsafe request; never for a replay or a secondary's answer.
+   * Called for every response of the service to an unsafe request; never for a replay or a secondary's response.
    * A process drops at its 202, and again before and after its result is committed. Never rejects.
    */
   afterUnsafe(service: Service, request: RequestHead, response: ResponseHead, at: EntryPoint): Promise<void>;
-  /** Everything at and below a path, where the URI itself is not known any more. Never rejects. */
+  /** Drops everything at and below a path, where the URI is not known completely. Never rejects. */
   dropBelow(service: Service, path: string): Promise<void>;
-  /** false: a drop of this key is still owed, so what is stored may be older than it should be. */
+  /** false: a drop of this key is pending, so its stored responses may be outdated. */
   isTrusted(key: string): Promise<boolean>;
-  /** Tries again what is owed: other nodes may be asked for those keys and this one never. Never rejects. */
+  /** Retries pending drops, because requests for their keys may reach other nodes only. Never rejects. */
   payOwed(): Promise<void>;
 }
 
-/** Keys whose drop is owed; past this the whole cache is. */
+/** Largest number of keys with a pending drop; above it the whole cache is pending. */
 const maxOwed = 10_000;
 
 export function createInvalidation({ store, publicOrigins, onError }: InvalidationDeps): CacheInvalidation {
@@ -81,7 +81,7 @@ export function createInvalidation({ store, publicOrigins, onError }: Invalidati
         ...[...keys].map(drop),
         ...othersOf(service, uris).map((path) => dropBelow(service, path)),
         ...groups.map(async (group) => {
-          // RFC 9875 3: soft. One that failed is owed as a whole: its members are not known here.
+          // RFC 9875 3: soft purge of a group. A failed one makes all keys pending: its members are unknown.
           if (!(await purge(selectorOf({ kind: "group", service: service.name, group }), true)))
             owesAll = true;
         }),
@@ -105,8 +105,8 @@ export function createInvalidation({ store, publicOrigins, onError }: Invalidati
 }
 
 /**
- * Does this reply to an unsafe request tell of a change? The service's own answer does, and the 202 that begins a
- * process; a replay, something stored and a problem of the gateway's do not (their fields say so).
+ * Whether this reply to an unsafe request reports a change: true for the service's response, and for the 202 that starts a
+ * process; false for a replay, a stored response and a problem of the gateway (by their fields).
  */
 export function tellsOfChange({ status, headers }: ResponseHead): boolean {
   const has = (wanted: string, value: string): boolean =>

@@ -1,8 +1,8 @@
-/** A stored body's bytes from first to last, both inclusive, one piece in memory at a time. */
+/** The bytes of a stored body from first to last, both inclusive; one chunk in memory at a time. */
 import { CodedError } from "@sticky-proxy/protocol";
 import { pieceBytes, type CacheStore } from "@sticky-proxy/core/cache";
 
-/** A piece vanished while the body was read: the response must be cut off, never ended. */
+/** A chunk was removed while the body was read: the response must be truncated with its connection, never ended. */
 export class BodyGone extends CodedError {
   override readonly name = "BodyGone";
   override readonly code = "BODY_GONE";

@@ -1,4 +1,4 @@
-/** The commit of an attempt's outcome: offered until the store takes it, for as long as a lease lasts. */
+/** Commits an attempt's outcome, with retries until the store accepts it, for up to one lease. */
 import { isTerminal, StoreUnavailable, type ProcessRecord, processId } from "@sticky-proxy/core/process";
 import { Problem, type Clock } from "@sticky-proxy/protocol";
 import type { DispatchIntent } from "../mirror/intents.ts";
@@ -14,7 +14,7 @@ export interface CommitDeps {
 
 export interface Committed {
   readonly record: ProcessRecord;
-  /** false: somebody else's event counted; the answer in hand is dropped. */
+  /** false: another event counted first; the response is dropped. */
   readonly isOurs: boolean;
 }
 
@@ -36,7 +36,7 @@ export async function commitAnswer(
         if (applied.kind === "gone") throw executionLost(record, answer.sawAnswer);
         committed = { record: applied.record, isOurs: applied.kind === "applied" };
       }
-      // An acknowledged result is never lost: the stronger profiles see it on a replica first.
+      // An acknowledged result is never lost: the ha profiles confirm it on a replica first.
       if (processes.confirm !== null && isTerminal(committed.record.status)) await processes.confirm();
       return committed;
     } catch (error) {

@@ -1,11 +1,11 @@
 /**
  * Runs a process that this node owns: dispatch, prepare, send, commit; again while the owner itself waits between
- * attempts. The client gets the committed record, never the answer in hand (P2, P9).
+ * attempts. The client gets the committed record, never the service's response directly (P2, P9).
  *
  *   dispatch  a record that is not being forwarded waits for its time and becomes the next attempt (P1)
  *   prepare   mirror intent, quorum lock and a lease that is young enough; without them the attempt is given back
  *   send      one attempt, unless another node ends the process first
- *   commit    the attempt's event; whoever was faster counts
+ *   commit    the attempt's event; the first event counts
  */
 import { isTerminal, type Changes, type ProcessRecord, type StoredRequest } from "@sticky-proxy/core/process";
 import type { Clock } from "@sticky-proxy/protocol";
@@ -24,7 +24,7 @@ export interface DispatchIntents {
   beforeDispatch(record: ProcessRecord, request: StoredRequest): Promise<DispatchIntent>;
 }
 
-/** The opt-in quorum guard: a second, independent word on who may run a scope. */
+/** The opt-in quorum guard: a second, independent check of who may run a scope. */
 export interface QuorumGuard {
   /**
    * Holds the scope's lock on most of the lock nodes for one attempt; `onLost` when it may no longer be held.
@@ -61,7 +61,7 @@ export interface Executor {
   idle(): Promise<void>;
 }
 
-/** What a step decides: the record as it is now and another round, or the end of the run. */
+/** Result of a step: the current record and another round, or the end of the run. */
 type Step =
   | { readonly next: "round"; readonly record: ProcessRecord; readonly avoid?: Execution["avoid"] }
   | { readonly next: "end"; readonly run: Run };
@@ -74,7 +74,7 @@ interface Lock {
   release(): Promise<void>;
 }
 
-/** What holds one round together; `close` gives all of it back. */
+/** Resources of one round; `close` releases them. */
 interface Round {
   readonly tracked: ReturnType<Watchdog["track"]>;
   readonly abort: AbortController;
@@ -155,7 +155,7 @@ async function dispatch(deps: ExecutorDeps, record: ProcessRecord, round: Round)
       : { type: "dispatched", owner: node },
   );
   if (moved.kind === "gone") throw executionLost(record, false);
-  // Not ours to send: it ended, or somebody else sends it, be it another run on this node.
+  // The process has ended, or another run sends it.
   return moved.kind === "applied" ? { next: "round", record: moved.record } : ended(moved.record);
 }
 
@@ -184,7 +184,7 @@ async function forwardOnce(
   }
 }
 
-/** What must stand before a byte is sent. */
+/** Preconditions of a send. */
 async function prepare(
   deps: ExecutorDeps,
   execution: Execution,

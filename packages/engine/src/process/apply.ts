@@ -17,7 +17,7 @@ export type Applied =
       readonly record: ProcessRecord;
     }
   | { readonly kind: "not-due"; readonly record: ProcessRecord }
-  /** No record stands under that id any more. */
+  /** The record of that id was removed. */
   | { readonly kind: "gone" };
 
 /** `ifDue`: only while the record's alarm is still due. @throws StoreUnavailable */
@@ -38,7 +38,7 @@ export async function applyEvent(
       if (decided.slug === "execution-stale" || event.type === "responded" || event.type === "accepted") {
         onRefused?.(record, event.type);
       }
-      // The refusal may rest on an old record only when ours is not the store's last word; refusing is safe: P2, P10.
+      // A refusal may be based on an outdated record; refusing is safe (P2, P10).
       return { kind: "refused", slug: decided.slug, record };
     }
     const writeId = newId();

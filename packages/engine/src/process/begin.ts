@@ -1,4 +1,4 @@
-/** The birth of a process: created if its scope has none that counts, or in place of one that moves aside. */
+/** Starts a process: created when its scope has none that counts, or superseding the current one. */
 import type { StoredResponse } from "@sticky-proxy/core/http";
 import { verdictOf, type Verdict } from "@sticky-proxy/core/idempotency";
 import {
@@ -16,7 +16,7 @@ import { maxRaces, type StoreView } from "./store-view.ts";
 export interface Started {
   readonly verdict: "start";
   readonly record: ProcessRecord;
-  /** The process that had to move aside; null: none. */
+  /** The superseded process; null: none. */
   readonly superseded: ProcessRecord | null;
 }
 
@@ -64,7 +64,7 @@ export async function replace(
   return answer.record;
 }
 
-/** The gate of the stronger profiles: nothing is sent before the claim is confirmed. */
+/** Durability gate of the ha profiles: nothing is sent before the claim is confirmed. */
 export async function started(
   view: StoreView,
   record: ProcessRecord,

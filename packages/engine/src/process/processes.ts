@@ -1,6 +1,6 @@
 /**
  * `begin` and `apply` are the only code that changes a process: read, decide, commit; on `stale` read and decide
- * again. Proxy, callback route, watchdog, sweeper and admin all come through here.
+ * again. Proxy, callback route, watchdog, sweeper and admin all use it.
  */
 import type { EpochMs, Fence, MonotonicMs } from "@sticky-proxy/protocol";
 import type {
@@ -18,7 +18,7 @@ import { StoreView, type ProcessesDeps } from "./store-view.ts";
 
 export interface Processes {
   readonly store: ProcessStore;
-  /** Resolves when what was written is safe by the profile's measure; null: every write is, once it is answered. */
+  /** Resolves when earlier writes are durable by the profile; null: every acknowledged write is. */
   readonly confirm: (() => Promise<void>) | null;
   /** @throws StoreUnavailable */
   begin(request: BeginRequest): Promise<Begun>;
@@ -31,11 +31,11 @@ export interface Processes {
     ref: Omit<ProcessRef, "epoch"> & { readonly epoch: Fence | null },
     options: { withResult: boolean },
   ): Promise<Snapshot>;
-  /** Hands out what is due and hides it for hideMs. @throws StoreUnavailable */
+  /** Claims due alarms and hides them for hideMs. @throws StoreUnavailable */
   claimDue(options: { readonly limit: number; readonly hideMs: number }): Promise<readonly ProcessRecord[]>;
   /** The store's clock as far as this node knows it, epoch ms. */
   now(): EpochMs;
-  /** When the write that made this very record was sent, monotonic ms; null: it is not the answer to a write of ours. */
+  /** When the write that returned this record was sent, monotonic ms; null: the record is not the reply to a write of this node. */
   writtenAt(record: ProcessRecord): MonotonicMs | null;
 }
 

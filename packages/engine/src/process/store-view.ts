@@ -26,9 +26,9 @@ export interface ProcessesDeps {
   readonly random: () => number;
   readonly newId: () => string;
   readonly clock: Pick<Clock, "monotonic">;
-  /** Told of every committed change; from null: created. */
+  /** Called for every committed transition; `from` null: created. */
   readonly onTransition: (from: ProcessRecord | null, to: ProcessRecord, event: string) => void;
-  /** Told when the word of a late owner or service is refused, because a later write had counted (P2, P10). */
+  /** Called when the outcome of a former owner or a late report is refused because a later write counted (P2, P10). */
   readonly onRefused?: (record: ProcessRecord, event: ProcessEvent["type"]) => void;
   /** How long dead letters stay to be redriven; default 30 days. */
   readonly deadLetterMs?: number;
@@ -36,7 +36,7 @@ export interface ProcessesDeps {
   readonly confirm: (() => Promise<void>) | null;
 }
 
-/** A hot scope can lose this many races before we say that the store is unavailable. */
+/** Largest number of lost races of one call; above it the store counts as unavailable. */
 export const maxRaces = 50;
 const usualDeadLetterMs = 30 * 24 * 3_600_000;
 
@@ -44,14 +44,14 @@ export class StoreView {
   readonly deps: ProcessesDeps;
   #seenNow = 0;
   #seenAt = 0;
-  /** A lease counts from here: a node that slept until the answer came must not take it for a fresh one. */
+  /** When the write was sent: a lease counts from here, because the node may have stalled until the reply. */
   readonly #sentAts = new WeakMap<ProcessRecord, MonotonicMs>();
 
   constructor(deps: ProcessesDeps) {
     this.deps = deps;
   }
 
-  /** Takes the store's time from its answer, and gives the answer on. */
+  /** Reads the store's time from a reply, and returns the reply. */
   see<T extends { now: number }>(answer: T): T {
     this.#seenNow = answer.now;
     this.#seenAt = this.deps.clock.monotonic();

@@ -1,4 +1,4 @@
-/** Holds a caller until a process is where the caller wants it, whichever replica moves it there. */
+/** Awaits a state of a process, whichever replica changes it. */
 import type { Clock } from "@sticky-proxy/protocol";
 import {
   type ProcessRef,
@@ -21,9 +21,9 @@ export interface WaitDeps {
 /**
  * Waits until `isEnough` holds, the time is over or the signal aborts, and returns the last snapshot read.
  * The watch is registered before the first read, so no change falls between them; because a notice is delivered at
- * most once, the record is also read again every 1 to 2 s. A store that is away for a while ends no wait: what is
- * waited for goes on without it.
- * @throws StoreUnavailable when the store is away at the end
+ * most once, the record is also read again every 1 to 2 s. A temporary outage of the store ends no wait: the
+ * process continues without it.
+ * @throws StoreUnavailable when the store is unavailable at the end
  */
 export async function waitFor(
   deps: WaitDeps,

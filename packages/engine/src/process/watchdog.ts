@@ -1,7 +1,7 @@
 /**
- * Renews the leases of everything its node works on, in batches, and aborts what it lost.
- * It keeps no process alive by itself: a node that stalls past its lease finds its processes taken over, and their
- * versions refuse what it still has to say (P2). `tick` is called by a loop; spans are monotonic.
+ * Renews the leases of all processes that its node runs, in batches, and aborts those that were lost.
+ * It does not replace fencing: processes of a node that stalls past its lease are taken over, and their
+ * versions refuse its late commits (P2). `tick` is called by a loop; spans are monotonic.
  */
 import type { Clock } from "@sticky-proxy/protocol";
 import type { ProcessRecord, Lease, ProcessStore } from "@sticky-proxy/core/process";
@@ -14,7 +14,7 @@ export interface Tracked {
 }
 
 export interface Watchdog {
-  /** @param leasedAt when the write that gave us the lease was *sent*, monotonic; null: by nobody here, too old */
+  /** @param leasedAt when the write that took the lease was *sent*, monotonic; null: unknown, counts as too old */
   track(
     record: ProcessRecord,
     leasedAt: number | null,

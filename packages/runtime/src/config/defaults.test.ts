@@ -2,7 +2,7 @@ import { expect } from "chai";
 import { firstRoute, load, minimal, route, service } from "./testing.ts";
 
 describe("configuration: defaults", () => {
-  it("identity request: 202 at once, force allowed, an unknown end releases", () => {
+  it("identity request: 202 at once, force allowed, an unknown outcome releases", () => {
     const { process, maxBodyBytes, retries, name } = firstRoute(
       "{match: {methods: [POST]}, process: {identity: request}}",
     );
@@ -26,7 +26,7 @@ describe("configuration: defaults", () => {
     expect(name).to.equal("POST /");
   });
 
-  it("identity key: the client is held, a cut releases, a time-out and a lost node keep the failure", () => {
+  it("identity key: the client waits, a cut connection releases, a timeout and a lost node are kept as failures", () => {
     expect(firstRoute("{process: {identity: key}}").process).to.deep.include({
       key: "required",
       waitMs: 60_000,
@@ -39,7 +39,7 @@ describe("configuration: defaults", () => {
     });
   });
 
-  it("identity none: held like a plain call; with a callback the hold ends in 202", () => {
+  it("identity none: the client waits as for a plain call; with completion callback the wait ends with 202", () => {
     expect(firstRoute("{process: {identity: none}}").process).to.include({
       waitMs: 60_000,
       onWaitEnd: "timeout",
@@ -50,7 +50,7 @@ describe("configuration: defaults", () => {
     });
   });
 
-  it("what is written wins over what follows from the identity", () => {
+  it("a written entry overrides the default of the identity", () => {
     const { process } = firstRoute(
       "{process: {identity: key, waitMs: 5, onWaitEnd: accepted, force: true, onUnknown: {timeout: release}, deadlineMs: 9}}",
     );

@@ -15,6 +15,7 @@ import {
   token,
   url,
 } from "./formats.ts";
+import { admin } from "./schema/admin.ts";
 import { authentication } from "./schema/authentication.ts";
 import { budgets } from "./schema/budgets.ts";
 import { cors } from "./schema/cors.ts";
@@ -69,6 +70,7 @@ export const schema = mapping({
     .allow(null)
     .default("127.0.0.1"),
   adminPort: port("Port of the admin API and panel.", 8090),
+  admin,
   publicUrl: origin("Base of callback URLs: usually the balancer's address.")
     .as(
       (base) => base.replace(/\/$/, ""),

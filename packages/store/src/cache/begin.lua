@@ -1,7 +1,7 @@
 #!lua flags=
---[[ cache-begin: begin a fetch, with the generation that it will be judged by.
-Why a script: the lease is taken and the generation is read at one moment. A lease that is older than a purge does
-not hold up who asks after the purge. A lost family of generations is founded anew, which rejects what was stored.
+--[[ cache-begin: start a fetch; returns the generation that its commit is checked against.
+Why a script: the lease is taken and the generation is read atomically. A lease that is older than a purge does
+not delay requests after the purge. Lost generations are created again, which rejects what was stored before.
 KEYS[1]  lease  STRING (token generation)    KEYS[2]  generations  HASH    KEYS[3]  entry  HASH
 ARGV[1]  key    ARGV[2]  token    ARGV[3]  leaseMs    ARGV[4]  keepMs
 Returns  {key, token, 'granted' | 'held', nowMs, last, revision} ]]
@@ -11,7 +11,7 @@ if not last then
   last = string.format('%.0f', time[1] * 1000000 + time[2])
   redis.call('HSET', KEYS[2], 'last', last, 'floor', last)
 end
--- Not each time: a fetch that takes no lease then writes nothing, and a write may cost the server an fsync.
+-- Only when needed: a fetch without a lease then writes nothing, and a write may cost the server an fsync.
 if redis.call('PTTL', KEYS[2]) < ARGV[4] / 2 then redis.call('PEXPIRE', KEYS[2], ARGV[4]) end
 local word = 'granted'
 if tonumber(ARGV[3]) > 0 then

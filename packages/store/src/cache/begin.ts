@@ -1,4 +1,4 @@
-/** Begins a fetch: takes its lease where one is wanted, and reads the generation that its response is judged by (C2). */
+/** Starts a fetch: takes a lease where requested, and reads the generation that its commit is checked against (C2). */
 import type { CacheStore } from "@sticky-proxy/core/cache";
 import { defineScript, newCall, replyNumber, replyText, runScript } from "../redis/scripts.ts";
 import { type CacheIo, keepMs } from "./io.ts";

@@ -1,4 +1,4 @@
-/** Body bytes in Redis: raw chunks of 256 KiB, filled and read piece by piece, under an id that is never used again. */
+/** Body bytes in Redis: raw chunks of 256 KiB, written and read piece by piece, under an id that is never reused. */
 import { randomBytes } from "node:crypto";
 import { type BodyWriter, CacheUnavailable, maxFetchMs, pieceBytes } from "@sticky-proxy/core/cache";
 import type { CacheGuard } from "./guard.ts";
@@ -8,14 +8,14 @@ import type { Connection } from "../redis/redis.ts";
 export const chunkBytes = 256 * 1024;
 const piecesPerChunk = chunkBytes / pieceBytes;
 
-/** How long the chunks of a body that nothing names any more serve readers under way. */
+/** How long the chunks of an unreferenced body stay for running readers. */
 const graceMs = 60_000;
 
 export interface BodyWriterDeps {
   readonly connection: Connection;
   readonly keys: CacheKeys;
   readonly guard: CacheGuard;
-  /** false: there is no place for so many bytes more. */
+  /** false: not enough memory for this many more bytes. */
   readonly reserve: (bytes: number) => boolean;
 }
 
@@ -27,11 +27,11 @@ export function openBody({ connection, keys, guard, reserve }: BodyWriterDeps, k
 
   async function write(piece: Buffer): Promise<void> {
     const name = keys.chunk(key, bodyId, Math.floor(pieces / piecesPerChunk));
-    // Bodies under way count too: beside process state they must never take its last memory.
+    // Bodies that are being written count too: they must never use up the memory of the process state.
     if (!reserve(piece.length)) throw new CacheUnavailable("the cache's part of the memory is full");
     await guard.run(async () => {
       const results = await connection.pipeline().append(name, piece).pexpire(name, maxFetchMs).exec();
-      // An append that may or may not have run leaves a body that must never be committed: this throws.
+      // Throws when an append has an unknown outcome: such a body must never be committed.
       for (const [error] of results ?? [[new Error("no answer")]]) if (error !== null) throw error;
     });
     pieces++;
@@ -67,7 +67,7 @@ export function openBody({ connection, keys, guard, reserve }: BodyWriterDeps, k
   };
 }
 
-/** The nth piece of a body, or null when it is gone. */
+/** The nth piece of a body, or null when it was removed. */
 export async function readPiece(
   connection: Connection,
   keys: CacheKeys,
@@ -81,7 +81,7 @@ export async function readPiece(
   return piece.length === 0 ? null : piece;
 }
 
-/** Bodies that nothing names any more stay for the readers under way, then expire. Never rejects. */
+/** Lets unreferenced bodies expire after running readers have ended. Never rejects. */
 export async function retireBodies(
   connection: Connection,
   keys: CacheKeys,
@@ -95,7 +95,7 @@ export async function retireBodies(
   await Promise.allSettled(names.map((name) => connection.pexpire(name, graceMs)));
 }
 
-/** The keys of a body of so many bytes. */
+/** The chunk keys of a body of `bytes` bytes. */
 export function chunkKeys(keys: CacheKeys, key: string, bodyId: string | null, bytes: number): string[] {
   if (bodyId === null) return [];
   return Array.from({ length: Math.ceil(bytes / chunkBytes) }, (_, n) => keys.chunk(key, bodyId, n));

@@ -1,7 +1,7 @@
 #!lua flags=
---[[ cache-commit: make a response visible, its body being complete; free the fetch's lease and tell those who wait.
-Why a script: token, generations, body and index are compared and the metadata is written at one moment,
-so neither half a body nor anything older than a purge can be seen. No allow-oom: a full store stores nothing.
+--[[ cache-commit: make a response with a complete body visible; release the fetch's lease and notify waiting nodes.
+Why a script: token, generations, body and index are compared and the metadata is written atomically,
+so neither an incomplete body nor a response older than a purge is visible. No allow-oom: a full store stores nothing.
 KEYS[1]  entry  HASH    KEYS[2]  generations  HASH    KEYS[3]  lease  STRING    KEYS[4]  marker  STRING
 KEYS[5]  uses   ZSET    KEYS[6]  sizes        HASH    KEYS[7]  hits   ZSET
 KEYS[8]  notices  sharded channel    KEYS[9..]  chunks  STRING
@@ -22,7 +22,7 @@ local generation = tonumber(ARGV[4])
 local fields = { 'last', 'floor' }
 for selector in string.gmatch(ARGV[7], '[^\n]+') do fields[#fields + 1] = 'h:' .. selector end
 local found = redis.call('HMGET', KEYS[2], unpack(fields))
--- No generations, or younger ones than the fetch knows: they were lost, and with them what was purged.
+-- No generations, or newer ones than the fetch knows: they were lost, and the purges with them.
 if not found[1] or tonumber(found[1]) < generation then return answer('purged') end
 for i = 2, #found do
   if tonumber(found[i] or 0) > generation then return answer('purged') end
@@ -30,7 +30,7 @@ end
 local known = redis.call('HMGET', KEYS[1], 'v', 'h')
 if tonumber(known[2] or 0) > generation then return answer('purged') end
 
--- A response of the future is of a clock that went back: it must not keep out what comes now.
+-- A stored response from the future was written before the clock was set back: it must not block new ones.
 local responseAt = tonumber(ARGV[18])
 local function newer(one) return (one.t or 0) > responseAt and one.t <= now end
 local kept, dropped, present, older, place = {}, {}, false, false, 1

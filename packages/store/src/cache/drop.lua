@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
---[[ cache-drop: drop all variants of one key, or make them stale, and remember it for fetches under way.
-Why a script: the new generation and the end of the entry become visible at one moment.
+--[[ cache-drop: drop all variants of one key, or make them stale, and record the drop for running fetches.
+Why a script: the new generation and the removal of the entry become visible atomically.
 KEYS[1]  entry  HASH    KEYS[2]  generations  HASH    KEYS[3]  uses  ZSET    KEYS[4]  sizes  HASH    KEYS[5]  hits  ZSET
 ARGV[1]  key    ARGV[2]  call    ARGV[3]  mode (hard, soft)    ARGV[4]  rememberMs    ARGV[5]  keepMs
 Returns  {key, call, generation, dropped bodies (id bytes)...} ]]

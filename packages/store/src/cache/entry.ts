@@ -1,4 +1,4 @@
-/** How an entry is written in Redis: its index of variants, a variant's metadata, and the bodies it dropped. */
+/** Encoding of an entry in Redis: its index of variants, a variant's metadata, and its dropped bodies. */
 import type { StoredMetadata } from "@sticky-proxy/core/cache";
 import { type Reply, replyText } from "../redis/scripts.ts";
 
@@ -30,7 +30,7 @@ export function unpackMetadata(packed: string): StoredMetadata {
   return JSON.parse(packed) as StoredMetadata;
 }
 
-/** A dropped body as the scripts name it. */
+/** A dropped body in the scripts' notation. */
 export function readDropped(replies: readonly Reply[]): { bodyId: string; bytes: number }[] {
   return replies.map((reply) => {
     const [bodyId = "", bytes = "0"] = (replyText(reply) ?? "").split(" ");

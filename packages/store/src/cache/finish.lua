@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
---[[ cache-finish: free a fetch lease that is still the caller's and tell those who wait for the flight.
+--[[ cache-finish: release a fetch lease that is still the caller's and notify the nodes that wait for the fetch.
 Why a script: between reading the token and deleting, another node may have taken the lease over.
 KEYS[1]  lease  STRING (token generation)    KEYS[2]  notices  sharded channel
 ARGV[1]  key    ARGV[2]  token    ARGV[3]  message

@@ -1,4 +1,4 @@
-/** Frees a fetch lease that is still the caller's, and notifies those who wait for the flight. */
+/** Releases a fetch lease that is still the caller's, and notifies the nodes that wait for the fetch. */
 import type { CacheStore } from "@sticky-proxy/core/cache";
 import { defineScript, runScript } from "../redis/scripts.ts";
 import type { CacheIo } from "./io.ts";

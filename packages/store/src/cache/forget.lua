@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
---[[ cache-forget: take an entry that has ended out of the counts.
-Why a script: it may have been stored again since the caller saw that it was gone.
+--[[ cache-forget: remove an expired entry from the counts.
+Why a script: it may have been stored again since the caller found it expired.
 KEYS[1]  entry  HASH    KEYS[2]  uses  ZSET    KEYS[3]  sizes  HASH    KEYS[4]  hits  ZSET
 ARGV[1]  key    ARGV[2]  call
 Returns  {key, call, 'forgotten' | 'alive'} ]]

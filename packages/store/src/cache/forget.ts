@@ -1,4 +1,4 @@
-/** Removes an entry that has ended from the counts. */
+/** Removes an expired entry from the counts. */
 import { defineScript, newCall, runScript } from "../redis/scripts.ts";
 import type { CacheIo } from "./io.ts";
 

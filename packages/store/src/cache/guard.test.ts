@@ -27,13 +27,13 @@ const fail = () => Promise.reject(new Error("gone"));
 const succeed = () => Promise.resolve("ok");
 
 describe("the guard of the cache's store", () => {
-  it("passes results on, and makes every failure one kind of error", async () => {
+  it("returns results, and rejects with CacheUnavailable for every failure", async () => {
     const guard = guardAt({ now: 0 });
     expect(await outcome(guard.run(succeed))).to.equal("ok");
     expect(await outcome(guard.run(fail))).to.equal("unavailable");
   });
 
-  it("gives up on silence", async () => {
+  it("rejects when Redis does not reply in time", async () => {
     const clock = { now: 0 };
     const guard = guardAt(clock);
     const waiting = outcome(guard.run(() => new Promise(() => {})));
@@ -41,7 +41,7 @@ describe("the guard of the cache's store", () => {
     expect(await waiting).to.equal("unavailable");
   });
 
-  it("goes on waiting while other replies arrive", async () => {
+  it("continues to wait while other replies arrive", async () => {
     const clock = { now: 0 };
     const guard = guardAt(clock);
     let reply: (word: string) => void = () => {};
@@ -55,7 +55,7 @@ describe("the guard of the cache's store", () => {
     expect(await waiting).to.equal("late");
   });
 
-  it("after some failures nobody asks, then one call tries, and its success closes it", async () => {
+  it("opens after consecutive failures, then allows one trial call, whose success closes it", async () => {
     const clock = { now: 0 };
     const guard = guardAt(clock);
     for (let i = 0; i < 3; i++) await outcome(guard.run(fail));
@@ -72,7 +72,7 @@ describe("the guard of the cache's store", () => {
     expect(await outcome(guard.run(ask))).to.equal("ok");
   });
 
-  it("a failed try keeps it open", async () => {
+  it("a failed trial call keeps it open", async () => {
     const clock = { now: 0 };
     const guard = guardAt(clock);
     for (let i = 0; i < 3; i++) await outcome(guard.run(fail));

@@ -1,11 +1,11 @@
 /**
- * Keeps a slow or absent Redis from slowing the requests that only wanted a cached response (fail open).
+ * Circuit breaker of the cache's Redis: a slow or unavailable Redis must not delay requests (fail open).
  *
- * A call fails when Redis has been silent for `silenceMs`: silence, because under load a reply may be late while
+ * A call fails when no reply at all has arrived for `silenceMs`, because under load one reply may be late while
  * others arrive. The first silent call waits longer (a server that flushes its log to disk pauses for hundreds of
- * milliseconds, and giving up then would only add load), the next ones not; after `failures` of them in a row nobody
- * asks for `openMs`, then one call tries. A timer that is late because this process was busy proves nothing, so
- * the event loop gets one turn to read what has already arrived.
+ * milliseconds, and a failure then would only add load), later ones not; after `failures` of them in a row no call
+ * is made for `openMs`, then one trial call is. A timer may be late because this process was busy, so
+ * the event loop gets one turn to read replies that have already arrived.
  */
 import type { Clock } from "@sticky-proxy/protocol";
 import { CacheUnavailable } from "@sticky-proxy/core/cache";
@@ -20,7 +20,7 @@ export interface GuardOptions {
 }
 
 export interface CacheGuard {
-  /** @throws CacheUnavailable for whatever went wrong, with its cause */
+  /** @throws CacheUnavailable for every failure, with its cause */
   run<T>(work: () => Promise<T>): Promise<T>;
   readonly isOpen: boolean;
 }
@@ -62,7 +62,7 @@ export function createCacheGuard(options: GuardOptions): CacheGuard {
     }
   }
 
-  /** Rejects once nothing was heard for `ms`. */
+  /** Rejects when no reply has arrived for `ms`. */
   function silenceOf(ms: number): { promise: Promise<never>; stop(): void } {
     let timer: NodeJS.Timeout | null = null;
     let stopped = false;

@@ -1,4 +1,4 @@
-/** What every operation of the cache's store works with. */
+/** Dependencies of every operation of the cache's store. */
 import { maxRetainMs } from "@sticky-proxy/core/cache";
 import type { Connection } from "../redis/redis.ts";
 import type { CacheGuard } from "./guard.ts";
@@ -11,7 +11,7 @@ export interface CacheIo {
   readonly guard: CacheGuard;
 }
 
-/** Generations outlive everything they may have to reject (C2). */
+/** Generations live longer than every response that they may reject (C2). */
 export const keepMs = 2 * maxRetainMs;
 
 export function allPartitions({ partitions }: CacheKeys): number[] {

@@ -1,6 +1,6 @@
 #!lua flags=no-writes
---[[ cache-lookup: what is stored for a key, one variant guessed, and every generation that concerns it.
-Why a script: metadata and the generations that may reject it are read at one moment.
+--[[ cache-lookup: read the index of a key, the metadata of one guessed variant, and the generations that concern it.
+Why a script: metadata and the generations that may reject it are read atomically.
 KEYS[1]  entry  HASH      KEYS[2]  generations  HASH      KEYS[3]  marker  STRING
 ARGV[1]  key    ARGV[2]  call    ARGV[3]  variant
 Returns  {key, call, nowMs, index, metadata or nil, hard, soft, last, marker or nil, revision} ]]

@@ -17,14 +17,14 @@ export const lookupScript = defineScript({
   args: ["key", "call", "variant"],
 });
 
-/** How the newest response of a key selects: the guess that makes one round trip enough. */
+/** The Vary names of a key's newest response: the guess with which one round trip is enough. */
 export type VaryGuesses = LruBytes<readonly string[]>;
 
 interface Entry {
   /** The server's clock, epoch ms. */
   readonly now: number;
   readonly index: readonly IndexLine[];
-  /** Of the variant asked for; null: not stored, or purged. */
+  /** Metadata of the requested variant; null: not stored, or purged. */
   readonly metadata: StoredMetadata | null;
   readonly softPurgedAt: number | null;
   readonly unshareable: string | null;
@@ -52,7 +52,7 @@ export async function readEntry(
   const metadata = packed === null ? null : unpackMetadata(packed);
   const generation = metadata?.generation ?? 0;
   const soft = replyNumber(reply[4]);
-  // C2. A generation younger than any we know of means that the family was lost: then nothing of it is believed.
+  // C2. A generation above the last known one means that the generations were lost: then no stored response is valid.
   const isRejected = replyNumber(reply[3]) > generation || replyNumber(reply[5]) < generation;
   return {
     now: replyNumber(reply[0]),

@@ -5,7 +5,7 @@ import { LruBytes } from "./lru.ts";
 const weigh = (text: string): number => text.length;
 
 describe("a map bounded in bytes", () => {
-  it("forgets what was least recently used", () => {
+  it("evicts the least recently used entry", () => {
     const map = new LruBytes<string>(9, weigh);
     map.set("a", "12");
     map.set("b", "12");
@@ -19,12 +19,12 @@ describe("a map bounded in bytes", () => {
       "12",
     ]);
   });
-  it("takes nothing larger than itself", () => {
+  it("does not store a value above its limit", () => {
     const map = new LruBytes<string>(3, weigh);
     map.set("a", "1234");
     expect([map.get("a"), map.bytes]).to.deep.equal([undefined, 0]);
   });
-  it("never outgrows its bound, and counts what it holds", () => {
+  it("never exceeds its limit, and counts its bytes", () => {
     const step = fc.tuple(fc.constantFrom("a", "b", "c", "d"), fc.string({ maxLength: 8 }));
     fc.assert(
       fc.property(fc.array(step), (steps) => {

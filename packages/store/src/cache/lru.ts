@@ -1,4 +1,4 @@
-/** A map that forgets what was least recently used once its values weigh more than `maxBytes`. */
+/** A map that evicts the least recently used entries above `maxBytes`. */
 export class LruBytes<T> {
   readonly #maxBytes: number;
   readonly #weigh: (value: T) => number;

@@ -6,8 +6,8 @@ export interface MemoryLimit {
   /** true: the server has used 80 % of its maxmemory, so nothing more is stored. */
   isFull(): Promise<boolean>;
   /**
-   * Takes bytes from what is left of those 80 %; false: they do not fit. Decided by the last figure, because a commit is
-   * sent right behind the bytes it counts and nothing may come between; an old figure is renewed meanwhile.
+   * Reserves bytes of the rest of those 80 %; false: not enough. Decided by the last known value, because a commit is
+   * sent directly after its bytes; an old value is refreshed in the background.
    */
   reserve(bytes: number): boolean;
 }

@@ -1,4 +1,4 @@
-/** Ends of flights on other nodes, by sharded pub/sub: a hint, so who waits also looks again from time to time. */
+/** Notices of ended fetches on other nodes, by sharded pub/sub: only a hint, so a waiting node also polls. */
 import type { FlightNotice, FlightWatch } from "@sticky-proxy/core/cache";
 import type { CacheKeys } from "./keys.ts";
 import type { Connection } from "../redis/redis.ts";

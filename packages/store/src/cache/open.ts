@@ -19,7 +19,7 @@ export interface OpenCacheOptions {
   readonly onError: (name: ConnectionName, error: Error) => void;
   /** Told of every script's run in a Redis of the cache's own. */
   readonly onScript?: ScriptObserver;
-  /** How long a Redis of the cache's own is waited for; without it the cache fails open. */
+  /** Connection timeout of the cache's own Redis; without it the cache fails open. */
   readonly waitMs: number;
 }
 
@@ -44,7 +44,7 @@ export async function openCache(options: OpenCacheOptions): Promise<OpenCache> {
     nearBodyBytes: memoryBytes,
     maxCacheBytes: own === null ? maxBytes : null,
   });
-  // Missing scripts are loaded when they are called; ahead of time the first requests need not wait for them.
+  // Scripts are loaded on demand; loading them ahead saves the first requests the round trip.
   await Promise.allSettled([
     loadScripts(connections.reads, cacheScripts),
     loadScripts(connections.writes, cacheScripts),

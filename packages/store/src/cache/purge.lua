@@ -1,8 +1,8 @@
 #!lua flags=allow-oom
---[[ cache-purge: in one partition, everything that carries a selector becomes older than now.
-Why a script: the generation must exceed every one that was handed out. Nothing stored is read or written,
+--[[ cache-purge: in one partition, outdate every response with a selector.
+Why a script: the new generation must exceed every one that was returned before. No stored response is read or written,
 so the cost is the same with ten responses and with a hundred thousand.
-Past maxSelectors the floor rises instead: colder, never wrong.
+Above maxSelectors the generation of all responses rises instead: more misses, never a stale hit.
 KEYS[1]  generations  HASH
 ARGV[1]  call    ARGV[2]  field (h: or s: and the selector)    ARGV[3]  maxSelectors    ARGV[4]  keepMs
 Returns  {call, field, generation} ]]

@@ -1,4 +1,4 @@
-/** Purges by selector: in every partition, everything that carries it becomes older than now. */
+/** Purges by selector: outdates every response with the selector, in every partition. */
 import type { CacheStore } from "@sticky-proxy/core/cache";
 import { defineScript, newCall, runScript } from "../redis/scripts.ts";
 import { allPartitions, type CacheIo, keepMs } from "./io.ts";
@@ -17,7 +17,7 @@ export function createPurge({ writes, keys }: CacheIo): CacheStore["purge"] {
   return async function purge(selector, soft) {
     const field = `${soft ? "s" : "h"}:${selector}`;
     const partitions = allPartitions(keys);
-    // Not guarded: a purge has to be confirmed, and a slow confirmation is better than none.
+    // Without the guard: a purge must be confirmed, however slowly.
     const results = await Promise.allSettled(
       partitions.map((partition) =>
         runScript(writes, purgeScript, {

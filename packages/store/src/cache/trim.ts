@@ -26,7 +26,7 @@ export function createTrimmer(
   const wanted = new Set<number>();
   let trimming = false;
 
-  /** Takes ended entries out of the counts, and the least recently used ones out of the cache while over budget. */
+  /** Removes expired entries from the counts, and the least recently used ones from the cache while over budget. */
   async function trim(partition: number): Promise<void> {
     const [oldest, total] = await Promise.all([
       writes.zrange(keys.uses(partition), 0, trimBatch - 1),

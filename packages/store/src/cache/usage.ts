@@ -12,7 +12,7 @@ export function createUsage({ writes, keys, guard }: CacheIo): Usage {
     const counted = [...hits].flatMap(([key, count]) => {
       const partition = keys.partitionOf(key);
       return [
-        // Only what is stored is counted: a key that was dropped meanwhile must not come back.
+        // Only stored keys are counted: a key that was dropped meanwhile must not be created again.
         writes.zadd(keys.hits(partition), "XX", "INCR", count, key),
         writes.zadd(keys.uses(partition), "XX", now, key),
       ];

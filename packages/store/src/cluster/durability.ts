@@ -1,6 +1,6 @@
 /**
  * The gate of the `ha` profiles: everything written before the call is on another server before it resolves.
- * It has a connection of its own, since WAIT blocks one; its own small write lies behind all earlier ones in the
+ * It has its own connection, because WAIT blocks one; its own small write follows all earlier ones in the
  * replication stream, so waiting for that one covers them. Calls during a wait share the next.
  */
 import type { Keys } from "../keys.ts";
@@ -16,7 +16,7 @@ export interface DurabilityGate {
 
 export interface DurabilityOptions {
   readonly target: RedisTarget;
-  /** Of the connections whose writes are to be confirmed: another server's word says nothing about them. */
+  /** Server of the connections whose writes are confirmed: another server cannot confirm them. */
   readonly oneServer: OneServer;
   readonly keys: Keys;
   readonly replicas: number;
@@ -67,7 +67,7 @@ export function createDurabilityGate(options: DurabilityOptions): DurabilityGate
   return {
     async confirm() {
       if (running === null) return start();
-      // The wait under way began before this call's writes; the one after it covers them.
+      // The running wait started before this call's writes; the next one covers them.
       next ??= running
         .catch(() => {})
         .then(() => {

@@ -1,7 +1,7 @@
 /**
- * Whether Redis may have forgotten claims. A lower fence than one we have seen proves it; another run or replication id
- * makes it possible. For a while after that, scopes without a record are not claimed: a forgotten process may still run.
- * What has a record goes on: replays, polls, callbacks, renewals.
+ * Whether Redis may have lost claims. A fence below a known one proves it; another run or replication id
+ * makes it possible. For a while after that, scopes without a record are not claimed, because a lost process may still run.
+ * Processes with a record continue: replays, polls, callbacks, renewals.
  */
 import type { Clock } from "@sticky-proxy/protocol";
 import type { Keys } from "../keys.ts";
@@ -10,13 +10,13 @@ import { parseInfo } from "./info.ts";
 import type { Profile } from "./profile.ts";
 
 export interface Incarnation {
-  /** Takes note of a fence that the store answered with. */
+  /** Records a fence from a reply of the store. */
   sawFence(partition: number, fence: number): void;
-  /** false: do not claim scopes without a record. Looks first when the connection has been away. */
+  /** false: scopes without a record must not be claimed. Checks first when the connection was lost. */
   mayClaim(): Promise<boolean>;
-  /** Looks now. Run every 10 s. */
+  /** Checks now. Run every 10 s. */
   check(): Promise<void>;
-  /** ms until claiming goes on; 0: it does. */
+  /** ms until claiming is allowed again; 0: it is. */
   pausedMs(): number;
 }
 
@@ -24,7 +24,7 @@ export interface IncarnationOptions {
   readonly redis: RedisConnections;
   readonly keys: Keys;
   readonly profile: Profile;
-  /** The longest lease in use; the pause is min(leaseMs, 30 s). */
+  /** Largest lease in use; the pause is min(leaseMs, 30 s). */
   readonly leaseMs: number;
   readonly clock: Pick<Clock, "monotonic">;
   readonly onPause: (why: "data-lost" | "another-server", ms: number) => void;

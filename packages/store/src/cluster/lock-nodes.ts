@@ -2,7 +2,7 @@
  * The Redises that hold locks, through redlock; the only file that knows it.
  *
  * The library hangs on an even split or a silent node, and may hand out a lock past its end. So every call has a time
- * limit, every span is monotonic, and a lock that took half its time to get is given back.
+ * limit, every span is monotonic, and a lock whose acquisition took half its TTL is released.
  */
 import { CodedError, type Clock, type MonotonicMs } from "@sticky-proxy/protocol";
 import Redlock, { ExecutionError, type Lock, ResourceLockedError } from "redlock";
@@ -14,7 +14,7 @@ import {
   untilReady,
 } from "../redis/redis.ts";
 
-/** Too few lock nodes answered in time: nobody knows who holds the lock. */
+/** Too few lock nodes answered in time: the owner of the lock is unknown. */
 export class LocksUnavailable extends CodedError {
   override readonly name = "LocksUnavailable";
   override readonly code = "LOCKS_UNAVAILABLE";
@@ -35,7 +35,7 @@ export interface LocksOptions {
 
 const connectWaitMs = 2000;
 
-/** A lock as most of the nodes have given it. */
+/** A lock that a majority of the nodes has granted. */
 export type NodeLock = Pick<Lock, "extend" | "release">;
 
 export class LockNodes {
@@ -93,7 +93,7 @@ export class LockNodes {
       acquiring.then(
         (late) => this.release(late),
         () => {},
-      ); // too late to trust: give it back whenever it comes
+      ); // too late to be valid: release it when it arrives
       throw new LocksUnavailable(`the lock "${name}" took too long`);
     }
     return { lock, askedAt };
@@ -131,7 +131,7 @@ export class LockNodes {
     }
   }
 
-  /** Nodes that said that the lock is another's, not those that were silent. */
+  /** Number of nodes that report another owner; nodes without a reply do not count. */
   async #refusals(error: unknown): Promise<number> {
     if (!(error instanceof ExecutionError)) return 0;
     const last = error.attempts.at(-1);

@@ -1,6 +1,6 @@
 /**
- * Locks for leadership, and for the quorum guard of `ha+quorum`. Never to decide a commit: that is what versions and
- * fences are for. We renew them ourselves, by the monotonic clock, and say when one may be another's.
+ * Locks for leadership, and for the quorum guard of `ha+quorum`. They never decide a commit: versions and
+ * fences do. They are renewed here, by the monotonic clock, and the owner is told when a lock may be lost.
  */
 import type { MonotonicMs } from "@sticky-proxy/protocol";
 import { LockNodes, LocksUnavailable, type LocksOptions, type NodeLock } from "./lock-nodes.ts";

@@ -1,5 +1,5 @@
 /**
- * Looks whether this Redis keeps what the durability profile promises: `judge` on every master, the shared settings,
+ * Checks whether this Redis satisfies the durability profile: `judge` on every master, the shared settings,
  * and a canary process. Run at start and every 10 s.
  */
 import { createKeys, type Keys } from "../keys.ts";
@@ -38,11 +38,11 @@ export interface ProfileCheckOptions {
   readonly wallClock: () => number;
   /** The durability gate of the stronger profiles; null: none. */
   readonly confirm: (() => Promise<void>) | null;
-  /** Looked at with each check. */
+  /** Part of each check. */
   readonly incarnation?: { check(): Promise<void> };
 }
 
-/** Never throws: a Redis that is away is a finding. */
+/** Never rejects: an unavailable Redis is a finding. */
 export function profileCheck(options: ProfileCheckOptions): () => Promise<Health> {
   const { redis, keys, meta, profile, strict, wallClock, confirm } = options;
   const canaries = createProcessStore({

@@ -45,7 +45,7 @@ function found(
 }
 
 describe("profile checks", () => {
-  it("nothing is wrong with a Redis that is set up right", () => {
+  it("a correctly configured Redis has no findings", () => {
     for (const profile of ["standard", "ha", "ha+quorum"] as const) expect(found(profile)).to.deep.equal([]);
     expect(found("dev", { settings: { appendfsync: "everysec" } })).to.deep.equal([]);
   });
@@ -73,7 +73,7 @@ describe("profile checks", () => {
     });
   }
 
-  it("dev only warns about durability, not about eviction", () => {
+  it("profile dev turns findings about durability into warnings, but not those about eviction", () => {
     expect(found("dev", { settings: { appendonly: "no", appendfsync: "no" } })).to.deep.equal([
       "warn appendonly",
       "warn appendfsync",
@@ -83,7 +83,7 @@ describe("profile checks", () => {
     ]);
   });
 
-  it("ha wants replicas, and a server that can prove a write on disk", () => {
+  it("profile ha requires replicas, and a server with WAITAOF", () => {
     expect(
       found("ha", { settings: { "min-replicas-to-write": "0" }, info: { connected_slaves: "0" } }),
     ).to.deep.equal(["wrong min-replicas-to-write", "wrong replicas"]);
@@ -93,7 +93,7 @@ describe("profile checks", () => {
     ]);
   });
 
-  it("where CONFIG is forbidden INFO answers what it can; the rest is a warning, wrong when strict", () => {
+  it("without CONFIG the settings come from INFO, and invisible ones are a warning, or wrong when strict", () => {
     const facts: Facts = {
       settings: new Map(),
       info: new Map(Object.entries(info)),
@@ -108,7 +108,7 @@ describe("profile checks", () => {
     expect(judge(facts, "standard", true)[0]).to.deep.include({ severity: "wrong", found: "not visible" });
   });
 
-  it("reads INFO's lines", () => {
+  it("parses the lines of INFO", () => {
     expect([...parseInfo("# Server\r\nredis_version:7.0.15\r\nslave0:ip=a,port=1\r\n\r\n")]).to.deep.equal([
       ["redis_version", "7.0.15"],
       ["slave0", "ip=a,port=1"],

@@ -1,8 +1,8 @@
-/** Whether one Redis keeps what the durability profile promises: `judge` decides from what was seen, and reads nothing. */
+/** Whether one Redis satisfies the durability profile: `judge` decides from the given observations and performs no I/O. */
 
 export type Profile = "dev" | "standard" | "ha" | "ha+quorum";
 
-/** `refuse`: do not start, not ready later. `wrong`: not ready. `warn`: say it and go on. */
+/** `refuse`: no start, not ready later. `wrong`: not ready. `warn`: logged only. */
 export interface Finding {
   readonly severity: "refuse" | "wrong" | "warn";
   readonly setting: string;

@@ -1,5 +1,5 @@
 /**
- * What replicas tell each other about services and themselves. Each entry has a TTL, so what nobody repeats is forgotten;
+ * Data that replicas share about services and themselves. Each entry has a TTL, so what is not renewed expires;
  * losing any of it costs accuracy, never correctness.
  */
 import type { ProbeState } from "@sticky-proxy/core/registry";
@@ -8,7 +8,7 @@ import { type RedisConnections, serverTime } from "../redis/redis.ts";
 import { createPauses, type Pauses } from "./pauses.ts";
 import { unavailable } from "../redis/unavailable.ts";
 
-/** The health prober's word on one instance. */
+/** A health result of one instance. */
 export interface HealthReport {
   readonly state: ProbeState;
   /** Short word for people: "200", "timeout", "refused". */
@@ -34,15 +34,15 @@ export interface Registry extends Pauses {
   publishHealth(service: string, reports: ReadonlyMap<string, HealthReport>, ttlMs: number): Promise<void>;
   /** By instance name; empty when nobody has published within the TTL. */
   health(service: string): Promise<ReadonlyMap<string, HealthReport>>;
-  /** This replica lives for another ttlMs. */
+  /** Publishes that this replica is alive for another ttlMs. */
   heartbeat(replica: Replica, ttlMs: number): Promise<void>;
   /** The replicas whose heartbeat has not run out. */
   replicas(): Promise<readonly Replica[]>;
-  /** Takes this replica off the list at once (a clean stop). */
+  /** Removes this replica from the list at once (clean shutdown). */
   leave(id: string): Promise<void>;
-  /** This node's breaker opened for the instance: others may be careful for `ms`. */
+  /** Publishes that this node's breaker is open for the instance, for `ms`. */
   adviseOpen(service: string, instance: string, ms: number): Promise<void>;
-  /** Instances of the service that some node holds open. */
+  /** Instances of the service for which a node's breaker is open. */
   openBreakers(service: string): Promise<ReadonlySet<string>>;
   /** Services that have had processes. */
   services(): Promise<readonly string[]>;

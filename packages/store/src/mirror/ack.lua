@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
---[[ mirror-ack: take a settled entry out of the outbox.
-Why a script: the entry, its key's count and the load change together; only the present owner may, and only for an
-entry whose outcome is kept.
+--[[ mirror-ack: remove a settled entry from the outbox.
+Why a script: the entry, its key's count and the load change together; only the current owner may, and only for an
+entry whose outcome is stored.
 KEYS[1]  owner  STRING   KEYS[2]  stream  STREAM   KEYS[3]  settled  HASH   KEYS[4]  state  HASH
 KEYS[5]  list   LIST     KEYS[6]  parked  ZSET     KEYS[7]  since    ZSET   KEYS[8]  load   HASH
 ARGV[1]  entryId   ARGV[2]  call    ARGV[3]  fence   ARGV[4]  member (of the parked sets)
@@ -25,12 +25,12 @@ if redis.call('EXISTS', KEYS[5]) == 0 and redis.call('ZREM', KEYS[6], ARGV[4]) =
   redis.call('HINCRBY', KEYS[8], 'p:' .. ARGV[5], -1)
 end
 redis.call('HINCRBY', KEYS[8], 'n:' .. ARGV[5], -1)
-redis.call('HINCRBY', KEYS[8], 'b:' .. ARGV[5], 0 - ARGV[6]) -- a sign before 0 would be no integer
+redis.call('HINCRBY', KEYS[8], 'b:' .. ARGV[5], 0 - ARGV[6]) -- "-0" would not be an integer
 if redis.call('HINCRBY', KEYS[4], 'pending', -1) <= 0 then
   if redis.call('HEXISTS', KEYS[4], 'diverged') == 1 then redis.call('PEXPIRE', KEYS[4], ARGV[7])
   else redis.call('DEL', KEYS[4]) end
 else
-  -- A key's entries are dealt with in order: what is left was made later.
+  -- A key's entries are settled in order: the remaining ones are newer.
   redis.call('HSET', KEYS[4], 'pendingFrom', string.match(ARGV[1], '^%d+'))
 end
 return answer('acked')

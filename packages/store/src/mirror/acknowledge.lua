@@ -1,5 +1,5 @@
 #!lua flags=
---[[ mirror-acknowledge: note who has seen a difference; the first note stays.
+--[[ mirror-acknowledge: record who has acknowledged a difference; the first record stays.
 Why a script: the record may be dropped at the same moment, and its note must not outlive it.
 KEYS[1]  records  HASH
 ARGV[1]  member    ARGV[2]  call    ARGV[3]  note

@@ -1,7 +1,7 @@
 #!lua flags=
 --[[ mirror-append: add an intent to the outbox and count it eligible.
-Why a script: an intent that is not counted, or counted and not there, would break the coverage sum; and a write that
-arrives after its caller has given it up as a gap must do nothing. No allow-oom: a full store takes no new work.
+Why a script: an intent without its count, or a count without its intent, would break the coverage sum; and a write that
+arrives after its caller has recorded a gap must have no effect. No allow-oom: a full store accepts no new work.
 KEYS[1]  stream    STREAM    KEYS[2]  state     HASH
 KEYS[3]  load      HASH      KEYS[4]  counters  HASH
 ARGV[1]  orderKey  ARGV[2]  call    ARGV[3]  validUntil (empty: always)   ARGV[4]  intent

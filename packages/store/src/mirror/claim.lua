@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
 --[[ mirror-claim: become the owner of an outbox partition.
-Why a script: the fence rises above every earlier owner's, also when the stored one was lost.
+Why a script: the new fence exceeds every earlier owner's, also when the stored one was lost.
 KEYS[1]  owner  STRING
 ARGV[1]  partition    ARGV[2]  call
 Returns  {partition, call, fence} ]]

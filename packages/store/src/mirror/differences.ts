@@ -47,7 +47,7 @@ export function createDifferences(deps: MirrorStoreDeps): Differences {
             record: difference === null ? "" : JSON.stringify(difference),
             groups: JSON.stringify(groups),
             ttlMs: limits.ttlMs,
-            most: limits.maxDifferences,
+            max: limits.maxDifferences,
             keepMs: mirrorKeepMs,
           },
         }),

@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
---[[ mirror-gap: write down executions that were not mirrored; those without an intent are counted here.
-Why a script: the list of gaps and the sums say the same.
+--[[ mirror-gap: record executions that were not mirrored; those without an intent are counted here.
+Why a script: the list of gaps and the counters stay consistent.
 KEYS[1]  gaps  STREAM    KEYS[2]  counters  HASH
 ARGV[1]  service   ARGV[2]  call    ARGV[3]  gap    ARGV[4]  eligible (counter's name)
 ARGV[5]  skipped (counter's name)   ARGV[6]  count  ARGV[7]  keepMs

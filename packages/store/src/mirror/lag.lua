@@ -1,6 +1,6 @@
 #!lua flags=no-writes
---[[ mirror-lag: how much a partition holds per service, and how old its oldest is.
-Why a script: all of it at one moment, in one trip.
+--[[ mirror-lag: entries and bytes of a partition per service, and its oldest entry.
+Why a script: a consistent view in one round trip.
 KEYS[1]  stream  STREAM    KEYS[2]  load  HASH    KEYS[3]  since  ZSET
 ARGV[1]  partition    ARGV[2]  call
 Returns  {partition, call, nowMs, {field, count...}, {{id, {'i', intent}}}, {member, since}} ]]

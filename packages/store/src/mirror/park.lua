@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
---[[ mirror-park: move entries of one key from the stream to the key's own list, and set the list's next try.
-Why a script: an entry is in exactly one of the two places, in order, whoever dies when.
+--[[ mirror-park: move entries of one key from the stream to the key's list, and set the list's next attempt.
+Why a script: an entry is in exactly one of the two places, in order, whenever a node dies.
 KEYS[1]  owner  STRING   KEYS[2]  stream  STREAM   KEYS[3]  list   LIST   KEYS[4]  state  HASH
 KEYS[5]  parked  ZSET    KEYS[6]  since   ZSET     KEYS[7]  load   HASH
 ARGV[1]  orderKey  ARGV[2]  call   ARGV[3]  fence   ARGV[4]  member   ARGV[5]  service   ARGV[6]  reason
@@ -16,7 +16,7 @@ for i = 10, #ARGV do
     redis.call('XDEL', KEYS[2], ARGV[i])
   end
 end
--- No reason: the entries join a list that has its next try.
+-- No reason: the entries join a list that already has its next attempt.
 if ARGV[6] == '' then return { ARGV[1], ARGV[2], 'parked' } end
 local nextAt = ARGV[7] == '' and 'inf' or string.format('%.0f', now + ARGV[7])
 redis.call('HSETNX', KEYS[4], 'parkedAt', string.format('%.0f', now))

@@ -1,6 +1,6 @@
 #!lua flags=no-writes
---[[ mirror-peek: what a partition's owner has to look at.
-Why a script: stream, due keys and clock in one trip, for this runs several times a second.
+--[[ mirror-peek: new entries and due keys of a partition, for its owner.
+Why a script: stream, due keys and clock in one round trip, because this runs several times a second.
 KEYS[1]  stream  STREAM    KEYS[2]  parked  ZSET
 ARGV[1]  partition    ARGV[2]  call    ARGV[3]  after (empty: from the oldest)    ARGV[4]  limit
 Returns  {partition, call, nowMs, {{id, {'i', intent}}...}, {member...}} ]]

@@ -1,14 +1,14 @@
 #!lua flags=allow-oom
---[[ mirror-settle: keep an outcome once, with its difference record.
-Why a script: outcome, counter and record stand or fall together, so a sweeper that dies in between neither counts
-twice nor forgets; and an owner that was followed by another is refused. An observation has no entry: no owner,
+--[[ mirror-settle: store an outcome once, with its difference record.
+Why a script: outcome, counter and record are written together, so a sweeper that dies neither counts
+twice nor loses one; and a former owner is refused. An observation has no entry: no owner,
 counted eligible here.
 KEYS[1]  owner     STRING   KEYS[2]  settled  HASH   KEYS[3]  counters  HASH   KEYS[4]  state  HASH
 KEYS[5]  records   HASH     KEYS[6]  byTime   ZSET   KEYS[7]  byEnd     ZSET   KEYS[8]  sums   HASH
 ARGV[1]  entryId   ARGV[2]  call      ARGV[3]  fence (empty: an observation)   ARGV[4]  counter (prefix of names)
 ARGV[5]  outcome   ARGV[6]  count     ARGV[7]  diverged (1 or 0)               ARGV[8]  endedAt (empty: not known)
 ARGV[9]  record (empty: none)         ARGV[10]  groups (JSON list of names)    ARGV[11]  ttlMs
-ARGV[12]  most     ARGV[13]  keepMs
+ARGV[12]  max      ARGV[13]  keepMs
 Returns  {entryId, call, 'settled' | 'known' | 'lost'} ]]
 --@include mirror-trim
 local function answer(word) return { ARGV[1], ARGV[2], word } end
@@ -20,7 +20,7 @@ if ARGV[3] ~= '' then
     local last = tonumber(redis.call('HGET', KEYS[4], 'lastEndedAt') or 0)
     if tonumber(ARGV[8]) > last then redis.call('HSET', KEYS[4], 'lastEndedAt', ARGV[8]) end
   end
-  -- An hour whose sums have expired is not begun again with an outcome alone.
+  -- An hour whose counters have expired is not started again with an outcome alone.
   if redis.call('EXISTS', KEYS[3]) == 1 then redis.call('HINCRBY', KEYS[3], ARGV[4] .. ARGV[5], ARGV[6]) end
 else
   redis.call('HINCRBY', KEYS[3], ARGV[4] .. 'eligible', ARGV[6])
@@ -40,7 +40,7 @@ redis.call('ZADD', KEYS[6], member, member)
 redis.call('ZADD', KEYS[7], string.format('%.0f', now + ARGV[11]), member)
 trim(KEYS[5], KEYS[6], KEYS[7], now, tonumber(ARGV[12]))
 for _, name in ipairs(cjson.decode(ARGV[10])) do
-  -- Names come from bodies: a bound on how many there may be.
+  -- Names come from bodies, so their number is limited.
   if redis.call('HLEN', KEYS[8]) >= 1000 and redis.call('HEXISTS', KEYS[8], name) == 0 then
     name = string.gsub(name, '[^\31]*$', '(other)', 1)
   end

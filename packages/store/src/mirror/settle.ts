@@ -21,7 +21,7 @@ export const settleScript = defineScript({
     "record",
     "groups",
     "ttlMs",
-    "most",
+    "max",
     "keepMs",
   ],
 });
@@ -47,7 +47,7 @@ export function createSettle({ writes, keys }: MirrorIo): Outbox["settle"] {
           record: difference === null ? "" : JSON.stringify(difference),
           groups: JSON.stringify(groups),
           ttlMs: limits.ttlMs,
-          most: limits.maxDifferences,
+          max: limits.maxDifferences,
           keepMs: mirrorKeepMs,
         },
       }),

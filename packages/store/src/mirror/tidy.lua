@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
---[[ mirror-tidy: drop difference records whose time is over.
-Why a script: a record and its two index entries go together.
+--[[ mirror-tidy: remove expired difference records.
+Why a script: a record and its two index entries are removed together.
 KEYS[1]  records  HASH    KEYS[2]  byTime  ZSET    KEYS[3]  byEnd  ZSET
 ARGV[1]  partition    ARGV[2]  call
 Returns  {partition, call, dropped} ]]

@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
---[[ mirror-unpark: make a parked key due now and give its first entry a new age.
-Why a script: the key may be emptied by its owner at the same moment.
+--[[ mirror-unpark: make a parked key due now and restart the age of its first entry.
+Why a script: its owner may empty the key at the same time.
 KEYS[1]  state  HASH    KEYS[2]  parked  ZSET
 ARGV[1]  orderKey    ARGV[2]  call
 Returns  {orderKey, call, 'unparked' | 'not-parked'} ]]

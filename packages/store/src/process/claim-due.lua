@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
---[[ claim-due: hand out one partition's rung alarms and hide them for a while.
-Why a script: two sweepers must not get the same alarm. Hidden, not removed: if the claimer dies it rings again.
+--[[ claim-due: return one partition's due alarms and hide them for a while.
+Why a script: two sweepers must not get the same alarm. Hidden, not removed: if the claimer dies it becomes due again.
 KEYS[1]  alarms     ZSET
 ARGV[1]  partition  ARGV[2]  call    ARGV[3]  limit    ARGV[4]  hideMs
 Returns  {partition, call, 'due', now, members (scope, or scope:epoch when superseded)} ]]

@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
---[[ commit: change a process if it still has the caller's epoch and version, its lists and alarm with it.
-Why a script: whoever lost the process meanwhile must not write, and a take-over must see the alarm once more.
-allow-oom: finished work is kept even when the store takes no new work.
+--[[ commit: change a process, its lists and its alarm if it still has the caller's epoch and version.
+Why a script: a former owner must not write, and a take-over must check the alarm again.
+allow-oom: finished work is stored even when the store accepts no new work.
 KEYS[1]  process      HASH    KEYS[2]  alarms    ZSET    KEYS[3]  fence    STRING  KEYS[4]  oldList  ZSET
 KEYS[5]  newList      ZSET    KEYS[6]  deadLetters  ZSET KEYS[7]  timeline  STREAM
 KEYS[8]  changes      sharded channel  KEYS[9]  result  STRING  KEYS[10]  request  STRING   KEYS[11]  held  HASH
@@ -17,7 +17,7 @@ Returns  {scope, call, 'committed', now, fence | nil, wakeAt | nil}: what the ca
 local now, micros = clock()
 local function answer(word) return { ARGV[1], ARGV[2], word, now, redis.call('HGETALL', KEYS[1]) } end
 local at = redis.call('HMGET', KEYS[1], 'epoch', 'version', 'lastWrite', 'wakeAt')
-if at[1] == ARGV[3] and at[3] == ARGV[2] then return answer('repeated') end -- this write got no answer before
+if at[1] == ARGV[3] and at[3] == ARGV[2] then return answer('repeated') end -- a retry of a write whose reply was lost
 if at[1] ~= ARGV[3] or at[2] ~= ARGV[4] then return answer('stale') end
 if ARGV[5] == '1' and (not at[4] or tonumber(at[4]) > now) then return answer('not-due') end
 

@@ -1,7 +1,7 @@
 #!lua flags=
---[[ create: start the scope's process unless it has a record; then answer with that, so that a replay is one trip.
-Why a script: of many simultaneous first requests exactly one may start. A create that was delayed past validUntil
-does nothing, because its caller has given it up. No allow-oom: a full store takes no new work.
+--[[ create: create the scope's process, or return its existing record, so that a replay is one round trip.
+Why a script: of concurrent first requests exactly one may create. A create that was delayed past validUntil
+has no effect, because its caller has given up. No allow-oom: a full store accepts no new work.
 KEYS[1]  process   HASH      KEYS[2]  alarms    ZSET      KEYS[3]  fence     STRING    KEYS[4]  list  ZSET
 KEYS[5]  timeline  STREAM    KEYS[6]  result    STRING    KEYS[7]  request   STRING    KEYS[8]  held  HASH
 ARGV[1]  scope     ARGV[2]  call    ARGV[3]  validUntil (ms of the server's clock)

@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
---[[ forget: remove the traces of a record that has gone by its own expiry, unless another stands in its place.
-Why a script: a process created meanwhile under the same scope must keep its alarm and its place in the lists.
+--[[ forget: remove what an expired record has left behind, unless the scope has a new one.
+Why a script: a process created meanwhile under the same scope must keep its alarm and its list entries.
 KEYS[1]  process  HASH    KEYS[2]  alarms   ZSET    KEYS[3]  deadLetters  ZSET
 KEYS[4]  result   STRING  KEYS[5]  request  STRING  KEYS[6]  held  HASH
 KEYS[7..]  lists  ZSET each

@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 --[[ purge: remove every key of a process that still has the caller's epoch and version.
-A record that is gone already leaves its traces to forget.
-Why a script: the scope's next process must keep what is its own. allow-oom: deleting must work when full.
+What an expired record has left behind is removed by forget.
+Why a script: the keys of the scope's next process must stay. allow-oom: deleting must work when full.
 KEYS[1]  process      HASH   KEYS[2]  alarms   ZSET     KEYS[3]  list     ZSET
 KEYS[4]  deadLetters  ZSET   KEYS[5]  result   STRING   KEYS[6]  request  STRING   KEYS[7]  changes  sharded channel
 KEYS[8]  held  HASH

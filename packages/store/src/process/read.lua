@@ -1,6 +1,6 @@
 #!lua flags=no-writes
---[[ read: a scope's process and, if wanted, its stored result.
-Why a script: record, result and clock belong to one moment, and the reply says whose it is.
+--[[ read: a scope's process and, if requested, its stored result.
+Why a script: record, result and clock are read atomically, and the reply names the scope.
 KEYS[1]  process  HASH    KEYS[2]  archived        HASH    (the superseded process of that epoch)
 KEYS[3]  result   STRING  KEYS[4]  archivedResult  STRING
 ARGV[1]  scope    ARGV[2]  call    ARGV[3]  epoch (empty: whatever is current)    ARGV[4]  withResult (1 or 0)

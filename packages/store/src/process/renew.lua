@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
---[[ renew: move the ends of one partition's leases whose owners still hold them.
-Why a script: between reading the owner and writing, the sweeper may have taken over. Allowed after the lease's end
-while nobody took over. The version stays, so no poller wakes and the owner's own commit is not made stale.
+--[[ renew: extend one partition's leases that their owners still have.
+Why a script: between reading the owner and writing, the sweeper may take over. Allowed after the lease's end
+until a take-over. The version stays, so no poller is notified and the owner's next commit is not stale.
 KEYS[1]  alarms     ZSET    KEYS[2..]  processes  HASH each
 ARGV[1]  partition  ARGV[2]  call      ARGV[3..]  leases (scope, epoch, owner, leaseMs each)
 Returns  {partition, call, 'lost', now, scope:epoch of each lease that is lost} ]]

@@ -1,6 +1,6 @@
 #!lua flags=
---[[ supersede: move the scope's process aside, closed, and create the next one in its place.
-Why a script: between closing and creating nobody else may start, and neither half may happen alone.
+--[[ supersede: close and archive the scope's process, and create the next one.
+Why a script: closing and creating are atomic, so no other process is created between them.
 No allow-oom, and nothing after validUntil, as for create.
 KEYS[1]  process   HASH     KEYS[2]  archived        HASH     KEYS[3]  alarms       ZSET
 KEYS[4]  fence     STRING   KEYS[5]  oldList         ZSET     KEYS[6]  closedList   ZSET

@@ -20,8 +20,8 @@ import type { LoginLimit } from "./login-limit.ts";
 /** An auth proxy in front says who it is. */
 export interface TrustedHeader {
   readonly user: string;
-  readonly groups: string | null;
-  /** Whether an address is the auth proxy's. */
+  readonly groups: string;
+  /** Whether the address is the auth proxy's; it is the socket's own, which nobody can name. */
   readonly isTrusted: (address: string) => boolean;
   /** Groups per role. */
   readonly roles: Readonly<Record<Role, readonly string[]>>;
@@ -95,7 +95,7 @@ export function createLogins(deps: LoginDeps): Logins {
         const { name, role } = await byToken(bearer, address);
         return { name, role, source: "api", address };
       }
-      const named = trustedHeader === null ? null : namedBy(trustedHeader, request, address);
+      const named = trustedHeader === null ? null : namedBy(trustedHeader, request);
       const id = named === null ? readCookie(request, cookie) : null;
       if (named === null && id === null)
         throw new Problem("unauthorized", { headers: { "WWW-Authenticate": 'Bearer realm="admin"' } });
@@ -131,14 +131,11 @@ function tooManyLogins(waitMs: number): Problem {
 }
 
 /** @throws Problem forbidden when the auth proxy names somebody without a role */
-function namedBy(
-  header: TrustedHeader,
-  request: IncomingMessage,
-  address: string,
-): Pick<Actor, "name" | "role"> | null {
+function namedBy(header: TrustedHeader, request: IncomingMessage): Pick<Actor, "name" | "role"> | null {
   const name = request.headers[header.user];
-  if (typeof name !== "string" || name === "" || !header.isTrusted(address)) return null;
-  const given = header.groups === null ? undefined : request.headers[header.groups];
+  if (typeof name !== "string" || name === "" || !header.isTrusted(request.socket.remoteAddress ?? ""))
+    return null;
+  const given = request.headers[header.groups];
   const groups = (typeof given === "string" ? given : "").split(",").map((group) => group.trim());
   const role = roleOfGroups(groups, header.roles);
   if (role === null)

@@ -10,7 +10,7 @@ import { problemReply } from "./problem-reply.ts";
 import { allowedMethods, type StrictResult } from "./strict-request.ts";
 import { writeReply } from "./write-reply.ts";
 
-/** RFC 9110 9.3.7: what the server as a whole can do. */
+/** Response to `OPTIONS *` (RFC 9110 9.3.7). */
 const serverOptions: Reply = {
   status: 200,
   headers: [

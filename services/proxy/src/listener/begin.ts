@@ -7,11 +7,11 @@ import type { Problem } from "@sticky-proxy/protocol";
 import type { Middleware, ProxyState, Received } from "../state.ts";
 
 export interface Gate {
-  /** Every answer closes its connection. */
+  /** Every response closes its connection. */
   readonly draining: boolean;
 }
 
-/** Writes all of ctx.state. Responses go out past Koa (middleware/write.ts), so `ctx.respond` is off. */
+/** Sets all of ctx.state. middleware/write.ts writes responses without Koa, so `ctx.respond` is off. */
 export function begin(received: WeakMap<IncomingMessage, Received>): Middleware {
   return function begin(ctx, next) {
     ctx.respond = false;

@@ -1,4 +1,4 @@
-/** Answers on connections whose request could not be parsed. They are closed: nobody knows where a next request begins. */
+/** Responds on a connection whose request could not be parsed, and closes it: the start of a next request is unknown. */
 import { tokenCharacters } from "@sticky-proxy/protocol/http";
 import type { ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
@@ -8,7 +8,7 @@ import { Problem, type ProblemSlug } from "@sticky-proxy/protocol";
 import { endLinger } from "./write-reply.ts";
 import { problemBytes, problemReply } from "./problem-reply.ts";
 
-/** By the codes of Node and of its parser; all others are malformed-request. */
+/** Problems by error code of Node and of its parser; every other code is malformed-request. */
 const slugs: ReadonlyMap<string, ProblemSlug> = new Map([
   ["HPE_HEADER_OVERFLOW", "headers-too-large"],
   ["ERR_HTTP_REQUEST_TIMEOUT", "request-timeout"],
@@ -17,11 +17,11 @@ const slugs: ReadonlyMap<string, ProblemSlug> = new Map([
   ["HPE_INVALID_VERSION", "version-not-supported"],
 ]);
 
-/** A request line whose form is right, so that its method or version can be what is wrong. Anything else is not HTTP/1. */
+/** A well-formed request line, of which method or version may be unknown. Anything else is not HTTP/1. */
 const requestLine = new RegExp(`^(?:\\r?\\n)*[${tokenCharacters}]+ [^ \\r\\n]+ HTTP/[0-9]\\.[0-9]\\r\\n`);
 const lingerMs = 1_000;
 
-/** A broken connection brings an error for every further packet; the first one is answered. */
+/** Sockets that got a response: Node reports an error for every further packet. */
 const answered = new WeakSet<Duplex>();
 
 export function answerClientError(
@@ -35,22 +35,22 @@ export function answerClientError(
     socket.destroy();
     return;
   }
-  // Bytes after a request that said Connection: close (RFC 9112 9.6): never read; its response goes out and closes.
+  // Bytes after a request with Connection: close (RFC 9112 9.6) are not read; its response closes the connection.
   if (error.code === "HPE_CLOSED_CONNECTION") return;
   if (response !== null && !response.writableFinished && !response.destroyed) {
-    // What is broken is a later request of the pipeline: responses leave in the order of their requests.
+    // A later request of the pipeline is malformed: responses keep the order of requests.
     if (response.req.complete) {
       response.once("finish", () => setImmediate(() => answerClientError(error, socket, null, pseudonym)));
       return;
     }
-    // Its own turn has not come: an earlier response still has the connection.
+    // An earlier response still occupies the connection.
     if (response.socket === null) {
       response.once("socket", () =>
         setImmediate(() => answerClientError(error, socket, response, pseudonym)),
       );
       return;
     }
-    // A part of the response is out: anything more would be read as its body.
+    // Part of the response was sent: further bytes would be read as its body.
     if (response.headersSent) {
       if (!endLinger(response)) socket.destroy();
       return;
@@ -59,11 +59,11 @@ export function answerClientError(
   answerSocket(socket, new Problem(slugOf(error)), pseudonym);
 }
 
-/** Writes the whole response and closes, reading for a moment what still comes: a close with unread bytes is a reset. */
+/** Writes the response and closes, after draining input for a moment: closing with unread bytes sends a reset. */
 export function answerSocket(socket: Duplex, problem: Problem, pseudonym: string): void {
   answered.add(socket);
   socket.on("error", () => {
-    // The client is gone: nothing is left to say.
+    // The client is gone.
   });
   socket.end(problemBytes(problemReply(problem, null, pseudonym), new Date()));
   const timer = setTimeout(() => socket.destroy(), lingerMs);
@@ -80,7 +80,7 @@ function slugOf({ code, rawPacket }: NodeJS.ErrnoException & { rawPacket?: Buffe
   return wellFormed ? slug : "malformed-request";
 }
 
-/** The packet in which the head became too long begins inside, or before the end of, an endless request line. */
+/** Whether the request line exceeds the limit, and not the header section: it has no end in the packet, or is above 8 KiB. */
 function isInRequestLine(packet: Buffer): boolean {
   const end = packet.indexOf("\r\n");
   if (end === -1) return /^[A-Z]+ \//.test(packet.toString("latin1", 0, 64));

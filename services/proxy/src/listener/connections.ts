@@ -1,4 +1,4 @@
-/** What holds for each connection of the listener: how many an address may have, how many requests one may carry. */
+/** Limits of the listener's connections: their number per address, and the requests per connection. */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 
@@ -8,9 +8,9 @@ import { watchHalfClosed } from "./half-closed.ts";
 import type { Pipelines } from "./pipeline.ts";
 
 export interface Connections {
-  /** Refuses a connection that its address has too many of; else watches for a client that closes its side. */
+  /** Refuses a connection above the limit of its address; else watches for a client that closes its side. */
   accept(socket: Socket): void;
-  /** Marks the connection to be closed after this response where it may carry no further request. */
+  /** Closes the connection after this response where it may carry no further request. */
   countRequest(request: IncomingMessage, response: ServerResponse): void;
 }
 
@@ -21,7 +21,7 @@ export function createConnections(limits: ConnectionLimits, pipelines: Pipelines
   const requestCounts = new WeakMap<Socket, number>();
   const perAddress = new Map<string, number>();
 
-  /** @returns false: the address has as many as it may */
+  /** @returns false: the address has reached its limit */
   function enter(socket: Socket): boolean {
     const address = socket.remoteAddress ?? "";
     const open = (perAddress.get(address) ?? 0) + 1;
@@ -52,9 +52,9 @@ export function createConnections(limits: ConnectionLimits, pipelines: Pipelines
       const { socket, httpVersion } = request;
       const count = (requestCounts.get(socket) ?? 0) + 1;
       requestCounts.set(socket, count);
-      // Node's own maxRequestsPerSocket says "close", but leaves the connection open and answers 503 on it.
+      // Node's maxRequestsPerSocket sends "Connection: close" but keeps the connection open and responds 503 on it.
       const isLast = limits.maxRequestsPerSocket > 0 && count >= limits.maxRequestsPerSocket;
-      // RFC 9112 9.3: an intermediary keeps no connection with an HTTP/1.0 client.
+      // RFC 9112 9.3: an intermediary keeps no persistent connection with an HTTP/1.0 client.
       if (isLast || httpVersion === "1.0") response.shouldKeepAlive = false;
     },
   };

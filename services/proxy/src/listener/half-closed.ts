@@ -1,18 +1,18 @@
 /**
- * A client that has closed its side of the connection while a response is due. Either it has nothing more to send and
- * reads on, or it is gone: the two look alike until something is written. So the response goes on, and while it lets
- * wait for itself an interim response is the question: one that is gone answers it with a reset (RFC 9110 15.2: a
- * client must take one that it did not ask for).
+ * A client that half-closes its connection while a response is due. Either it has nothing more to send and
+ * still reads, or it is gone: the two are indistinguishable until something is written. So the request continues, and
+ * until its response starts, interim responses are sent as a test: a client that is gone replies with a reset (RFC 9110
+ * 15.2: a client must accept an unsolicited one).
  */
 import type { ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 
-/** The kernel of a client that is gone resets the connection at the first write, and only a second write shows that. */
+/** The first write to a closed peer causes a reset; only a second write fails because of it. */
 const looksMs = [700, 300, 2_000, 10_000];
-/** Looks before one is given up that cannot be asked: in the middle of a response, and without interim responses. */
+/** Number of checks before a client is given up that cannot be tested: within a response, or without interim responses. */
 const patience = { begun: 3, unasked: 4 };
 
-/** `current`: the response that is due now; null: all are written, and the connection ends by itself. */
+/** `current`: the response that is due; null: all are written, and the connection closes. */
 export function watchHalfClosed(socket: Socket, current: () => ServerResponse | null): void {
   let looks = 0;
   let timer: NodeJS.Timeout;
@@ -31,7 +31,7 @@ export function watchHalfClosed(socket: Socket, current: () => ServerResponse | 
       socket.bytesWritten === written &&
       socket.writableLength === 0
     ) {
-      // Nothing is left to write, so nothing tells whether anybody is there to read on.
+      // Nothing is left to write, so whether the client still reads cannot be tested.
       socket.destroy();
       return;
     }

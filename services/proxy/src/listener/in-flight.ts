@@ -1,4 +1,4 @@
-/** Counts the requests whose response has not ended, so that a server that closes can wait for them. */
+/** Counts the requests whose response has not ended, so that a closing server can wait for them. */
 import type { ServerResponse } from "node:http";
 
 export interface InFlight {

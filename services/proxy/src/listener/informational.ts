@@ -5,8 +5,8 @@ import type { HeaderList } from "@sticky-proxy/core/http";
 
 /**
  * 100 belongs to the gateway's own hop and 101 would change the protocol; an HTTP/1.0 client gets none.
- * A response that waits behind another on a pipelined connection has no socket yet: then the hint is left out.
- * `headers` as the forwarder gives them, the rules for responses applied.
+ * A response behind another one on a pipelined connection has no socket yet: its interim response is dropped.
+ * `headers`: as from the forwarder, the header rules of responses applied.
  */
 export function informational(
   response: ServerResponse,

@@ -1,37 +1,37 @@
 /**
- * The requests of one connection, in their order. Node hands over each request as soon as it has read it, while earlier
- * ones are still being answered, and sends the responses in order.
+ * The requests of one connection, in order. Node emits each request as soon as it has read it, while earlier
+ * ones are still running, and sends the responses in order.
  *
- * L1 Safe requests without content may run side by side; any other begins after all before it have been answered, and
- *    whatever follows begins after it (RFC 9112 9.3.2).
- * L2 After one whose answer closes the connection none begins (RFC 9112 9.6): `shouldKeepAlive` is false as soon as
+ * L1 Safe requests without content may run concurrently; any other starts when all before it have ended, and
+ *    the next one starts after it (RFC 9112 9.3.2).
+ * L2 No request starts after one whose response closes the connection (RFC 9112 9.6): `shouldKeepAlive` is false as soon as
  *    that is known.
- * L3 A client that sends many requests without reading responses has only so many of them begun, and is not read from
- *    until some are answered. Whether it is still there shows when something is written.
+ * L3 Of a client that pipelines many requests without reading responses only a limited number starts, and its socket is
+ *    paused until some have ended. A closed connection is noticed at the next write.
  */
 import { isSafe } from "@sticky-proxy/protocol/http";
 import type { ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 
-/** Requests of one connection that are begun and unanswered; more wait only where they came in the same packet. */
+/** Largest number of running requests per connection; more are queued only when they arrived in the same packet. */
 const maxUnanswered = 64;
 
 interface Line {
-  /** In order: those that run, then those that wait for their turn. */
+  /** In order: running requests, then queued ones. */
   readonly responses: ServerResponse[];
   readonly waiting: (() => void)[];
-  /** It is about to be paused. */
+  /** The socket will be paused. */
   isPausing: boolean;
-  /** L2: an answer has closed it. */
+  /** L2: a response has closed the connection. */
   isClosed: boolean;
 }
 
 export interface Pipelines {
-  /** Calls `run` in the request's turn, at once where none is before it; never when its connection ends before. */
+  /** Calls `run` in the request's turn, at once where it is the first; never when the connection closes before. */
   enter(socket: Duplex, response: ServerResponse, run: () => void): void;
-  /** The response that is being written or comes next; null: none is due. */
+  /** The response that is being written or is next; null: none is due. */
   current(socket: Duplex): ServerResponse | null;
-  /** The last response that is still to be written; null: none is due. */
+  /** The last response that is due; null: none. */
   last(socket: Duplex): ServerResponse | null;
 }
 
@@ -54,7 +54,7 @@ export function createPipelines(): Pipelines {
     advance(line);
   }
 
-  /** L3, when the packet has been read to its end: Node resumes the socket after each request in it. */
+  /** L3: pauses after the whole packet, because Node resumes the socket after each request in it. */
   function pauseSoon(socket: Duplex, line: Line): void {
     if (line.isPausing) return;
     line.isPausing = true;

@@ -18,7 +18,7 @@ export interface ProblemReply extends Reply {
   readonly body: Uint8Array;
 }
 
-/** `pseudonym` names us in Proxy-Status (RFC 9209); requestId null: the head could not be read.
+/** `pseudonym` names the gateway in Proxy-Status (RFC 9209); requestId null: the head could not be parsed.
  * `envelope`: the service's. X-Request-Id is added by whoever sends it. */
 export function problemReply(
   problem: Problem,
@@ -45,7 +45,7 @@ export function problemReply(
   };
 }
 
-/** The whole response for a connection that is closed after it. `withBody` false: the request was HEAD. */
+/** The serialised response of a connection that is closed after it. `withBody` false: the request was HEAD. */
 export function problemBytes(reply: ProblemReply, now: Date): Buffer {
   const lines = reply.headers.map(([name, value]) => `${name}: ${value}\r\n`).join("");
   const head =

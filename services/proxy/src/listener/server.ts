@@ -1,6 +1,6 @@
 /**
- * The data plane's listener: Node's HTTP server with its limits set, the requests it would let through checked, and
- * every answer that Node would give by itself replaced by ours. Koa begins where this file ends.
+ * The data plane's listener: Node's HTTP server with its limits, a stricter check of requests, and
+ * problems in place of Node's built-in error responses. It calls Koa for each valid request.
  */
 import { addressSet } from "@sticky-proxy/core/http";
 import http from "node:http";
@@ -28,19 +28,19 @@ export interface ProxyServer {
   readonly port: number;
   /** Requests whose response has not ended. */
   readonly inFlight: number;
-  /** Goes on answering; every answer closes its connection. */
+  /** Continues to respond; every response closes its connection. */
   drain(): void;
-  /** Stops listening, waits for running requests up to `graceMs`, then cuts what is left. */
+  /** Stops listening, waits for running requests up to `graceMs`, then closes all connections. */
   close(graceMs?: number): Promise<void>;
 }
 
 /**
- * What the parser takes before it gives up; the limits of the configuration are checked on the parsed head. Less than
- * one read of a socket (64 KiB), so that the packet that is too long still shows whether its target or its fields are.
+ * Limit of the parser; the configured limits are checked on the parsed head. Less than
+ * one read of a socket (64 KiB), so that an oversized packet still shows whether the target or the fields are too long.
  */
 const parserHeadBytes = 49_152;
 
-/** Node checks its head and request timers this often. */
+/** Period of Node's check of head and request timeouts. */
 const timerCheckMs = 1_000;
 
 export function createServer(deps: ProxyDeps): ProxyServer {
@@ -54,7 +54,7 @@ export function createServer(deps: ProxyDeps): ProxyServer {
   const connections = createConnections(limits, pipelines);
   const inFlight = createInFlight();
 
-  /** An upgrade that is not taken is ignored (RFC 9110 7.8): the request goes through the chain like any other. */
+  /** An upgrade that is not supported is ignored (RFC 9110 7.8): the request passes through the chain like any other. */
   function becomesTunnel(request: IncomingMessage): boolean {
     if (tunnels === null || gate.draining || pipelines.last(request.socket) !== null) return false;
     const result = check(request);
@@ -64,7 +64,7 @@ export function createServer(deps: ProxyDeps): ProxyServer {
   }
 
   function onRequest(request: IncomingMessage, response: ServerResponse): void {
-    // Whoever reads the body listens for errors too, but stops before the message ends; an error nobody listens for ends the process.
+    // The reader of a body removes its error listener before the message ends, and an error without a listener ends the process.
     request.on("error", ignored);
     response.on("error", ignored);
     connections.countRequest(request, response);
@@ -79,7 +79,7 @@ export function createServer(deps: ProxyDeps): ProxyServer {
       return;
     }
     const { expectsContinue, hasBody } = result.received;
-    // Node closes a connection on which 100 was expected and not sent; without content it is not needed.
+    // Node closes a connection where 100 was expected and not sent; it is not needed without content.
     if (expectsContinue && !hasBody) response.shouldKeepAlive = false;
     handle(request, response, result.received);
   }
@@ -95,9 +95,9 @@ export function createServer(deps: ProxyDeps): ProxyServer {
 
 function httpServer(limits: Limits, becomesTunnel: (request: IncomingMessage) => boolean): Server {
   const server = http.createServer({
-    // Node counts target and header section as one, so it would call a long target a long header (RFC 9112 3: 414).
+    // Node counts target and header section together, so it would report a long target as a long header (RFC 9112 3: 414).
     maxHeaderSize: Math.max(parserHeadBytes, limits.targetBytes + limits.headerBytes),
-    // Checked by strict-request, so that the answer is a problem like every other.
+    // Checked by strict-request, so that the response is a problem.
     requireHostHeader: false,
     headersTimeout: limits.headersTimeoutMs,
     requestTimeout: Math.max(limits.bodyTimeoutMs, limits.headersTimeoutMs),
@@ -107,7 +107,7 @@ function httpServer(limits: Limits, becomesTunnel: (request: IncomingMessage) =>
   });
   // Node drops the lines beyond this number silently; strict-request counts all lines instead.
   server.maxHeadersCount = 0;
-  // Missing from Node's type. A client that closes its side may still read its response (half-closed.ts).
+  // Not in Node's types. A client that half-closes may still read its response (half-closed.ts).
   (server as { httpAllowHalfOpen?: boolean }).httpAllowHalfOpen = true;
   if (limits.maxConnections > 0) server.maxConnections = limits.maxConnections;
   return server;
@@ -188,5 +188,5 @@ function serverOf(
   };
 }
 
-/** A client that breaks off is seen by "close". */
+/** Ignores errors: "close" reports a client that disconnects. */
 function ignored(): void {}

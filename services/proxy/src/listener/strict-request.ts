@@ -1,6 +1,6 @@
 /**
- * What Node's parser lets through and a gateway must not: every rule here has a request that Node answers with 200.
- * Pure over the received head; runs on the bare server, before Koa. Looks at raw lines, never at the folded `headers`.
+ * Rules that Node's parser does not enforce and a gateway must: for each there is a request that Node accepts.
+ * Pure over the received head; runs on the bare server, before Koa. Reads raw lines, never the folded `headers`.
  */
 import { holderOfAddress } from "@sticky-proxy/core/budgets";
 import { METHODS } from "node:http";
@@ -24,7 +24,7 @@ import { splitList } from "@sticky-proxy/protocol/http";
 import type { ProxySettings } from "../deps.ts";
 import type { Received } from "../state.ts";
 
-/** The parts of an incoming message that decide. */
+/** The checked parts of an incoming message. */
 export interface RawRequest {
   readonly method: string;
   readonly url: string;
@@ -40,7 +40,7 @@ export interface StrictOptions {
   readonly newRequestId: () => string;
 }
 
-/** What this gateway answers instead of forwarding: OPTIONS * and an exhausted Max-Forwards. */
+/** Requests that the gateway itself responds to: OPTIONS * and an exhausted Max-Forwards. */
 export interface AnsweredHere {
   readonly kind: "options";
   readonly requestId: string;
@@ -52,7 +52,7 @@ export type StrictResult =
   | { readonly kind: "refused"; readonly problem: Problem; readonly requestId: string };
 
 const requestIdShape = /^[A-Za-z0-9._-]{1,128}$/;
-/** Node's parser also speaks RTSP and Icecast: their methods come with a protocol that is not HTTP. */
+/** Methods of RTSP and Icecast, which Node's parser accepts. */
 const knownMethods: ReadonlySet<string> = new Set(METHODS.filter((name) => name !== "SOURCE"));
 export const allowedMethods = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
@@ -99,7 +99,7 @@ function check(
   const expectsContinue = expectationOf(headers, httpVersion);
   const host = hostOf(headers, httpVersion);
   const target = targetOf(raw, host);
-  // RFC 9110 7.4; a proxy of ours may have ended the TLS.
+  // RFC 9110 7.4; a trusted proxy may have terminated TLS.
   if (!raw.encrypted && !from.trustedPeer && /^https:/i.test(raw.url)) {
     throw new Problem("misdirected-request", { detail: "An https URI was asked for in clear text." });
   }
@@ -137,7 +137,7 @@ function check(
 
 function versionOf({ httpVersion }: RawRequest): "1.0" | "1.1" {
   if (httpVersion === "1.1" || httpVersion === "1.0") return httpVersion;
-  // Node reads a request line without a version as HTTP/0.9.
+  // Node parses a request line without a version as HTTP/0.9.
   if (httpVersion === "0.9") throw malformed("HTTP/0.9 is not spoken here");
   throw new Problem("version-not-supported", { close: true });
 }
@@ -174,7 +174,7 @@ function framingOf(
     if (httpVersion === "1.0") throw malformed("Transfer-Encoding has no meaning in HTTP/1.0");
     if (lengths.length > 0) throw malformed("Transfer-Encoding and Content-Length exclude each other");
     const named = splitList(codings.join(",").toLowerCase());
-    // 6.3: without chunked at the end nobody knows where the body ends.
+    // RFC 9112 6.3: without chunked as the last coding the end of the body is unknown.
     if (named.at(-1) !== "chunked") throw malformed("the last transfer coding is not chunked");
     if (named.length > 1) {
       throw new Problem("not-implemented", { detail: "The only transfer coding is chunked.", close: true });
@@ -225,7 +225,7 @@ function targetOf({ method, url }: RawRequest, host: Authority | null): RequestT
   return target;
 }
 
-/** RFC 9110 7.6.2, on OPTIONS (TRACE never gets here): null when this hop must answer. */
+/** Max-Forwards of OPTIONS (RFC 9110 7.6.2; TRACE is refused before). null: this hop must respond. */
 function maxForwards(method: string, headers: HeaderList): HeaderList | null {
   if (method !== "OPTIONS") return headers;
   const value = headerValue(headers, "max-forwards");

@@ -1,6 +1,6 @@
 /**
- * WebSocket through the gateway (RFC 9110 7.8, RFC 6455), on routes that opt in. Any other upgrade is ignored: the
- * request goes on without the field. The tunnel opens only after the service has proved that it understood.
+ * WebSocket tunnels (RFC 9110 7.8, RFC 6455) on routes with `allowUpgrade`. Any other upgrade is ignored: the
+ * request is forwarded without the field. The tunnel opens when the service has sent a valid Sec-WebSocket-Accept.
  */
 import { createHash } from "node:crypto";
 import http from "node:http";
@@ -29,10 +29,10 @@ import type { Received } from "../state.ts";
 import { writeReply } from "./write-reply.ts";
 
 export interface Tunnels {
-  /** Whether this request is answered by a tunnel instead of the chain. */
+  /** Whether this request opens a tunnel instead of passing through the chain. */
   takes(request: IncomingMessage, received: Received, found: Found): boolean;
   open(request: IncomingMessage, socket: Duplex, head: Buffer): void;
-  /** Cuts what is open. */
+  /** Closes the open tunnels. */
   close(): void;
 }
 
@@ -46,7 +46,7 @@ const nonce = /^[A-Za-z0-9+/]{21}[AQgw]==$/;
 /** RFC 6455 1.3. */
 const acceptSuffix = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
-/** A request that a tunnel is to answer, with what the listener found out about it. */
+/** An upgrade request, with what the listener knows about it. */
 interface Handshake {
   readonly received: Received;
   readonly found: Found;
@@ -99,7 +99,7 @@ function asksForTunnel({ head, hasBody, client }: Received, { route }: Found): b
   return headerJoined(head.headers, "upgrade")?.trim().toLowerCase() === "websocket";
 }
 
-/** Does the opening handshake with the service (RFC 6455 4): an open connection, or the response that the client gets. */
+/** Opening handshake with the service (RFC 6455 4). @returns the open connection, or the response for the client */
 async function shakeHands(
   tunneller: Tunneller,
   deps: ProxyDeps,
@@ -156,7 +156,7 @@ function problemFrom(error: unknown): Problem {
   throw error;
 }
 
-/** Sends the 101 and connects both sides; whichever ends, both do. @param open the tunnels to cut when the server closes */
+/** Sends the 101 and joins both sockets; when one closes, both do. @param open the tunnels that the server closes at its end */
 function join(open: Set<Duplex>, client: Socket, service: Duplex, first: Buffer, headers: HeaderList): void {
   const end = (): void => {
     clearTimeout(life);
@@ -180,7 +180,7 @@ function join(open: Set<Duplex>, client: Socket, service: Duplex, first: Buffer,
   service.pipe(client);
 }
 
-/** Answers without a tunnel and closes the connection. */
+/** Responds without a tunnel and closes the connection. */
 async function answer(
   request: IncomingMessage,
   socket: Socket,
@@ -205,7 +205,7 @@ async function answer(
 /** A 101 has neither a body nor a length (RFC 9110 8.6). */
 const unframed: ReadonlySet<string> = new Set(["content-length", "transfer-encoding"]);
 
-/** RFC 6455 4.2.2: what a server that has read the key answers. */
+/** Sec-WebSocket-Accept of a key (RFC 6455 4.2.2). */
 function acceptFor(key: string): string {
   return createHash("sha1")
     .update(key + acceptSuffix)

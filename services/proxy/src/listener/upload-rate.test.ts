@@ -6,7 +6,7 @@ import { watchUploadRate } from "./upload-rate.ts";
 
 const spans = { graceMs: 5, checkMs: 10 };
 
-/** As much of a request as the watch looks at. */
+/** The part of a request that the rate check reads. */
 function upload(): {
   request: IncomingMessage;
   socket: { bytesRead: number };
@@ -29,8 +29,8 @@ function later(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-describe("the least rate of an upload", () => {
-  it("a client that sends nothing is called slow, once", async () => {
+describe("minimum upload rate", () => {
+  it("a client that sends nothing is reported as slow, once", async () => {
     let slow = 0;
     const { request } = upload();
     const slowed = new Promise<void>((resolve) => {
@@ -49,7 +49,7 @@ describe("the least rate of an upload", () => {
     expect(slow).to.equal(1);
   });
 
-  it("a fast one, a complete one, and one whose service takes no more are not", async () => {
+  it("a fast upload, a complete one, and one that the service does not read are not reported", async () => {
     let slow = 0;
     const fast = upload();
     const complete = upload();
@@ -66,7 +66,7 @@ describe("the least rate of an upload", () => {
     expect(slow).to.equal(0);
   });
 
-  it("without a least rate nothing is watched", async () => {
+  it("without a minimum rate no upload is checked", async () => {
     let slow = 0;
     watchUploadRate(upload().request, 0, () => (slow += 1), spans);
     await later(30);

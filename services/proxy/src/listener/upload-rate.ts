@@ -1,8 +1,8 @@
-/** The least rate of a request body: a client that sends a byte now and then must not hold a request for ever. */
+/** Minimum rate of a request body: a client that sends single bytes must not keep a request open without limit. */
 import type { IncomingMessage } from "node:http";
 
 export interface RateSpans {
-  /** Uploads are not judged before this. */
+  /** Time before the first check of an upload. */
   readonly graceMs: number;
   readonly checkMs: number;
 }
@@ -10,8 +10,8 @@ export interface RateSpans {
 const usualSpans: RateSpans = { graceMs: 5_000, checkMs: 1_000 };
 
 /**
- * Calls `onSlow` once when less than `minBytesPerSecond` (0: no least rate) comes in. Time in which nobody reads, because
- * the service takes no more, is not the client's.
+ * Calls `onSlow` once when less than `minBytesPerSecond` (0: no minimum) arrives. Time in which the body is not read, because
+ * the service applies backpressure, does not count.
  */
 export function watchUploadRate(
   request: IncomingMessage,

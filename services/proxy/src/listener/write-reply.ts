@@ -1,6 +1,6 @@
 /**
- * Writes a response to the client past Koa: lines in their order, spelling and number, back-pressure both ways.
- * A body that breaks off takes the connection with it: no last chunk, no end that looks complete (RFC 9112 8).
+ * Writes a response to the client without Koa: lines keep order, spelling and number; backpressure in both directions.
+ * A truncated body closes the connection: no last chunk, so it never looks complete (RFC 9112 8).
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Readable } from "node:stream";
@@ -14,29 +14,29 @@ export interface WriteOptions {
   readonly close: boolean;
   /** The request has a body that was not received to its end. */
   readonly unread: boolean;
-  /** A client that takes no byte for so long is cut off. */
+  /** Timeout of a client that reads no byte. */
   readonly writeIdleMs: number;
   /** Trailer lines after the body; null: the client did not ask for them. */
   readonly trailers: (() => HeaderList) | null;
 }
 
-/** How long and how much of an unread request is read after an early answer, so that the answer is not lost in a reset. */
+/** Limits (time, bytes) of draining a request after an early response, so that a reset does not discard the response. */
 const lingerMs = 1_000;
 const lingerBytes = 1_048_576;
 
 const noBytes = new Uint8Array(0);
 
-/** Responses that are written whole and wait for the client to stop sending; the function ends the wait. */
+/** Responses that are written and wait until the client stops sending; the function ends the wait. */
 const lingering = new WeakMap<ServerResponse, () => void>();
 
-/** The request turned out broken: nothing more will come of it. false: the response is not one that only waits. */
+/** Ends the wait because the rest of the request is malformed. false: the response is not waiting. */
 export function endLinger(response: ServerResponse): boolean {
   const end = lingering.get(response);
   end?.();
   return end !== undefined;
 }
 
-/** Resolves when the response has ended, whole or not. */
+/** Resolves when the response has ended, complete or not. */
 export function writeReply(
   request: IncomingMessage,
   response: ServerResponse,
@@ -53,14 +53,14 @@ export function writeReply(
     flat.push("Connection", "close");
     response.shouldKeepAlive = false;
   }
-  // RFC 9110 15.3.6: no content in a 205, yet it is framed like any other; bytes after its length would be a response.
+  // RFC 9110 15.3.6: a 205 has no content but normal framing; bytes after its length would be read as a next response.
   if (status === 205 && body !== null) {
     if (!(body instanceof Uint8Array)) body.destroy();
     return writeReply(request, response, { status, headers, body: null }, options);
   }
   const silent = request.method === "HEAD" || isBodiless(status);
   if (body === null || body instanceof Uint8Array) {
-    // A HEAD is told the length of what GET would get, where it is known (RFC 9110 9.3.2).
+    // The response to HEAD has the Content-Length of GET's, where it is known (RFC 9110 9.3.2).
     const isTold = !isBodiless(status) && (body !== null || !silent);
     if (isTold && !hasLength(headers)) flat.push("Content-Length", String(body?.byteLength ?? 0));
     response.writeHead(status, flat);
@@ -92,7 +92,7 @@ function endWith(
       else response.end(body);
       return;
     }
-    // The answer comes before the request has ended. It is written whole; its end, which closes the connection,
+    // The response precedes the end of the request. It is written completely; its end, which closes the connection,
     // waits until the client has stopped sending: a close with unread bytes would be a reset (RFC 9112 9.6).
     if (body !== null) response.write(body);
     else response.flushHeaders();
@@ -137,7 +137,7 @@ function pump(
     const cut = (): void => {
       response.destroy();
     };
-    // Node keeps the head back for the body's first bytes, which may be long in coming: a stream of events is open by then.
+    // Node delays the head until the first bytes of the body, which may arrive late: an event stream must open at once.
     if (body.readableLength === 0) setImmediate(sendHead, response);
     body.on("data", (chunk: Buffer) => {
       if (response.write(chunk)) return;
@@ -162,7 +162,7 @@ function pump(
       body.destroy();
       resolve();
     });
-    body.resume(); // a body that was read in part comes paused
+    body.resume(); // a partly read body is paused
   });
 }
 
@@ -172,7 +172,7 @@ function sendHead(response: ServerResponse): void {
 }
 
 /**
- * The response is complete before its request: the rest is read up to a bound, for a next request to follow it. An end
+ * The response is complete before its request: the rest is drained up to a limit, so that a next request can follow. An end
  * that closes the connection waits for that, as above; the last chunk cannot wait, it belongs to the response.
  */
 function endEarly(request: IncomingMessage, response: ServerResponse): void {
@@ -187,5 +187,5 @@ function endEarly(request: IncomingMessage, response: ServerResponse): void {
   );
 }
 
-/** The end of the connection is what counts; it is seen as "close". */
+/** Ignores errors: "close" reports the end of the connection. */
 function ignored(): void {}

@@ -87,11 +87,11 @@ export const process = mapping({
     "optional",
     "ignored",
   ]).meta({ defaultText: "required" }),
-  waitMs: millis("How long a client is held for the result; 0: 202 at once.", "dynamic", {
+  waitMs: millis("How long a client waits for the result; 0: 202 at once.", "dynamic", {
     min: 0,
     max: 86_400_000,
   }).meta({ defaultText: "0 for identity request, else 60000" }),
-  onWaitEnd: oneOf("When the hold ends first: 202, or 504 for clients that take any 2xx for success.", [
+  onWaitEnd: oneOf("When `waitMs` is over first: 202, or 504 for clients that take any 2xx for success.", [
     "accepted",
     "timeout",
   ]).meta({ defaultText: "accepted for identity request (and none with completion callback), else timeout" }),

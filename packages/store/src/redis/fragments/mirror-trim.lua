@@ -1,7 +1,7 @@
--- Drops records whose time is over, then the oldest beyond `most` (-1: no bound), at most 100 in one go.
-local function trim(records, byTime, byEnd, now, most)
+-- Removes expired records, then the oldest above `max` (-1: no limit), at most 100 per call.
+local function trim(records, byTime, byEnd, now, max)
   local gone = redis.call('ZRANGEBYSCORE', byEnd, '-inf', now, 'LIMIT', 0, 100)
-  local over = most < 0 and 0 or redis.call('ZCARD', byTime) - #gone - most
+  local over = max < 0 and 0 or redis.call('ZCARD', byTime) - #gone - max
   if over > 0 then
     for _, member in ipairs(redis.call('ZRANGE', byTime, 0, math.min(over, 100) - 1)) do gone[#gone + 1] = member end
   end

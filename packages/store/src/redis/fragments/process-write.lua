@@ -1,19 +1,19 @@
--- The server's clock: ms for times, µs for fences. It stands still while a script runs.
+-- The server's clock: ms for times, µs for fences. It is constant while a script runs.
 local function clock()
   local time = redis.call('TIME')
   return time[1] * 1000 + math.floor(time[2] / 1000), time[1] * 1000000 + time[2]
 end
 
--- A fence above every earlier one, even after a loss of data or with a clock set back.
+-- Mints a fence above every earlier one, even after a loss of data or with the clock set back.
 local function mint(key, micros)
   local fence = string.format('%.0f', math.max(tonumber(redis.call('GET', key) or 0) + 1, micros))
   redis.call('SET', key, fence)
   return fence
 end
 
--- Writes what stands from ARGV[at] on: four counts, then field and value in turn, field and ms after now in turn, fields
--- that get the fence, fields that go.
--- Returns the times that were written by their field, false for a field that went, and the index after it all.
+-- Writes the fields from ARGV[at] on: four counts, then pairs of field and value, pairs of field and ms from now, fields
+-- that get the fence, fields to remove.
+-- Returns the written times by field (false for a removed field), and the index after the last argument.
 local function write(key, at, now, fence)
   local values = at + 4
   local spans = values + ARGV[at]
@@ -38,7 +38,7 @@ local function write(key, at, now, fence)
   return written, after
 end
 
--- Lets the key go when its record does: at keepUntil, or not by itself.
+-- Sets the key's expiry to the record's keepUntil, or removes it.
 local function keep(key, keepUntil)
   if keepUntil then redis.call('PEXPIREAT', key, keepUntil) else redis.call('PERSIST', key) end
 end
