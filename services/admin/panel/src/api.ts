@@ -20,6 +20,9 @@ export class ApiError extends Error {
 /** Where the panel stands, "" or "/ops/sticky": the server writes it into the index. */
 export const basePath = new URL(document.baseURI).pathname.replace(/\/$/, "");
 
+/** A slower answer is none: the store behind the admin service is away. Downloads do not come this way. */
+const timeoutMs = 10_000;
+
 /** When the server answered last, for the clock and the badge. */
 export const server = { offsetMs: 0 };
 
@@ -45,7 +48,7 @@ export async function call<T>(
       ...(version == null ? {} : { "if-match": `"v${version}"` }),
     },
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-    ...(signal === undefined ? {} : { signal }),
+    signal: AbortSignal.any([AbortSignal.timeout(timeoutMs), ...(signal === undefined ? [] : [signal])]),
   });
   const date = Date.parse(answer.headers.get("date") ?? "");
   if (!Number.isNaN(date) && Math.abs(date - Date.now()) > 1500) server.offsetMs = date - Date.now();

@@ -2,7 +2,7 @@
 import { keepPreviousData, useQuery, type UseQueryResult } from "@tanstack/react-query";
 import { useCallback, useEffect, useState } from "react";
 import { useSearch, useLocation } from "wouter";
-import { ApiError, get, serverNow } from "./api.ts";
+import { get, serverNow } from "./api.ts";
 
 /** Live is one switch for the whole panel. */
 const liveness = { isLive: true, listeners: new Set<() => void>() };
@@ -33,7 +33,7 @@ export function usePoll<T>(path: string | null, everyMs = 2000): UseQueryResult<
       isLive ? everyMs * (0.9 + Math.random() / 5) * (query.state.fetchFailureCount > 0 ? 2 : 1) : false,
     refetchIntervalInBackground: false,
     placeholderData: keepPreviousData,
-    retry: (failures, error) => !(error instanceof ApiError && error.problem.status < 500) && failures < 1,
+    retry: false, // the next poll asks again
   });
 }
 

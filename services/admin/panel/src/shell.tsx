@@ -83,7 +83,7 @@ export function Shell({ session, onLogout, children }: Props) {
           <p class="banner" role="alert">
             {isStoreAway(error)
               ? "The store does not answer; what you see is from before."
-              : "The admin service does not answer; what you see is from before."}
+              : "The admin service, or its store, does not answer; what you see is from before."}
           </p>
         )}
         <main id="main" tabIndex={-1}>

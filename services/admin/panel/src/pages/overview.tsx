@@ -58,8 +58,21 @@ const serviceColumns: readonly Column<ServiceLine>[] = [
 export function OverviewPage() {
   useTitle("Overview");
   const { data, error, isPending } = usePoll<Overview>("/overview", 2000);
-  if (isPending) return error === null ? <Skeleton /> : <Failure error={error} />;
-  if (data === undefined) return <Failure error={error} />;
+  return (
+    <>
+      <h1>Overview</h1>
+      {data !== undefined ? (
+        <Numbers data={data} />
+      ) : isPending && error === null ? (
+        <Skeleton />
+      ) : (
+        <Failure error={error} />
+      )}
+    </>
+  );
+}
+
+function Numbers({ data }: { readonly data: Overview }) {
   const kept = data.services.reduce(
     (sum, { counts }) => sum + Object.values(counts).reduce((a, b) => a + b, 0),
     0,
@@ -67,7 +80,6 @@ export function OverviewPage() {
   const running = data.services.reduce((sum, service) => sum + service.running, 0);
   return (
     <>
-      <h1>Overview</h1>
       <NeedsALook found={data.needsALook} checks={data.checks} />
       <dl class="tiles">
         <Tile name="Running" value={count(running)} about={`${plural(kept, "process", "processes")} kept`} />

@@ -8,7 +8,13 @@ import type { ReplicaView } from "../answers.ts";
 export function ReplicasPage() {
   useTitle("Replicas");
   const { data, error } = usePoll<{ isDrifting: boolean; items: readonly ReplicaView[] }>("/replicas", 2000);
-  if (data === undefined) return error === null ? <Skeleton /> : <Failure error={error} />;
+  if (data === undefined)
+    return (
+      <>
+        <h1>Replicas</h1>
+        {error === null ? <Skeleton /> : <Failure error={error} />}
+      </>
+    );
   const usual = mostFrequent(data.items.map(({ config }) => config));
   const columns: readonly Column<ReplicaView>[] = [
     { name: "Replica", area: "a", cell: ({ id }) => <strong>{id}</strong> },

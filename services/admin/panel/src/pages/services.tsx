@@ -67,7 +67,13 @@ function policy({ process, isCached, isMirrored }: RouteLine): string {
 export function ServicesPage({ only }: { readonly only?: string }) {
   useTitle(only ?? "Services");
   const { data, error } = usePoll<{ items: readonly ServiceView[] }>("/services", 3000);
-  if (data === undefined) return error === null ? <Skeleton /> : <Failure error={error} />;
+  if (data === undefined)
+    return (
+      <>
+        <h1>{only ?? "Services"}</h1>
+        {error === null ? <Skeleton /> : <Failure error={error} />}
+      </>
+    );
   const shown = data.items.filter(({ name }) => only === undefined || name === only);
   return (
     <>
