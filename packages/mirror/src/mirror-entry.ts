@@ -13,8 +13,10 @@ import {
   type Pacer,
   type ParkedKey,
   type ParkReason,
+  answersCondition,
   decideIntent,
   decideRetry,
+  isRefusedWrite,
   isSampled,
   orderKeyPartition,
   overlaps,
@@ -204,26 +206,45 @@ async function send(
   }
 
   deps.onAnswered(entry.service, { primary: primaryMs(record), secondary: answer.latencyMs });
-  const isAsynchronous = route.process?.completion === "callback" && answer.status === 202;
-  if (isAsynchronous || !isSampled(entry.orderKey, policy.compare.sampleRate)) {
-    const outcome = isAsynchronous ? "skipped:asynchronous" : "skipped:not-sampled";
-    return settle(deps, turn, found, record, { outcome, difference: null, diverged: false });
+  const isRefused = isRefusedWrite(request.head.method, record.httpStatus, answer.status);
+  const notCompared = isRefused ? null : whyNotCompared(entry, found, record, answer.status);
+  if (notCompared !== null) {
+    return settle(deps, turn, found, record, { outcome: notCompared, difference: null, diverged: false });
   }
   const primary = {
     status: result?.status ?? record.httpStatus ?? 200,
     headers: result?.headers ?? [],
     body: result?.body ?? null,
   };
-  const compared = await deps.comparer.compare(primary, answer, policy.compare);
+  // Of an answer that is not kept the fields are not known, which is no difference.
+  const rules = result === null ? { ...policy.compare, headers: [] } : policy.compare;
+  const compared = await deps.comparer.compare(primary, answer, rules);
   const isDifferent = compared.comparison.result === "different";
   const concurrent = isDifferent && (await isConcurrent(deps.outbox, turn, record));
-  return settle(deps, turn, found, record, {
+  const outcome: Outcome = {
     outcome: isDifferent && concurrent ? "race" : compared.comparison.result,
     difference: isDifferent
       ? describeDifference({ entry, found, record, answer, compared, attempts, concurrent })
       : null,
-    diverged: false,
-  });
+    diverged: isRefused,
+  };
+  if (!isRefused || policy.onDeadKey === "continue") return settle(deps, turn, found, record, outcome);
+  // The entry stays at the head of its key, settled: once an operator unparks it the key goes on behind it.
+  if (!(await keepOutcome(deps, turn, found, record, outcome))) return { kind: "lost" };
+  return { kind: "failed", reason: "stopped", inMs: null, error: `refused with ${answer.status}`, attempts };
+}
+
+/** null: the two answers are compared. */
+function whyNotCompared(
+  entry: OutboxEntry,
+  { route, policy }: MirrorRoute,
+  record: ProcessRecord,
+  status: number,
+): CoverageOutcome | null {
+  if (route.process?.completion === "callback" && status === 202) return "skipped:asynchronous";
+  // The request as it is kept for its copy has no conditions.
+  if (answersCondition(record.httpStatus, null)) return "skipped:conditional";
+  return isSampled(entry.orderKey, policy.compare.sampleRate) ? null : "skipped:not-sampled";
 }
 
 /** Whether earlier intents of parent paths are pending: they may create what this one changes. */
@@ -264,8 +285,20 @@ async function settle(
   turn: Turn,
   found: MirrorRoute | null,
   record: ProcessRecord | null,
-  { outcome, difference, diverged }: Outcome,
+  outcome: Outcome,
 ): Promise<TurnResult> {
+  const kept = await keepOutcome(deps, turn, found, record, outcome);
+  return kept ? finish(deps, turn, record) : { kind: "lost" };
+}
+
+/** false: another owner has the partition. */
+async function keepOutcome(
+  deps: MirrorEntryDeps,
+  turn: Turn,
+  found: MirrorRoute | null,
+  record: ProcessRecord | null,
+  { outcome, difference, diverged }: Outcome,
+): Promise<boolean> {
   const { partition, owner, entry } = turn;
   const settled = await deps.outbox.settle(partition, owner, entry, {
     outcome,
@@ -274,9 +307,8 @@ async function settle(
     endedAt: record?.endedAt ?? null,
     limits: { ttlMs: found?.policy.compare.ttlMs ?? defaultTtlMs, maxDifferences: recordsPerPartition },
   });
-  if (settled === "lost") return { kind: "lost" };
   if (settled === "settled") deps.onSettled(entry, outcome, difference);
-  return finish(deps, turn, record);
+  return settled !== "lost";
 }
 
 /** The record is released before the ack: after a crash in between the next owner finds the intent settled and repeats this. */

@@ -63,6 +63,39 @@ describe("a key of the outbox that fails or is blocked", () => {
     expect(await w.coverage()).to.include({ eligible: 2, matched: 2 });
   });
 
+  it("a write that only the secondary refused is a difference that stops its key, and unparking goes on behind it", async () => {
+    w.answer = (request) => (request.head.path === "/users/1" ? ok("{}", 409) : ok())(request);
+    await w.call("/users/1");
+    await w.call("/users/1");
+    await w.call("/users/2");
+    await w.own();
+    await w.turn();
+    await w.turn();
+    expect(w.paths).to.have.members(["/users/1", "/users/2"]);
+    const [parked] = await w.mirror.parkedKeys({ limit: 9 });
+    expect(parked).to.include({ reason: "stopped", nextAt: null, entries: 2, error: "refused with 409" });
+    expect(await w.coverage()).to.include({ eligible: 3, matched: 1, different: 1 });
+    expect((await w.mirror.keyState(0, parked!.orderKey)).diverged).to.equal(true);
+    w.answer = ok();
+    await w.mirror.unpark(0, parked!.orderKey);
+    await w.turn();
+    expect(w.paths).to.have.length(3);
+    expect(await w.coverage()).to.include({ eligible: 3, matched: 2, different: 1 });
+    expect(await w.mirror.parkedKeys({ limit: 9 })).to.deep.equal([]);
+  });
+
+  it("a refused write does not stop its key where the route goes on over dead entries", async () => {
+    w.changes = { onDeadKey: "continue" };
+    w.answer = ok("{}", 404);
+    await w.call("/users/1");
+    await w.call("/users/1");
+    await w.own();
+    await w.turn();
+    expect(w.paths).to.have.length(2);
+    expect(await w.coverage()).to.include({ different: 2 });
+    expect(await w.mirror.parkedKeys({ limit: 9 })).to.deep.equal([]);
+  });
+
   it("a key above its maximum age is stopped without loss, until an operator unparks it", async () => {
     w.answer = down;
     await w.call("/users/1");

@@ -63,6 +63,19 @@ describe("the outbox drain", () => {
     expect(skipped.get("never-executed")).to.equal(1);
   });
 
+  it("a write whose condition failed at the primary is not copied, a part of an answer is not compared", async () => {
+    w.changes = { mirror4xx: true };
+    await w.call("/users/1", 412);
+    await w.call("/users/2", 206);
+    await w.own();
+    await w.turn();
+    expect(w.paths).to.deep.equal(["/users/2"]);
+    const { skipped, different } = await w.coverage();
+    expect(different).to.equal(0);
+    expect(skipped.get("not-applicable")).to.equal(1);
+    expect(skipped.get("conditional")).to.equal(1);
+  });
+
   it("after a 5xx of the primary the copy is recorded as unknown, the key as diverged, and later ones are sent", async () => {
     await w.call("/users/1", 500);
     await w.call("/users/1");

@@ -3,7 +3,13 @@
  * it is confirmed by reading both sides again when the key has no pending write.
  */
 import type { Clock } from "@sticky-proxy/protocol";
-import { isSampled, orderKeyPartition, type Outbox, type Pacer } from "@sticky-proxy/core/mirror";
+import {
+  answersCondition,
+  isSampled,
+  orderKeyPartition,
+  type Outbox,
+  type Pacer,
+} from "@sticky-proxy/core/mirror";
 import type { Service } from "@sticky-proxy/core/registry";
 import type { Compared, Comparer } from "./comparer.ts";
 import type { Latencies } from "./observe-mirror.ts";
@@ -53,6 +59,10 @@ export async function copyOnce(
   deps.onAnswered(job.service.name, { primary: primaryMs, secondary: answer.latencyMs });
   if (typeof primary === "string") {
     await notes.keep(job, `skipped:${primary}`);
+    return null;
+  }
+  if (answersCondition(primary.status, job.head.headers)) {
+    await notes.keep(job, "skipped:conditional");
     return null;
   }
   if (!isSampled(job.orderKey, job.policy.compare.sampleRate)) {

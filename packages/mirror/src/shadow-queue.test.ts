@@ -128,6 +128,17 @@ describe("the shadow queue", () => {
     expect((await coverage()).skipped.get("shed")).to.be.at.least(2);
   });
 
+  it("an answer that only the request's condition explains is compared with nothing", async () => {
+    isAlike = () => false;
+    const given = job("dual-read");
+    const head = { ...given.head, headers: [["If-None-Match", '"4"'] as const] };
+    queue.offer({ ...given, head, primary: { status: 304, headers: [], body: null, latencyMs: 1 } });
+    await stopped();
+    expect(sent).to.have.length(1);
+    expect((await coverage()).skipped.get("conditional")).to.equal(1);
+    expect(await coverage()).to.include({ different: 0, race: 0 });
+  });
+
   it("sends a copy without a response to compare with, and does not read again for it", async () => {
     queue.offer({ ...job("shadow"), primary: "asynchronous" });
     queue.offer({ ...job("shadow"), primary: "primary-unknown" });

@@ -86,6 +86,28 @@ describe("compareAnswers", () => {
     ]);
   });
 
+  it("a charset on JSON is none, on text it counts", () => {
+    const typed = (type: string): Answer => answer(200, "{}", [["content-type", type]]);
+    expect(compare(typed("application/json"), typed("application/json; charset=utf-8")).result).to.equal(
+      "matched",
+    );
+    expect(
+      compare(typed("application/hal+json"), typed('application/hal+json;charset="UTF-8"')).result,
+    ).to.equal("matched");
+    expect(compare(typed("application/json;v=1"), typed("application/json;v=2")).class).to.equal("header");
+    expect(compare(typed("text/csv; charset=utf-8"), typed("text/csv; charset=latin1")).class).to.equal(
+      "header",
+    );
+  });
+
+  it("a content type that one side lacks is that difference alone, and its JSON is still compared as JSON", () => {
+    const json: HeaderList = [["content-type", "application/json"]];
+    const found = compare(answer(200, '{"a":1,"b":2}', []), answer(200, '{"b":2,"a":1}', json));
+    expect(found.edits.map(({ kind, path, primary }) => ({ kind, path, primary }))).to.deep.equal([
+      { kind: "extra", path: "content-type", primary: null },
+    ]);
+  });
+
   it("error answers agree on status and code; their wording is masked", () => {
     const error = (code: string, text: string): Answer =>
       answer(422, JSON.stringify({ error: { code, text } }));

@@ -47,6 +47,8 @@ interface Found {
   readonly tooLarge: boolean;
 }
 
+const jsonType = /^application\/(?:json|[^;]*\+json)(?:;|$)/;
+
 const nothing: Found = { edits: [], masked: 0, truncated: false, tooLarge: false };
 
 export function compareAnswers(primary: Answer, secondary: Answer, context: CompareContext): Comparison {
@@ -106,11 +108,14 @@ function comparable(headers: HeaderList, field: string): string | null {
   }
   const value = headerJoined(headers, field);
   if (value === null) return null;
-  if (field === "content-type")
-    return value
+  if (field === "content-type") {
+    const type = value
       .toLowerCase()
       .replace(/\s*;\s*/g, ";")
       .replaceAll('"', "");
+    // RFC 8259 11: JSON has no charset, one that is given means nothing.
+    return jsonType.test(type) ? type.replace(/;charset=[^;]*/g, "") : type;
+  }
   // Each backend names itself in an absolute Location.
   if (field === "location") return value.replace(/^https?:\/\/[^/?#]*/i, "");
   return value.trim().replace(/\s*,\s*/g, ", ");
@@ -120,7 +125,7 @@ function compareBodies(primary: Answer, secondary: Answer, context: CompareConte
   const [a, b] = [primary.body, secondary.body];
   if (a === null || b === null) return { ...nothing, tooLarge: true };
   if (Buffer.compare(a, b) === 0) return nothing;
-  const type = mediaType(primary.headers);
+  const type = mediaType(contentType(primary.headers) ?? contentType(secondary.headers) ?? "");
   const isError = primary.status >= 400 && !context.policy.exactErrors;
   if (type === "json") {
     const [x, y] = [parseJson(a), parseJson(b)];
@@ -237,8 +242,12 @@ export function sha256(bytes: Uint8Array): string {
   return createHash("sha256").update(bytes).digest("hex");
 }
 
-function mediaType(headers: HeaderList): "json" | "form" | "text" | "bytes" {
-  const type = (headerValue(headers, "content-type") ?? "").split(";", 1)[0]!.trim().toLowerCase();
+function contentType(headers: HeaderList): string | null {
+  return headerValue(headers, "content-type");
+}
+
+function mediaType(value: string): "json" | "form" | "text" | "bytes" {
+  const type = value.split(";", 1)[0]!.trim().toLowerCase();
   if (type === "application/json" || type.endsWith("+json")) return "json";
   if (type === "application/x-www-form-urlencoded") return "form";
   const isText = type.startsWith("text/") || type.endsWith("+xml") || type === "application/xml";

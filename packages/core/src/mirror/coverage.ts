@@ -20,6 +20,8 @@ export const skipReasons = [
   // Sent, and by choice or by nature not compared.
   "not-sampled",
   "asynchronous",
+  // Sent without its condition or range, which alone explains the primary's answer (206, 304, 412, 416).
+  "conditional",
   // Not sent: a coverage gap, recorded.
   "gap",
   "lag",

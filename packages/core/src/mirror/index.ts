@@ -3,6 +3,7 @@ export { isSampled } from "./sample.ts";
 export { decideIntent, overlaps, type Intent } from "./intent.ts";
 export { orderKeyPartition, orderKeys, type OrderSecret } from "./order-key.ts";
 export { isCredential, requestToCopy, secondaryHeaders } from "./secondary-request.ts";
+export { answersCondition, conditionFailed, isRefusedWrite } from "./conditions.ts";
 export { createPacer, type Pacer } from "./pacing.ts";
 export { asksForRetry, decideRetry, type SendFailure } from "./retry.ts";
 // Comparing two answers within bounds.

@@ -50,6 +50,13 @@ describe("decideIntent", () => {
     expect(decide(refused, true).kind).to.equal("send");
   });
 
+  it("never copies a write whose condition failed at the primary", () => {
+    for (const httpStatus of [304, 412, 428]) {
+      const failed = { status: "completed", executed: "yes", httpStatus } as const;
+      expect(decide(failed, true)).to.deep.equal({ kind: "skip", reason: "not-applicable" });
+    }
+  });
+
   it("waits while the process is not settled", () => {
     for (const status of ["pending", "in-progress"] as const)
       expect(decide({ status }).kind).to.equal("wait");

@@ -4,6 +4,7 @@
  */
 import type { ProcessRecord, ProcessRef } from "../process/record.ts";
 import type { MirrorPolicy } from "../registry/service.ts";
+import { conditionFailed } from "./conditions.ts";
 import type { SkipReason } from "./coverage.ts";
 
 /** One for each dispatch to the primary of a dual-write route, written before its answer counts. */
@@ -67,6 +68,8 @@ function answered(
   policy: Pick<MirrorPolicy, "mirror4xx">,
 ): IntentDecision {
   const refused = record.httpStatus !== null && record.httpStatus >= 400;
+  // Without its condition the copy would do what the primary did not.
+  if (conditionFailed(record.httpStatus)) return { kind: "skip", reason: "not-applicable" };
   if (refused && !policy.mirror4xx) return { kind: "skip", reason: "not-applicable" };
   return intent.gap === null ? { kind: "send", record } : { kind: "skip", reason: intent.gap };
 }

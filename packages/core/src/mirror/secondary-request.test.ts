@@ -67,6 +67,14 @@ describe("secondaryHeaders", () => {
     expect(secondaryHeaders(headers, "forward", [])).to.deep.equal(headers);
   });
 
+  it("drops conditions and ranges in any case, also where credentials are forwarded", () => {
+    const conditions = ["If-Match", "IF-NONE-MATCH", "If-Unmodified-Since", "Range"].map(
+      (name) => [name, '"4"'] as const,
+    );
+    expect(secondaryHeaders([...conditions, ...headers], "forward", [])).to.deep.equal(headers);
+    expect(secondaryHeaders(conditions, "drop", [])).to.deep.equal([]);
+  });
+
   it("what is kept for a copy alone has no credential, and still its order key", () => {
     const head = {
       method: "POST",

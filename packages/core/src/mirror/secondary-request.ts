@@ -1,7 +1,11 @@
-/** Which lines of a request the secondary gets (R17): credentials are dropped unless the route forwards them. */
+/**
+ * Which lines of a request the secondary gets: credentials are dropped unless the route forwards them (R17), and
+ * conditions always, whose versions are the primary's (R18).
+ */
 import type { HeaderList } from "../http/message.ts";
 import type { StoredRequest } from "../process/store.ts";
 import type { MirrorPolicy } from "../registry/service.ts";
+import { isCondition } from "./conditions.ts";
 import { isSecretName } from "./redact.ts";
 
 /** `credential`: what the primary's service counts as its credential, lower-case names (or "cookie.<name>"). */
@@ -10,8 +14,10 @@ export function secondaryHeaders(
   credentials: "drop" | "forward",
   credential: readonly string[],
 ): HeaderList {
-  if (credentials === "forward") return headers;
-  return headers.filter(([name]) => !isCredential(name.toLowerCase(), credential));
+  return headers.filter(([name]) => {
+    const field = name.toLowerCase();
+    return !isCondition(field) && (credentials === "forward" || !isCredential(field, credential));
+  });
 }
 
 /**

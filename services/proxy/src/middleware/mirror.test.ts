@@ -18,7 +18,10 @@ async function offered({ reply, error, verdict }: { reply?: Reply; error?: Error
   const copies: unknown[] = [];
   const deps = {
     guard: { read: () => null, lines: () => [] },
-    shadow: { offer: ({ primary }: { primary: unknown }) => copies.push(primary) },
+    shadow: {
+      offer: ({ primary }: { primary: unknown }) => copies.push(primary),
+      skip: (...words: string[]) => copies.push(words.at(-1)),
+    },
     serviceOf: () => ({ name: "new" }),
     secret: createSecretKey(Buffer.alloc(32)),
     clock: { now: () => 0, monotonic: () => 0 },
@@ -55,6 +58,11 @@ describe("the mirror step", () => {
   const lost = new Problem("upstream-timeout", { executed: "unknown" });
   for (const { what, given, copies } of [
     { what: "copies a request that the service answered", given: { reply: first }, copies: [copy] },
+    {
+      what: "counts a write whose condition failed as not applicable, and copies nothing",
+      given: { reply: answer("service", 412) },
+      copies: ["skipped:not-applicable"],
+    },
     { what: "copies nothing for an answer from the store", given: { reply: answer("store") }, copies: [] },
     {
       what: "offers a process that goes on as asynchronous",

@@ -1,5 +1,5 @@
 import { headerValue, type RequestHead } from "@sticky-proxy/core/http";
-import { isSampled, orderKeys, type OrderSecret } from "@sticky-proxy/core/mirror";
+import { conditionFailed, isSampled, orderKeys, type OrderSecret } from "@sticky-proxy/core/mirror";
 import { provedDigest } from "@sticky-proxy/core/principal";
 import type { MirrorPolicy, Route, Service } from "@sticky-proxy/core/registry";
 import { fields, Problem, readIdempotencyKey, type Clock } from "@sticky-proxy/protocol";
@@ -66,8 +66,11 @@ export function mirror(deps: MirrorDeps): Middleware {
 }
 
 function takesCopy(policy: MirrorPolicy, method: string): boolean {
-  if (policy.mode === "dual-read") return method === "GET" || method === "HEAD";
-  return policy.mode === "shadow";
+  return policy.mode === "shadow" || (policy.mode === "dual-read" && isRead(method));
+}
+
+function isRead(method: string): boolean {
+  return method === "GET" || method === "HEAD";
 }
 
 /** Hands the request's copy to the queue, with what the primary said. */
@@ -94,6 +97,11 @@ function copyOf(
   const at = deps.clock.now();
   const idempotencyKey = options?.key ?? keyOf(received);
   return (primary) => {
+    // Without its condition the copy would write what the primary did not.
+    if (typeof primary !== "string" && conditionFailed(primary.status) && !isRead(head.method)) {
+      shadow.skip(service.name, route.name, orderKey, "skipped:not-applicable");
+      return;
+    }
     // Nothing to compare a read with: it is only counted.
     if (typeof primary === "string" && policy.mode === "dual-read") {
       shadow.skip(service.name, route.name, orderKey, `skipped:${primary}`);
