@@ -34,6 +34,10 @@ export const withRedis = [
   "cancel",
   "force",
   "dlq",
+  "keys",
+  "token",
+  "holders",
+  "audit",
 ];
 export const withoutRedis = ["check-config", "print-config", "help", "version"];
 const answeredAtOnce = ["--help", "-h", "--version", "-v"];

@@ -73,7 +73,7 @@ describe("control of a process, by real proxies and sweepers", function () {
         services: {
           paced: {
             instances,
-            limits: { maxQueue: 2 },
+            limits: { maxQueue: 3 }, // one caller may take two of them
             routes: [{ process: key, retries: { ...retries, attempts: 5 } }],
           },
           careful: { instances, routes: [{ process: { ...key, onUnknown: "fail" }, retries }] },
