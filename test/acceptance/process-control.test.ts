@@ -147,7 +147,7 @@ describe("control of a process, by real proxies and sweepers", function () {
   it("429 and Retry-After pause the service on every replica; a bounded queue, our own 429 beyond it", async () => {
     let isBusy = true;
     upstream.respond((_request, response) => {
-      if (isBusy) response.writeHead(429, { "Retry-After": "5" }).end();
+      if (isBusy) response.writeHead(429, { "Retry-After": "8" }).end();
       else response.end("at last");
       isBusy = false;
     });

@@ -10,6 +10,13 @@ const declaring =
 
 /** Read, but not by their own name outside the declaring files. */
 const exceptions: Readonly<Record<string, string>> = {
+  "authentication.methods[].apiKey": "the name becomes the method's type",
+  "authentication.methods[].jwt": "the name becomes the method's type",
+  "authentication.methods[].forwardAuth": "the name becomes the method's type",
+  "services.<name>.routes[].process.resultTtlMs.2xx": "read by class, resultTtlMs[statusClass]",
+  "services.<name>.routes[].process.resultTtlMs.3xx": "read by class, resultTtlMs[statusClass]",
+  "services.<name>.routes[].process.resultTtlMs.4xx": "read by class, resultTtlMs[statusClass]",
+  "services.<name>.routes[].process.resultTtlMs.5xx": "read by class, resultTtlMs[statusClass]",
   "redis.sentinels.master": "config/redis-target.ts hands it to the store as `name`",
   "retention.timelineEntries": "config/store-settings.ts hands it to the store as `timelineLength`",
   "services.<name>.callbackAuth.insecure": "a confirmation: without it config/relations.ts refuses mode none",

@@ -197,6 +197,11 @@ describe("configuration: defaults", () => {
     expect(headers.response).to.deep.equal(new Map([["x-frame-options", "DENY"]]));
   });
 
+  it("tags are read where nothing is said about them", () => {
+    expect(firstRoute("{cache: {}}").cache).to.include({ tags: true });
+    expect(firstRoute("{cache: {tags: false}}").cache).to.include({ tags: false });
+  });
+
   it("compare rules keep their own members", () => {
     const config = load(
       `${route("{match: {methods: [GET]}, mirror: {to: b, mode: dual-read, compare: {ignore: [/id], rules: [{at: /items, kind: keyed, by: /id}, {at: /t, kind: timeTolerance, ms: 5}]}}}")}\n  b: {instances: ["http://127.0.0.1:4002"]}`,

@@ -52,7 +52,8 @@ export const cache = mapping({
   ),
   tags: wordOr(["header", "none"], flag("Whether to read them.", "dynamic"))
     .as(
-      (written) => written === true || written === "header",
+      // What is left out comes here too, as undefined, where joi asks alternatives first: it means the default.
+      (written) => written !== false && written !== "none",
       (isRead) => (isRead ? "header" : "none"),
     )
     .description("Read Surrogate-Key and Cache-Tag: `header` or `none`.")
