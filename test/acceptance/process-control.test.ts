@@ -73,7 +73,7 @@ describe("control of a process, by real proxies and sweepers", function () {
         services: {
           paced: {
             instances,
-            limits: { maxQueue: 3 }, // one caller may take two of them
+            limits: { maxQueue: 2 },
             routes: [{ process: key, retries: { ...retries, attempts: 5 } }],
           },
           careful: { instances, routes: [{ process: { ...key, onUnknown: "fail" }, retries }] },
@@ -147,7 +147,7 @@ describe("control of a process, by real proxies and sweepers", function () {
   it("429 and Retry-After pause the service on every replica; a bounded queue, our own 429 beyond it", async () => {
     let isBusy = true;
     upstream.respond((_request, response) => {
-      if (isBusy) response.writeHead(429, { "Retry-After": "8" }).end();
+      if (isBusy) response.writeHead(429, { "Retry-After": "10" }).end();
       else response.end("at last");
       isBusy = false;
     });

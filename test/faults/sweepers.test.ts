@@ -10,6 +10,7 @@ import {
   type TestRedis,
 } from "@sticky-proxy/testkit";
 import { expect } from "chai";
+import { until } from "../support/until.ts";
 import { newScope, readNow, ring, startReplica, sweeperOn, type Replica } from "./replica.ts";
 
 describeWithRedis("sweepers over one Redis", function () {
@@ -88,10 +89,17 @@ describeWithRedis("sweepers over one Redis", function () {
     const tick = () => Promise.all(sweepers.map((sweeper) => sweeper.tick()));
     await tick(); // each waits for its next attempt
     await Promise.all(records.map((record) => ring(owner, record)));
-    // A tick sends no more to one destination than its share; what is left rings on.
-    while ((await tick()).some((answered) => answered > 0))
-      await Promise.all([one.engine.executor.idle(), two.engine.executor.idle()]);
-    const settled = await Promise.all(records.map((record) => readNow(one, record)));
+    // A tick sends no more to one destination than its share; what is left rings again.
+    const settled = await until(
+      async () => {
+        const seen = await Promise.all(records.map((record) => readNow(one, record)));
+        return seen.every(({ endedAt }) => endedAt !== null) ? seen : null;
+      },
+      async () => {
+        await tick();
+        await Promise.all([one.engine.executor.idle(), two.engine.executor.idle()]);
+      },
+    );
     expect(new Set(settled.map(({ status, attempt }) => `${status} ${attempt}`))).to.deep.equal(
       new Set(["completed 2"]),
     );

@@ -17,6 +17,7 @@ const exceptions: Readonly<Record<string, string>> = {
   "services.<name>.routes[].process.resultTtlMs.3xx": "read by class, resultTtlMs[statusClass]",
   "services.<name>.routes[].process.resultTtlMs.4xx": "read by class, resultTtlMs[statusClass]",
   "services.<name>.routes[].process.resultTtlMs.5xx": "read by class, resultTtlMs[statusClass]",
+  "admin.trustedHeader.viewer": "read by role, map[role]",
   "redis.sentinels.master": "config/redis-target.ts hands it to the store as `name`",
   "retention.timelineEntries": "config/store-settings.ts hands it to the store as `timelineLength`",
   "services.<name>.callbackAuth.insecure": "a confirmation: without it config/relations.ts refuses mode none",
