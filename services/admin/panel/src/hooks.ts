@@ -24,13 +24,15 @@ export function useLive(): readonly [boolean, (on: boolean) => void] {
 /** Polls while the tab is visible; keeps what was there while the next answer comes, or none does. */
 export function usePoll<T>(path: string | null, everyMs = 2000): UseQueryResult<T> {
   const [isLive] = useLive();
+  // A tenth, so that many tabs do not ask together.
+  const [jitter] = useState(() => 0.9 + Math.random() / 5);
   return useQuery<T>({
     queryKey: [path],
     queryFn: ({ signal }) => get<T>(path!, signal),
     enabled: path !== null,
-    // A tenth of jitter, so that many tabs do not ask together; slower while errors come.
+    // Slower while errors come. The same at each painting: another interval would begin anew and never end.
     refetchInterval: (query) =>
-      isLive ? everyMs * (0.9 + Math.random() / 5) * (query.state.fetchFailureCount > 0 ? 2 : 1) : false,
+      isLive ? everyMs * jitter * (query.state.fetchFailureCount > 0 ? 2 : 1) : false,
     refetchIntervalInBackground: false,
     placeholderData: keepPreviousData,
     retry: false, // the next poll asks again

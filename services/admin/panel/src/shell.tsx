@@ -79,7 +79,7 @@ export function Shell({ session, onLogout, children }: Props) {
           </button>
           <LiveBadge isLive={isLive} isStale={isStale} staleMs={staleMs} onToggle={() => setLive(!isLive)} />
         </div>
-        {isError && (
+        {isStale && (
           <p class="banner" role="alert">
             {isStoreAway(error)
               ? "The store does not answer; what you see is from before."
