@@ -54,6 +54,7 @@ export const settings: ProxySettings = {
     maxWaiters: 2_000,
     maxEventStreams: 100,
     validationMs: 1_000,
+    copyBytes: 64 * 1024 * 1024,
     bodyBytes: 100_000_000,
   },
 };

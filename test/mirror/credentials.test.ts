@@ -57,6 +57,7 @@ describeWithRedis("credentials of requests that are copied", function () {
       secondary.behave = (_, response) => response.writeHead(500).end();
       const answer = send(path);
       await until(() => primary.received.length === 1);
+      await until(async () => (await requests()).length === 1); // of a plain request it is noted beside the dispatch
       const during = await requests();
       answerNow();
       expect((await answer).status).to.equal(200);

@@ -6,6 +6,7 @@ export type { Executor, QuorumGuard } from "./execution/execute.ts";
 export type { Execution, Run } from "./execution/execution.ts";
 export { callerOf, createPacing, type Pacing, type ServicePacing } from "./execution/pacing.ts";
 export { createMirrorIntents, type MirrorIntents } from "./mirror/intents.ts";
+export { createSideCopies, type SideCopies, type SideEnding } from "./mirror/side-copies.ts";
 export type { Begun } from "./process/begin.ts";
 export { createProcesses, type Processes } from "./process/processes.ts";
 export { createPinnedRules, type PinnedRuleBook } from "./process/pinned-rules.ts";

@@ -6,6 +6,7 @@
 import type { Clock } from "@sticky-proxy/protocol";
 import {
   type CoverageOutcome,
+  type Gap,
   type KeyState,
   type NewDifference,
   type Outbox,
@@ -16,6 +17,7 @@ import {
   answersCondition,
   decideIntent,
   decideRetry,
+  isEndless,
   isRefusedWrite,
   isSampled,
   orderKeyPartition,
@@ -132,6 +134,7 @@ export async function mirrorEntry(deps: MirrorEntryDeps, turn: Turn): Promise<Tu
         diverged: decision.reason === "gap" || decision.reason === "lag",
       });
     case "primary-unknown":
+      await outbox.noteGap(unknownGap(entry), 0);
       return settle(deps, turn, found, record, {
         outcome: "skipped:primary-unknown",
         difference: unknownPrimary(entry, found, decision.record),
@@ -207,7 +210,7 @@ async function send(
 
   deps.onAnswered(entry.service, { primary: primaryMs(record), secondary: answer.latencyMs });
   const isRefused = isRefusedWrite(request.head.method, record.httpStatus, answer.status);
-  const notCompared = isRefused ? null : whyNotCompared(entry, found, record, answer.status);
+  const notCompared = isRefused ? null : whyNotCompared(entry, found, record, answer);
   if (notCompared !== null) {
     return settle(deps, turn, found, record, { outcome: notCompared, difference: null, diverged: false });
   }
@@ -234,14 +237,20 @@ async function send(
   return { kind: "failed", reason: "stopped", inMs: null, error: `refused with ${answer.status}`, attempts };
 }
 
+/** Listed beside the gaps, and counted by its entry. */
+function unknownGap({ service, route, dispatchedAt }: OutboxEntry): Gap {
+  return { service, route, reason: "primary-unknown", count: 1, from: dispatchedAt, to: dispatchedAt };
+}
+
 /** null: the two answers are compared. */
 function whyNotCompared(
   entry: OutboxEntry,
   { route, policy }: MirrorRoute,
   record: ProcessRecord,
-  status: number,
+  answer: Extract<SecondaryOutcome, { kind: "answered" }>,
 ): CoverageOutcome | null {
-  if (route.process?.completion === "callback" && status === 202) return "skipped:asynchronous";
+  if (route.process?.completion === "callback" && answer.status === 202) return "skipped:asynchronous";
+  if (isEndless(answer.headers)) return "skipped:streamed";
   // The request as it is kept for its copy has no conditions.
   if (answersCondition(record.httpStatus, null)) return "skipped:conditional";
   return isSampled(entry.orderKey, policy.compare.sampleRate) ? null : "skipped:not-sampled";

@@ -12,6 +12,7 @@ describe("buffered observations", () => {
     orderKey: "AAAAAAAAAAAAAAAAAAAAAA",
     outcome: "matched",
     count: 1,
+    isCounted: false,
     window: 0,
     difference: null,
     limits: { ttlMs: 1000, maxDifferences: 10 },

@@ -24,10 +24,25 @@ export function createObservations({ observe }: Pick<Differences, "observe">): O
   const sums = new Map<string, Observation>();
 
   function sum(observation: Observation): void {
-    const { service, route, outcome, window, count } = observation;
-    const name = JSON.stringify([service, route, outcome, window]);
+    const { service, route, outcome, window, count, isCounted } = observation;
+    const name = JSON.stringify([service, route, outcome, window, isCounted]);
     const known = sums.get(name);
     sums.set(name, { ...observation, difference: null, count: (known?.count ?? 0) + count });
+  }
+
+  /** Asked for at once and together: what is under way is eligible before its outcome can be written. */
+  async function countEligible(): Promise<void> {
+    const rows = [...sums].filter(([, { outcome }]) => outcome === null);
+    for (const [name] of rows) sums.delete(name);
+    const writes = rows.map(async ([, row]) => {
+      try {
+        await observe(row);
+      } catch (error) {
+        sum(row);
+        throw error;
+      }
+    });
+    await Promise.all(writes);
   }
 
   return {
@@ -42,6 +57,7 @@ export function createObservations({ observe }: Pick<Differences, "observe">): O
       }
     },
     async flush() {
+      await countEligible();
       const waiting = kept;
       kept = [];
       try {

@@ -12,7 +12,7 @@ import {
   keyLine,
 } from "@sticky-proxy/core/http";
 import { type MirrorPolicy, type Service, matchRoute } from "@sticky-proxy/core/registry";
-import { type SendFailure, asksForRetry, secondaryHeaders } from "@sticky-proxy/core/mirror";
+import { type SendFailure, asksForRetry, isEndless, secondaryHeaders } from "@sticky-proxy/core/mirror";
 import {
   dualWriteField,
   formatIdempotencyKey,
@@ -23,6 +23,9 @@ import {
   type Clock,
 } from "@sticky-proxy/protocol";
 import { collectBody, type Forwarder } from "@sticky-proxy/upstream";
+
+/** Of an answer whose body takes longer than this, only the head is looked at. */
+const answerMs = 10_000;
 
 export interface SecondaryDeps {
   readonly forwarder: Forwarder;
@@ -55,7 +58,7 @@ export type SecondaryOutcome =
       readonly kind: "answered";
       readonly status: number;
       readonly headers: HeaderList;
-      /** As received, content coding included; null: larger than maxAnswerBytes. */
+      /** As received, content coding included; null: larger than maxAnswerBytes, without an end, or too slow. */
       readonly body: Uint8Array | null;
       readonly instance: string;
       readonly latencyMs: number;
@@ -112,7 +115,12 @@ export function createSecondary(deps: SecondaryDeps): Secondary {
       return failed(error, outcome.instance?.name ?? null, outcome.aborted, timedOut);
     }
     const { status, headers, instance } = outcome;
-    const collected = await collectBody(outcome.body, request.maxAnswerBytes, { instance });
+    const collected = isEndless(headers)
+      ? ({ kind: "too-large", rest: outcome.body } as const)
+      : await collectBody(outcome.body, request.maxAnswerBytes, {
+          instance,
+          until: AbortSignal.timeout(answerMs),
+        });
     if (collected.kind === "failed") {
       const error = timeout.aborted ? "http_response_timeout" : collected.proxyStatus;
       return failed(error, instance.name, request.signal.aborted, timeout.aborted);

@@ -5,6 +5,7 @@
 import type { Clock } from "@sticky-proxy/protocol";
 import {
   answersCondition,
+  isEndless,
   isSampled,
   orderKeyPartition,
   type Outbox,
@@ -63,6 +64,10 @@ export async function copyOnce(
   }
   if (answersCondition(primary.status, job.head.headers)) {
     await notes.keep(job, "skipped:conditional");
+    return null;
+  }
+  if (isEndless(primary.headers) || isEndless(answer.headers)) {
+    await notes.keep(job, "skipped:streamed");
     return null;
   }
   if (!isSampled(job.orderKey, job.policy.compare.sampleRate)) {

@@ -113,7 +113,9 @@ describe("the shadow queue", () => {
     await queue.tick();
     const sum = await coverage();
     expect(sum.skipped.get("shed")).to.equal(4);
-    expect(pending(sum)).to.equal(0);
+    expect(pending(sum), "what is queued and under way").to.equal(10);
+    await queue.tick();
+    expect(pending(await coverage()), "counted once").to.equal(10);
   });
 
   it("sends nothing while many pairs wait for the comparer, so that the queue's limits apply", async () => {

@@ -30,10 +30,15 @@ const maxSuspects = 100;
 /** Largest number of pairs that wait for the comparer; at the limit nothing is sent, so that jobs stay in the bounded queue. */
 const maxComparing = 16;
 
+/** Of jobs in memory, where the configuration names no bound. */
+const defaultBytes = 64 * 1024 * 1024;
+
 export function createShadowQueue(deps: ShadowQueueDeps): ShadowQueue {
   const { comparer, clock, pacerOf } = deps;
   const notes = createShadowNotes(deps);
   const queue: ShadowJob[] = [];
+  /** Queued or under way. */
+  const active = new Set<ShadowJob>();
   const running = new Set<Promise<void>>();
   const cut = new AbortController();
   let bytes = 0;
@@ -63,12 +68,19 @@ export function createShadowQueue(deps: ShadowQueueDeps): ShadowQueue {
   }
 
   async function copy(job: ShadowJob): Promise<void> {
-    const suspect = await copyOnce(deps, notes, job, cut.signal);
-    if (suspect === null) return;
-    if (suspects >= maxSuspects) return noteAsRace(notes, suspect);
-    suspects++;
-    // Not awaited: a read that waits must not occupy a slot of the secondary.
-    track(confirm(deps, notes, suspect, cut.signal).finally(() => suspects--));
+    let isSuspect = false;
+    try {
+      const suspect = await copyOnce(deps, notes, job, cut.signal);
+      if (suspect === null) return;
+      if (suspects >= maxSuspects) return await noteAsRace(notes, suspect);
+      suspects++;
+      isSuspect = true;
+      // Not awaited: a read that waits must not occupy a slot of the secondary.
+      const confirmed = confirm(deps, notes, suspect, cut.signal);
+      track(confirmed.finally(() => (suspects--, active.delete(job))));
+    } finally {
+      if (!isSuspect) active.delete(job);
+    }
   }
 
   return {
@@ -81,21 +93,27 @@ export function createShadowQueue(deps: ShadowQueueDeps): ShadowQueue {
     },
     offer(job) {
       const { maxLag } = job.policy;
-      if (stopped || queue.length >= maxLag.entries || bytes + sizeOf(job) > maxLag.bytes) {
+      const maxBytes = maxLag.bytes ?? defaultBytes;
+      if (stopped || queue.length >= maxLag.entries || bytes + sizeOf(job) > maxBytes) {
         notes.shed(job);
         return;
       }
       queue.push(job);
+      active.add(job);
       bytes += sizeOf(job);
       pump();
     },
     async tick() {
       pump();
+      for (const job of active) notes.countPending(job);
       await notes.flush();
     },
     async stop(signal) {
       stopped = true;
-      for (const job of queue.splice(0)) notes.shed(job);
+      for (const job of queue.splice(0)) {
+        active.delete(job);
+        notes.shed(job);
+      }
       bytes = 0;
       const cutNow = (): void => cut.abort();
       if (signal.aborted) cutNow();

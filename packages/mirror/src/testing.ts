@@ -34,7 +34,7 @@ const policy: MirrorPolicy = {
   credentials: "drop",
   onDeadKey: "stop-key",
   maxAgeMs: 10_000,
-  maxLag: { entries: 1000, bytes: 1_000_000 },
+  maxLag: { entries: 1000, bytes: 1_000_000, ageMs: 86_400_000 },
   compare: {
     sampleRate: 1,
     status: "exact",
@@ -83,6 +83,7 @@ export class World {
   });
   readonly processes = this.engine.processes;
   readonly intents = createMirrorIntents({
+    memory: () => ({ limit: null, share: null }),
     outbox: this.mirror,
     policyOf: () => this.policy,
     secret: "s",

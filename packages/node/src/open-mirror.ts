@@ -80,6 +80,7 @@ export function openMirror({
     configVersion,
     clock: { now: storeNow },
     validForMs: store.redis.commandTimeoutMs,
+    memory: () => store.memory(),
     marks: ownMarks,
     onGap: (gap, { service, route }) => logger.warn("mirror.gap", { service, route, reason: gap }),
   });

@@ -51,7 +51,7 @@ export async function openStoreChecks(parts: StoreCheckParts): Promise<StoreChec
     told = text;
   }
   tell();
-  store.shed(health.sheds);
+  store.noteMemory(health);
   const unfit = health.findings.filter(({ severity }) => severity === "refuse");
   if (unfit.length > 0) {
     throw new StoreUnfit(
@@ -76,7 +76,7 @@ export async function openStoreChecks(parts: StoreCheckParts): Promise<StoreChec
       const now = await check();
       // Without a reply from Redis its settings are unknown.
       health = isUp() ? now : before;
-      store.shed(health.sheds);
+      store.noteMemory(health);
       tell();
     },
     async ping() {

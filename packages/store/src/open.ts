@@ -5,7 +5,9 @@ import { createChanges, type RedisChanges } from "./process/changes.ts";
 import { createDurabilityGate, type DurabilityGate } from "./cluster/durability.ts";
 import { createIncarnation, type Incarnation, type IncarnationOptions } from "./cluster/incarnation.ts";
 import { createPinStore } from "./cluster/pins.ts";
+import type { StoreMemory } from "@sticky-proxy/core/mirror";
 import type { PinStore } from "@sticky-proxy/core/process";
+import type { Health } from "./cluster/profile-check.ts";
 import { createKeys, type Keys } from "./keys.ts";
 import { openMeta, type Meta } from "./cluster/meta.ts";
 import { createHolders, type Holders } from "./process/holders.ts";
@@ -41,8 +43,10 @@ export interface OpenStore {
   readonly confirm: (() => Promise<void>) | null;
   /** The server's clock. Rejects when it does not answer. */
   readTime(): Promise<EpochMs>;
-  /** true: refuse new claims until told otherwise (memory over 80 %, from the profile check's `sheds`). */
-  shed(isOn: boolean): void;
+  /** What the profile check has seen of the servers' memory: over 80 % in use, new claims are refused. */
+  noteMemory(seen: Pick<Health, "sheds" | "memoryLimit" | "memoryShare">): void;
+  /** As last noted. */
+  memory(): StoreMemory;
   close(): Promise<void>;
 }
 
@@ -110,7 +114,11 @@ export async function openStore(options: OpenStoreOptions): Promise<OpenStore> {
       onPause,
     });
     const gate = profile.startsWith("ha") ? await openGate(options, redis, keys) : null;
-    let isShedding = false;
+    let memory: Parameters<OpenStore["noteMemory"]>[0] = {
+      sheds: false,
+      memoryLimit: null,
+      memoryShare: null,
+    };
     const budget =
       options.budget === undefined
         ? null
@@ -124,7 +132,7 @@ export async function openStore(options: OpenStoreOptions): Promise<OpenStore> {
       maxLeaseMs,
       clock,
       incarnation,
-      sheds: () => isShedding,
+      sheds: () => memory.sheds,
     });
     const changes = createChanges({ subscriber: redis.subscriber, keys, partitions });
     return {
@@ -138,7 +146,8 @@ export async function openStore(options: OpenStoreOptions): Promise<OpenStore> {
       holders: createHolders(redis, keys, partitions),
       incarnation,
       readTime: () => serverTime(redis.reads),
-      shed: (isOn) => (isShedding = isOn),
+      noteMemory: (seen) => (memory = seen),
+      memory: () => ({ limit: memory.memoryLimit, share: memory.memoryShare }),
       confirm: gate === null ? null : () => gate.confirm(),
       async close() {
         await gate?.close();

@@ -32,6 +32,7 @@ export function describeDifferencesContract(name: string, open: () => Promise<Mi
       orderKey: testIntent("k").orderKey,
       outcome: "different" as CoverageOutcome,
       count: 1,
+      isCounted: false,
       window: coverageWindow(Date.now()),
       difference,
       limits,

@@ -14,13 +14,15 @@ export type CollectedBody =
 export interface CollectContext {
   /** Instance name for the failure report. */
   readonly instance: Instance | null;
+  /** When it aborts the rest of the body counts as too large: a body that drips would hold its reader for ever. */
+  readonly until?: AbortSignal;
 }
 
 /** At most `maxBytes` are buffered. The forwarder's idle timeout ends a body that stalls. */
 export function collectBody(
   body: Readable,
   maxBytes: number,
-  { instance }: CollectContext = { instance: null },
+  { instance, until }: CollectContext = { instance: null },
 ): Promise<CollectedBody> {
   return new Promise((resolve) => {
     const chunks: Buffer[] = [];
@@ -30,6 +32,7 @@ export function collectBody(
       body.off("end", onEnd);
       body.off("error", onError);
       body.off("close", onClose);
+      until?.removeEventListener("abort", onLate);
       resolve(result);
     };
     const onData = (chunk: Buffer): void => {
@@ -41,6 +44,10 @@ export function collectBody(
       body.pause();
       // unshift at once: a stream that has received its last chunk and is empty would end before its reader is attached.
       body.unshift(chunk);
+      settle({ kind: "too-large", head: Buffer.concat(chunks, size), rest: body });
+    };
+    const onLate = (): void => {
+      body.pause();
       settle({ kind: "too-large", head: Buffer.concat(chunks, size), rest: body });
     };
     const onEnd = (): void => {
@@ -62,6 +69,8 @@ export function collectBody(
       onError(body.errored ?? Object.assign(new Error("the body was closed"), { code: "ECONNRESET" }));
       return;
     }
+    if (until?.aborted === true) return onLate();
+    until?.addEventListener("abort", onLate);
     body.on("data", onData);
     body.on("end", onEnd);
     body.on("error", onError);

@@ -10,6 +10,7 @@ import { authenticate } from "./middleware/authenticate.ts";
 import { createBodyValidator } from "./middleware/body-validator.ts";
 import { cache } from "./middleware/cache.ts";
 import { cors, preflight } from "./middleware/cors.ts";
+import { durableCopy } from "./middleware/durable-copy.ts";
 import { forward } from "./middleware/forward.ts";
 import { identify } from "./middleware/identify.ts";
 import { keyInBody } from "./middleware/key-in-body.ts";
@@ -49,6 +50,7 @@ export function createApp(deps: ProxyDeps, gate: Gate, find: FindService): Handl
     validateBody(deps.services, validator), // what the route's schema refuses is not begun, cached or sent
     ...(deps.cache === undefined ? [] : [cache(deps.cache)]), // before processes: it drops what their answers change
     ...(parts === undefined ? [] : [stickyProcess(parts.submit, gate)]), // join, replay or run; else go on
+    ...(deps.copies === undefined ? [] : [durableCopy(deps.copies)]), // what belongs to no process is copied from the side
     forward(deps), // the plain path
   ];
   const app = new Koa<ProxyState>();

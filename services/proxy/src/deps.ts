@@ -9,6 +9,7 @@ import type { Forwarder, Tunneller } from "@sticky-proxy/upstream";
 
 import type { Authenticator } from "./authentication/authenticator.ts";
 import type { CacheDeps } from "./cache/cache-deps.ts";
+import type { DurableCopyDeps } from "./middleware/durable-copy.ts";
 import type { IdentifyDeps } from "./middleware/identify.ts";
 import type { MirrorDeps } from "./middleware/mirror.ts";
 import type { SubmitDeps } from "./submit/submission.ts";
@@ -66,6 +67,8 @@ export interface ProxyDeps {
   readonly cache?: CacheParts;
   /** Copies for secondaries and loop markers; without it nothing is mirrored. */
   readonly mirror?: MirrorDeps;
+  /** Durable copies of plain requests. */
+  readonly copies?: DurableCopyDeps;
   readonly process?: ProcessParts;
   /** The registry's current snapshot: a new array when anything changed. */
   readonly services: () => readonly Service[];

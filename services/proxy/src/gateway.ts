@@ -23,6 +23,7 @@ import type { Execution, Pacing, Engine } from "@sticky-proxy/engine";
 import type { Forwarder, Tunneller } from "@sticky-proxy/upstream";
 import type { Authenticator } from "./authentication/authenticator.ts";
 import type { CacheParts, ProxySettings, RequestObserved } from "./deps.ts";
+import type { DurableCopyDeps } from "./middleware/durable-copy.ts";
 import type { MirrorDeps } from "./middleware/mirror.ts";
 import { createCallbackVerifier } from "./routes/verify-callback.ts";
 import type { SubmitDeps } from "./submit/submission.ts";
@@ -50,6 +51,7 @@ export interface GatewayDeps {
   readonly forwarder: Forwarder & Tunneller;
   readonly cache?: CacheParts;
   readonly mirror?: MirrorDeps;
+  readonly copies?: DurableCopyDeps;
   readonly engine: Engine;
   readonly pacing: Pacing;
   readonly cancelHook: (record: ProcessRecord) => void;
@@ -111,6 +113,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
     },
     ...(deps.cache === undefined ? {} : { cache: deps.cache }),
     ...(deps.mirror === undefined ? {} : { mirror: deps.mirror }),
+    ...(deps.copies === undefined ? {} : { copies: deps.copies }),
     services: deps.services,
     forwarder: deps.forwarder,
     tunnels: deps.forwarder,

@@ -73,6 +73,7 @@ export async function startProxy(config: Config, parts: ServiceParts): Promise<{
     logger,
     metrics,
   });
+  const copies = mirror.openSideCopies(engine);
   const cancelHook = openCancelHook(node, engine, parts);
   const gateway = createGateway({
     config,
@@ -106,6 +107,7 @@ export async function startProxy(config: Config, parts: ServiceParts): Promise<{
     log: logger,
     metrics,
     mirror: mirror.deps,
+    copies: { ...mirror.deps, copies, rules: engine.rules },
     cache,
   });
   port = await gateway.server.listen(config.port, config.host);
@@ -123,6 +125,7 @@ export async function startProxy(config: Config, parts: ServiceParts): Promise<{
     );
   stopGateway(config, gateway, lifecycle);
   lifecycle.onShutdown("finish", "executions", () => engine.executor.idle());
+  lifecycle.onShutdown("finish", "side-copies", () => copies.idle());
   lifecycle.onShutdown("release-outbox", "heartbeat", () => heartbeat.leave());
   lifecycle.onShutdown("flush", "upstream", async () => {
     await cancelHook.idle();

@@ -1,11 +1,13 @@
 /** Wiring of the mirror in a proxy: copies behind answers, loop markers, and the intents of what it dispatches. */
 import type { Clock } from "@sticky-proxy/protocol";
-import type { MirrorIntents } from "@sticky-proxy/engine";
+import { createSideCopies, type Engine, type MirrorIntents, type SideCopies } from "@sticky-proxy/engine";
+import { createSecretKey } from "node:crypto";
 import { openMirror, type OpenNode } from "@sticky-proxy/node";
 import { sleep, type Config, type Lifecycle, type Logger, type Metrics } from "@sticky-proxy/runtime";
 import { createDifferences } from "@sticky-proxy/store";
 import { observeLatencies, observeMirror, isAnyMirrored, createShadowQueue } from "@sticky-proxy/mirror";
 import type { MirrorDeps } from "./middleware/mirror.ts";
+import { createBodyTaps } from "./middleware/tap-body.ts";
 import { createLoopGuard } from "./middleware/loop-guard.ts";
 
 const graceMs = 5000;
@@ -20,6 +22,8 @@ export interface ProxyMirrorParts {
 export interface ProxyMirror {
   readonly deps: MirrorDeps;
   readonly intents: MirrorIntents;
+  /** Durable copies of plain requests, noted by this engine. */
+  openSideCopies(engine: Engine): SideCopies;
   /** Starts copies, writes their counts, and writes the gaps of intents. @throws StoreUnavailable */
   tick(): Promise<void>;
   stopWith(lifecycle: Lifecycle): void;
@@ -34,6 +38,7 @@ export function openProxyMirror(
   const { intents, keys, newId, marks, secret, clock } = mirror;
   const { writes, reads } = store.redis;
   const { partitions } = store.meta;
+  const taps = createBodyTaps(config.limits.copyBytes);
   const shadow = createShadowQueue({
     ...mirror,
     differences: createDifferences({ writes, reads, keys: store.keys, partitions }),
@@ -52,11 +57,21 @@ export function openProxyMirror(
         wallClock: Date.now,
       }),
       shadow,
+      taps,
       serviceOf: (name) => config.services.find((service) => service.name === name) ?? null,
       secret,
       clock,
     },
     intents,
+    openSideCopies: (engine) =>
+      createSideCopies({
+        ...engine,
+        intents,
+        secret: createSecretKey(store.meta.secret),
+        clock,
+        sleep,
+        onFailure: (err) => logger.warn("mirror.copy-lost", { err }),
+      }),
     async tick() {
       await shadow.tick();
       // A reload may bring the first mirrored route; until then there is nothing to ask for.

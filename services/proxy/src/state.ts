@@ -52,6 +52,8 @@ export interface ProxyState extends Received {
   /** After read-body: bytes where the route needs them, a stream where it passes through. */
   body: Uint8Array | Readable | null;
   bodyLength: number | null;
+  /** Told of a body that passes through, before anybody reads it; null: nobody copies it. */
+  onStream: ((body: Readable) => void) | null;
   /** Asks a client that waits for 100 to go on; call before reading the body. */
   acceptBody: () => void;
   /** Gives the request up for a reason that becomes the answer when none has begun. */

@@ -20,13 +20,19 @@ export const skipReasons = [
   // Sent, and by choice or by nature not compared.
   "not-sampled",
   "asynchronous",
+  // Sent; the answer has no end, so there is no body to compare.
+  "streamed",
   // Sent without its condition or range, which alone explains the primary's answer (206, 304, 412, 416).
   "conditional",
-  // Not sent: a coverage gap, recorded.
+  // Not sent: a coverage gap, recorded. The intent could not be written, or the outbox is at its bound.
   "gap",
   "lag",
+  // A plain call whose copy could not be noted: the store did not answer, or too much was in memory.
+  "store-away",
+  "memory",
   // Shed by the memory queue of shadow and dual-read.
   "shed",
+  // Larger than a copy may be.
   "body-too-large",
   // The route or its secondary is not configured any more.
   "unconfigured",

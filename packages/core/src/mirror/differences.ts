@@ -4,14 +4,17 @@ import type { Coverage, CoverageOutcome } from "./coverage.ts";
 import type { Difference, DifferenceClass, NewDifference } from "./difference.ts";
 import type { DifferenceLimits } from "./outbox.ts";
 
-/** A call outside the outbox (shadow, dual-read): eligible and its outcome in one write. */
+/** A call outside the outbox (shadow, dual-read): eligible and its outcome in one write, or eligible before it. */
 export interface Observation {
   readonly service: string;
   readonly route: string;
   readonly orderKey: string;
-  readonly outcome: CoverageOutcome;
+  /** null: under way, counted as eligible alone. */
+  readonly outcome: CoverageOutcome | null;
   /** How many calls; 1 with a difference. */
   readonly count: number;
+  /** They were counted as eligible while they were under way. */
+  readonly isCounted: boolean;
   readonly window: number;
   readonly difference: NewDifference | null;
   readonly limits: DifferenceLimits;

@@ -4,7 +4,9 @@ export { decideIntent, overlaps, type Intent } from "./intent.ts";
 export { orderKeyPartition, orderKeys, type OrderSecret } from "./order-key.ts";
 export { isCredential, requestToCopy, secondaryHeaders } from "./secondary-request.ts";
 export { answersCondition, conditionFailed, isRefusedWrite } from "./conditions.ts";
+export { isEndless } from "./endless.ts";
 export { createPacer, type Pacer } from "./pacing.ts";
+export { roomFor, type StoreMemory } from "./room.ts";
 export { asksForRetry, decideRetry, type SendFailure } from "./retry.ts";
 // Comparing two answers within bounds.
 export { compareAnswers, sha256, type Comparison } from "./compare.ts";

@@ -69,7 +69,11 @@ export interface Lag {
 export interface Gap {
   readonly service: string;
   readonly route: string;
-  readonly reason: Extract<SkipReason, "gap" | "lag">;
+  /** `primary-unknown`: listed, and counted with its own entry: nobody knows whether the primary ran it. */
+  readonly reason: Extract<
+    SkipReason,
+    "gap" | "lag" | "store-away" | "memory" | "body-too-large" | "primary-unknown"
+  >;
   /** Executions between the two times (epoch ms) that were not mirrored. */
   readonly count: number;
   readonly from: number;

@@ -8,6 +8,7 @@ export type {
   HealthPolicy,
   KeyPlace,
   Instance,
+  MaxLag,
   MirrorPolicy,
   OnDuplicate,
   PollPolicy,

@@ -296,8 +296,17 @@ export interface MirrorPolicy {
   readonly credentials: "drop" | "forward";
   readonly onDeadKey: "stop-key" | "continue";
   readonly maxAgeMs: number;
-  readonly maxLag: { readonly entries: number; readonly bytes: number };
+  readonly maxLag: MaxLag;
   readonly compare: ComparePolicy;
+}
+
+/** Bounds of what waits for one secondary. */
+export interface MaxLag {
+  readonly entries: number;
+  /** Of bodies; null: a share of the store's memory. */
+  readonly bytes: number | null;
+  /** Age of the oldest waiting copy beyond which no new one is added. */
+  readonly ageMs: number;
 }
 
 /** A mask pointer may hold "*" (one token) and "**" (any number). */

@@ -242,9 +242,19 @@ export function createMemoryMirror(options: { now: () => number; partitions?: nu
       p.kept = p.kept.filter((one) => one.expireAt > now());
     },
 
-    async observe({ service, route, orderKey, outcome, count: times, window, difference, limits }) {
-      count(window, service, route, "eligible", times);
-      count(window, service, route, outcome, times);
+    async observe({
+      service,
+      route,
+      orderKey,
+      outcome,
+      count: times,
+      isCounted,
+      window,
+      difference,
+      limits,
+    }) {
+      if (!isCounted) count(window, service, route, "eligible", times);
+      if (outcome !== null) count(window, service, route, outcome, times);
       if (difference !== null)
         keep(part(orderKeyPartition(orderKey, partitions)), window, difference, limits);
     },

@@ -6,7 +6,7 @@ import type { Clock } from "@sticky-proxy/protocol";
 import type { Gap, Intent, Lag, Outbox } from "@sticky-proxy/core/mirror";
 import type { MirrorPolicy } from "@sticky-proxy/core/registry";
 
-export type GapReason = "gap" | "lag";
+export type GapReason = Gap["reason"];
 
 export interface GapsDeps {
   readonly outbox: Pick<Outbox, "append" | "noteGap">;
@@ -16,7 +16,10 @@ export interface GapsDeps {
   readonly clock: Pick<Clock, "now">;
 }
 
-type RememberedGap = Intent & { readonly gap: GapReason; readonly noticedAt: number };
+/** Why an intent of a dispatch could not be written: the store was away, or the lag beyond its bound. */
+export type IntentGap = Extract<GapReason, "gap" | "lag">;
+
+type RememberedGap = Intent & { readonly gap: IntentGap; readonly noticedAt: number };
 
 /** Gaps remembered one by one; beyond, they are counted only. */
 const maxRemembered = 10_000;
@@ -25,7 +28,7 @@ const fewGaps = 5000;
 export class Gaps {
   readonly #deps: GapsDeps;
   #remembered: RememberedGap[] = [];
-  /** By service, route and reason: gaps that found no room above. */
+  /** By service, route and reason: calls without an intent, and gaps that found no room above. */
   readonly #overflow = new Map<string, Gap>();
 
   constructor(deps: GapsDeps) {
@@ -38,7 +41,13 @@ export class Gaps {
     return count;
   }
 
-  remember(intent: Intent, gap: GapReason): void {
+  /** A call that has no intent, and will have none. */
+  add(service: string, route: string, reason: GapReason): void {
+    const at = this.#deps.clock.now();
+    addTo(this.#overflow, { service, route, reason, from: at, to: at });
+  }
+
+  remember(intent: Intent, gap: IntentGap): void {
     const at = this.#deps.clock.now();
     if (this.#remembered.length < maxRemembered) {
       this.#remembered.push({ ...intent, gap, bodyBytes: 0, noticedAt: at });

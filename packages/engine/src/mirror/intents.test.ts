@@ -12,7 +12,7 @@ const policy = {
   mode: "dual-write",
   outbox: "best-effort",
   orderKey: null,
-  maxLag: { entries: 2, bytes: 1000 },
+  maxLag: { entries: 2, bytes: 1000, ageMs: 60_000 },
 } as unknown as MirrorPolicy;
 
 const record = {
@@ -55,6 +55,7 @@ describe("mirror intents", () => {
       configVersion: () => "7",
       clock: createManualClock(1000),
       validForMs: 100,
+      memory: () => ({ limit: null, share: null }),
       marks: () => [["X-Mark", "1"]],
       onGap: (gap) => told.push(gap),
     });

@@ -19,7 +19,9 @@ import {
   type OrderSecret,
   type Lag,
   type Outbox,
+  type StoreMemory,
 } from "@sticky-proxy/core/mirror";
+import { createBacklog } from "./backlog.ts";
 import { Gaps, type GapReason } from "./gaps.ts";
 
 export interface MirrorIntentsDeps {
@@ -34,7 +36,9 @@ export interface MirrorIntentsDeps {
   readonly validForMs: number;
   /** Lines that tell gateways behind the service that the copy is made here. */
   readonly marks: (head: RequestHead) => HeaderList;
-  readonly onGap: (gap: GapReason, intent: Intent) => void;
+  readonly onGap: (gap: GapReason, place: { readonly service: string; readonly route: string }) => void;
+  /** What the store has room for in copies, by its memory. */
+  readonly memory: () => StoreMemory;
 }
 
 /** What stands in the outbox for one dispatch. */
@@ -62,6 +66,10 @@ export interface MirrorIntents {
    * @throws StoreUnavailable
    */
   recover(record: ProcessRecord, request: StoredRequest): Promise<void>;
+  /** Whether one more copy of so many bytes may wait for the secondary. */
+  hasRoom(service: string, policy: MirrorPolicy, bytes: number): boolean;
+  /** A plain call that cannot be copied: written with the next tick. */
+  noteUncopied(service: string, route: string, reason: GapReason): void;
   /** Refreshes the lag and writes the gaps that are due. Call it every second or so. @throws StoreUnavailable */
   tick(): Promise<void>;
   /** As of the last tick, for metrics. */
@@ -75,17 +83,16 @@ const unmirrored: DispatchIntent = { marks: [], ensure: async () => undefined, c
 export function createMirrorIntents(deps: MirrorIntentsDeps): MirrorIntents {
   const { outbox, policyOf } = deps;
   const gaps = new Gaps(deps);
-  let lag: ReadonlyMap<string, Lag> = new Map();
-
-  function isBehind(service: string, policy: MirrorPolicy | null): boolean {
-    const of = lag.get(service);
-    if (of === undefined || policy === null) return false;
-    return of.entries >= policy.maxLag.entries || of.bytes >= policy.maxLag.bytes;
-  }
+  const backlog = createBacklog(deps.memory);
 
   return {
     get lag() {
-      return lag;
+      return backlog.lag;
+    },
+    hasRoom: (service, policy, bytes) => backlog.hasRoom(service, policy.maxLag, bytes),
+    noteUncopied(service, route, reason) {
+      deps.onGap(reason, { service, route });
+      gaps.add(service, route, reason);
     },
     get unwritten() {
       return gaps.count;
@@ -103,7 +110,9 @@ export function createMirrorIntents(deps: MirrorIntentsDeps): MirrorIntents {
       if (record.mirror !== "pending") return unmirrored;
       const policy = policyOf(record.service, record.route);
       const intent = intentOf(deps, record, request, policy);
-      const behind = isBehind(record.service, policy);
+      const bytes = request.body.length;
+      const behind = policy !== null && !backlog.hasRoom(record.service, policy.maxLag, bytes);
+      if (!behind) backlog.added(record.service, bytes);
       let standing = behind ? Promise.resolve(false) : isAppended(deps, intent);
       if (policy?.outbox === "required" && !(await standing)) throw intentRequired(record.service);
       // If a try without an answer took effect after all, the drain finds the next one already mirrored.
@@ -126,8 +135,7 @@ export function createMirrorIntents(deps: MirrorIntentsDeps): MirrorIntents {
     },
 
     async tick() {
-      lag = await outbox.lag();
-      await gaps.write(lag);
+      await gaps.write(await backlog.refresh(outbox));
     },
   };
 }

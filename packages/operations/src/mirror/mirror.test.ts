@@ -38,6 +38,7 @@ function world() {
         orderKey: testIntent("k").orderKey,
         outcome: "different",
         count: 1,
+        isCounted: false,
         window: coverageWindow(clock.now()),
         difference: testDifference({ processId, ...more }),
         limits: { ttlMs: 100 * hourMs, maxDifferences: 1000 },

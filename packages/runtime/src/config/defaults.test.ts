@@ -114,15 +114,19 @@ describe("configuration: defaults", () => {
     expect(firstRoute("{match: {path: /files}}")).to.include({ maxBodyBytes: 104_857_600, name: "* /files" });
   });
 
-  it("a dual-write route without a process has none of its own, and takes the bodies of one", () => {
-    const { services } = load(
-      `${route("{match: {methods: [POST]}, mirror: {to: b, mode: dual-write}}")}\n  b: {instances: ["http://127.0.0.1:4002"], match: none}`,
-    );
-    const mirrored = services.find(({ name }) => name === "a")?.routes[0];
-    expect(mirrored).to.include({ process: null, maxBodyBytes: 1_048_576 });
-    expect(mirrored?.mirror).to.include({ rate: 1, outbox: "best-effort", credentials: "drop" });
-    expect(services.find(({ name }) => name === "b")?.match.host).to.equal("");
-  });
+  for (const { outbox, maxBodyBytes } of [
+    { outbox: "best-effort", maxBodyBytes: 104_857_600 },
+    { outbox: "required", maxBodyBytes: 1_048_576 },
+  ])
+    it(`a dual-write route without a process has none of its own; ${outbox}, it takes ${maxBodyBytes} bytes`, () => {
+      const { services } = load(
+        `${route(`{match: {methods: [POST]}, mirror: {to: b, mode: dual-write, outbox: ${outbox}}}`)}\n  b: {instances: ["http://127.0.0.1:4002"], match: none}`,
+      );
+      const mirrored = services.find(({ name }) => name === "a")?.routes[0];
+      expect(mirrored).to.include({ process: null, maxBodyBytes });
+      expect(mirrored?.mirror).to.include({ rate: 1, outbox, credentials: "drop" });
+      expect(services.find(({ name }) => name === "b")?.match.host).to.equal("");
+    });
 
   it("the node's own settings", () => {
     expect(load(minimal)).to.deep.include({

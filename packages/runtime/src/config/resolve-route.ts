@@ -12,8 +12,8 @@ export function resolveRoute(valid: ValidRoute, { credential, ignoredCookies }: 
   const retries = valid.retries ?? valid.process?.retries ?? { attempts: 1, minMs: 200, maxMs: 10_000 };
   const mirror = valid.mirror && { ...valid.mirror, rate: valid.mirror.rate ?? 1 };
   const process = valid.process && resolveProcess(valid.process, retries);
-  // A durable copy rests on a kept request, with or without a process of the route's own.
-  const isKept = process !== null || mirror?.mode === "dual-write";
+  // A required copy rests on a kept request, with or without a process of the route's own.
+  const isKept = process !== null || (mirror?.mode === "dual-write" && mirror.outbox === "required");
   return {
     ...valid,
     name: valid.name ?? `${valid.match.methods.join(",") || "*"} ${valid.match.path}`,

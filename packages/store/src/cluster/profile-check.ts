@@ -24,6 +24,8 @@ export interface Health {
   readonly findings: readonly Finding[];
   /** Share of maxmemory in use; null: no limit or not visible. */
   readonly memoryShare: number | null;
+  /** The smallest maxmemory of all servers, bytes; null: no limit or not visible. */
+  readonly memoryLimit: number | null;
   /** Over 80 %: refuse new keyed work, finish the old. */
   readonly sheds: boolean;
 }
@@ -55,6 +57,7 @@ export function profileCheck(options: ProfileCheckOptions): () => Promise<Health
   return async function check(): Promise<Health> {
     const findings: Finding[] = [];
     let memory: number | null = null;
+    let limit: number | null = null;
     try {
       const [facts, ...others] = await Promise.all(
         mastersOf(redis.reads).map((node) => look(node, delayedFsyncBefore, wallClock)),
@@ -62,7 +65,9 @@ export function profileCheck(options: ProfileCheckOptions): () => Promise<Health
       for (const each of [facts!, ...others]) {
         findings.push(...judge(each, profile, strict));
         const share = memoryShare(each);
-        if (share !== null) memory = Math.max(memory ?? 0, share);
+        if (share === null) continue;
+        memory = Math.max(memory ?? 0, share);
+        limit = Math.min(limit ?? Infinity, Number(each.info.get("maxmemory")));
       }
       delayedFsyncBefore = Number(facts!.info.get("aof_delayed_fsync") ?? 0);
       await verifyMeta(redis.writes, keys, meta);
@@ -75,6 +80,7 @@ export function profileCheck(options: ProfileCheckOptions): () => Promise<Health
       isReady: findings.every(({ severity }) => severity === "warn"),
       findings,
       memoryShare: memory,
+      memoryLimit: limit,
       sheds: memory !== null && memory > shedAt,
     };
   };

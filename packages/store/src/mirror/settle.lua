@@ -2,13 +2,13 @@
 --[[ mirror-settle: store an outcome once, with its difference record.
 Why a script: outcome, counter and record are written together, so a sweeper that dies neither counts
 twice nor loses one; and a former owner is refused. An observation has no entry: no owner,
-counted eligible here.
+counted eligible here unless it was while it was under way; without an outcome it still is.
 KEYS[1]  owner     STRING   KEYS[2]  settled  HASH   KEYS[3]  counters  HASH   KEYS[4]  state  HASH
 KEYS[5]  records   HASH     KEYS[6]  byTime   ZSET   KEYS[7]  byEnd     ZSET   KEYS[8]  sums   HASH
 ARGV[1]  entryId   ARGV[2]  call      ARGV[3]  fence (empty: an observation)   ARGV[4]  counter (prefix of names)
-ARGV[5]  outcome   ARGV[6]  count     ARGV[7]  diverged (1 or 0)               ARGV[8]  endedAt (empty: not known)
+ARGV[5]  outcome (empty: none yet)  ARGV[6]  count     ARGV[7]  diverged (1 or 0)               ARGV[8]  endedAt (empty: not known)
 ARGV[9]  record (empty: none)         ARGV[10]  groups (JSON list of names)    ARGV[11]  ttlMs
-ARGV[12]  max      ARGV[13]  keepMs
+ARGV[12]  max      ARGV[13]  keepMs   ARGV[14]  eligible (how many more)
 Returns  {entryId, call, 'settled' | 'known' | 'lost'} ]]
 --@include mirror-trim
 local function answer(word) return { ARGV[1], ARGV[2], word } end
@@ -23,8 +23,8 @@ if ARGV[3] ~= '' then
   -- An hour whose counters have expired is not started again with an outcome alone.
   if redis.call('EXISTS', KEYS[3]) == 1 then redis.call('HINCRBY', KEYS[3], ARGV[4] .. ARGV[5], ARGV[6]) end
 else
-  redis.call('HINCRBY', KEYS[3], ARGV[4] .. 'eligible', ARGV[6])
-  redis.call('HINCRBY', KEYS[3], ARGV[4] .. ARGV[5], ARGV[6])
+  if ARGV[14] ~= '0' then redis.call('HINCRBY', KEYS[3], ARGV[4] .. 'eligible', ARGV[14]) end
+  if ARGV[5] ~= '' then redis.call('HINCRBY', KEYS[3], ARGV[4] .. ARGV[5], ARGV[6]) end
   redis.call('PEXPIRE', KEYS[3], ARGV[13])
 end
 if ARGV[9] == '' then return answer('settled') end

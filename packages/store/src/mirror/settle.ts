@@ -23,6 +23,7 @@ export const settleScript = defineScript({
     "ttlMs",
     "max",
     "keepMs",
+    "eligible",
   ],
 });
 
@@ -42,6 +43,7 @@ export function createSettle({ writes, keys }: MirrorIo): Outbox["settle"] {
           counter: counterName(entry.service, entry.route, ""),
           outcome,
           count: 1,
+          eligible: 0,
           diverged: diverged ? 1 : 0,
           endedAt: endedAt === null ? "" : endedAt,
           record: difference === null ? "" : JSON.stringify(difference),

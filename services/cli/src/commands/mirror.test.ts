@@ -29,6 +29,7 @@ describe("sticky-proxy mirror", () => {
       orderKey: testIntent("k").orderKey,
       outcome: "different",
       count: 1,
+      isCounted: false,
       window: coverageWindow(Date.now()),
       difference: testDifference(more),
       limits: { ttlMs: 60_000, maxDifferences: 9 },

@@ -36,6 +36,7 @@ export function begin(received: WeakMap<IncomingMessage, Received>): Middleware 
       verdict: null,
       body: null,
       bodyLength: null,
+      onStream: null,
       reply: null,
       logFields: {},
       acceptBody() {

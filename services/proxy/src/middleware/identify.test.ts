@@ -1,6 +1,6 @@
 import { createRuleBook, unkeyedPolicy } from "@sticky-proxy/core/process";
 import type { HeaderList } from "@sticky-proxy/core/http";
-import type { Route } from "@sticky-proxy/core/registry";
+import type { MirrorPolicy, Route } from "@sticky-proxy/core/registry";
 import { createTestWorld, testRoute } from "@sticky-proxy/core/testing";
 import { expect } from "chai";
 import { identify } from "./identify.ts";
@@ -8,7 +8,8 @@ import { outcomeOf, testContext, testHead, testState } from "./testing.ts";
 
 const keyed = createTestWorld({ policy: { key: "required" } }).route;
 const optional = createTestWorld({ policy: { key: "optional" } }).route;
-const copied = { mode: "dual-write" } as unknown as Route["mirror"];
+const copied = { mode: "dual-write" } as unknown as MirrorPolicy;
+const required = { ...copied, outbox: "required" } as MirrorPolicy;
 const force: HeaderList = [["Sticky-Force", "true"]];
 const key: HeaderList = [["Idempotency-Key", "k1"]];
 
@@ -36,16 +37,28 @@ describe("the step that reads a request's identity", () => {
     { what: "no options on a route without a process", route: testRoute(), headers: key, options: null },
     { what: "no options without a route", route: null, headers: key, options: null },
     {
-      what: "plain options of a durable copy alone, whose key is the service's",
-      route: testRoute({ mirror: copied }),
+      what: "plain options where a durable copy alone is required: the key is the service's",
+      route: testRoute({ mirror: required }),
       headers: key,
       options: { key: null, isPlain: true },
     },
     {
-      what: "plain options of a durable copy where the optional key is absent",
-      route: { ...optional, mirror: copied },
+      what: "plain options where a durable copy is required and the optional key is absent",
+      route: { ...optional, mirror: required },
       headers: [],
       options: { key: null, isPlain: true },
+    },
+    {
+      what: "no options where a durable copy is made at best: the request stays plain",
+      route: testRoute({ mirror: copied }),
+      headers: key,
+      options: null,
+    },
+    {
+      what: "no options where a durable copy is made at best and the optional key is absent",
+      route: { ...optional, mirror: copied },
+      headers: [],
+      options: null,
     },
   ] satisfies { what: string; route: Route | null; headers: HeaderList; options: object | null }[]) {
     it(`gives ${what}`, async () => {

@@ -24,8 +24,8 @@ export function identify({ rules, endpoints }: IdentifyDeps): Middleware {
     if (found === null) refuseWithoutProcess(head.headers);
     else {
       let options = route!.process === null ? null : readSubmissionOptions(head.headers, found, endpoints);
-      // A durable copy rests on a process record: a request without an identity gets one that is its own.
-      if (options === null && isMirrored(route!))
+      // Where the copy is required a process of its own carries the request; else it stays plain, and is copied from the side.
+      if (options === null && isMirrored(route!) && route!.mirror!.outbox === "required")
         options = plainSubmissionOptions(head.headers, { ...found, policy: unkeyedPolicy });
       ctx.state.options = options;
     }

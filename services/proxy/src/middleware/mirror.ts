@@ -1,18 +1,26 @@
-import { headerValue, type RequestHead } from "@sticky-proxy/core/http";
-import { conditionFailed, isSampled, orderKeys, type OrderSecret } from "@sticky-proxy/core/mirror";
+import type { RequestHead } from "@sticky-proxy/core/http";
+import {
+  conditionFailed,
+  isSampled,
+  orderKeys,
+  type CoverageOutcome,
+  type OrderSecret,
+} from "@sticky-proxy/core/mirror";
 import { provedDigest } from "@sticky-proxy/core/principal";
 import type { MirrorPolicy, Route, Service } from "@sticky-proxy/core/registry";
-import { fields, Problem, readIdempotencyKey, type Clock } from "@sticky-proxy/protocol";
+import { Problem, readIdempotencyKey, type Clock } from "@sticky-proxy/protocol";
 
 import type { LoopGuard } from "./loop-guard.ts";
 import type { ShadowJob, ShadowQueue } from "@sticky-proxy/mirror";
-import { tapBody } from "./tap-body.ts";
+import type { BodyTaps } from "./tap-body.ts";
+import { isFirstHand, tapReply, tapRequest, type TappedBody } from "./tapped-exchange.ts";
 import type { Reply } from "../reply.ts";
 import type { Middleware, ProxyState } from "../state.ts";
 
 export interface MirrorDeps {
   readonly guard: LoopGuard;
   readonly shadow: ShadowQueue;
+  readonly taps: BodyTaps;
   /** The registry's service of that name, or null. */
   readonly serviceOf: (name: string) => Service | null;
   /** Keys the order keys; shared by all replicas. */
@@ -20,8 +28,6 @@ export interface MirrorDeps {
   readonly clock: Clock;
 }
 
-/** A longer answer is not copied. */
-const maxCopiedBytes = 1024 * 1024;
 const empty = new Uint8Array(0);
 
 /**
@@ -49,19 +55,20 @@ export function mirror(deps: MirrorDeps): Middleware {
     }
     if (route === null || policy === null || !takesCopy(policy, state.serviceHead.method)) return next();
     const startedAt = clock.monotonic();
+    const request = tapRequest(deps.taps, state);
     try {
       await next();
     } catch (error) {
       // The service may have run it for a client that left or had no answer in time (R4).
       if (error instanceof Problem && mayHaveRun(error, state)) {
-        copyOf(deps, state, service, route, policy)?.("primary-unknown");
-      }
+        offerCopy(deps, state, service, route, policy, request, "primary-unknown");
+      } else request.release();
       throw error;
     }
     const { reply } = state;
-    if (reply === null) return;
-    const offer = copyOf(deps, state, service, route, policy);
-    if (offer !== null) state.reply = copied(offer, state, reply, clock.monotonic() - startedAt);
+    const primary = reply === null ? null : primaryOf(deps.taps, state, reply, startedAt, clock);
+    if (primary === null) request.release();
+    else offerCopy(deps, state, service, route, policy, request, primary);
   };
 }
 
@@ -73,90 +80,78 @@ function isRead(method: string): boolean {
   return method === "GET" || method === "HEAD";
 }
 
-/** Hands the request's copy to the queue, with what the primary said. */
-type Offer = (primary: ShadowJob["primary"]) => void;
+/** What the primary said, as soon as it is known; null: the reply is no execution of this request's own. */
+type Primary = ShadowJob["primary"] | Promise<ShadowJob["primary"]>;
 
-/** null: its key is not sampled, or the secondary is not configured. */
-function copyOf(
+/** Hands the request's copy to the queue once both bodies have passed. Waits for nobody, throws nothing. */
+function offerCopy(
   deps: MirrorDeps,
-  { head: received, serviceHead: head, body: given, options, principal }: ProxyState,
+  state: ProxyState,
   service: Service,
   route: Route,
   policy: MirrorPolicy,
-): Offer | null {
+  request: TappedBody,
+  primary: Primary,
+): void {
   const { shadow } = deps;
   const secondary = deps.serviceOf(policy.to);
-  if (secondary === null) return null;
-  const body = given instanceof Uint8Array ? given : empty;
-  const { orderKey, after } = orderKeys(
-    { principal: provedDigest(principal), service: service.name, head, body },
-    policy.orderKey,
-    deps.secret,
-  );
-  if (!isSampled(orderKey, policy.rate)) return null;
+  if (secondary === null) return request.release();
+  const { head: received, serviceHead: head, options, principal } = state;
   const at = deps.clock.now();
-  const idempotencyKey = options?.key ?? keyOf(received);
-  return (primary) => {
+  void Promise.all([request.body(), primary]).then(([tapped, said]) => {
+    const body = typeof tapped === "string" ? empty : tapped;
+    const { orderKey, after } = orderKeys(
+      { principal: provedDigest(principal), service: service.name, head, body },
+      policy.orderKey,
+      deps.secret,
+    );
+    const skip = (outcome: CoverageOutcome): void => shadow.skip(service.name, route.name, orderKey, outcome);
+    if (!isSampled(orderKey, policy.rate)) return request.release();
+    if (typeof tapped === "string") skip(skippedAs[tapped]);
     // Without its condition the copy would write what the primary did not.
-    if (typeof primary !== "string" && conditionFailed(primary.status) && !isRead(head.method)) {
-      shadow.skip(service.name, route.name, orderKey, "skipped:not-applicable");
-      return;
-    }
+    else if (typeof said !== "string" && conditionFailed(said.status) && !isRead(head.method))
+      skip("skipped:not-applicable");
     // Nothing to compare a read with: it is only counted.
-    if (typeof primary === "string" && policy.mode === "dual-read") {
-      shadow.skip(service.name, route.name, orderKey, `skipped:${primary}`);
-      return;
+    else if (typeof said === "string" && policy.mode === "dual-read") skip(`skipped:${said}`);
+    else {
+      const idempotencyKey = options?.key ?? keyOf(received);
+      const rest = { service, secondary, route, policy, head, body, orderKey, after };
+      shadow.offer({ ...rest, idempotencyKey, primary: said, at });
     }
-    shadow.offer({
-      service,
-      secondary,
-      route,
-      policy,
-      head,
-      body,
-      orderKey,
-      after,
-      idempotencyKey,
-      primary,
-      at,
-    });
-  };
+    request.release();
+  });
 }
 
-/** The reply to be sent; its copy goes to the queue when it is complete. */
-function copied(offer: Offer, { verdict }: ProxyState, reply: Reply, latencyMs: number): Reply {
+const skippedAs = {
+  "body-too-large": "skipped:body-too-large",
+  memory: "skipped:shed",
+  broken: "skipped:primary-unknown",
+} as const;
+
+function primaryOf(
+  taps: BodyTaps,
+  { verdict, client }: ProxyState,
+  reply: Reply,
+  startedAt: number,
+  clock: Pick<Clock, "monotonic">,
+): Primary | null {
   // A stored answer, a replay, a join or our own problem is no execution (R2, R23).
-  if (!isFirstHand(reply)) {
-    if (reply.status === 202 && verdict === "start") offer("asynchronous");
-    return reply;
-  }
+  if (!isFirstHand(reply)) return reply.status === 202 && verdict === "start" ? "asynchronous" : null;
   const { status, headers } = reply;
-  const answered = (body: Uint8Array | "too-large" | "broken"): void => {
-    if (body === "broken") return offer("primary-unknown");
-    const isKept = body !== "too-large" && body.length <= maxCopiedBytes;
-    offer({ status, headers, body: isKept ? body : null, latencyMs });
-  };
-  if (reply.body === null || reply.body instanceof Uint8Array) {
-    // After the answer: the client's bytes go first.
-    setImmediate(answered, reply.body ?? empty);
-    return reply;
-  }
-  const tapped = tapBody(reply.body, maxCopiedBytes);
-  void tapped.copy.then(answered);
-  return { ...reply, body: tapped.body };
+  const latencyMs = clock.monotonic() - startedAt;
+  const answer = tapReply(taps, reply, client.holder);
+  // After the answer: the client's bytes go first.
+  return answer.body().then((body) => {
+    answer.release();
+    if (body === "broken") return "primary-unknown";
+    return { status, headers, body: typeof body === "string" ? null : body, latencyMs };
+  });
 }
 
 /** Not of a request that joined another one's execution. */
 function mayHaveRun(problem: Problem, { options, verdict }: ProxyState): boolean {
   const isOwn = options === null || verdict === "start";
   return isOwn && problem.status >= 500 && problem.executed !== "no" && problem.executed !== null;
-}
-
-function isFirstHand(reply: Reply): boolean {
-  return (
-    headerValue(reply.headers, fields.stickySource.toLowerCase()) === "service" &&
-    headerValue(reply.headers, fields.idempotentReplayed.toLowerCase()) !== "true"
-  );
 }
 
 /** A key that this route does not use itself still tells the secondary's repeats apart. */

@@ -65,13 +65,17 @@ describe("the step that reads the body", () => {
   const off = { mode: "off" } as MirrorPolicy;
   for (const { what, over, isBytes } of [
     { what: "bytes for a process", over: { options }, isBytes: true },
-    { what: "bytes for a copy", over: { route: testRoute({ mirror: shadow }) }, isBytes: true },
     {
       what: "bytes for a schema",
       over: { route: testRoute({ bodySchema: {} as Route["bodySchema"] }) },
       isBytes: true,
     },
     { what: "the stream where no policy needs the body", over: {}, isBytes: false },
+    {
+      what: "the stream where it is copied from the side",
+      over: { route: testRoute({ mirror: shadow }) },
+      isBytes: false,
+    },
     {
       what: "the stream where the mirror is off",
       over: { route: testRoute({ mirror: off }) },

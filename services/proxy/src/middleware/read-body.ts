@@ -65,6 +65,7 @@ export function readBody({ settings, budgetRefused }: ReadBodyDeps): Middleware 
         state.bodyLength = state.body.byteLength;
       } else {
         state.body = req;
+        state.onStream?.(req);
       }
       return await next();
     } finally {
@@ -88,10 +89,7 @@ function isBodiless({ route, options }: Pick<ProxyState, "route" | "options">): 
 }
 
 function needsBytes({ route, options }: Pick<ProxyState, "route" | "options">): boolean {
-  if (options !== null) return true;
-  if (route === null) return false;
-  const isCopied = route.mirror !== null && route.mirror.mode !== "off";
-  return isCopied || route.bodySchema !== null;
+  return options !== null || (route !== null && route.bodySchema !== null);
 }
 
 function tooLarge(max: number): Problem {

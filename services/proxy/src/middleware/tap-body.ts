@@ -1,34 +1,58 @@
 /**
- * A copy of a response's body made while it goes to the client. The client's stream keeps its own pace: the copy only
- * holds on to chunks, up to a bound, and gives up beyond it.
+ * Copies of bodies, taken beside their way. A tap listens to what its reader is given and changes nothing about when
+ * and how it is read: neither pace nor end nor error of the stream depends on it (R1).
  */
-import { pipeline, Transform, type Readable } from "node:stream";
+import { EventEmitter } from "node:events";
+import type { Readable } from "node:stream";
+import { createFairPool } from "@sticky-proxy/core/budgets";
 
-export interface TappedBody {
-  /** To be sent in place of the original. */
-  readonly body: Readable;
-  /** The whole body; `too-large`: longer than the bound; `broken`: it, or its client, broke off. */
-  readonly copy: Promise<Uint8Array | "too-large" | "broken">;
+/** `body-too-large`: longer than its own bound; `memory`: all taps together hold too much; `broken`: it ended early. */
+export type Tapped = Uint8Array | "body-too-large" | "memory" | "broken";
+
+export interface BodyTap {
+  /** The whole body once its reader has had it. Never rejects. */
+  readonly copy: Promise<Tapped>;
+  /** The copy is not needed any more: its bytes are free for others. May be called again. */
+  release(): void;
 }
 
-export function tapBody(source: Readable, maxBytes: number): TappedBody {
-  const { promise: copy, resolve } = Promise.withResolvers<Uint8Array | "too-large" | "broken">();
-  let chunks: Buffer[] = [];
-  let size = 0;
-  const tap = new Transform({
-    highWaterMark: 64 * 1024,
-    transform(chunk: Buffer, _encoding, done) {
-      size += chunk.length;
-      if (size <= maxBytes) chunks.push(chunk);
-      else chunks = [];
-      done(null, chunk);
+export interface BodyTaps {
+  /** To be called before anybody reads the source. `holder`: whose share of the memory it takes. */
+  tap(source: Readable, maxBytes: number, holder: string): BodyTap;
+}
+
+/** @param maxHeldBytes of all taps together */
+export function createBodyTaps(maxHeldBytes: number): BodyTaps {
+  const pool = createFairPool(maxHeldBytes);
+  return {
+    tap(source, maxBytes, holder) {
+      const { promise: copy, resolve } = Promise.withResolvers<Tapped>();
+      let chunks: Buffer[] = [];
+      let size = 0;
+      const release = (): void => {
+        pool.give(holder, size);
+        size = 0;
+      };
+      const settle = (outcome: Tapped): void => {
+        source.off("data", onData);
+        source.off("end", onEnd);
+        source.off("close", onClose);
+        if (typeof outcome === "string") release();
+        chunks = [];
+        resolve(outcome);
+      };
+      const onData = (chunk: Buffer): void => {
+        if (size + chunk.length > maxBytes) return settle("body-too-large");
+        if (!pool.take(holder, chunk.length)) return settle("memory");
+        size += chunk.length;
+        chunks.push(chunk);
+      };
+      const onEnd = (): void => settle(Buffer.concat(chunks, size));
+      const onClose = (): void => settle("broken");
+      // The stream's own `on` would start its flow before its reader is there.
+      EventEmitter.prototype.on.call(source, "data", onData);
+      source.on("end", onEnd).on("close", onClose);
+      return { copy, release };
     },
-    flush(done) {
-      resolve(size <= maxBytes ? Buffer.concat(chunks, size) : "too-large");
-      done();
-    },
-  });
-  // pipeline carries trouble both ways: a broken source breaks the tap, a client that left ends the source.
-  pipeline(source, tap, () => resolve("broken"));
-  return { body: tap, copy };
+  };
 }

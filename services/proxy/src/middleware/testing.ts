@@ -43,6 +43,7 @@ export function testState(over: Partial<ProxyState> = {}): ProxyState {
     verdict: null,
     body: null,
     bodyLength: null,
+    onStream: null,
     acceptBody: () => undefined,
     giveUp: () => undefined,
     awaitsContinue: () => false,

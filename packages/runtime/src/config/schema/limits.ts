@@ -26,6 +26,10 @@ export const limits = mapping({
     "Request bodies in this node's memory at once, 429; one caller gets nine tenths.",
     512 * 1024 * 1024,
   ),
+  copyBytes: bytes(
+    "Bodies that copies for a second backend hold in this node's memory at once; beyond it calls are not copied.",
+    64 * 1024 * 1024,
+  ),
   validationMs: millis("For the validation of a small body, 503; 10 kB more have a millisecond more.", 1000, {
     min: 10,
     max: 60_000,

@@ -64,9 +64,13 @@ export const mirror = mapping({
   maxAgeMs: millis("How long the secondary is tried.", 86_400_000),
   maxLag: mapping({
     entries: integer("Entries waiting.", 100_000, { min: 1 }),
-    bytes: bytes("Bytes waiting.", 1024 ** 3),
+    bytes: bytes(
+      "Bytes of bodies waiting; null: a fifth of Redis' maxmemory, 1 GiB without one.",
+      null,
+    ).allow(null),
+    ageMs: millis("Age of the oldest copy that waits.", 7 * 86_400_000),
   })
-    .description("Beyond it shadow sheds and an alert is due.")
+    .description("Beyond it new calls are not copied: dual-write records a gap, shadow sheds.")
     .default(),
   compare: mapping({
     sampleRate: fraction("Share of pairs that are compared.", 1),
