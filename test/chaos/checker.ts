@@ -41,7 +41,7 @@ export function judge({ operations, executions, reports, stored, disagreements }
         .filter(
           ({ status, owner }) => !["completed", "failed", "cancelled"].includes(status) || owner !== null,
         )
-        .map(({ id, status, owner }) => `${id}: ${status}, owner ${owner}`),
+        .map(({ id, status, owner, at = "" }) => `${id}: ${status}, owner ${owner}, ${at}`),
       ...disagreements,
     ],
     falseNos: operations

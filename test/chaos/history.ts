@@ -46,6 +46,8 @@ export interface StoredProcess {
   readonly status: string;
   readonly owner: string | null;
   readonly result: string | null;
+  /** Where it stands, for the finding's text. */
+  readonly at?: string;
 }
 
 export interface History {

@@ -30,6 +30,7 @@ export async function scan(url: string, quietMs: number): Promise<Pick<History, 
         id: processId(record),
         status: record.status,
         owner: record.owner,
+        at: `${record.service}, ${record.phase}, attempt ${record.attempt}, alarm in ${(record.wakeAt ?? 0) - Date.now()} ms`,
         result: result === null ? null : Buffer.from(result.body).toString(),
       });
     }
