@@ -1,5 +1,5 @@
 /** Difference records of the drain: both responses without their bodies. Pure. */
-import type { DifferenceSide, NewDifference, OutboxEntry } from "@sticky-proxy/core/mirror";
+import type { DifferenceSide, NewDifference, OutboxEntry, ParkedKey } from "@sticky-proxy/core/mirror";
 import { type ProcessRecord, processId } from "@sticky-proxy/core/process";
 import type { SecondaryOutcome } from "./secondary.ts";
 import type { Compared } from "./comparer.ts";
@@ -102,6 +102,28 @@ export function unknownPrimary(
     truncated: false,
     masked: 0,
     attempts: 0,
+    concurrent: false,
+  };
+}
+
+/** An operator dropped the copy. */
+export function skippedDifference(
+  entry: OutboxEntry,
+  found: MirrorRoute | null,
+  record: ProcessRecord,
+  { skip, attempts, error }: ParkedKey,
+): NewDifference {
+  return {
+    ...common(entry, found, record),
+    class: "error",
+    sides: {
+      primary: primarySide(record),
+      secondary: { ...noAnswer, error: `dropped by ${skip?.by}: ${skip?.why} (${error})`.slice(0, 512) },
+    },
+    edits: [],
+    truncated: false,
+    masked: 0,
+    attempts,
     concurrent: false,
   };
 }

@@ -1,7 +1,6 @@
 export { createComparer, type Comparer } from "./comparer.ts";
-export type { MirrorEntryDeps } from "./mirror-entry.ts";
 export { exportLag, observeLatencies, observeMirror } from "./observe-mirror.ts";
-export { createPartitionDrain, type PartitionDrain } from "./partition-drain.ts";
+export { createPartitionDrain, type PartitionDrain, type PartitionDrainDeps } from "./partition-drain.ts";
 export { createSecondary, markLines, markerKeys, type MarkerKeys, type Secondary } from "./secondary.ts";
 export type { ShadowJob } from "./shadow-job.ts";
 export { createShadowQueue, type ShadowQueue } from "./shadow-queue.ts";

@@ -7,6 +7,7 @@ import type { Clock } from "@sticky-proxy/protocol";
 import {
   type CoverageOutcome,
   type Gap,
+  type IdMap,
   type KeyState,
   type NewDifference,
   type Outbox,
@@ -27,9 +28,11 @@ import { type ProcessRecord, type ProcessStore, processId } from "@sticky-proxy/
 import { type StoredResponse, givesKey } from "@sticky-proxy/core/http";
 import type { Secondary, SecondaryOutcome } from "./secondary.ts";
 import type { Comparer } from "./comparer.ts";
+import { compareRules, learnIds, mapIds, withIds } from "./map-ids.ts";
 import {
   describeDifference,
   primaryMs,
+  skippedDifference,
   unansweredDifference,
   unknownPrimary,
 } from "./describe-difference.ts";
@@ -51,6 +54,7 @@ export interface MirrorEntryDeps {
   /** A copy waits because nothing here says where it goes. */
   readonly onUnknown?: (entry: OutboxEntry) => void;
   readonly secondary: Secondary;
+  readonly ids: IdMap;
   readonly comparer: Comparer;
   readonly pacerOf: (secondary: string) => Pacer;
   readonly random: () => number;
@@ -120,6 +124,11 @@ export async function mirrorEntry(deps: MirrorEntryDeps, turn: Turn): Promise<Tu
   if (turn.mayBeSettled && (await outbox.settledAs(partition, entry.entryId)) !== null) {
     return finish(deps, turn, record);
   }
+  const { skip } = turn.parked ?? { skip: null };
+  if (skip?.entryId === entry.entryId) {
+    const difference = record === null ? null : skippedDifference(entry, found, record, turn.parked!);
+    return settle(deps, turn, found, record, { outcome: "skipped:operator", difference, diverged: true });
+  }
   // Whether a refusal is copied is for those to say who know the route.
   const policy = found?.policy ?? { mirror4xx: true };
   const decision = decideIntent(entry, record, policy);
@@ -161,11 +170,17 @@ async function send(
   const { secondary, service, route, policy } = found;
   const pacer = deps.pacerOf(secondary.name);
   if (await isBehindOthers(deps.outbox, entry)) return { kind: "blocked", on: "earlier writes" };
-  const request = await deps.store.readRequest(record, { mayLackCredentials: true });
-  if (request === null) {
+  const stored = await deps.store.readRequest(record, { mayLackCredentials: true });
+  if (stored === null) {
     const difference = unansweredDifference(entry, found, record, null, 0, "request-not-kept");
     return settle(deps, turn, found, record, { outcome: "failed", difference, diverged: true });
   }
+  const mapped = await mapIds(deps.ids, found, stored);
+  if (mapped.kind === "unmapped") {
+    const error = `the second backend has no id for ${mapped.id}`;
+    return { kind: "failed", reason: "id-unmapped", inMs: null, error, attempts: parked?.attempts ?? 0 };
+  }
+  const { request } = mapped;
   // Two bodies stay in memory until they are compared.
   const hasRoom = deps.comparer.waiting < maxComparing && pacer.tryEnter(deps.clock.monotonic());
   if (!hasRoom) return { kind: "blocked", on: "secondary" };
@@ -209,21 +224,25 @@ async function send(
   }
 
   deps.onAnswered(entry.service, { primary: primaryMs(record), secondary: answer.latencyMs });
-  const isRefused = isRefusedWrite(request.head.method, record.httpStatus, answer.status);
-  const notCompared = isRefused ? null : whyNotCompared(entry, found, record, answer);
-  if (notCompared !== null) {
-    return settle(deps, turn, found, record, { outcome: notCompared, difference: null, diverged: false });
-  }
   const primary = {
     status: result?.status ?? record.httpStatus ?? 200,
     headers: result?.headers ?? [],
     body: result?.body ?? null,
   };
+  // Kept before the outcome: a copy that is sent again after a crash teaches the same.
+  const unjoined = await learnIds(deps.ids, found, stored, primary, answer);
+  const isRefused = isRefusedWrite(request.head.method, record.httpStatus, answer.status);
+  const isToBeCompared = isRefused || unjoined !== null;
+  const notCompared = isToBeCompared ? null : whyNotCompared(entry, found, record, answer);
+  if (notCompared !== null) {
+    return settle(deps, turn, found, record, { outcome: notCompared, difference: null, diverged: false });
+  }
   // Of an answer that is not kept the fields are not known, which is no difference.
-  const rules = result === null ? { ...policy.compare, headers: [] } : policy.compare;
-  const compared = await deps.comparer.compare(primary, answer, rules);
+  const own = compareRules(policy);
+  const rules = result === null ? { ...own, headers: [] } : own;
+  const compared = withIds(await deps.comparer.compare(primary, answer, rules), unjoined);
   const isDifferent = compared.comparison.result === "different";
-  const concurrent = isDifferent && (await isConcurrent(deps.outbox, turn, record));
+  const concurrent = isDifferent && unjoined === null && (await isConcurrent(deps.outbox, turn, record));
   const outcome: Outcome = {
     outcome: isDifferent && concurrent ? "race" : compared.comparison.result,
     difference: isDifferent

@@ -3,6 +3,17 @@ import type { SecondaryRequest } from "./secondary.ts";
 import { expect } from "chai";
 import { down, ok, World } from "./testing.ts";
 
+const everything = {
+  service: null,
+  route: null,
+  class: null,
+  path: null,
+  since: null,
+  open: false,
+  limit: 9,
+  cursor: null,
+} as const;
+
 describe("a key of the outbox that fails or is blocked", () => {
   let w: World;
   beforeEach(() => {
@@ -132,6 +143,43 @@ describe("a key of the outbox that fails or is blocked", () => {
     await w.turn();
     const coverage = await w.coverage();
     expect(coverage).to.include({ eligible: 2, failed: 1, matched: 1 });
+  });
+
+  it("a copy that an operator drops before it was answered counts as dropped, and is sent no more", async () => {
+    w.changes = { maxAgeMs: 1000 };
+    w.answer = down;
+    await w.call("/users/1");
+    await w.own();
+    await w.turn();
+    w.pass(5000);
+    await w.turn();
+    const [parked] = await w.mirror.parkedKeys({ limit: 9 });
+    expect(parked!.reason).to.equal("stopped");
+    expect(w.stopped, "told once").to.deep.equal(["stopped"]);
+    const sends = w.sent.length;
+    await w.mirror.skip(0, parked!.orderKey, { by: "ann", why: "never valid" });
+    await w.turn();
+    expect(w.sent.length).to.equal(sends);
+    expect((await w.coverage()).skipped.get("operator")).to.equal(1);
+    const { items } = await w.mirror.list({ ...everything });
+    expect(items[0]!.sides.secondary.error).to.equal("dropped by ann: never valid (connection_refused)");
+    expect(await w.mirror.parkedKeys({ limit: 9 })).to.deep.equal([]);
+  });
+
+  it("a write to an id that only the first backend means stops its key unsent", async () => {
+    await w.ids.learn("users", [{ collection: "/users", id: "1", secondary: "41" }]);
+    await w.call("/users/1");
+    await w.call("/users/2");
+    await w.own();
+    await w.turn();
+    expect(w.paths).to.deep.equal(["/users/2"]);
+    const [parked] = await w.mirror.parkedKeys({ limit: 9 });
+    expect(parked).to.include({
+      reason: "id-unmapped",
+      nextAt: null,
+      error: "the second backend has no id for /users/1",
+    });
+    expect(w.stopped).to.deep.equal(["id-unmapped"]);
   });
 
   it("sends nothing while many pairs wait for the comparer, since their bodies stay in memory", async () => {

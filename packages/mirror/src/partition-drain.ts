@@ -22,6 +22,8 @@ export interface PartitionDrain {
 
 export interface PartitionDrainDeps extends MirrorEntryDeps {
   readonly onTrouble: (error: unknown) => void;
+  /** A key stands aside until an operator says how it goes on. */
+  readonly onStopped: (orderKey: string, partition: number, parking: Parking) => void;
   /** Aborts running sends. */
   readonly signal: AbortSignal;
 }
@@ -179,6 +181,8 @@ class Drain implements PartitionDrain {
   /** `moving`: the key's current queue; entries that are added meanwhile join the parked list at the key's next turn. */
   async #park(key: string, moving: readonly OutboxEntry[], parking: Parking | null): Promise<void> {
     const parked = await this.#deps.outbox.park(this.#partition, this.#owner, key, [...moving], parking);
+    if (parked === "parked" && parking !== null && parking.inMs === null)
+      this.#deps.onStopped(key, this.#partition, parking);
     if (parked === "lost") {
       this.#isLost = true;
       return;

@@ -2,6 +2,7 @@
 import { asScope } from "@sticky-proxy/protocol";
 import {
   type MemoryMirror,
+  createMemoryIdMap,
   createMemoryMirror,
   createTestWorld,
   testRoute,
@@ -34,6 +35,7 @@ const policy: MirrorPolicy = {
   credentials: "drop",
   onDeadKey: "stop-key",
   maxAgeMs: 10_000,
+  idMap: null,
   maxLag: { entries: 1000, bytes: 1_000_000, ageMs: 86_400_000 },
   compare: {
     sampleRate: 1,
@@ -77,7 +79,10 @@ export class World {
   fault: (when: "before" | "after") => boolean = () => false;
   readonly store = this.base.store;
   readonly mirror: MemoryMirror = createMemoryMirror({ now: this.base.clock.now, partitions: 1 });
+  readonly ids = createMemoryIdMap();
   readonly troubles: unknown[] = [];
+  /** Why keys stopped. */
+  readonly stopped: string[] = [];
   readonly engine = createTestProcesses(this.base, {
     rulesOf: (record) => createRuleBook(() => []).rulesOf({ ...record, identity: "none" }),
   });
@@ -191,6 +196,7 @@ export class World {
           return this.answer(request);
         },
       },
+      ids: this.ids,
       comparer: {
         compare: async (a, b, compare) =>
           compareJob({ id: 1, primary: a, secondary: b, policy: compare, redactKey: "k" }) as Compared,
@@ -203,6 +209,7 @@ export class World {
       onAnswered: () => undefined,
       onSettled: () => undefined,
       onTrouble: (error) => this.troubles.push(error),
+      onStopped: (_key, _partition, { reason }) => this.stopped.push(reason),
       signal,
     };
     this.drain = createPartitionDrain(deps, 0, await this.mirror.claim(0));

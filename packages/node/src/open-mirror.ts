@@ -5,7 +5,13 @@
 import { createSecretKey, randomBytes } from "node:crypto";
 import { createMirrorIntents, type MirrorIntents } from "@sticky-proxy/engine";
 import type { HeaderLine, HeaderList, RequestHead } from "@sticky-proxy/core/http";
-import { createPacer, type OrderSecret, type Outbox, type Pacer } from "@sticky-proxy/core/mirror";
+import {
+  createPacer,
+  type IdMap,
+  type OrderSecret,
+  type Outbox,
+  type Pacer,
+} from "@sticky-proxy/core/mirror";
 import {
   createComparer,
   createSecondary,
@@ -18,7 +24,7 @@ import {
 } from "@sticky-proxy/mirror";
 import type { Clock } from "@sticky-proxy/protocol";
 import { configHash, systemClock, type Config, type Lifecycle, type Logger } from "@sticky-proxy/runtime";
-import { createMirrorOutbox, type OpenStore } from "@sticky-proxy/store";
+import { createIdMap, createMirrorOutbox, type OpenStore } from "@sticky-proxy/store";
 import { createForwarder, type HealthView } from "@sticky-proxy/upstream";
 import { outgoingLimits } from "./open-node.ts";
 
@@ -35,6 +41,7 @@ export interface NodeMirrorParts {
 
 export interface NodeMirror {
   readonly outbox: Outbox;
+  readonly ids: IdMap;
   readonly intents: MirrorIntents;
   readonly secondary: Secondary;
   readonly comparer: Comparer;
@@ -92,6 +99,7 @@ export function openMirror({
   const comparer = createComparer({ redactKey: secret.toString("base64url") });
   return {
     outbox,
+    ids: createIdMap({ writes, reads, keys: store.keys, partitions }),
     intents,
     secondary: createSecondary({ forwarder, marks: ownMarks, clock: systemClock }),
     comparer,

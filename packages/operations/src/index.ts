@@ -32,7 +32,8 @@ export {
   showDifference,
   type DifferenceFilter,
 } from "./mirror/differences.ts";
-export { listGaps, listParkedKeys, unparkKey } from "./mirror/outbox.ts";
+export { exportIds, importIds, readIdPair } from "./mirror/ids.ts";
+export { listGaps, listParkedKeys, skipParked, unparkKey } from "./mirror/outbox.ts";
 export type { MirrorPorts } from "./mirror/ports.ts";
 // Operators' tokens.
 export { checkToken, createToken, listTokens, revokeToken, type TokenPorts } from "./tokens/tokens.ts";

@@ -175,7 +175,7 @@ export function mirrorMetrics({ counter, gauge, histogram }: MetricKinds) {
     }),
     mirrorDifferences: counter("mirror_differences_total", "Differences found.", {
       service: text,
-      class: ["status", "header", "body", "missing", "error", "timeout", "race", "order", "too-large"],
+      class: ["status", "header", "body", "missing", "error", "timeout", "race", "order", "too-large", "id"],
     }),
     mirrorDropped: counter("mirror_dropped_total", "Copies that were not sent.", {
       service: text,
@@ -199,6 +199,10 @@ export function mirrorMetrics({ counter, gauge, histogram }: MetricKinds) {
     mirrorEntries: gauge("mirror_outbox_entries", "Copies not yet sent (leader only).", { service: text }),
     mirrorParked: gauge("mirror_parked_keys", "Order keys that stand aside (leader only).", {
       service: text,
+    }),
+    mirrorStopped: counter("mirror_stopped_keys_total", "Order keys that stopped and wait for an operator.", {
+      service: text,
+      reason: ["stopped", "id-unmapped"],
     }),
     mirrorLag: gauge("mirror_lag_seconds", "Age of the oldest copy not yet sent (leader only).", {
       service: text,

@@ -11,5 +11,6 @@ export { profileCheck, type Health } from "./cluster/profile-check.ts";
 export { createRegistry, type HealthReport, type Registry, type Replica } from "./cluster/registry.ts";
 export { openNodeLocks, type NodeLocks } from "./cluster/quorum.ts";
 export { createDifferences } from "./mirror/differences.ts";
+export { createIdMap } from "./mirror/ids.ts";
 export { createMirrorOutbox } from "./mirror/outbox.ts";
 export { StoreUnreachable, openStore, type OpenStore } from "./open.ts";

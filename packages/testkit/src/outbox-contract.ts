@@ -225,6 +225,28 @@ export function describeOutboxContract(name: string, open: () => Promise<MirrorU
       expect(await outbox.unpark(p, testIntent("other").orderKey)).to.equal("not-parked");
     });
 
+    it("an operator drops the first copy of a stopped key, and no other", async () => {
+      const [first, second] = await added(testIntent("a"), testIntent("a", { fence: 2 }));
+      const p = placeOf(first!);
+      const { orderKey } = first!;
+      const owner = await outbox.claim(p);
+      const word = { by: "ann", why: "never valid" };
+      expect(await outbox.skip(p, orderKey, word)).to.equal("not-parked");
+      const parking = { service: "users", reason: "stopped", inMs: null, error: "400", attempts: 1 } as const;
+      await outbox.park(p, owner, orderKey, [first!, second!], parking);
+      expect((await outbox.parkedHead(p, orderKey))!.key.skip).to.equal(null);
+      expect(await outbox.skip(p, orderKey, word)).to.equal("skipped");
+      expect((await outbox.peek(p, { after: null, limit: 9 })).due).to.deep.equal([orderKey]);
+      expect((await outbox.parkedHead(p, orderKey))!.key.skip).to.deep.equal({
+        entryId: first!.entryId,
+        ...word,
+      });
+      await outbox.settle(p, owner, first!, asSettlement("skipped:operator"));
+      await outbox.ack(p, owner, first!);
+      const next = await outbox.parkedHead(p, orderKey);
+      expect([next!.head!.entryId, next!.key.skip]).to.deep.equal([second!.entryId, null]);
+    });
+
     it("a key stores its pending intents, its last end at the primary and whether it diverged", async () => {
       const entries = await added(testIntent("a"), testIntent("a", { fence: 2 }));
       const p = placeOf(entries[0]!);

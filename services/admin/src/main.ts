@@ -23,6 +23,7 @@ import {
   createAudit,
   createBulkJobs,
   createDifferences,
+  createIdMap,
   createMirrorOutbox,
   createOperatorTokens,
   createSessions,
@@ -202,6 +203,7 @@ function adminDeps(
       await cancelHook.idle();
     },
     mirror: {
+      ids: createIdMap(mirrorParts),
       outbox: createMirrorOutbox(mirrorParts),
       differences: createDifferences(mirrorParts),
       clock: systemClock,

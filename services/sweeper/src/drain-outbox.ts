@@ -5,16 +5,15 @@
 import { StoreUnavailable } from "@sticky-proxy/core/process";
 import type { OutboxEntry } from "@sticky-proxy/core/mirror";
 import type { Locks } from "@sticky-proxy/store";
-import { type MirrorEntryDeps, type PartitionDrain, createPartitionDrain } from "@sticky-proxy/mirror";
+import { type PartitionDrain, type PartitionDrainDeps, createPartitionDrain } from "@sticky-proxy/mirror";
 
-export interface OutboxDrainDeps extends MirrorEntryDeps {
+export interface OutboxDrainDeps extends Omit<PartitionDrainDeps, "signal"> {
   readonly locks: Pick<Locks, "lead">;
   /** Resolves after ms or when the signal aborts. */
   readonly sleep: (ms: number, signal?: AbortSignal) => Promise<void>;
   readonly tickMs: number;
   /** Grace time of running sends at a stop; then they are aborted, and their entries stay. */
   readonly graceMs: number;
-  readonly onTrouble: (error: unknown) => void;
   /** Whether another sweeper runs another configuration: it may know what this one does not. */
   readonly othersMayKnow: () => boolean;
 }

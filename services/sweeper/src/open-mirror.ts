@@ -1,4 +1,5 @@
 /** Wiring of the mirror in a sweeper: it drains the outbox, and notes intents for what the sweeper dispatches itself. */
+import { parkedKeyName } from "@sticky-proxy/core/mirror";
 import type { Engine, MirrorIntents, Processes } from "@sticky-proxy/engine";
 import { openMirror, type OpenNode } from "@sticky-proxy/node";
 import { sleep, type Config, type Lifecycle, type Logger, type Metrics } from "@sticky-proxy/runtime";
@@ -69,6 +70,16 @@ export function openSweeperMirror(
           onSettled: (entry, outcome, difference) => {
             unknown.forget(entry);
             observeMirror(metrics, entry.service, outcome, difference);
+          },
+          onStopped(orderKey, partition, { service, reason, error }) {
+            metrics.mirrorStopped.inc({ service, reason: reason === "id-unmapped" ? reason : "stopped" });
+            logger.warn("mirror.key-stopped", {
+              service,
+              key: parkedKeyName({ partition, orderKey }),
+              reason,
+              detail: error,
+              hint: "mirror parked shows it; mirror unpark KEY tries again, mirror skip KEY drops its first copy",
+            });
           },
           onTrouble: (err) => logger.warn("mirror.drain-trouble", { err }),
         });

@@ -34,6 +34,8 @@ export const skipReasons = [
   "shed",
   // Larger than a copy may be.
   "body-too-large",
+  // Dropped by an operator's word; the difference record says whose and why.
+  "operator",
   // The route or its secondary is not configured any more.
   "unconfigured",
 ] as const;

@@ -4,7 +4,7 @@ import type { Edit } from "./compare-json.ts";
 /**
  * `missing`: the secondary does not have what the primary serves. `error`, `timeout`: it never gave an answer to
  * compare. `race`: unlike, but other writes of the same key were on their way. `order`: the same items in another
- * order. `too-large`: a bound of the comparison was hit. `primary-unknown`: whether the primary ran is not known.
+ * order. `id`: both made the same thing under ids of their own, and no map joins them. `too-large`: a bound of the comparison was hit. `primary-unknown`: whether the primary ran is not known.
  */
 export const differenceClasses = [
   "status",
@@ -17,6 +17,7 @@ export const differenceClasses = [
   "order",
   "too-large",
   "primary-unknown",
+  "id",
 ] as const;
 
 export type DifferenceClass = (typeof differenceClasses)[number];

@@ -4,6 +4,15 @@ export { decideIntent, overlaps, type Intent } from "./intent.ts";
 export { orderKeyPartition, orderKeys, type OrderSecret } from "./order-key.ts";
 export { isCredential, requestToCopy, secondaryHeaders } from "./secondary-request.ts";
 export { answersCondition, conditionFailed, isRefusedWrite } from "./conditions.ts";
+export {
+  learntPair,
+  mappedBody,
+  mappedPath,
+  neededIds,
+  type IdMap,
+  type IdPair,
+  type IdPlace,
+} from "./id-map.ts";
 export { isEndless } from "./endless.ts";
 export { createPacer, type Pacer } from "./pacing.ts";
 export { roomFor, type StoreMemory } from "./room.ts";

@@ -20,8 +20,11 @@ export interface OutboxEntry extends Intent {
   readonly at: number;
 }
 
-/** Why a key stands aside. `waiting`: for the primary or for room at the secondary; `stopped`: for an operator. */
-export type ParkReason = "no-answer" | "try-later" | "waiting" | "stopped";
+/**
+ * Why a key stands aside. `waiting`: for the primary or for room at the secondary; `stopped`: for an operator;
+ * `id-unmapped`: its first copy names a thing by an id that means another thing, or nothing, at the secondary.
+ */
+export type ParkReason = "no-answer" | "try-later" | "waiting" | "stopped" | "id-unmapped";
 
 export interface ParkedKey {
   readonly partition: number;
@@ -37,6 +40,15 @@ export interface ParkedKey {
   readonly error: string;
   /** From when the first intent's age counts, when an operator gave it a new start; null: since it was made. */
   readonly ageFrom: number | null;
+  /** An operator has dropped its first intent, which the owner of the partition then settles; null: nobody has. */
+  readonly skip: Skip | null;
+}
+
+export interface Skip {
+  /** What was dropped: the word holds for no other entry. */
+  readonly entryId: string;
+  readonly by: string;
+  readonly why: string;
 }
 
 export interface ParkedHead {
@@ -163,6 +175,12 @@ export interface Outbox {
 
   /** An operator's word: the key's first intent is due now and counts as fresh. */
   unpark(partition: number, orderKey: string): Promise<"unparked" | "not-parked">;
+  /** An operator's word: the key's first intent is dropped as soon as the partition's owner comes to it. */
+  skip(
+    partition: number,
+    orderKey: string,
+    word: { readonly by: string; readonly why: string },
+  ): Promise<"skipped" | "not-parked">;
   parkedKeys(query: { readonly limit: number }): Promise<readonly ParkedKey[]>;
   /** Per primary service, over all partitions. */
   lag(): Promise<ReadonlyMap<string, Lag>>;

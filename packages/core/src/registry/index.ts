@@ -8,6 +8,7 @@ export type {
   HealthPolicy,
   KeyPlace,
   Instance,
+  IdMapPolicy,
   MaxLag,
   MirrorPolicy,
   OnDuplicate,

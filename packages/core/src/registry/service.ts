@@ -297,7 +297,19 @@ export interface MirrorPolicy {
   readonly onDeadKey: "stop-key" | "continue";
   readonly maxAgeMs: number;
   readonly maxLag: MaxLag;
+  /** null: ids that differ between the backends are told as differences, and what would need them stops its key. */
+  readonly idMap: IdMapPolicy | null;
   readonly compare: ComparePolicy;
+}
+
+/** How the secondary's ids are learnt, and where they are put. */
+export interface IdMapPolicy {
+  /** Where the answer to a creation tells the id; else the end of its Location. */
+  readonly from: Pointer;
+  /** Path of the creations whose ids are meant in bodies; null: the route's. */
+  readonly collection: string | null;
+  /** Places that must not carry an id which has no pair. */
+  readonly into: readonly ({ readonly parameter: string } | { readonly pointer: Pointer })[];
 }
 
 /** Bounds of what waits for one secondary. */

@@ -22,6 +22,7 @@ import type {
   OutboxEntry,
   ParkedKey,
   Parking,
+  Skip,
 } from "../mirror/outbox.ts";
 
 interface Key {
@@ -30,7 +31,13 @@ interface Key {
   diverged: boolean;
   lastEndedAt: number | null;
   parked:
-    | (Parking & { parkedAt: number; nextAt: number | null; ageFrom: number | null; list: OutboxEntry[] })
+    | (Parking & {
+        parkedAt: number;
+        nextAt: number | null;
+        ageFrom: number | null;
+        skip: Skip | null;
+        list: OutboxEntry[];
+      })
     | null;
 }
 
@@ -176,7 +183,7 @@ export function createMemoryMirror(options: { now: () => number; partitions?: nu
       if (at >= 0) p.stream.splice(at, 1);
       else if (list?.[0]?.entryId === entry.entryId) {
         list.shift();
-        Object.assign(key.parked!, { attempts: 0, ageFrom: null });
+        Object.assign(key.parked!, { attempts: 0, ageFrom: null, skip: null });
         if (list.length === 0) key.parked = null;
       }
       key.pending--;
@@ -201,6 +208,7 @@ export function createMemoryMirror(options: { now: () => number; partitions?: nu
         parkedAt: before?.parkedAt ?? now(),
         nextAt: parking.inMs === null ? null : now() + parking.inMs,
         ageFrom: before?.ageFrom ?? null,
+        skip: before?.skip ?? null,
         list: [...(before?.list ?? []), ...inStream],
       };
       return "parked";
@@ -210,6 +218,13 @@ export function createMemoryMirror(options: { now: () => number; partitions?: nu
       if (key === undefined || key.parked === null) return "not-parked";
       Object.assign(key.parked, { nextAt: now(), ageFrom: now(), reason: "waiting" });
       return "unparked";
+    },
+    async skip(partition, orderKey, { by, why }) {
+      const parked = part(partition).keys.get(orderKey)?.parked ?? null;
+      const [head] = parked?.list ?? [];
+      if (parked === null || head === undefined) return "not-parked";
+      Object.assign(parked, { nextAt: now(), skip: { entryId: head.entryId, by, why } });
+      return "skipped";
     },
     async parkedKeys({ limit }) {
       const all = [...parts].flatMap(([partition, p]) =>

@@ -29,3 +29,18 @@ export async function unparkKey(
   const key = parseParkedKey(name, outbox.partitions);
   return key === null ? "invalid-name" : outbox.unpark(key.partition, key.orderKey);
 }
+
+/**
+ * Drops a parked key's first copy: it is settled as skipped, with a difference record that names who and why, and the key
+ * goes on behind it.
+ * @param name `<partition>.<order key>`, as the view of a parked key names it
+ * @throws StoreUnavailable
+ */
+export async function skipParked(
+  { outbox }: Ports,
+  name: string,
+  word: { readonly by: string; readonly why: string },
+): Promise<"skipped" | "not-parked" | "invalid-name"> {
+  const key = parseParkedKey(name, outbox.partitions);
+  return key === null ? "invalid-name" : outbox.skip(key.partition, key.orderKey, word);
+}

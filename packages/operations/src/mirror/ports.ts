@@ -1,10 +1,11 @@
-import type { Differences, Outbox } from "@sticky-proxy/core/mirror";
+import type { Differences, IdMap, Outbox } from "@sticky-proxy/core/mirror";
 import type { Clock } from "@sticky-proxy/protocol";
 
 /** What the verbs of the mirror work on. */
 export interface MirrorPorts {
   readonly differences: Differences;
-  readonly outbox: Pick<Outbox, "partitions" | "gaps" | "parkedKeys" | "unpark">;
+  readonly outbox: Pick<Outbox, "partitions" | "gaps" | "parkedKeys" | "unpark" | "skip">;
+  readonly ids: IdMap;
   /** Turns spans into times. */
   readonly clock: Pick<Clock, "now">;
 }

@@ -10,6 +10,8 @@ export interface JsonText {
   readonly text: string;
   /** The source text of the value at a pointer; undefined: nothing is there, or a name on the way stands twice. */
   at(pointer: Pointer): string | undefined;
+  /** The text with another source at a pointer; the same text where nothing is there. */
+  with(pointer: Pointer, source: string): string;
 }
 
 /** null: the bytes are no JSON. UTF-8, and latin1 where they are not UTF-8. */
@@ -47,12 +49,20 @@ function isJson(text: string): boolean {
 }
 
 function jsonTextOf(text: string): JsonText {
+  function spanOf(pointer: Pointer): [from: number, to: number] | undefined {
+    let at: [from: number, to: number] | undefined = valueAt(text, blanks(text, 0));
+    for (const token of pointer) at = at && below(text, at[0], token);
+    return at;
+  }
   return {
     text,
     at(pointer) {
-      let at: [from: number, to: number] | undefined = valueAt(text, blanks(text, 0));
-      for (const token of pointer) at = at && below(text, at[0], token);
+      const at = spanOf(pointer);
       return at && text.slice(...at);
+    },
+    with(pointer, source) {
+      const at = spanOf(pointer);
+      return at === undefined ? text : text.slice(0, at[0]) + source + text.slice(at[1]);
     },
   };
 }

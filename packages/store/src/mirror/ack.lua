@@ -16,12 +16,13 @@ if redis.call('XDEL', KEYS[2], ARGV[1]) == 0 then
   if head and string.sub(head, 1, #id) == id then
     redis.call('LPOP', KEYS[5])
     redis.call('HSET', KEYS[4], 'attempts', 0)
-    redis.call('HDEL', KEYS[4], 'ageFrom')
+    redis.call('HDEL', KEYS[4], 'ageFrom', 'skip', 'skipBy', 'skipWhy')
   end
 end
 if redis.call('EXISTS', KEYS[5]) == 0 and redis.call('ZREM', KEYS[6], ARGV[4]) == 1 then
   redis.call('ZREM', KEYS[7], ARGV[4])
-  redis.call('HDEL', KEYS[4], 'service', 'reason', 'parkedAt', 'nextAt', 'attempts', 'error', 'ageFrom')
+  redis.call('HDEL', KEYS[4], 'service', 'reason', 'parkedAt', 'nextAt', 'attempts', 'error', 'ageFrom',
+    'skip', 'skipBy', 'skipWhy')
   redis.call('HINCRBY', KEYS[8], 'p:' .. ARGV[5], -1)
 end
 redis.call('HINCRBY', KEYS[8], 'n:' .. ARGV[5], -1)

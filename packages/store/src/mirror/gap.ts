@@ -1,8 +1,8 @@
 /** Gaps: spans of time in which copies of a route were not made. */
-import { coverageWindow, type Gap, orderKeyPartition, type Outbox } from "@sticky-proxy/core/mirror";
+import { coverageWindow, type Gap, type Outbox } from "@sticky-proxy/core/mirror";
 import { defineScript, newCall, runScript } from "../redis/scripts.ts";
 import { counterName } from "./counters.ts";
-import { allPartitions, asStore, mirrorKeepMs, type MirrorIo } from "./io.ts";
+import { allPartitions, asStore, mirrorKeepMs, servicePartition, type MirrorIo } from "./io.ts";
 
 export const gapScript = defineScript({
   name: "mirror-gap",
@@ -14,7 +14,7 @@ export const gapScript = defineScript({
 /** @throws StoreUnavailable */
 export function createNoteGap({ writes, keys, partitions }: MirrorIo): Outbox["noteGap"] {
   return async function noteGap(gap, counted) {
-    const p = orderKeyPartition(gapPlace(gap), partitions);
+    const p = servicePartition(gap.service, partitions);
     await asStore(
       runScript(writes, gapScript, {
         keys: { gaps: keys.gaps(p), counters: keys.counters(p, coverageWindow(gap.from)) },
@@ -46,9 +46,4 @@ export function createGaps({ reads, keys, partitions }: MirrorIo): Outbox["gaps"
       .sort((a, b) => b.to - a.to)
       .slice(0, limit);
   };
-}
-
-/** Gaps have no order key: they stand where their service's name leads. */
-function gapPlace(gap: Gap): string {
-  return Buffer.from(gap.service.padEnd(4)).toString("base64url");
 }

@@ -1,4 +1,5 @@
 /** What every operation of the mirror's store works with. */
+import { orderKeyPartition } from "@sticky-proxy/core/mirror";
 import { StoreUnavailable } from "@sticky-proxy/core/process";
 import type { Keys } from "../keys.ts";
 import type { Connection } from "../redis/redis.ts";
@@ -29,6 +30,11 @@ export async function asStore<T>(work: Promise<T>): Promise<T> {
 
 export function allPartitions(partitions: number): number[] {
   return Array.from({ length: partitions }, (_, p) => p);
+}
+
+/** What belongs to a service and to no order key stands where its name leads. */
+export function servicePartition(service: string, partitions: number): number {
+  return orderKeyPartition(Buffer.from(service.padEnd(4)).toString("base64url"), partitions);
 }
 
 /** Fences are above 1e14: never in exponent form. */

@@ -16,6 +16,7 @@
  *   {p}:on           ZSET    settle: difference records by time          TTL and bound of the route
  *   {p}:onx          ZSET    settle: the same by end                     the same
  *   {p}:onr          HASH    settle: the records; "a:<member>" a note    the same
+ *   {p}:om:<service> HASH    ids: "<collection> <id>" → secondary's id   never
  */
 import type { Keys } from "../keys.ts";
 
@@ -34,6 +35,7 @@ export interface MirrorKeys {
   byTime(partition: number): string;
   byEnd(partition: number): string;
   records(partition: number): string;
+  ids(partition: number, service: string): string;
 }
 
 export function createMirrorKeys(keys: Pick<Keys, "partition">): MirrorKeys {
@@ -53,5 +55,6 @@ export function createMirrorKeys(keys: Pick<Keys, "partition">): MirrorKeys {
     byTime: of("on"),
     byEnd: of("onx"),
     records: of("onr"),
+    ids: (p, service) => `${keys.partition(p)}om:${service}`,
   };
 }

@@ -20,10 +20,13 @@ export function createOrderKeys({
         "attempts",
         "error",
         "ageFrom",
+        "skip",
+        "skipBy",
+        "skipWhy",
       ),
       reads.llen(keys.parkedList(partition, orderKey)),
     ]);
-    const [service, reason, parkedAt, nextAt, attempts, error, ageFrom] = fields;
+    const [service, reason, parkedAt, nextAt, attempts, error, ageFrom, skip, by, why] = fields;
     if (service == null) return null;
     return {
       partition,
@@ -36,6 +39,7 @@ export function createOrderKeys({
       entries,
       error: error ?? "",
       ageFrom: ageFrom == null ? null : Number(ageFrom),
+      skip: skip == null ? null : { entryId: skip, by: by ?? "", why: why ?? "" },
     };
   }
 

@@ -11,6 +11,7 @@ import { createOrderKeys } from "./order-keys.ts";
 import { createPark } from "./park.ts";
 import { createPeek } from "./peek.ts";
 import { createSettle } from "./settle.ts";
+import { createSkip } from "./skip.ts";
 import { createTidy } from "./tidy.ts";
 import { createUnpark } from "./unpark.ts";
 
@@ -28,6 +29,7 @@ export function createMirrorOutbox(deps: MirrorStoreDeps): Outbox {
     ack: createAck(io),
     park: createPark(io),
     unpark: createUnpark(io),
+    skip: createSkip(io),
     lag: createLag(io),
     tidy: createTidy(io),
     ...createOrderKeys(io),

@@ -8,6 +8,7 @@ import { lagScript } from "./lag.ts";
 import { parkScript } from "./park.ts";
 import { peekScript } from "./peek.ts";
 import { settleScript } from "./settle.ts";
+import { skipScript } from "./skip.ts";
 import { tidyScript } from "./tidy.ts";
 import { unparkScript } from "./unpark.ts";
 
@@ -21,6 +22,7 @@ export const mirrorScripts = [
   parkScript,
   peekScript,
   settleScript,
+  skipScript,
   tidyScript,
   unparkScript,
 ];

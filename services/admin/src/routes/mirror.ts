@@ -16,6 +16,7 @@ import {
   listParkedKeys,
   mirrorCoverage,
   showDifference,
+  skipParked,
   unparkKey,
 } from "@sticky-proxy/operations";
 import { Readable } from "node:stream";
@@ -203,6 +204,24 @@ function outboxRoutes({ mirror }: AdminDeps): readonly Route[] {
       audit: ({ params, body }) => ({ action: "mirror.unpark", target: params["key"]!, reason: body.reason }),
       async run({ params }) {
         const done = await unparkKey(mirror, params["key"]!);
+        if (done === "invalid-name") throw new Problem("invalid-parameter", { detail: "that names no key" });
+        if (done === "not-parked")
+          throw new Problem("process-not-found", { detail: "the key is not parked" });
+        return { status: 200, body: { result: done } };
+      },
+    }),
+    route<unknown, { reason: string }>({
+      method: "POST",
+      path: "/mirror/parked/:key\\:skip",
+      role: "operator",
+      operationId: "skipParked",
+      summary: "Drops a parked key's first copy, which is recorded with actor and reason",
+      body: object({ reason }, ["reason"]),
+      answer: anyObject,
+      problems: ["process-not-found", "invalid-parameter"],
+      audit: ({ params, body }) => ({ action: "mirror.skip", target: params["key"]!, reason: body.reason }),
+      async run({ params, body, actor }) {
+        const done = await skipParked(mirror, params["key"]!, { by: actor.name, why: body.reason });
         if (done === "invalid-name") throw new Problem("invalid-parameter", { detail: "that names no key" });
         if (done === "not-parked")
           throw new Problem("process-not-found", { detail: "the key is not parked" });

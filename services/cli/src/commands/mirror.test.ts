@@ -1,4 +1,4 @@
-import { createMemoryMirror, type MemoryMirror } from "@sticky-proxy/core/testing";
+import { createMemoryIdMap, createMemoryMirror, type MemoryMirror } from "@sticky-proxy/core/testing";
 import { coverageWindow, type NewDifference } from "@sticky-proxy/core/mirror";
 import { testDifference, testIntent } from "@sticky-proxy/testkit";
 import { systemClock } from "@sticky-proxy/runtime";
@@ -18,8 +18,8 @@ describe("sticky-proxy mirror", () => {
   async function run(...args: string[]): Promise<number> {
     out = [];
     err = [];
-    const parsed = parseFlags(args, mirrorFlags, { maxWords: 2 });
-    const ports = { outbox: mirror, differences: mirror, clock: systemClock };
+    const parsed = parseFlags(args, mirrorFlags, { maxWords: 3 });
+    const ports = { outbox: mirror, differences: mirror, ids: createMemoryIdMap(), clock: systemClock };
     return runMirror({ mirror: ports, act: actWith(createMemoryAudit()) }, parsed, io as never);
   }
   async function observe(more: Partial<NewDifference> = {}): Promise<void> {

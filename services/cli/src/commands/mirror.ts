@@ -1,3 +1,4 @@
+import { readFile } from "node:fs/promises";
 import { userInfo } from "node:os";
 import {
   coverageView,
@@ -7,16 +8,21 @@ import {
   parkedView,
   pending,
   type Difference,
+  type IdPair,
 } from "@sticky-proxy/core/mirror";
 import {
   acknowledgeDifference,
   exportDifferences,
+  exportIds,
   groupDifferences,
+  importIds,
   listDifferences,
   listGaps,
   listParkedKeys,
   mirrorCoverage,
+  readIdPair,
   showDifference,
+  skipParked,
   unparkKey,
   type DifferenceFilter,
   type MirrorPorts,
@@ -42,6 +48,7 @@ export const mirrorFlags = {
   ...whyFlag,
   by: text,
   note: text,
+  file: text,
   all: { type: "boolean" },
   json: { type: "boolean" },
 } as const;
@@ -58,9 +65,11 @@ export const command: Command = {
     "mirror gaps [--limit 50] [--json]",
     "mirror parked [--limit 50] [--json]",
     "mirror unpark KEY [--why TEXT]",
+    "mirror skip KEY --why TEXT",
+    "mirror ids export|import SERVICE [--file FILE] [--why TEXT]",
   ].join("\n  sticky-proxy "),
   run(args, io) {
-    const parsed = parseFlags(args, mirrorFlags, { maxWords: 2 });
+    const parsed = parseFlags(args, mirrorFlags, { maxWords: 3 });
     return withMirror(parsed, io, (mirror, act) => runMirror({ mirror, act }, parsed, io));
   },
 };
@@ -72,6 +81,8 @@ interface Call {
   readonly flags: Parsed["flags"];
   /** The id or key of an action that needs one, else "". */
   readonly word: string;
+  /** The word behind it; null: none. */
+  readonly second: string | null;
   readonly limit: number;
   readonly json: boolean;
   readonly io: Io;
@@ -89,9 +100,11 @@ const actions: ReadonlyMap<string, Action> = new Map([
   ["gaps", gaps],
   ["parked", parked],
   ["unpark", unpark],
+  ["skip", skip],
+  ["ids", ids],
 ]);
 
-const actionsWithWord: ReadonlySet<string> = new Set(["show", "ack", "unpark"]);
+const actionsWithWord: ReadonlySet<string> = new Set(["show", "ack", "unpark", "skip", "ids"]);
 
 /** @throws UsageError, StoreUnavailable */
 export async function runMirror(
@@ -99,15 +112,25 @@ export async function runMirror(
   { flags, words }: Parsed,
   io: Io,
 ): Promise<number> {
-  const [name, word] = words;
+  const [name, word, second] = words;
   const limit = countFlag("limit", flags["limit"], 50, 1000);
   if (name === undefined) throw new UsageError(`mirror what? one of: ${[...actions.keys()].join(", ")}`);
   const needsWord = actionsWithWord.has(name);
   if (word !== undefined && !needsWord) throw new UsageError(`unexpected argument "${word}"`);
   if (word === undefined && needsWord) throw new UsageError(`mirror ${name} what? give its id`);
+  if (second !== undefined && name !== "ids") throw new UsageError(`unexpected argument "${second}"`);
   const action = actions.get(name);
   if (action === undefined) throw new UsageError(`there is no "mirror ${name}"`);
-  return action({ mirror, act, flags, word: word ?? "", limit, json: flags["json"] === true, io });
+  return action({
+    mirror,
+    act,
+    flags,
+    word: word ?? "",
+    second: second ?? null,
+    limit,
+    json: flags["json"] === true,
+    io,
+  });
 }
 
 async function differences({ mirror, flags, limit, json, io }: Call): Promise<number> {
@@ -181,6 +204,49 @@ async function unpark({ mirror, act, flags, word, io }: Call): Promise<number> {
     case "invalid-name":
       throw new UsageError(`"${word}" is not a key as "mirror parked" shows them`);
   }
+}
+
+async function skip({ mirror, act, flags, word, io }: Call): Promise<number> {
+  const why = textFlag(flags["why"]);
+  if (why === null)
+    throw new UsageError("mirror skip needs --why TEXT: it stands in the record of what was dropped");
+  const by = userInfo().username;
+  const deed = { action: "mirror.skip", target: word };
+  switch (await act(deed, flags, () => skipParked(mirror, word, { by, why }), String)) {
+    case "skipped":
+      return exitCodes.ok;
+    case "not-parked":
+      io.err(`the key ${word} is not parked`);
+      return exitCodes.failed;
+    case "invalid-name":
+      throw new UsageError(`"${word}" is not a key as "mirror parked" shows them`);
+  }
+}
+
+/** NDJSON both ways: {"collection":"/users","id":"17","secondary":"41"} */
+async function ids({ mirror, act, flags, word, second: service, io }: Call): Promise<number> {
+  if (service === null) throw new UsageError(`mirror ids ${word} of which service?`);
+  if (word === "export") {
+    for await (const pair of exportIds(mirror, service)) io.out(JSON.stringify(pair));
+    return exitCodes.ok;
+  }
+  if (word !== "import") throw new UsageError(`mirror ids what? one of: export, import`);
+  const file = textFlag(flags["file"]);
+  if (file === null) throw new UsageError("mirror ids import needs --file FILE");
+  const pairs: IdPair[] = [];
+  for (const [i, line] of (await readFile(file, "utf8")).split("\n").entries()) {
+    if (line.trim() === "") continue;
+    const pair = readIdPair(line);
+    if (pair === null) {
+      io.err(`${file}:${i + 1}: this is no pair such as {"collection":"/users","id":"17","secondary":"41"}`);
+      return exitCodes.failed;
+    }
+    pairs.push(pair);
+  }
+  const deed = { action: "mirror.import-ids", target: service };
+  const count = await act(deed, flags, () => importIds(mirror, service, pairs), String);
+  io.err(`${count} pairs kept`);
+  return exitCodes.ok;
 }
 
 function filterOf(flags: Parsed["flags"]): DifferenceFilter {

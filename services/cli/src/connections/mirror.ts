@@ -1,7 +1,13 @@
 /** The connections of the mirror's commands: outbox and differences in Redis, without a node. */
 import type { MirrorPorts } from "@sticky-proxy/operations";
 import { storeSettings, systemClock } from "@sticky-proxy/runtime";
-import { createAudit, createDifferences, createMirrorOutbox, openStore } from "@sticky-proxy/store";
+import {
+  createAudit,
+  createDifferences,
+  createIdMap,
+  createMirrorOutbox,
+  openStore,
+} from "@sticky-proxy/store";
 import { exitCodes, loadOrExplain, type Io, type Parsed } from "../command.ts";
 import { actWith, type Act } from "./audit.ts";
 import { exitUnavailable, waitForRedisMs } from "./unavailable.ts";
@@ -26,6 +32,7 @@ export async function withMirror(
       const mirror = {
         outbox: createMirrorOutbox(deps),
         differences: createDifferences(deps),
+        ids: createIdMap(deps),
         clock: systemClock,
       };
       return await run(mirror, actWith(createAudit(store)));

@@ -9,10 +9,12 @@ import {
   list,
   millis,
   oneOf,
+  path,
   pointer,
   text,
   word,
 } from "../formats.ts";
+import { formatPointer, isPointer, parsePointer, type Pointer } from "@sticky-proxy/protocol/json";
 import { exactlyOne, mapping, variants } from "../shapes.ts";
 
 const masks = ["uuid", "timestamp", "hash"] as const;
@@ -29,6 +31,34 @@ const rule = variants(
     keyed: { by: pointer("kind keyed: the member that names an item.").required() },
   },
 );
+
+type IdPlace = { readonly parameter: string } | { readonly pointer: Pointer };
+
+const idPlace = text('"path.NAME" or "body:/POINTER".', (value) =>
+  /^path\.[A-Za-z_]\w{0,63}$/.test(value) || (/^body:\/./.test(value) && isPointer(value.slice(5)))
+    ? null
+    : 'must be "path.NAME" or "body:/POINTER"',
+).as(
+  (value): IdPlace =>
+    value.startsWith("path.") ? { parameter: value.slice(5) } : { pointer: parsePointer(value.slice(5)) },
+  (place) => ("parameter" in place ? `path.${place.parameter}` : `body:${formatPointer(place.pointer)}`),
+);
+
+const idMap = mapping({
+  from: pointer("Where the answer to a POST tells the new id; else the end of its Location.").default(["id"]),
+  collection: path("Path of the POSTs whose ids stand in bodies; null: the route's.")
+    .allow(null)
+    .default(null),
+  into: list("Places of a copy that must not carry an id without a pair: its key is parked.", idPlace, {
+    min: 1,
+    max: 20,
+  }),
+})
+  .allow(null)
+  .description(
+    "The secondary makes ids of its own: pairs are learnt from both answers, and copies carry the secondary's. null: differing ids are a difference, and a write to one is parked.",
+  )
+  .default(null);
 
 export const mirror = mapping({
   to: word("Name of the secondary service.", 63).required(),
@@ -72,6 +102,7 @@ export const mirror = mapping({
   })
     .description("Beyond it new calls are not copied: dual-write records a gap, shadow sheds.")
     .default(),
+  idMap,
   compare: mapping({
     sampleRate: fraction("Share of pairs that are compared.", 1),
     status: oneOf("Equal code, or equal class.", ["exact", "class"], "exact"),
