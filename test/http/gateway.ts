@@ -35,6 +35,7 @@ export const settings: ProxySettings = {
   hosts: [],
   trustedProxies: [],
   cors: null,
+  development: false,
   ownHosts: [],
   plainBodyBytes: 1_000_000,
   limits: {

@@ -54,6 +54,75 @@ describe("a request on its way to the service", () => {
     }
   });
 
+  it("what browsers leave unencoded and dot segments reach the service in their normal form", async () => {
+    for (const [target, path] of [
+      ["/list[2]/{a}|b^c?x=[1]|{y}", "/list%5B2%5D/%7Ba%7D%7Cb%5Ec?x=[1]|{y}"],
+      ["/./a/./b/.", "/a/b/"],
+      ["/%2e/a", "/a"],
+    ]) {
+      expect((await sent(`GET ${target!} HTTP/1.1\r\nHost: a\r\n`)).target).to.equal(path);
+    }
+  });
+
+  it("encoded slashes and empty segments reach a service whose route says so, as they are", async () => {
+    const registry = await startGateway({
+      services: [
+        service(upstream.origin, {
+          routes: [
+            route({ match: { methods: [], path: "/api/:kind/queues/*" }, encodedSlash: true }),
+            route({ match: { methods: [], path: "/objects" }, emptySegments: true, encodedSlash: true }),
+            route({ match: { methods: [], path: "//" }, emptySegments: true }),
+          ],
+        }),
+      ],
+    });
+    try {
+      for (const [target, status] of [
+        ["/api/a/queues/%2f", 200],
+        ["/api/a/queues/%2F/x", 200],
+        ["/api/a/queues//", 400],
+        ["/objects//a//b%2Fc", 200],
+        ["//evil.test/a", 200],
+        ["//evil.test/a%2F", 400],
+        ["/other//a", 400],
+        ["/other/%2F", 400],
+        ["/objects/..%2Fa", 400],
+        ["/objects/a%2F%2e%2e", 400],
+      ] as const) {
+        const response = await RawClient.exchange(registry.port, `GET ${target} HTTP/1.1\r\nHost: a\r\n\r\n`);
+        expect(response.status, target).to.equal(status);
+        if (status === 200) expect(upstream.last.target).to.equal(target.replace("%2f", "%2F"));
+      }
+      expect(registry.logged.some(({ fields }) => fields["problem"] === "path-invalid")).to.equal(true);
+    } finally {
+      await registry.close();
+    }
+  });
+
+  it("a refusal logs method, path and client, and no query", async () => {
+    for (const line of [
+      "DELETE /a/../b?token=secret HTTP/1.1\r\nHost: a",
+      "PUT /x HTTP/1.1\r\nHost: a\r\nBad Field: x",
+    ])
+      await RawClient.exchange(gateway.port, `${line}\r\n\r\n`);
+    const told = gateway.logged
+      .filter(({ event }) => event === "request.refused")
+      .map(({ fields }) => fields);
+    expect(told[0]).to.include({
+      method: "DELETE",
+      path: "/a/../b",
+      client: "127.0.0.1",
+      problem: "path-invalid",
+    });
+    expect(told[1]).to.include({
+      method: "PUT",
+      path: "/x",
+      client: "127.0.0.1",
+      problem: "malformed-request",
+    });
+    expect(JSON.stringify(told)).not.to.contain("secret");
+  });
+
   it("an absolute target is routed and forwarded by its own authority, and Host is ignored", async () => {
     const named = await startGateway({
       services: [

@@ -226,6 +226,7 @@ async function startNode(
       hosts: [],
       trustedProxies: [],
       cors: config.cors,
+      development: false,
       ownHosts: [],
       limits: config.limits,
       plainBodyBytes: 100_000_000,

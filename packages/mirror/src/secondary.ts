@@ -84,7 +84,7 @@ export function createSecondary(deps: SecondaryDeps): Secondary {
     const { secondary, primary, policy, head, body, timeoutMs } = request;
     const startedAt = clock.monotonic();
     const timeout = AbortSignal.timeout(timeoutMs);
-    const route = matchRoute(secondary, head.method, head.path);
+    const route = matchRoute(secondary, head.method, head.path, { host: null, ...head });
     const outcome = await forwarder.forward({
       service: secondary,
       route,

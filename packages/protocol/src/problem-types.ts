@@ -234,7 +234,7 @@ export const problemTypes = {
     "The path is invalid",
     "no",
     false,
-    "The path cannot be normalised to one meaning: encoded slashes, dot segments, empty segments, bad escapes or characters that do not belong there.",
+    "The path cannot be normalised to one meaning: `..` segments, bad escapes, characters that do not belong there, encoded slashes or empty segments where the route does not allow them.",
   ),
   "malformed-json": type(
     400,

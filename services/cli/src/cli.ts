@@ -10,6 +10,7 @@ import { exitCodes, UsageError, type Command, type Io } from "./command.ts";
 export const commands: Readonly<Record<string, () => Promise<{ command: Command }>>> = {
   serve: () => import("./commands/serve.ts"),
   "check-config": () => import("./commands/check-config.ts"),
+  explain: () => import("./commands/explain.ts"),
   "print-config": () => import("./commands/print-config.ts"),
   ps: () => import("./commands/ps.ts"),
   show: () => import("./commands/show.ts"),

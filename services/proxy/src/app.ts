@@ -40,7 +40,7 @@ export function createApp(deps: ProxyDeps, gate: Gate, find: FindService): Handl
     accessLog(deps), // inside problems, so that it sees every way out
     traceContext(), // ids before anything is sent anywhere
     ...(parts === undefined ? [] : [reserved(parts.routers, deps.settings)]), // our own resources never reach a service
-    matchServiceStep(find), // everything below is the service's policy
+    matchServiceStep({ ...deps, find, development: deps.settings.development }), // everything below is the service's policy
     preflight(deps.settings), // a browser asks before it may send key and credential
     authenticate({ ...deps, purges }), // whose request it is; the steps below ask nobody else
     ...(deps.mirror === undefined ? [] : [mirror(deps.mirror)]), // a copy made before us takes the mirror off the route

@@ -39,6 +39,8 @@ export interface ProxySettings {
   readonly trustedProxies: readonly string[];
   /** For pages of other origins on the gateway's own resources; null: none may ask. */
   readonly cors: CorsPolicy | null;
+  /** Clients are told names of services where that helps them. */
+  readonly development: boolean;
   /** Hosts besides the request's own whose pages are ours. */
   readonly ownHosts: readonly string[];
   readonly limits: Limits;

@@ -87,6 +87,7 @@ export async function startProxy(config: Config, parts: ServiceParts): Promise<{
       ownHosts: config.publicUrl === null ? [] : [new URL(config.publicUrl).host],
       limits: config.limits,
       plainBodyBytes,
+      development: config.redis.profile === "dev",
     },
     store: engine.processes.store,
     changes: store.changes,

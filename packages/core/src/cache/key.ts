@@ -18,12 +18,13 @@ export interface KeyParts {
 }
 
 /** 43 characters of base64url. */
-export function cacheKey(parts: KeyParts, policy: Pick<CachePolicy, "query">): string {
+export function cacheKey(parts: KeyParts, policy: Pick<CachePolicy, "query" | "apart">): string {
   const query = keyQuery(parts.query, policy);
   const hash = createHash("sha256");
   for (const part of [parts.principal, parts.service, parts.scheme, parts.host.toLowerCase(), parts.path]) {
     hash.update(`${part.length}:${part};`, "latin1");
   }
+  if (policy.apart !== undefined) hash.update(`${policy.apart.length}:${policy.apart};`, "utf8");
   hash.update(query === null ? "-" : `?${query}`, "latin1");
   return hash.digest("base64url");
 }

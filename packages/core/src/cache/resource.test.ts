@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import type { Service } from "../registry/service.ts";
 import { defaultCachePolicy } from "./policy.ts";
-import { cachePolicyAt, keyOf, keysOfUri, resourceOfUrl, shownHost } from "./resource.ts";
+import { cachePoliciesAt, keyOf, keysOfUri, resourceOfUrl, shownHost } from "./resource.ts";
 
 const policy = defaultCachePolicy();
 const service = (changes: object = {}): Service =>
@@ -26,7 +26,8 @@ describe("the cache keys of a URI", () => {
     ["http://named.example:8080", "named / - http"],
     ["/elsewhere", null],
     ["/shop/../x", null],
-    ["/shop//x", null],
+    ["/shop//x", "shop //x - http"],
+    ["/shop/./items", "shop /items - http"],
     ["not a path", null],
     ["ftp://any.example/shop", null],
   ];
@@ -53,8 +54,8 @@ describe("the cache keys of a URI", () => {
     expect(key(shown, "a")).to.not.equal(key(shown, "b"));
   });
   it("only paths of a cached GET route are cached", () => {
-    expect(cachePolicyAt(service(), "/items/1")).to.equal(policy);
-    expect(cachePolicyAt(service(), "/other")).to.equal(null);
+    expect(cachePoliciesAt(service(), "/items/1")).to.deep.equal([policy]);
+    expect(cachePoliciesAt(service(), "/other")).to.deep.equal([]);
   });
   it("a URI has a key for each scheme, and for the path below the prefix", () => {
     const keys = (path: string) => keysOfUri(service(), { path, query: null }, at);

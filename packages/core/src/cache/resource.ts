@@ -1,7 +1,8 @@
 /** From a URI to the service, the route and the key under which a response to GET is stored. */
 import { normalisePath } from "../http/path.ts";
+import { hasConditions } from "../registry/conditions.ts";
 import { canonicalHost } from "../registry/host.ts";
-import { inMatchOrder, matchRoute, matchService } from "../registry/match.ts";
+import { inMatchOrder, matchService, routesOfPath } from "../registry/match.ts";
 import type { CachePolicy, Service } from "../registry/service.ts";
 import { cacheKey } from "./key.ts";
 import type { LocalUri } from "./invalidation.ts";
@@ -36,9 +37,17 @@ export function originsOf(service: Service, publicOrigins: readonly string[], at
   return at.host === "" ? origins : [...origins, `${at.scheme}://${at.host}`];
 }
 
-/** The policy under which GET of this path is cached; null: it is not. */
-export function cachePolicyAt(service: Service, path: string): CachePolicy | null {
-  return matchRoute(service, "GET", path)?.cache ?? null;
+/**
+ * The policies under which GET of this path may be cached: that of the first route that asks for the path alone, and
+ * those of routes before it that ask for a host, a field or a parameter too. Empty: it is not cached.
+ */
+export function cachePoliciesAt(service: Service, path: string): readonly CachePolicy[] {
+  const policies: CachePolicy[] = [];
+  for (const route of routesOfPath(service, "GET", path)) {
+    if (route.cache !== null) policies.push(route.cache);
+    if (!hasConditions(route.match)) break;
+  }
+  return policies;
 }
 
 export function hasCache(service: Service): boolean {
@@ -55,13 +64,13 @@ export function keysOfUri(service: Service, uri: LocalUri, at: EntryPoint): stri
   const prefix = service.match.path;
   const paths = [normal.path];
   if (prefix !== "/" && normal.path.startsWith(`${prefix}/`)) paths.push(normal.path.slice(prefix.length));
-  const keys = paths.flatMap((path) => {
-    const policy = cachePolicyAt(service, path);
-    if (policy === null) return [];
-    return (["http", "https"] as const).map((scheme) =>
-      keyOf(service, policy, { path, query: uri.query }, { ...at, scheme }),
-    );
-  });
+  const keys = paths.flatMap((path) =>
+    cachePoliciesAt(service, path).flatMap((policy) =>
+      (["http", "https"] as const).map((scheme) =>
+        keyOf(service, policy, { path, query: uri.query }, { ...at, scheme }),
+      ),
+    ),
+  );
   return [...new Set(keys)];
 }
 
@@ -81,7 +90,8 @@ export function resourceOfUrl(services: readonly Service[], url: string): Resour
   if (!normal.ok) return null;
   const host = authority.toLowerCase();
   const name = host.replace(/:\d+$/, "");
-  const matched = matchService(inMatchOrder(services), name === "" ? null : name, normal.path);
+  const facts = { host: name === "" ? null : name, query: query ?? null, headers: [] };
+  const matched = matchService(inMatchOrder(services), facts.host, normal.path, facts);
   if (matched === null) return null;
   return {
     service: matched.service,

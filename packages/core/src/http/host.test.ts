@@ -18,6 +18,16 @@ describe("uri-host and port", () => {
   for (const [text, host, port] of good) {
     it(`${text} is a host`, () => expect(parseAuthority(text)).to.deep.equal({ host, port, text }));
   }
+  it("the dot at the end of a full name is not part of it", () => {
+    expect(parseAuthority("Shop.Example.")).to.deep.equal({
+      host: "shop.example",
+      port: null,
+      text: "Shop.Example.",
+    });
+    expect(parseAuthority("shop.example.:81")).to.include({ host: "shop.example", port: 81 });
+    expect(parseAuthority(".")).to.equal(null);
+  });
+
   for (const text of [
     "",
     ":80",

@@ -1,7 +1,7 @@
 /** uri-host and port of a Host field or an authority (RFC 9110 7.2, RFC 3986 3.2). */
 
 export interface Authority {
-  /** Lower-case, without a port; IPv6 literals keep their brackets. */
+  /** Lower-case, without a port and without the dot at the end of a full name; IPv6 literals keep their brackets. */
   readonly host: string;
   /** null: not given. */
   readonly port: number | null;
@@ -19,8 +19,15 @@ export function parseAuthority(text: string): Authority | null {
   const host = end <= 0 ? (end === 0 ? "" : text) : text.slice(0, end);
   const rest = text.slice(host.length);
   if (!(host.startsWith("[") ? literal : registeredName).test(host)) return null;
-  if (rest === "" || rest === ":") return { host: host.toLowerCase(), port: null, text };
+  const name = withoutRootDot(host.toLowerCase());
+  if (name === "") return null;
+  if (rest === "" || rest === ":") return { host: name, port: null, text };
   if (!/^:[0-9]{1,5}$/.test(rest)) return null;
   const port = Number(rest.slice(1));
-  return port > 65535 ? null : { host: host.toLowerCase(), port, text };
+  return port > 65535 ? null : { host: name, port, text };
+}
+
+/** "shop.test." is the full name of "shop.test" (RFC 1034 3.1). */
+export function withoutRootDot(host: string): string {
+  return host.endsWith(".") ? host.slice(0, -1) : host;
 }

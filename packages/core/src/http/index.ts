@@ -28,7 +28,7 @@ export { isCrossSite, isPreflight, preflightFields, withCors, type CorsPolicy } 
 // Where a request comes from and goes to.
 export { clientAddress } from "./client-address.ts";
 export { parseAuthority, type Authority } from "./host.ts";
-export { normalisePath } from "./path.ts";
+export { isSpeltAlike, normalisePath, pathRefusal } from "./path.ts";
 export { parseRequestTarget, type RequestTarget } from "./request-target.ts";
 export { isTraceparent, isTracestate } from "./trace-context.ts";
 export {

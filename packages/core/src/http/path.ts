@@ -1,9 +1,12 @@
 /**
  * One path for everybody: what routes, policies, fingerprints and cache keys see is what the service receives.
- * A path is either normalised to the one meaning that every parser gives it, or refused; it is never repaired.
- * Percent-escapes of unreserved characters are decoded, all others get upper-case digits (RFC 3986 6.2.2).
+ * A path is either normalised to the one meaning that every parser gives it, or refused.
+ * Percent-escapes of unreserved characters are decoded, all others get upper-case digits (RFC 3986 6.2.2); "." segments
+ * are removed (5.2.4); the brackets, braces, bar and caret that browsers leave as they are get encoded. ".." is refused:
+ * whoever stood before us and decided by the path as it came has decided about another one.
  */
 
+/** What a route may opt in to; what it does not say is refused. */
 export interface PathRules {
   /** Accept "%2F" as data inside a segment (never as a separator). */
   readonly encodedSlash?: boolean;
@@ -17,24 +20,51 @@ export type NormalisedPath =
 
 // Unreserved characters only, no segment empty or beginning with a dot: the common path needs nothing but this scan.
 const plain = /^(?:\/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+\/?$/;
-// pchar of RFC 3986 3.3, "%" and "/".
-const allowed = /^[A-Za-z0-9\-._~!$&'()*+,;=:@%/]*$/;
+// pchar of RFC 3986 3.3, "%" and "/", and what is encoded below.
+const allowed = /^[A-Za-z0-9\-._~!$&'()*+,;=:@%/[\]{}|^]*$/;
+const toEncode = /[[\]{}|^]/g;
 
-/** `raw` is the path part of a request target, latin1 text, beginning with "/". */
-export function normalisePath(raw: string, rules: PathRules = {}): NormalisedPath {
+/**
+ * `raw` is the path part of a request target, latin1 text, beginning with "/". Encoded slashes and empty segments are
+ * left in: whether they may be there is the route's to say ({@link pathRefusal}).
+ */
+export function normalisePath(raw: string): NormalisedPath {
   if (raw === "/" || plain.test(raw)) return { ok: true, path: raw };
   if (raw.charCodeAt(0) !== 0x2f) return refuse("it does not begin with a slash");
   if (!allowed.test(raw)) return refuse("it holds a character that must be percent-encoded");
-  if (raw.includes("//") && rules.emptySegments !== true) return refuse("it holds an empty segment");
-  const escapes = normaliseEscapes(raw, rules);
+  const escapes = normaliseEscapes(raw.replace(toEncode, encoded));
   if (!escapes.ok) return escapes;
-  for (const segment of escapes.path.split("/")) {
-    if (segment === "." || segment === "..") return refuse("it holds a dot segment");
-  }
-  return escapes;
+  const { path } = escapes;
+  if (!path.includes("/.") && !path.includes("%2F.")) return escapes;
+  // A service that decodes "%2F" sees what stands behind it as a segment.
+  if (path.split(/\/|%2F/).includes("..")) return refuse("it holds a dot segment that leads upwards");
+  return { ok: true, path: withoutDots(path) };
 }
 
-function normaliseEscapes(raw: string, rules: PathRules): NormalisedPath {
+/** RFC 3986 5.2.4 for "." alone: "/a/./b" is "/a/b", "/a/." is "/a/". */
+function withoutDots(path: string): string {
+  const segments = path.split("/");
+  const kept = segments.filter((segment) => segment !== ".");
+  return segments.at(-1) === "." ? `${kept.join("/")}/` : kept.join("/");
+}
+
+function encoded(character: string): string {
+  return `%${character.charCodeAt(0).toString(16).toUpperCase()}`;
+}
+
+/** Why a normalised path is refused on a route with these rules; null: it is not. */
+export function pathRefusal(path: string, rules: PathRules): string | null {
+  if (rules.emptySegments !== true && path.includes("//")) return "it holds an empty segment";
+  if (rules.encodedSlash !== true && path.includes("%2F")) return "it holds an encoded slash";
+  return null;
+}
+
+/** Whether the octets as they came say no more than the normalised path, so that either may be sent. */
+export function isSpeltAlike(received: string): boolean {
+  return !/[[\]{}|^]|(?:\/|%2[fF])(?:\.|%2[eE])(?:\/|$)/.test(received);
+}
+
+function normaliseEscapes(raw: string): NormalisedPath {
   let at = raw.indexOf("%");
   if (at === -1) return { ok: true, path: raw };
   let path = "";
@@ -46,7 +76,6 @@ function normaliseEscapes(raw: string, rules: PathRules): NormalisedPath {
     const octet = Number.parseInt(digits, 16);
     if (octet === 0) return refuse("it holds an encoded NUL");
     if (octet === 0x5c) return refuse("it holds an encoded backslash");
-    if (octet === 0x2f && rules.encodedSlash !== true) return refuse("it holds an encoded slash");
     const before = at === copied && copied > 0 ? previous : -1;
     if (isOverlong(before, octet)) return refuse("it holds overlong UTF-8");
     path +=

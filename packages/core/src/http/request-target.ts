@@ -1,6 +1,6 @@
 /** The four forms of a request target (RFC 9112 3.2), taken apart without ever resolving one URL against another. */
 import { parseAuthority, type Authority } from "./host.ts";
-import { normalisePath, type PathRules } from "./path.ts";
+import { normalisePath } from "./path.ts";
 
 export type RequestTarget =
   | {
@@ -25,8 +25,8 @@ export type RequestTarget =
 const queryCharacters = /^[\x21\x22\x24-\x7e]*$/;
 
 /** `target` is the request line's target as latin1 text. */
-export function parseRequestTarget(method: string, target: string, rules: PathRules = {}): RequestTarget {
-  if (target.charCodeAt(0) === 0x2f) return pathTarget(target, null, rules);
+export function parseRequestTarget(method: string, target: string): RequestTarget {
+  if (target.charCodeAt(0) === 0x2f) return pathTarget(target, null);
   if (target === "*") {
     return method === "OPTIONS" ? { kind: "asterisk" } : malformed("only OPTIONS may ask for *");
   }
@@ -37,16 +37,16 @@ export function parseRequestTarget(method: string, target: string, rules: PathRu
   const rest = absolute[2]!;
   // RFC 9112 3.2.4: OPTIONS for an absolute URI without path and query asks about the server as a whole.
   if (rest === "" && method === "OPTIONS") return { kind: "asterisk" };
-  return pathTarget(rest.startsWith("/") ? rest : `/${rest}`, authority, rules);
+  return pathTarget(rest.startsWith("/") ? rest : `/${rest}`, authority);
 }
 
-function pathTarget(text: string, authority: Authority | null, rules: PathRules): RequestTarget {
+function pathTarget(text: string, authority: Authority | null): RequestTarget {
   const mark = text.indexOf("?");
   const receivedPath = mark === -1 ? text : text.slice(0, mark);
   const query = mark === -1 ? null : text.slice(mark + 1);
   if (query !== null && !queryCharacters.test(query))
     return invalidPath("the query holds a character that must be percent-encoded");
-  const normalised = normalisePath(receivedPath, rules);
+  const normalised = normalisePath(receivedPath);
   if (!normalised.ok) return invalidPath(normalised.reason);
   return { kind: "path", path: normalised.path, receivedPath, query, authority };
 }

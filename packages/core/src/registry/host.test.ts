@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import { identityHost } from "./host.ts";
-import { matchService } from "./match.ts";
+import { inMatchOrder, matchService } from "./match.ts";
 import type { Service } from "./service.ts";
 
 const aliases = new Map([
@@ -10,6 +10,12 @@ const aliases = new Map([
 const service = { preserveHost: true, match: { host: null, path: "/" }, hostAliases: aliases };
 
 describe("the host in the identity of a request", () => {
+  it("the dot at the end of a full name changes nothing", () => {
+    const open = { hostAliases: new Map(), preserveHost: true, match: { host: null, path: "/" } };
+    expect(identityHost(open, "a.test.")).to.equal(identityHost(open, "a.test"));
+    expect(identityHost(open, "a.test.:81")).to.equal("a.test:81");
+  });
+
   it("tells two hosts of a service apart that is told the host", () => {
     expect(identityHost(service, "north.test")).not.to.equal(identityHost(service, "south.test"));
     expect(identityHost(service, "north.test:8080")).not.to.equal(identityHost(service, "north.test"));
@@ -36,7 +42,7 @@ describe("the host in the identity of a request", () => {
 
   it("a service that is matched by its host is matched by its aliases too", () => {
     const shop = { ...service, name: "shop", match: { host: "shop.test", path: "/" } } as unknown as Service;
-    expect(matchService([shop], "www.shop.test", "/")?.service.name).to.equal("shop");
-    expect(matchService([shop], "mail.shop.test", "/")).to.equal(null);
+    expect(matchService(inMatchOrder([shop]), "www.shop.test", "/")?.service.name).to.equal("shop");
+    expect(matchService(inMatchOrder([shop]), "mail.shop.test", "/")).to.equal(null);
   });
 });

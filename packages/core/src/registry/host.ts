@@ -3,7 +3,10 @@ import type { Service } from "./service.ts";
 
 /** @param authority host of the request, with its port where it has one; lower-case, without a default port */
 export function canonicalHost({ hostAliases }: Pick<Service, "hostAliases">, authority: string): string {
-  const host = authority.toLowerCase().replace(/:(?:80|443)?$/, "");
+  const host = authority
+    .toLowerCase()
+    .replace(/:(?:80|443)?$/, "")
+    .replace(/\.(?=:\d+$|$)/, "");
   return hostAliases.get(nameOf(host)) ?? host;
 }
 

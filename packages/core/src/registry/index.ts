@@ -7,6 +7,7 @@ export type {
   ComparePolicy,
   HealthPolicy,
   KeyPlace,
+  MatchConditions,
   Instance,
   IdMapPolicy,
   MaxLag,
@@ -16,6 +17,7 @@ export type {
   ProcessPolicy,
   RetryPolicy,
   Route,
+  RouteMatch,
   Service,
   ServiceLimits,
   ServiceMatch,
@@ -24,7 +26,10 @@ export type {
 // Which host it counts as.
 export { identityHost } from "./host.ts";
 // Which service and route a request matches.
-export { inMatchOrder, matchRoute, matchService } from "./match.ts";
+export { inMatchOrder, matchRoute, matchService, routesOfPath, type ServiceEntry } from "./match.ts";
+export { conditionText, hasConditions } from "./conditions.ts";
+export { isPathPattern, pathPatternFault } from "./path-pattern.ts";
+export { explainMatch, type Explanation, type MatchLine } from "./explain.ts";
 // By which request fields it decides.
 export { fieldsNamedBy } from "./named-fields.ts";
 // Which instance serves it.

@@ -10,9 +10,11 @@ export function fieldsNamedBy(service: Service): ReadonlySet<string> {
   return names;
 }
 
-function* namesIn({ credential, routes }: Service): Generator<string> {
+function* namesIn({ credential, match, routes }: Service): Generator<string> {
   yield* credential;
+  yield* Object.keys(match.headers ?? {});
   for (const route of routes) {
+    yield* Object.keys(route.match.headers ?? {});
     yield* route.process?.fingerprintHeaders ?? [];
     const injected = route.process?.callback.inject.header ?? null;
     if (injected !== null) yield injected;

@@ -45,7 +45,7 @@ describe("matching a request to a service and a route", () => {
   });
 
   it("finds no service where none matches", () => {
-    expect(matchService([serviceAt("a", "/a")], null, "/b")).to.equal(null);
+    expect(matchService(inMatchOrder([serviceAt("a", "/a")]), null, "/b")).to.equal(null);
   });
 
   it("the first route that matches wins, none is plain proxying", () => {

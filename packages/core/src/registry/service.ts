@@ -52,8 +52,21 @@ export interface Instance {
   readonly weight: number;
 }
 
-export interface ServiceMatch {
-  /** Lower-case host without port; null: any; "": none, so that no client reaches it (a mirror's secondary). */
+/** What a request must have beside its method and path; what is absent asks nothing. All of it must hold. */
+export interface MatchConditions {
+  /** Lower-case, without port; "*.example.test" takes every name below example.test. One must be the request's. */
+  readonly hosts?: readonly string[];
+  /** Names lower-case. "*" in a value stands for any text; several lines of a field are joined by ", ". */
+  readonly headers?: Readonly<Record<string, string>>;
+  /** A parameter's name, and its value as in headers; one of its occurrences must fit. */
+  readonly query?: Readonly<Record<string, string>>;
+}
+
+export interface ServiceMatch extends MatchConditions {
+  /**
+   * Lower-case host without port; null: any, or those of `hosts`; "": none, so that no client reaches it (a mirror's
+   * secondary).
+   */
   readonly host: string | null;
   /** Prefix at segment ends, stripped before routing; "/" takes every path. Default "/<service>". */
   readonly path: string;
@@ -97,10 +110,10 @@ export interface BreakerPolicy {
   readonly openMs: number;
 }
 
-export interface RouteMatch {
+export interface RouteMatch extends MatchConditions {
   /** Upper-case; empty: any method. */
   readonly methods: readonly string[];
-  /** Prefix at segment ends, seen after the service's own prefix is stripped; "/" matches all. */
+  /** Prefix at segment ends ("/" matches all) or a pattern, seen after the service's own prefix is stripped. */
   readonly path: string;
 }
 
@@ -129,6 +142,9 @@ export interface Route {
   /** The credential that the gateway has checked goes on to the service. */
   readonly forwardCredential: boolean;
   readonly allowUpgrade: boolean;
+  /** Paths with "%2F" (data inside a segment), and with empty segments, are sent on instead of refused. */
+  readonly encodedSlash?: boolean;
+  readonly emptySegments?: boolean;
 }
 
 export type Identity = "request" | "key" | "none";
@@ -275,6 +291,8 @@ export interface CachePolicy {
   readonly ttlJitter: number;
   readonly collapseCredentials: boolean;
   readonly cacheStatusKey: boolean;
+  /** Name of a route that asks for more than a path, which stores apart from the other routes of its paths; absent: none. */
+  readonly apart?: string;
 }
 
 export type MirrorMode = "off" | "shadow" | "dual-write" | "dual-read";

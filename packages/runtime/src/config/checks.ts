@@ -1,5 +1,6 @@
 /** What an entry's text must be: null when it is, else what to write instead. */
-import { addressOfHost, isMachineAddress } from "@sticky-proxy/core/http";
+import { addressOfHost, isMachineAddress, normalisePath } from "@sticky-proxy/core/http";
+import { isPathPattern, pathPatternFault } from "@sticky-proxy/core/registry";
 import { readSigningKey } from "@sticky-proxy/protocol";
 import { isFieldValue } from "@sticky-proxy/protocol/http";
 import { isPointer } from "@sticky-proxy/protocol/json";
@@ -9,17 +10,43 @@ export const serviceName = /^[a-z0-9][a-z0-9-]{0,62}$/;
 const methodName = /^[A-Z][A-Z-]{0,31}$/;
 const hostName =
   /^(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?)(?:\.[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?)*$/;
-/** RFC 3986 pchar, with escapes only for bytes that are not ASCII: everything else has one spelling without. */
-const plainPath = /^\/(?:(?:[A-Za-z0-9\-._~!$&'()*+,;=:@]|%[89A-F][0-9A-F])+(?:\/(?!$)|$))*$/;
 
 export const notReserved = "must not lie under /_sticky, which the gateway answers itself";
 
+/** A path without query in its normal form, as those of requests are: nothing else would ever be matched. */
 export function checkPath(value: string): string | null {
-  if (!plainPath.test(value))
-    return 'must be a path such as "/charges": no empty segment, no slash at the end, no query';
+  return value.includes("%2F")
+    ? 'must be a path such as "/charges", without encoded slashes'
+    : checkAnyPath(value);
+}
+
+function checkAnyPath(value: string): string | null {
   if (value.split("/").some((segment) => segment === "." || segment === ".."))
     return "must not hold dot segments";
-  return null;
+  const normal = normalisePath(value);
+  if (!normal.ok || normal.path.includes("//") || (value !== "/" && value.endsWith("/")))
+    return 'must be a path such as "/charges": no empty segment, no slash at the end, no query';
+  return normal.path === value ? null : `must be written "${normal.path}", as requests have it`;
+}
+
+/** The path of a service or of a probe: what reads as a pattern would match nothing there. */
+export function checkPrefix(value: string): string | null {
+  return isPathPattern(value)
+    ? "must be a plain prefix: patterns stand in routes[].match.path"
+    : checkPath(value);
+}
+
+/** A prefix, or a pattern in URLPattern syntax. */
+export function checkRoutePath(value: string): string | null {
+  return isPathPattern(value) ? pathPatternFault(value) : checkAnyPath(value);
+}
+
+/** A host, or "*.example.test" for all names below it. */
+export function checkHostPattern(value: string): string | null {
+  const name = value.startsWith("*.") ? value.slice(2) : value;
+  return checkHost(name) === null
+    ? null
+    : 'must be a lower-case host name without a port, or "*." and a host name';
 }
 
 export function checkHost(value: string): string | null {

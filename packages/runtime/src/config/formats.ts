@@ -5,6 +5,7 @@ import {
   checkFieldName,
   checkOrigin,
   checkPath,
+  checkPrefix,
   checkPointer,
   checkRedisUrl,
   checkSigningSecret,
@@ -199,6 +200,8 @@ const secretText = {
 };
 
 export const path = (about: string): Entry<string> => text(about, checkPath);
+/** A path that requests are matched by. */
+export const prefix = (about: string): Entry<string> => text(about, checkPrefix);
 export const origin = (about: string): Entry<string> => text(about, checkOrigin);
 export const url = (about: string): Entry<string> => text(about, checkUrl);
 export const redisUrl = (about: string): Entry<string> => text(about, checkRedisUrl);

@@ -94,6 +94,37 @@ describe("configuration: what is refused", () => {
       `${minimal.slice(0, -1)}, b: {instances: ['http://h:1'], match: {path: /a}}}`,
       /services.b.match: is the same as that of services.a/,
     ],
+    [
+      "one host for two services",
+      "services: {a: {instances: ['http://h:1'], match: {host: [x.test, y.test], path: /}}, b: {instances: ['http://h:2'], match: {host: y.test, path: /}}}",
+      /services.b.match: is the same as that of services.a/,
+    ],
+    ["a host twice", service("match: {host: [x.test, x.test]}"), /match.host: names one host twice/],
+    ["a wildcard within a host", service("match: {host: a.*.test}"), /host: must be a lower-case host/],
+    ["a pattern as a service's prefix", service("match: {path: /a/*}"), /must be a plain prefix: patterns/],
+    ["a parameter as a service's prefix", service('match: {path: "/:tenant"}'), /must be a plain prefix/],
+    [
+      "a pattern without its end",
+      service('routes: [{match: {path: "/a{b"}}]'),
+      /^sticky\.yaml:4: services\.a\.routes\[0\]\.match\.path: is no URLPattern/,
+    ],
+    ["a pattern with a name twice", service('routes: [{match: {path: "/:a/:a"}}]'), /is no URLPattern/],
+    ["a pattern without a slash", service('routes: [{match: {path: "*"}}]'), /begins with a slash/],
+    [
+      "an encoded slash that its route refuses",
+      service('routes: [{match: {path: "/:x/%2f"}}]'),
+      /match.path: holds an encoded slash, which needs encodedSlash/,
+    ],
+    [
+      "a path in another spelling than that of requests",
+      service('routes: [{match: {path: "/a[1]"}}]'),
+      /match.path: must be written "\/a%5B1%5D"/,
+    ],
+    [
+      "two routes whose conditions are the same",
+      service("routes: [{match: {headers: {X-A: b}}}, {match: {headers: {x-a: b}}}]"),
+      /routes\[1\]: has the same/,
+    ],
     ["an instance twice", "services: {a: {instances: ['http://h:1', 'http://h:1/']}}", /listed twice/],
     [
       "the gateway as its own service",

@@ -16,6 +16,12 @@ export function checkRoute(
   report: Report,
 ): void {
   const { process, cache, mirror } = route;
+  if (/%2f/i.test(route.match.path) && !route.encodedSlash)
+    report(
+      `${at}.match.path`,
+      "holds an encoded slash, which needs encodedSlash: true",
+      `${at}.encodedSlash`,
+    );
   if (process !== null && cache !== null) report(at, "a route may not have both cache and process");
   if (route.allowUpgrade && (process !== null || cache !== null || mirror !== null))
     report(`${at}.allowUpgrade`, "an upgraded connection cannot be cached, mirrored or made a process");

@@ -3,7 +3,9 @@
  * fault; a relation that rests on a refused entry is left to the next run.
  */
 import { addressFault, addressOfHost, isLoopbackHost, portFault } from "@sticky-proxy/core/http";
+import { conditionText } from "@sticky-proxy/core/registry";
 import { checkMirrors } from "./relations-mirror.ts";
+import { derivedName } from "./resolve-route.ts";
 import { checkReserved, checkRoute } from "./relations-route.ts";
 import type { SoundConfig } from "./schema.ts";
 import { soundItems, type Report, type SoundService } from "./sound.ts";
@@ -110,9 +112,14 @@ function checkMatches(services: SoundConfig["services"], report: Report): void {
   for (const [name, { match }] of Object.entries(services)) {
     if (match === "none") continue;
     const at = `services.${name}.match`;
-    const where = `${match?.host ?? "*"} ${match?.path ?? `/${name}`}`;
-    const other = seen.get(where);
-    if (other === undefined) seen.set(where, name);
+    const asked = conditionText({ headers: match?.headers ?? {}, query: match?.query ?? {} });
+    const hosts = match?.host == null ? ["*"] : soundItems(match.host).map(([, host]) => host);
+    const taken = hosts.map((host) => `${host} ${match?.path ?? `/${name}`} ${asked}`);
+    if (hasRepeats(hosts)) report(`${at}.host`, "names one host twice");
+    const other = taken
+      .map((where) => seen.get(where))
+      .find((owner) => owner !== undefined && owner !== name);
+    if (other === undefined) for (const where of taken) seen.set(where, name);
     else report(at, `is the same as that of services.${other}`, at, `services.${other}.match`);
     if (match?.path !== undefined) checkReserved(`${at}.path`, match.path, report);
   }
@@ -155,8 +162,12 @@ function checkRouteNames(at: string, routes: SoundService["routes"], report: Rep
   const seen = new Map<string, number>();
   for (const [i, { name, match }] of soundItems(routes)) {
     const methods = soundItems(match.methods).map(([, method]) => method);
-    const template = `match ${methods.toSorted((a, b) => a.localeCompare(b)).join(",")} ${match.path}`;
-    for (const key of name === undefined ? [template] : [`name ${name}`, template]) {
+    const { path, host = [], headers = {}, query = {} } = match;
+    const hosts = soundItems(host).map(([, name]) => name);
+    const asked = { hosts: hosts.toSorted(), headers, query };
+    const template = `match ${methods.toSorted((a, b) => a.localeCompare(b)).join(",")} ${path} ${conditionText(asked)}`;
+    const derived = derivedName({ ...asked, hosts, path, methods });
+    for (const key of [`name ${name ?? derived}`, template]) {
       const first = seen.get(key);
       if (first === undefined) seen.set(key, i);
       else

@@ -1,6 +1,14 @@
 /** One route's policies with the defaults that depend on its identity. */
 import type { CredentialRules } from "@sticky-proxy/core/principal";
-import type { ProcessPolicy, RetryPolicy, Route } from "@sticky-proxy/core/registry";
+import {
+  conditionText,
+  hasConditions,
+  type MatchConditions,
+  type ProcessPolicy,
+  type RetryPolicy,
+  type Route,
+  type RouteMatch,
+} from "@sticky-proxy/core/registry";
 import type { ValidConfig } from "./schema.ts";
 import { defaults } from "./schema/process.ts";
 
@@ -14,16 +22,30 @@ export function resolveRoute(valid: ValidRoute, { credential, ignoredCookies }: 
   const process = valid.process && resolveProcess(valid.process, retries);
   // A required copy rests on a kept request, with or without a process of the route's own.
   const isKept = process !== null || (mirror?.mode === "dual-write" && mirror.outbox === "required");
+  const { host: hosts, ...asked } = valid.match;
+  const match = { ...asked, ...(hosts === undefined ? {} : { hosts }) };
+  const name = valid.name ?? derivedName(match);
+  const apart = hasConditions(match) ? { apart: name } : {};
   return {
     ...valid,
-    name: valid.name ?? `${valid.match.methods.join(",") || "*"} ${valid.match.path}`,
+    name,
+    match,
     process,
-    cache: valid.cache && { ...valid.cache, credential, ignoredCookies },
+    cache: valid.cache && { ...valid.cache, ...apart, credential, ignoredCookies },
     mirror,
     maxBodyBytes: valid.maxBodyBytes ?? (isKept ? defaults.processBodyBytes : defaults.plainBodyBytes),
     headers: { request: valid.headers.request.set, response: valid.headers.response.set },
     retries,
   };
+}
+
+/** "POST /charges", with its conditions where the route has any. */
+export function derivedName(match: Pick<RouteMatch, "methods" | "path"> & MatchConditions): string {
+  const named = `${match.methods.join(",") || "*"} ${match.path} ${conditionText(match)}`;
+  return named
+    .trimEnd()
+    .replaceAll(/[^\x20-\x7e]/g, "?")
+    .slice(0, 200);
 }
 
 function resolveProcess(valid: ValidProcess, retries: RetryPolicy): ProcessPolicy {

@@ -44,10 +44,16 @@ function resolveInstance({ url: written, name, weight }: ValidService["instances
 
 function resolveMatch(name: string, match: ValidService["match"]): ServiceMatch {
   if (match === "none") return { host: "", path: "/" };
-  return { host: match?.host ?? null, path: match?.path ?? `/${name}` };
+  const { host: hosts = null, path = `/${name}`, ...conditions } = match ?? {};
+  const [only, ...others] = hosts ?? [];
+  // One name is the host that the service has; several, or a wildcard, are hosts that its requests may have.
+  if (only !== undefined && others.length === 0 && !only.startsWith("*."))
+    return { host: only, path, ...conditions };
+  return { host: null, path, ...conditions, ...(hosts === null ? {} : { hosts }) };
 }
 
 /** A named host before any host, longer paths before shorter ones. */
 function bySpecificity({ match: a }: Service, { match: b }: Service): number {
-  return Number(a.host === null) - Number(b.host === null) || b.path.length - a.path.length;
+  const isAny = ({ host, hosts }: ServiceMatch): number => Number(host === null && hosts === undefined);
+  return isAny(a) - isAny(b) || b.path.length - a.path.length;
 }

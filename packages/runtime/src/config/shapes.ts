@@ -115,13 +115,19 @@ export function either<A extends object, AWritten, ASound, B, BWritten, BSound>(
 export function oneOrMore<Value, Written, Sound>(
   item: Entry<Value, Written, Presence, Sound>,
   max: number,
-): Entry<readonly Value[], Written | readonly Written[]> {
-  const items = Joi.array().items(item.joi).min(1).max(max);
-  const schema = Joi.alternatives().conditional(Joi.array(), { then: items, otherwise: item.joi });
+): Entry<readonly Value[], Written | readonly Written[], "optional", readonly (Sound | undefined)[]> {
+  const choice = (items: Joi.ArraySchema, one: Joi.AnySchema): Joi.AnySchema =>
+    Joi.alternatives()
+      .conditional(Joi.array(), { then: items.max(max), otherwise: one })
+      .custom((value: Value | readonly Value[]) =>
+        value === undefined || Array.isArray(value) ? value : [value],
+      );
   const writer: Writer = { write: (values: readonly Value[]) => values.map((value) => item.write(value)) };
   return new Entry(
-    schema.custom((value: Value | readonly Value[]) => (Array.isArray(value) ? value : [value])),
+    choice(Joi.array().items(item.joi).min(1), item.joi),
     writer,
+    // A refused item leaves a hole.
+    choice(Joi.array().items(item.lenient).sparse(), item.lenient),
   );
 }
 

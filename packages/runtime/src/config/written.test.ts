@@ -19,7 +19,7 @@ services:
   spare: { instances: [http://127.0.0.1:4009], match: none }
   open:
     instances: [{ url: "https://b.example", name: b, weight: 2 }]
-    match: { host: h.example }
+    match: { host: h.example, headers: { X-Site: "*" } }
     credential: none
     callbackAuth: { mode: none, insecure: true }
     routes:
@@ -30,6 +30,10 @@ services:
         process: { identity: key, key: optional, keyFrom: { json: /a~1b }, fingerprintIgnore: { members: [/n~0], query: [ts] }, resultTtlMs: { 4xx: 9 }, failedWhen: { pointer: /ok, equals: [false, null] }, onUnknown: probe, probe: { path: "/p/{key}" }, pollLocation: true }
         retries: { attempts: 3 }
         bodySchema: { type: object }
+  many:
+    instances: [http://127.0.0.1:4001]
+    match: { host: ["*.many.example", many.example], path: /, query: { v: "2" } }
+    routes: [{ match: { host: a.many.example, path: "/:id/*", query: { q: "" } }, cache: {}, encodedSlash: true }]
   work:
     instances: [http://127.0.0.1:4001]
     callbackAuth: { secrets: ["${secret}"] }

@@ -28,15 +28,21 @@ function unresolvedService(service: Service): ValidService {
   return {
     ...service,
     instances: instances.map(({ origin, ...instance }) => ({ url: origin, ...instance })),
-    match: match.host === "" ? "none" : match,
+    match:
+      match.host === ""
+        ? "none"
+        : { ...match, host: match.hosts ?? (match.host === null ? null : [match.host]) },
     callbackAuth: { ...callbackAuth, insecure: callbackAuth.mode === "none" },
     routes: routes.map(unresolvedRoute),
   };
 }
 
-function unresolvedRoute({ process, mirror, headers, ...rest }: Route): ValidRoute {
+function unresolvedRoute({ process, mirror, headers, match, ...rest }: Route): ValidRoute {
   return {
     ...rest,
+    match: { ...match, ...(match.hosts === undefined ? {} : { host: match.hosts }) },
+    encodedSlash: rest.encodedSlash === true,
+    emptySegments: rest.emptySegments === true,
     process: process && unresolvedProcess(process),
     mirror: mirror && unresolvedMirror(mirror),
     headers: { request: { set: headers.request }, response: { set: headers.response } },

@@ -1,7 +1,8 @@
 /** Answers requests that do not reach the chain: those refused by strict-request, and OPTIONS of the whole server. */
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
 
-import { fields } from "@sticky-proxy/protocol";
+import { fields, type Problem } from "@sticky-proxy/protocol";
 
 import type { ProxyDeps } from "../deps.ts";
 import type { Reply } from "../reply.ts";
@@ -20,6 +21,35 @@ const serverOptions: Reply = {
   body: null,
 };
 
+/** Longest path that a line about a refusal shows. */
+const maxShown = 256;
+
+/** As it came, without query or fragment, which may hold secrets, and without user and password. */
+export function shownPath(target: string): string {
+  const path = target.replace(/[?#].*$/s, "").replace(/^([a-z]+:\/\/)[^/@]*@/i, "$1");
+  return path.length > maxShown ? `${path.slice(0, maxShown)}…` : path;
+}
+
+/** A request that the parser refused: what can be read of its request line stands in the log. */
+export function logUnparsed(
+  log: ProxyDeps["log"],
+  problem: Problem,
+  { remoteAddress }: Pick<Socket, "remoteAddress">,
+  packet: Buffer | null,
+): void {
+  if (!log.isOn("info")) return;
+  const line = /^(?:\r?\n)*([A-Za-z-]{1,32}) ([^ \r\n]{1,2048})/.exec(
+    packet?.toString("latin1", 0, 4096) ?? "",
+  );
+  log.info("request.refused", {
+    client: remoteAddress ?? null,
+    method: line?.[1] ?? null,
+    path: line === null ? null : shownPath(line[2]!),
+    status: problem.status,
+    problem: problem.slug,
+  });
+}
+
 export function answerUnrouted(
   { log, settings }: Pick<ProxyDeps, "log" | "settings">,
   gate: Gate,
@@ -32,8 +62,16 @@ export function answerUnrouted(
   const answer = refused === null ? serverOptions : problemReply(refused, requestId, settings.pseudonym);
   const unread =
     request.headers["transfer-encoding"] !== undefined || Number(request.headers["content-length"]) > 0;
-  if (refused !== null && log.isOn("info")) {
-    log.info("request.refused", { requestId, problem: refused.slug, detail: refused.message });
+  if (result.kind === "refused" && log.isOn("info")) {
+    log.info("request.refused", {
+      requestId,
+      client: result.client,
+      method: request.method,
+      path: shownPath(request.url ?? ""),
+      status: result.problem.status,
+      problem: result.problem.slug,
+      detail: result.problem.message,
+    });
   }
   void writeReply(
     request,

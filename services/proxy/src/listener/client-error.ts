@@ -24,11 +24,17 @@ const lingerMs = 1_000;
 /** Sockets that got a response: Node reports an error for every further packet. */
 const answered = new WeakSet<Duplex>();
 
+export interface ClientErrorDeps {
+  readonly pseudonym: string;
+  /** Told of each that is answered, with what the parser had in hand. */
+  readonly onRefused: (problem: Problem, socket: Duplex, packet: Buffer | null) => void;
+}
+
 export function answerClientError(
   error: NodeJS.ErrnoException & { rawPacket?: Buffer },
   socket: Duplex,
   response: ServerResponse | null,
-  pseudonym: string,
+  told: ClientErrorDeps,
 ): void {
   if (answered.has(socket)) return;
   if (!socket.writable || error.code === "ECONNRESET") {
@@ -40,14 +46,12 @@ export function answerClientError(
   if (response !== null && !response.writableFinished && !response.destroyed) {
     // A later request of the pipeline is malformed: responses keep the order of requests.
     if (response.req.complete) {
-      response.once("finish", () => setImmediate(() => answerClientError(error, socket, null, pseudonym)));
+      response.once("finish", () => setImmediate(() => answerClientError(error, socket, null, told)));
       return;
     }
     // An earlier response still occupies the connection.
     if (response.socket === null) {
-      response.once("socket", () =>
-        setImmediate(() => answerClientError(error, socket, response, pseudonym)),
-      );
+      response.once("socket", () => setImmediate(() => answerClientError(error, socket, response, told)));
       return;
     }
     // Part of the response was sent: further bytes would be read as its body.
@@ -56,7 +60,9 @@ export function answerClientError(
       return;
     }
   }
-  answerSocket(socket, new Problem(slugOf(error)), pseudonym);
+  const problem = new Problem(slugOf(error));
+  told.onRefused(problem, socket, error.rawPacket ?? null);
+  answerSocket(socket, problem, told.pseudonym);
 }
 
 /** Writes the response and closes, after draining input for a moment: closing with unread bytes sends a reset. */

@@ -2,10 +2,10 @@
  * The data plane's listener: Node's HTTP server with its limits, a stricter check of requests, and
  * problems in place of Node's built-in error responses. It calls Koa for each valid request.
  */
-import { addressSet } from "@sticky-proxy/core/http";
+import { addressSet, pathRefusal } from "@sticky-proxy/core/http";
 import http from "node:http";
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 
 import { Problem } from "@sticky-proxy/protocol";
@@ -14,7 +14,7 @@ import type { Limits } from "@sticky-proxy/runtime";
 import { createApp } from "../app.ts";
 import type { ProxyDeps } from "../deps.ts";
 import { serviceFinder } from "../middleware/service-finder.ts";
-import { answerUnrouted } from "./answer-unrouted.ts";
+import { answerUnrouted, logUnparsed } from "./answer-unrouted.ts";
 import { answerClientError, answerSocket } from "./client-error.ts";
 import { createConnections } from "./connections.ts";
 import { createInFlight, type InFlight } from "./in-flight.ts";
@@ -60,7 +60,8 @@ export function createServer(deps: ProxyDeps): ProxyServer {
     const result = check(request);
     if (result.kind !== "received") return false;
     const found = find(result.received);
-    return found !== null && tunnels.takes(request, result.received, found);
+    if (found === null || pathRefusal(result.received.head.path, found.route ?? {}) !== null) return false;
+    return tunnels.takes(request, result.received, found);
   }
 
   function onRequest(request: IncomingMessage, response: ServerResponse): void {
@@ -89,7 +90,7 @@ export function createServer(deps: ProxyDeps): ProxyServer {
   server.on("checkContinue", onRequest);
   server.on("checkExpectation", onRequest);
   server.on("connection", connections.accept);
-  answerOutsideRequests(server, pipelines, tunnels, deps.settings.pseudonym);
+  answerOutsideRequests(server, pipelines, tunnels, deps);
   return serverOf(server, gate, inFlight, tunnels);
 }
 
@@ -136,7 +137,7 @@ function answerOutsideRequests(
   server: Server,
   pipelines: Pipelines,
   tunnels: Tunnels | null,
-  pseudonym: string,
+  { settings: { pseudonym }, log }: Pick<ProxyDeps, "settings" | "log">,
 ): void {
   server.on("connect", (_request: IncomingMessage, socket: Duplex) => {
     const problem = new Problem("method-not-allowed", { headers: { Allow: allowedMethods } });
@@ -148,7 +149,10 @@ function answerOutsideRequests(
     tunnels?.open(request, socket, head);
   });
   server.on("clientError", (error: NodeJS.ErrnoException & { rawPacket?: Buffer }, socket: Duplex) => {
-    answerClientError(error, socket, pipelines.last(socket), pseudonym);
+    answerClientError(error, socket, pipelines.last(socket), {
+      pseudonym,
+      onRefused: (problem, of, packet) => logUnparsed(log, problem, of as Socket, packet),
+    });
   });
 }
 

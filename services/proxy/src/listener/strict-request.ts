@@ -49,7 +49,15 @@ export interface AnsweredHere {
 export type StrictResult =
   | { readonly kind: "received"; readonly received: Received }
   | AnsweredHere
-  | { readonly kind: "refused"; readonly problem: Problem; readonly requestId: string };
+  | Refused;
+
+export interface Refused {
+  readonly kind: "refused";
+  readonly problem: Problem;
+  readonly requestId: string;
+  /** The client's address; the peer's where the fields about it are wrong. */
+  readonly client: string;
+}
 
 const requestIdShape = /^[A-Za-z0-9._-]{1,128}$/;
 /** Methods of RTSP and Icecast, which Node's parser accepts. */
@@ -59,14 +67,16 @@ export const allowedMethods = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 export function strictRequest(raw: RawRequest, options: StrictOptions): StrictResult {
   const headers = headerList(raw.rawHeaders);
   let requestId: string | null = null;
+  let client = raw.peer;
   try {
     const from = clientAddress(raw.peer, headers, options.isTrusted);
     if (!from.ok) throw malformed(from.reason);
+    client = from.address;
     requestId = idOf(headers, from.trustedPeer) ?? options.newRequestId();
     return check(raw, headers, options, requestId, from);
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
-    return { kind: "refused", problem: error, requestId: requestId ?? options.newRequestId() };
+    return { kind: "refused", problem: error, requestId: requestId ?? options.newRequestId(), client };
   }
 }
 

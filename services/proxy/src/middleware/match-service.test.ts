@@ -9,9 +9,12 @@ const posts = testRoute({ name: "posts", match: { methods: ["POST"], path: "/job
 const pay = testService({ name: "pay", match: { ...testService().match, path: "/pay" }, routes: [posts] });
 const all = testService({ name: "all", match: { ...testService().match, path: "/" }, routes: [posts] });
 
+const step = (services: readonly Service[], development = false) =>
+  matchServiceStep({ find: serviceFinder(() => services), services: () => services, development });
+
 async function matched(services: readonly Service[], method: string, path: string, receivedPath = path) {
   const state = testState({ head: testHead({ method, path }), receivedPath, service: null, route: null });
-  const outcome = await outcomeOf(matchServiceStep(serviceFinder(() => services)), testContext(state).ctx);
+  const outcome = await outcomeOf(step(services), testContext(state).ctx);
   return { outcome, found: [state.service?.name, state.route?.name, state.serviceHead.path] };
 }
 
@@ -64,6 +67,37 @@ describe("the step that finds the service", () => {
     const { outcome, found } = await matched([pay], "GET", "/other");
     expect(outcome).to.include({ slug: "service-not-found", status: 404 });
     expect(found[0]).to.equal(undefined);
+  });
+
+  it("a 404 says that a prefix is missing, and names services in development alone", async () => {
+    const told = async (development: boolean): Promise<string> => {
+      const state = testState({ head: testHead({ method: "POST", path: "/jobs" }), service: null });
+      return String(await outcomeOf(step([pay], development), testContext(state).ctx));
+    };
+    expect(await told(false))
+      .to.match(/prefix of its service/)
+      .and.not.match(/\/pay/);
+    expect(await told(true)).to.match(/Here: \/pay\. Was \/pay\/jobs meant\?/);
+  });
+
+  for (const [path, opted] of [
+    ["/pay/jobs/a%2Fb", "encodedSlash"],
+    ["/pay/jobs//b", "emptySegments"],
+  ] as const) {
+    it(`${path} is refused unless its route says ${opted}`, async () => {
+      expect((await matched([pay], "POST", path)).outcome).to.include({ slug: "path-invalid", status: 400 });
+      const open = { ...pay, routes: [{ ...posts, [opted]: true }] };
+      const { outcome, found } = await matched([open], "POST", path);
+      expect([outcome, found[2]]).to.deep.equal(["next", path.slice(4)]);
+      const other = opted === "encodedSlash" ? "emptySegments" : "encodedSlash";
+      const wrong = { ...pay, routes: [{ ...posts, [other]: true }] };
+      expect((await matched([wrong], "POST", path)).outcome).to.include({ slug: "path-invalid" });
+    });
+  }
+
+  it("what is removed or encoded in a path is so for the service too", async () => {
+    expect((await matched([all], "GET", "/a/b", "/./a/b")).found[2]).to.equal("/a/b");
+    expect((await matched([all], "GET", "/a%5Bb", "/a[b")).found[2]).to.equal("/a%5Bb");
   });
 
   it("sees a registry that changed", () => {

@@ -1,16 +1,53 @@
+import { pathRefusal } from "@sticky-proxy/core/http";
+import { routesOfPath, type Service } from "@sticky-proxy/core/registry";
 import { Problem } from "@sticky-proxy/protocol";
 
 import type { FindService } from "./service-finder.ts";
 import type { Middleware } from "../state.ts";
 
-/** Finds the service and the route. Reads state.head, state.host; writes state.service, state.route, state.serviceHead. */
-export function matchServiceStep(find: FindService): Middleware {
+export interface MatchDeps {
+  readonly find: FindService;
+  readonly services: () => readonly Service[];
+  /** Whether clients are told the names of services. */
+  readonly development: boolean;
+}
+
+/**
+ * Finds the service and the route, and refuses a path that the route has not opted in to. Reads state.head, state.host;
+ * writes state.service, state.route, state.serviceHead.
+ */
+export function matchServiceStep({ find, services, development }: MatchDeps): Middleware {
   return function matchServiceStep(ctx, next) {
+    const { head } = ctx.state;
     const found = find(ctx.state);
-    if (found === null) throw new Problem("service-not-found");
+    const refusal = pathRefusal(head.path, found?.route ?? {});
+    if (refusal !== null) throw new Problem("path-invalid", { detail: `The path is refused: ${refusal}.` });
+    if (found === null)
+      throw new Problem("service-not-found", {
+        detail: unmatched(services(), head.method, head.path, development),
+      });
     ctx.state.service = found.service;
     ctx.state.route = found.route;
     ctx.state.serviceHead = found.serviceHead;
     return next();
   };
+}
+
+/** Most services that a 404 lists. */
+const maxNames = 10;
+
+/** What a client that has forgotten the service's prefix can make of a 404; names are for development alone. */
+function unmatched(services: readonly Service[], method: string, path: string, development: boolean): string {
+  const prefixed = services.filter(({ match }) => match.host !== "" && match.path !== "/");
+  if (prefixed.length === 0) return "No service takes this host and path.";
+  const about =
+    "No service takes this host and path. A path begins with the prefix of its service, /<service>/… unless configured otherwise.";
+  if (!development) return about;
+  const meant = prefixed.find((service) =>
+    routesOfPath(service, method, path).some((route) => route.match.path !== "/"),
+  );
+  const listed = prefixed.slice(0, maxNames).map(({ match }) => match.path);
+  const more = prefixed.length > maxNames ? ", …" : "";
+  const hint = meant === undefined ? "" : ` Was ${meant.match.path}${path} meant?`;
+  return `${about} Here: ${listed.join(", ")}${more}.${hint}`;
 }

@@ -6,8 +6,9 @@ import {
   matchService,
   type Route,
   type Service,
+  type ServiceEntry,
 } from "@sticky-proxy/core/registry";
-import { withoutNominated, type RequestHead } from "@sticky-proxy/core/http";
+import { isSpeltAlike, withoutNominated, type RequestHead } from "@sticky-proxy/core/http";
 
 import type { Received } from "../state.ts";
 
@@ -36,20 +37,21 @@ export type FindService = (received: Pick<Received, "head" | "host" | "receivedP
 
 export function serviceFinder(services: () => readonly Service[]): FindService {
   let snapshot: readonly Service[] | null = null;
-  let ordered: readonly Service[] = [];
+  let ordered: readonly ServiceEntry[] = [];
   return ({ head, host, receivedPath }) => {
     const current = services();
     if (current !== snapshot) {
       snapshot = current;
       ordered = inMatchOrder(current);
     }
-    const found = matchService(ordered, host, head.path);
+    const facts = { host, query: head.query, headers: head.headers };
+    const found = matchService(ordered, host, head.path, facts);
     if (found === null) return null;
     const { service, path } = found;
-    const matched = matchRoute(service, head.method, path);
+    const matched = matchRoute(service, head.method, path, facts);
     const route = matched !== null && head.method === "OPTIONS" ? plain(matched) : matched;
     // A service that takes every path and has no policy for this one gets the path octet for octet (RFC 9110 7.7).
-    const untouched = route === null && service.match.path === "/";
+    const untouched = route === null && service.match.path === "/" && isSpeltAlike(receivedPath);
     const headers = withoutNominated(head.headers, fieldsNamedBy(service));
     return { service, route, serviceHead: { ...head, path: untouched ? receivedPath : path, headers } };
   };

@@ -1,8 +1,9 @@
 /** A route: what it matches, its policies, its header fields. */
-import { checkFieldValue, checkMethod, fieldName } from "../checks.ts";
-import { bytes, flag, list, oneOf, path, text } from "../formats.ts";
+import { checkFieldValue, checkMethod, checkRoutePath, fieldName } from "../checks.ts";
+import { bytes, flag, list, oneOf, text } from "../formats.ts";
 import { anyMapping, mapping, record } from "../shapes.ts";
 import { cache } from "./cache.ts";
+import { conditions, hostPatterns } from "./match.ts";
 import { mirror } from "./mirror.ts";
 import { defaults, process, retries } from "./process.ts";
 
@@ -27,7 +28,14 @@ export const route = mapping({
   ).meta({ defaultText: "METHODS path" }),
   match: mapping({
     methods: list("Methods; empty: any.", text("A method.", checkMethod)),
-    path: path("Prefix at segment ends, after the service's own prefix is stripped.").default("/"),
+    path: text(
+      "Prefix at segment ends, after the service's own prefix is stripped; with `*`, `/:name` or `{}` a URLPattern, which must match the whole of it.",
+      checkRoutePath,
+    ).default("/"),
+    host: hostPatterns
+      .description("Hosts of the request; `*.example.com` takes every name below example.com.")
+      .meta({ defaultText: "any" }),
+    ...conditions,
   })
     .description("Which requests; the first matching route wins.")
     .default(),
@@ -68,4 +76,6 @@ export const route = mapping({
   ),
   forwardCredential: flag("Send the credential that the gateway has checked on to the service.", false),
   allowUpgrade: flag("Let WebSocket upgrades through.", false),
+  encodedSlash: flag("Send paths with `%2F` (data inside a segment) on instead of refusing them.", false),
+  emptySegments: flag("Send paths with empty segments (`//`) on instead of refusing them.", false),
 });

@@ -11,6 +11,7 @@ import {
   oneOf,
   origin,
   path,
+  prefix,
   signingSecret,
   text,
   token,
@@ -18,6 +19,7 @@ import {
 import { anyMapping, either, mapping, record, wordOr } from "../shapes.ts";
 import { authenticationMode } from "./authentication.ts";
 import { cors } from "./cors.ts";
+import { conditions, hostPatterns } from "./match.ts";
 import { route } from "./route.ts";
 
 const hostName = /^[a-z0-9_][a-z0-9_.-]{0,252}$/;
@@ -54,8 +56,12 @@ export const service = mapping({
   instances: list("Base URLs of the service.", instance, { min: 1 }).required(),
   match: either(
     mapping({
-      host: text("Lower-case host; null: any.", checkHost).allow(null).default(null),
-      path: path("Prefix at segment ends, stripped before routing.").meta({ defaultText: "/<service>" }),
+      host: hostPatterns
+        .allow(null)
+        .description("One host or several, lower-case; `*.example.com` takes every name below it; null: any.")
+        .default(null),
+      path: prefix("Prefix at segment ends, stripped before routing.").meta({ defaultText: "/<service>" }),
+      ...conditions,
     }),
     oneOf("Reached by no request.", ["none"]),
   )
