@@ -29,6 +29,7 @@ import { createApiKeyStore, createIdentitySwitches } from "@sticky-proxy/store";
 import { createApiKeys } from "./authentication/api-keys.ts";
 import { createAuthenticator } from "./authentication/authenticator.ts";
 import { createCacheParts } from "./cache/cache-parts.ts";
+import type { ProxySettings } from "./deps.ts";
 import { createGateway, type Gateway } from "./gateway.ts";
 import { openFormerScopes } from "./submit/former-scopes.ts";
 import { openProxyMirror, type ProxyMirror } from "./open-mirror.ts";
@@ -78,17 +79,7 @@ export async function startProxy(config: Config, parts: ServiceParts): Promise<{
   const gateway = createGateway({
     config,
     services: () => config.services,
-    settings: {
-      pseudonym: "sticky-proxy",
-      loopId: store.loopId,
-      hosts: config.hosts,
-      trustedProxies: config.trustedProxies,
-      cors: config.cors,
-      ownHosts: config.publicUrl === null ? [] : [new URL(config.publicUrl).host],
-      limits: config.limits,
-      plainBodyBytes,
-      development: config.redis.profile === "dev",
-    },
+    settings: settingsOf(config, store.loopId),
     store: engine.processes.store,
     changes: store.changes,
     secret: store.meta.secret,
@@ -203,4 +194,18 @@ function stopGateway(
     await server.close(config.shutdown.hardMs * 0.6);
     cancel();
   });
+}
+
+function settingsOf(config: Config, loopId: string): ProxySettings {
+  return {
+    pseudonym: "sticky-proxy",
+    loopId,
+    hosts: config.hosts,
+    trustedProxies: config.trustedProxies,
+    cors: config.cors,
+    ownHosts: config.publicUrl === null ? [] : [new URL(config.publicUrl).host],
+    limits: config.limits,
+    plainBodyBytes,
+    development: config.redis.profile === "dev",
+  };
 }
