@@ -52,6 +52,10 @@ export interface Replica {
   run(record: ProcessRecord, body?: string): Promise<Run>;
   /** Begins and expects to start. */
   start(submitted: Submitted): Promise<ProcessRecord>;
+  /** The scope's current process, whatever it is. */
+  placeOf(scope: string): Parameters<OpenStore["processes"]["read"]>[0];
+  /** Told when its claims pause. */
+  onPause: (why: string, ms: number) => void;
   close(): Promise<void>;
 }
 
@@ -68,6 +72,8 @@ export interface ReplicaOptions {
   /** Default 8. */
   readonly partitions?: number;
   readonly deadLetterMs?: number;
+  /** Default `standard`. */
+  readonly profile?: "standard" | "ha";
 }
 
 export async function startReplica(options: ReplicaOptions): Promise<Replica> {
@@ -91,6 +97,8 @@ export async function startReplica(options: ReplicaOptions): Promise<Replica> {
     timelineLength: 100,
     waitMs: 5000,
     onError: () => undefined,
+    profile: options.profile ?? "standard",
+    onPause: (why, ms) => replica.onPause(why, ms),
   });
   const store = gatedStore(open.processes);
   const forwarder = createForwarder({ pseudonym: "sticky-proxy", loopId: "test" });
@@ -116,7 +124,7 @@ export async function startReplica(options: ReplicaOptions): Promise<Replica> {
       pause: () => undefined,
       reserve: () => () => undefined,
     },
-    confirm: null,
+    confirm: open.confirm,
     ...(options.deadLetterMs === undefined ? {} : { deadLetterMs: options.deadLetterMs }),
     clock,
     sleep,
@@ -155,7 +163,7 @@ export async function startReplica(options: ReplicaOptions): Promise<Replica> {
   }
   const begin = (submitted: Submitted): Promise<Begun> => engine.processes.begin(beginning(submitted));
 
-  return {
+  const replica: Replica = {
     name: options.name,
     open,
     store,
@@ -184,11 +192,18 @@ export async function startReplica(options: ReplicaOptions): Promise<Replica> {
       if (begun.verdict !== "start") throw new Error(`expected to start, got ${begun.verdict}`);
       return begun.record;
     },
+    placeOf: (scope) => ({
+      scope: asScope(scope),
+      partition: partitionOf(scope, open.meta.partitions),
+      epoch: null,
+    }),
+    onPause: () => undefined,
     async close() {
       await forwarder.close();
       await open.close();
     },
   };
+  return replica;
 }
 
 /** A sweeper on that node's own connections. */

@@ -1,4 +1,4 @@
-import { StoreUnavailable } from "@sticky-proxy/core/process";
+import { isTerminal, StoreUnavailable } from "@sticky-proxy/core/process";
 import { expect } from "chai";
 import { report } from "../support/report.ts";
 import { startReplicas } from "./replicas.ts";
@@ -7,6 +7,8 @@ describe("a profile that wants writes confirmed by a replica", () => {
   /** What the gate answers, call by call; after the last it lets everything through. */
   let answers: boolean[] = [];
   let asked = 0;
+  /** Only what has ended is asked about. */
+  let onlyEnds = false;
 
   const replicas = startReplicas(null, (origin) => ({
     yaml: `
@@ -18,7 +20,8 @@ services:
         process: { identity: request, completion: callback }
       - process: { identity: key, leaseMs: 1000 }
 `,
-    async confirm() {
+    async confirm({ status }) {
+      if (onlyEnds && !isTerminal(status)) return;
       asked += 1;
       if (answers.shift() === false) throw new StoreUnavailable("no replica confirmed");
     },
@@ -26,6 +29,7 @@ services:
   beforeEach(() => {
     answers = [];
     asked = 0;
+    onlyEnds = false;
     replicas.upstream.respond((_request, response) => response.end("done"));
   });
 
@@ -50,6 +54,14 @@ services:
     expect(await (await send("b")).text()).to.equal("done");
   });
 
+  it("is not said to be unsent when its withdrawal is not confirmed either", async () => {
+    answers = [false, false];
+    const refused = await send("e");
+    expect(refused.status).to.equal(503);
+    expect(await refused.json()).to.include({ executed: "unknown" });
+    expect(replicas.upstream.requests).to.have.length(0);
+  });
+
   it("acknowledges a result only when it is confirmed, asking again while the lease lasts", async () => {
     answers = [true, false, false];
     expect(await (await send("c")).text()).to.equal("done");
@@ -67,6 +79,7 @@ services:
     replicas.upstream.respond((_request, response) => response.writeHead(202).end());
     await fetch(`${replicas.cluster.url()}/s/jobs`, { method: "POST", body: "{}" });
     await replicas.upstream.arrived(1);
+    onlyEnds = true;
     answers = [false];
     const first = await report(replicas.upstream.last);
     expect(first.status).to.equal(503);

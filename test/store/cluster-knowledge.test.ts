@@ -10,7 +10,6 @@ import { createRegistry, openStore, profileCheck } from "@sticky-proxy/store";
 import {
   connectRedis,
   createChanges,
-  createDurabilityGate,
   createIncarnation,
   createKeys,
   createProcessStore,
@@ -223,74 +222,28 @@ describeWithRedis("what replicas know", () => {
     });
   });
 
-  describe("the durability gate", () => {
-    it("resolves when a replica has the write, and refuses when none does", async function () {
-      this.timeout(20_000);
-      const replica = await startRedis({ args: ["--replicaof", "127.0.0.1", String(server.port)] });
-      const failures: Error[] = [];
-      const gate = createDurabilityGate({
-        target: { url: server.url },
-        oneServer: redis.oneServer,
-        keys,
-        replicas: 1,
-        onDisk: false,
-        timeoutMs: 300,
-        onError: (error) => failures.push(error),
-      });
-      try {
-        while (!(await admin.info("replication")).includes("state=online")) await sleep(50);
-        await admin.set("before-the-gate", "1");
-        await gate.confirm();
-        const copy = new Redis(replica.url);
-        expect(await copy.get("before-the-gate")).to.equal("1");
-        copy.disconnect();
-        await Promise.all(Array.from({ length: 20 }, () => gate.confirm()));
-        replica.pause();
-        const refused = await gate.confirm().catch((error: unknown) => error);
-        replica.resume();
-        expect(refused).to.be.instanceOf(StoreUnavailable);
-        expect((refused as Error).message).to.contain("0 of 1 replicas");
-        await gate.confirm();
-      } finally {
-        await gate.close();
-        await replica.stop();
-      }
-      expect(failures).to.deep.equal([]);
-    });
-
-    it("profile ha opens the store with a gate, standard without", async () => {
-      const options = {
-        target: { url: server.url },
-        keyPrefix: uniquePrefix(),
-        partitions: 4,
-        timelineLength: 10,
-        waitMs: 3000,
-        onError: () => {},
-      };
-      const standard = await openStore(options);
-      const ha = await openStore({ ...options, profile: "ha" });
-      try {
-        expect(standard.confirm).to.equal(null);
-        const refused = await ha.confirm!().catch((error: unknown) => error);
-        expect(refused, "there is no replica").to.be.instanceOf(StoreUnavailable);
-      } finally {
-        await standard.close();
-        await ha.close();
-      }
-    });
-
-    it("a Cluster is refused: its partitions have no common stream", () => {
-      expect(() =>
-        createDurabilityGate({
-          target: { cluster: { nodes: ["127.0.0.1:1"] } },
-          oneServer: redis.oneServer,
-          keys,
-          replicas: 1,
-          onDisk: false,
-          onError: () => {},
-        }),
-      ).to.throw(TypeError);
-    });
+  it("profile ha opens the store with a gate that refuses while there is no replica, standard without", async () => {
+    const options = {
+      target: { url: server.url },
+      keyPrefix: uniquePrefix(),
+      partitions: 4,
+      timelineLength: 10,
+      waitMs: 3000,
+      onError: () => {},
+    };
+    const standard = await openStore(options);
+    const ha = await openStore({ ...options, profile: "ha" });
+    try {
+      expect(standard.confirm).to.equal(null);
+      const claimed = await ha.processes.create(draft(1), { withResult: false });
+      if (claimed.kind !== "created") throw new Error(claimed.kind);
+      const refused = await ha.confirm!(claimed.record).catch((error: unknown) => error);
+      expect(refused, "there is no replica").to.be.instanceOf(StoreUnavailable);
+      expect((refused as Error).message).to.contain("0 of 1 replicas");
+    } finally {
+      await standard.close();
+      await ha.close();
+    }
   });
 
   describe("change notices", () => {

@@ -63,7 +63,7 @@ export interface NodesOptions {
   /** What has entered the scopes lately: requests are also looked for without it. */
   readonly formerly?: readonly ("principal" | "host")[];
   /** The durability gate of every replica. */
-  readonly confirm?: (() => Promise<void>) | null;
+  readonly confirm?: ((record: ProcessRecord) => Promise<void>) | null;
 }
 
 export const secret = Buffer.alloc(32, 7);

@@ -18,6 +18,7 @@ import {
   type QuorumGuard,
   type Executor,
 } from "./execution/execute.ts";
+import type { Confirm } from "./process/store-view.ts";
 import type { Pacing } from "./execution/pacing.ts";
 import type { Forwarder } from "@sticky-proxy/upstream";
 
@@ -33,7 +34,7 @@ export interface EngineDeps {
   readonly intents: DispatchIntents | null;
   readonly guard: QuorumGuard | null;
   readonly pacing: Pacing;
-  readonly confirm: (() => Promise<void>) | null;
+  readonly confirm: Confirm | null;
   /** How long dead letters stay to be redriven. */
   readonly deadLetterMs?: number;
   readonly clock: Pick<Clock, "monotonic">;

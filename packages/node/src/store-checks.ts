@@ -12,7 +12,7 @@ export class StoreUnfit extends CodedError {
 export interface StoreCheckParts {
   readonly config: Config;
   readonly store: OpenStore;
-  readonly confirm: (() => Promise<void>) | null;
+  readonly confirm: OpenStore["confirm"];
   readonly logger: Logger;
   readonly metrics: Metrics;
   readonly ops: OpsServer;

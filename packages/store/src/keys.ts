@@ -18,6 +18,7 @@
  *   {p}:r:<service>:<digest>  STRING  keepEarly: a report before its job is known           its own TTL; takeEarly
  *   {p}:j:<digest>            STRING  hold-job: who holds a service's job id; remember        its own TTL
  *   {p}:m:<digest>            STRING  useMessage: what a signed message was used for          its own TTL
+ *   {p}:g:<node>              STRING  the durability gate: how often the node asked           its own TTL
  *   {meta}:settings           HASH    openMeta                           never
  *   {meta}:services           SET     the process store: names that have lists              never
  *   {meta}:health:<service>   STRING  registry: probe results            TTL
@@ -31,6 +32,7 @@
  *   {meta}:identity-switches HASH    since when scopes hold principal, host never
  *   {meta}:rules:<digest>     STRING  pins: rules that processes are pinned to              TTL
  *   {meta}:rules-of:<service> SET     pins: digests of the service's descriptions           TTL
+ *   {meta}:forgotten          STRING  incarnation: a fail-over has lost confirmed writes      TTL
  *   {meta}:canary             HASH    profile: the canary's record       TTL
  *   {meta}:audit              STREAM  what operators do                  capped by length and age
  *   {meta}:audit-results      HASH    results by the entry's id          trimmed with it
@@ -64,6 +66,8 @@ export interface Keys {
   /** A report that came before its job was known; digest null: the service's index of them. */
   early(partition: number, service: string, digest: string | null): string;
   message(partition: number, digest: string): string;
+  /** What the durability gate of one node writes before it waits. */
+  gate(partition: number, node: string): string;
   meta(name: string): string;
   lock(name: string): string;
 }
@@ -88,6 +92,7 @@ export function createKeys(prefix: string): Keys {
     job: (p, digest) => `${partition(p)}j:${digest}`,
     early: (p, service, digest) => `${partition(p)}r:${service}${digest === null ? "" : `:${digest}`}`,
     message: (p, digest) => `${partition(p)}m:${digest}`,
+    gate: (p, node) => `${partition(p)}g:${node}`,
     meta: (name) => `${prefix}{meta}:${name}`,
     lock: (name) => `${prefix}{lock}:${name}`,
   };

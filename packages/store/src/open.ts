@@ -12,12 +12,14 @@ import { createKeys, type Keys } from "./keys.ts";
 import { openMeta, type Meta } from "./cluster/meta.ts";
 import { createHolders, type Holders } from "./process/holders.ts";
 import { createStoredBudget, type StoredLimits } from "./process/stored-budget.ts";
+import { confirmedReads } from "./process/confirmed-reads.ts";
 import { createProcessStore, type RedisProcessStore } from "./process/process-store.ts";
 import { parseInfo } from "./cluster/info.ts";
 import type { Profile } from "./cluster/profile.ts";
 import { observeScripts, type ScriptObserver } from "./redis/scripts.ts";
 import {
   connectRedis,
+  mastersOf,
   placeOf,
   serverTime,
   wasNeverSent,
@@ -40,7 +42,7 @@ export interface OpenStore {
   /** Looks by itself after each reconnection; `check` it every 10 s besides. */
   readonly incarnation: Incarnation;
   /** The gate that the `ha` profiles want before anything is sent; null: none. */
-  readonly confirm: (() => Promise<void>) | null;
+  readonly confirm: DurabilityGate["confirm"] | null;
   /** The server's clock. Rejects when it does not answer. */
   readTime(): Promise<EpochMs>;
   /** What the profile check has seen of the servers' memory: over 80 % in use, new claims are refused. */
@@ -105,6 +107,7 @@ export async function openStore(options: OpenStoreOptions): Promise<OpenStore> {
     const { partitions } = meta;
     const { profile = "standard", maxLeaseMs = 30_000, onPause = () => {} } = options;
     const clock = { monotonic: () => asMonotonicMs(performance.now()) };
+    const gate = profile.startsWith("ha") ? await openGate(options, redis, keys) : null;
     const incarnation = createIncarnation({
       redis,
       keys,
@@ -112,8 +115,8 @@ export async function openStore(options: OpenStoreOptions): Promise<OpenStore> {
       leaseMs: maxLeaseMs,
       clock,
       onPause,
+      gate,
     });
-    const gate = profile.startsWith("ha") ? await openGate(options, redis, keys) : null;
     let memory: Parameters<OpenStore["noteMemory"]>[0] = {
       sheds: false,
       memoryLimit: null,
@@ -123,7 +126,7 @@ export async function openStore(options: OpenStoreOptions): Promise<OpenStore> {
       options.budget === undefined
         ? null
         : createStoredBudget({ redis, keys, partitions, limits: options.budget, clock });
-    const processes = createProcessStore({
+    const unconfirmed = createProcessStore({
       ...(budget === null ? {} : { budget }),
       redis,
       keys,
@@ -134,6 +137,7 @@ export async function openStore(options: OpenStoreOptions): Promise<OpenStore> {
       incarnation,
       sheds: () => memory.sheds,
     });
+    const processes = confirmedReads(unconfirmed, gate);
     const changes = createChanges({ subscriber: redis.subscriber, keys, partitions });
     return {
       redis,
@@ -148,7 +152,7 @@ export async function openStore(options: OpenStoreOptions): Promise<OpenStore> {
       readTime: () => serverTime(redis.reads),
       noteMemory: (seen) => (memory = seen),
       memory: () => ({ limit: memory.memoryLimit, share: memory.memoryShare }),
-      confirm: gate === null ? null : () => gate.confirm(),
+      confirm: gate === null ? null : (record, at) => gate.confirm(record, at),
       async close() {
         await gate?.close();
         await redis.close();
@@ -161,19 +165,19 @@ export async function openStore(options: OpenStoreOptions): Promise<OpenStore> {
   }
 }
 
-/** One replica has to confirm; on disk where the server can say so (WAITAOF, 7.2). */
+/** Every attached replica has to confirm; on disk where the server can say so (WAITAOF, 7.2). */
 async function openGate(
   { target, onError }: OpenStoreOptions,
   redis: RedisConnections,
   keys: Keys,
 ): Promise<DurabilityGate> {
-  const version = parseInfo(await redis.writes.info("server")).get("redis_version") ?? "";
+  const [server] = mastersOf(redis.writes);
+  const version = parseInfo(await server!.info("server")).get("redis_version") ?? "";
   const [major = 0, minor = 0] = version.split(".").map(Number);
   return createDurabilityGate({
     target,
     oneServer: redis.oneServer,
     keys,
-    replicas: 1,
     onDisk: major > 7 || (major === 7 && minor >= 2),
     onError: (error) => onError("writes", error),
   });

@@ -50,7 +50,7 @@ export function createSweeper(deps: SweepDeps): Sweeper {
   }
 
   async function answer(record: ProcessRecord): Promise<void> {
-    const duty = dutyOf(record, processes.now());
+    const duty = dutyOf(record, processes.now(), processes.isGated);
     if (duty === null) return;
     const id = processId(record);
     if (calls.has(id)) return; // still asking, longer than the alarm was hidden
@@ -83,7 +83,8 @@ export function createSweeper(deps: SweepDeps): Sweeper {
       while (!stopped) {
         const due = await processes.claimDue({ limit: batch, hideMs });
         const now = processes.now();
-        const isFirst = (record: ProcessRecord): boolean => !outside.has(dutyOf(record, now) ?? "expire");
+        const isFirst = (record: ProcessRecord): boolean =>
+          !outside.has(dutyOf(record, now, processes.isGated) ?? "expire");
         await Promise.all(due.filter(isFirst).map(answer));
         await Promise.all(due.filter((record) => !isFirst(record)).map(answer));
         answered += due.length;

@@ -29,6 +29,7 @@ export function afterTheEnd(record: ProcessRecord, event: ProcessEvent, c: Circu
     case "failed":
     case "still-running":
     case "postponed":
+    case "withdrawn":
     case "lease-ended":
     case "overdue":
       return refuse("process-terminal"); // P2, P3: an owner that comes back late

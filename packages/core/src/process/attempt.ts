@@ -7,9 +7,12 @@ import { change, refuse, same, type Circumstances, type ProcessEvent, type Trans
 import { isOut, type DeadLetterClass, type ProcessRecord } from "./record.ts";
 import { maxWaitMs, ttlOf, untilDeadline } from "./retention.ts";
 
+/** Whoever moves a waiting attempt knows that it has not been sent. */
+const unsent = (c: Circumstances): Circumstances => ({ ...c, mayForget: false });
+
 export function dispatched(record: ProcessRecord, owner: string, c: Circumstances): Transition {
   if (record.status === "in-progress" && record.phase !== "backing-off") return refuse("process-running"); // P1
-  if (record.deadlineAt !== null && record.deadlineAt <= c.now) return overdue(record, c);
+  if (record.deadlineAt !== null && record.deadlineAt <= c.now) return overdue(record, unsent(c));
   return change(
     { event: "dispatched", attempt: String(record.attempt + 1), owner },
     {
@@ -38,7 +41,7 @@ export function postponed(
   c: Circumstances,
 ): Transition {
   if (isOut(record)) return refuse("process-running"); // P1
-  if (record.deadlineAt !== null && record.deadlineAt <= c.now) return overdue(record, c);
+  if (record.deadlineAt !== null && record.deadlineAt <= c.now) return overdue(record, unsent(c));
   const delayMs = Math.min(ms, untilDeadline(record, c));
   const isShort = delayMs <= record.leaseMs / 2 || record.requestPayload === null;
   const keeps = owner !== null && isShort;
@@ -210,9 +213,32 @@ export function attemptFailed(
   });
 }
 
-/** The owner is gone. What it had not sent is free again; what it may have sent is unknown. */
+/** P8: nothing of this attempt was sent, and nobody shall send it: it ends here, whatever attempts are left. */
+export function withdrawn(
+  record: ProcessRecord,
+  event: Extract<ProcessEvent, { type: "withdrawn" }>,
+  c: Circumstances,
+): Transition {
+  if (record.phase === "awaiting-callback" || record.attempt !== event.attempt)
+    return refuse("execution-stale");
+  const executed = mergeExecuted(record, "no");
+  return finish(record, c, {
+    event: "withdrawn",
+    status: "failed",
+    executed,
+    problem: "store-unavailable",
+    released: executed === "no" || c.policy.onUnknown.lost === "release",
+  });
+}
+
+/**
+ * The owner is gone. What it had not sent is free again; what it may have sent is unknown, be it that the store has
+ * forgotten so in a fail-over.
+ */
 export function leaseEnded(record: ProcessRecord, c: Circumstances): Transition {
-  if (record.status === "pending" || record.phase === "backing-off") {
+  const wasSent = record.phase === "forwarding";
+  const isForgotten = c.mayForget === true && record.owner !== null;
+  if (!wasSent && !isForgotten && (record.status === "pending" || record.phase === "backing-off")) {
     const executed = record.executed ?? "no";
     return finish(record, c, {
       event: "orphaned",
@@ -222,7 +248,7 @@ export function leaseEnded(record: ProcessRecord, c: Circumstances): Transition 
       released: executed === "no" || c.policy.onUnknown.lost === "release",
     });
   }
-  if (record.phase !== "forwarding") return same;
+  if (record.phase === "awaiting-callback") return same;
   return attemptFailed(
     record,
     {
@@ -231,7 +257,7 @@ export function leaseEnded(record: ProcessRecord, c: Circumstances): Transition 
       executed: "unknown",
       unknown: "lost",
       slug: "execution-lost",
-      reason: "owner-gone",
+      reason: wasSent ? "owner-gone" : "may-be-forgotten",
       retryAfterMs: null,
     },
     c,
@@ -247,7 +273,8 @@ export function overdue(
 ): Transition {
   const deadlinePassed = record.deadlineAt !== null && record.deadlineAt <= c.now;
   const sent = isOut(record);
-  const executed: Executed = sent ? "unknown" : (record.executed ?? "no");
+  const isForgotten = c.mayForget === true && record.owner !== null;
+  const executed: Executed = sent || isForgotten ? "unknown" : (record.executed ?? "no");
   if (sent && !deadlinePassed) {
     return attemptFailed(
       record,

@@ -1,6 +1,7 @@
 /**
  * The duty that is due when an alarm rings. Pure: the sweeper claims the process, asks here, does the duty and applies its
  * outcome as an event. null: the alarm has moved, nothing is due.
+ * `mayForget` as in Circumstances.
  */
 import { isTerminal, type ProcessRecord } from "./record.ts";
 
@@ -20,7 +21,7 @@ export type Duty =
   /** Remove the tombstone. */
   | "purge";
 
-export function dutyOf(record: ProcessRecord, now: number): Duty | null {
+export function dutyOf(record: ProcessRecord, now: number, mayForget = false): Duty | null {
   if (record.wakeAt !== null && record.wakeAt > now) return null;
   if (isTerminal(record.status)) {
     if (record.expired) return "purge";
@@ -35,8 +36,9 @@ export function dutyOf(record: ProcessRecord, now: number): Duty | null {
       return record.pollUrl === null ? "fail" : "poll";
     case "backing-off":
     case null: // pending
-      // A lease that ended here was a wait for the next dispatch: nothing has been sent since, so send it now.
-      if (record.requestPayload !== null) return "dispatch";
+      // A lease that ended here was a wait for the next dispatch: nothing has been sent since, so send it now. Where the
+      // store may forget, its owner may have sent it.
+      if (record.requestPayload !== null && !(mayForget && record.owner !== null)) return "dispatch";
       return "take-over";
   }
 }

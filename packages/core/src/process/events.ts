@@ -83,6 +83,8 @@ export type ProcessEvent =
   /** The service asked for a pause that is not over: nothing is sent before. `owner` waits itself; null: the alarm. */
   | { readonly type: "postponed"; readonly ms: number; readonly owner: string | null }
   | { readonly type: "cancelled" }
+  /** The owner gives up what it never sent: the store could not confirm the attempt. */
+  | { readonly type: "withdrawn"; readonly attempt: number }
   /** The owner has stopped renewing its lease. */
   | { readonly type: "lease-ended" }
   /** The deadline has passed, or the service was silent for too long. */
@@ -114,6 +116,8 @@ export interface Circumstances {
   readonly random: number;
   /** How long dead letters stay to be redriven, whatever the result's TTL. */
   readonly deadLetterMs: number;
+  /** A fail-over may have made the store forget what was written: an owner that is gone may have sent more than stands there. */
+  readonly mayForget?: boolean;
 }
 
 export type Transition =

@@ -15,6 +15,7 @@ export {
   maxEarlyReports,
   InvalidCursor,
   HolderOverBudget,
+  RecordDiffers,
   StoreUnavailable,
   type AttemptRef,
   type Change,

@@ -9,7 +9,7 @@
  *                  │                     awaiting-callback┘                ▼ expired
  *                  └────────── cancel, deadline, orphan ──────────►    tombstone ─► purged
  *
- * pending            Created and not sent yet: a durability gate or a service's pause comes first.
+ * pending            Created and not sent yet: a service's pause comes first, or a sweeper sends it.
  * forwarding         An attempt is with the service on the owner's connection (attempt.ts).
  * awaiting-callback  The service has acknowledged the attempt and reports later, or is polled (reports.ts).
  * backing-off        No attempt is out; the next one is due at nextAttemptAt (back-off.ts).
@@ -29,7 +29,16 @@
  */
 import type { Scope } from "@sticky-proxy/protocol";
 import type { Claim } from "../idempotency/verdict.ts";
-import { accepted, attemptFailed, dispatched, leaseEnded, overdue, postponed, responded } from "./attempt.ts";
+import {
+  accepted,
+  attemptFailed,
+  dispatched,
+  leaseEnded,
+  overdue,
+  postponed,
+  responded,
+  withdrawn,
+} from "./attempt.ts";
 import { afterTheEnd } from "./after-end.ts";
 import { finish } from "./ending.ts";
 import { change, refuse, same, type Circumstances, type ProcessEvent, type Transition } from "./events.ts";
@@ -73,6 +82,8 @@ export function transition(record: ProcessRecord, event: ProcessEvent, c: Circum
         released: c.policy.identity !== "key" || c.policy.restartCancelled,
         cancelRequested: true,
       });
+    case "withdrawn":
+      return withdrawn(record, event, c);
     case "lease-ended":
       return leaseEnded(record, c);
     case "overdue":
@@ -116,21 +127,19 @@ export interface BeginRequest {
 }
 
 /**
- * A new process: dispatched at once, or pending where a gate or a pause comes first.
+ * A new process: dispatched at once, or pending where a pause comes first. Attempt and fence are minted with the claim, so
+ * that a durability gate confirms them together.
  * @param node its owner, unless the pause is so long that the alarm waits in its place
- * @param gated the store's durability gate has to confirm the record before anything is sent
  * @param replaces the record that moves aside for it; null: none
  */
 export function birth(
   request: BeginRequest,
   node: string,
   writeId: string,
-  gated: boolean,
   replaces: ProcessRecord | null,
 ): Draft {
   const { policy, retries } = request.rules;
   const paused = request.pausedMs > 0;
-  const waits = gated || paused;
   const deadline =
     request.deadlineMs === null
       ? policy.deadlineMs
@@ -151,11 +160,11 @@ export function birth(
       fingerprint: request.claim.fingerprint,
       credential: request.claim.credential,
       holder: request.holder.slice(0, 64),
-      status: waits ? "pending" : "in-progress",
-      phase: waits ? null : "forwarding",
+      status: paused ? "pending" : "in-progress",
+      phase: paused ? null : "forwarding",
       owner: ownerWaits ? node : null,
       leaseMs: policy.leaseMs,
-      attempt: waits ? 0 : 1,
+      attempt: paused ? 0 : 1,
       maxAttempts: retries.attempts,
       cancelRequested: false,
       released: false,
@@ -168,7 +177,7 @@ export function birth(
       traceparent: request.traceparent,
     },
     spans: {
-      ...(waits ? {} : { startedAt: 0 }),
+      ...(paused ? {} : { startedAt: 0 }),
       ...(deadline === null ? {} : { deadlineAt: deadline }),
       ...(paused ? { nextAttemptAt: pausedMs } : {}),
       wakeAt: ownerWaits ? policy.leaseMs : pausedMs,

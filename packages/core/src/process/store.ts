@@ -28,7 +28,12 @@ export class StoreUnavailable extends CodedError {
   override readonly code = "STORE_UNAVAILABLE";
   /** The failed write may have created its process, which exists until it is released or its lease ends. */
   mayHaveStarted = false;
+  /** What was written and cannot be confirmed is not withdrawn for sure either: whether it will be sent is unknown. */
+  isUnsettled = false;
 }
+
+/** The record does not stand as it was given, be it that another server answers now: read again, decide again. */
+export class RecordDiffers extends StoreUnavailable {}
 
 /** The store has room, but not for more of this holder. Nothing was written. */
 export class HolderOverBudget extends CodedError {

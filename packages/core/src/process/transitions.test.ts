@@ -111,6 +111,7 @@ const events = {
   "poll found nothing": { type: "still-running", pollInMs: 10 },
   postponed: { type: "postponed", ms: 10, owner: "n1" },
   cancelled: { type: "cancelled" },
+  withdrawn: { type: "withdrawn", attempt: 2 },
   "lease ended": { type: "lease-ended" },
   overdue: { type: "overdue" },
   notified: { type: "notified", delivered: true, retryInMs: null },
@@ -147,6 +148,7 @@ sign of life before            | S          | S                | S              
 poll found nothing             | -          | -                | polled           | polled           | -                | T         | T         | T           | T          | T            | T            | T       | T
 postponed                      | postponed  | R                | R                | R                | postponed        | T         | T         | T           | T          | T            | T            | T       | T
 cancelled                      | cancelled  | cancelled        | cancelled        | cancelled        | cancelled        | T         | -         | T           | T          | T            | T            | T       | T
+withdrawn                      | S          | withdrawn        | S                | S                | withdrawn        | T         | T         | T           | T          | T            | T            | T       | T
 lease ended                    | orphaned   | failed           | -                | -                | orphaned         | T         | T         | T           | T          | T            | T            | T       | T
 overdue                        | overdue    | failed           | failed           | failed           | overdue          | T         | T         | T           | T          | T            | T            | T       | T
 notified                       | R          | R                | R                | R                | R                | -         | -         | -           | notified   | -            | -            | -       | -
@@ -201,6 +203,17 @@ describe("when its alarm rings", () => {
       expect(dutyOf({ ...record, deadlineAt: now, wakeAt: asEpochMs(now + 1) }, now)).to.equal(null);
     });
   }
+
+  it("where the store may forget, what an owner that is gone waited to send is unknown, and a sweeper does not send it", () => {
+    for (const state of ["pending", "backing off"] as const) {
+      const owned = { ...states[state], owner: "n1" };
+      expect(dutyOf(owned, now, true), state).to.equal("take-over");
+      expect(dutyOf({ ...owned, owner: null }, now, true), `${state}, by its alarm`).to.equal("dispatch");
+      const ended = transition(owned, { type: "lease-ended" }, { ...circumstances, mayForget: true });
+      if (ended.kind !== "change") throw new Error(ended.kind);
+      expect(ended.change.set.executed, state).to.equal("unknown");
+    }
+  });
 
   it("what cannot be sent, because its request is not kept, is taken over instead", () => {
     for (const state of ["pending", "backing off"] as const)

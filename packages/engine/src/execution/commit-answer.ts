@@ -1,5 +1,5 @@
 /** Commits an attempt's outcome, with retries until the store accepts it, for up to one lease. */
-import { isTerminal, StoreUnavailable, type ProcessRecord, processId } from "@sticky-proxy/core/process";
+import { RecordDiffers, StoreUnavailable, type ProcessRecord, processId } from "@sticky-proxy/core/process";
 import { Problem, type Clock } from "@sticky-proxy/protocol";
 import type { DispatchIntent } from "../mirror/intents.ts";
 import type { Processes } from "../process/processes.ts";
@@ -34,17 +34,31 @@ export async function commitAnswer(
         await intent?.ensure();
         const applied = await processes.apply(record, answer.event);
         if (applied.kind === "gone") throw executionLost(record, answer.sawAnswer);
-        committed = { record: applied.record, isOurs: applied.kind === "applied" };
+        committed = {
+          record: applied.record,
+          isOurs: applied.kind === "applied" || isOwn(applied.record, answer),
+        };
       }
-      // An acknowledged result is never lost: the ha profiles confirm it on a replica first.
-      if (processes.confirm !== null && isTerminal(committed.record.status)) await processes.confirm();
+      // An acknowledged result is never lost: the ha profiles confirm it on the replicas first.
+      await processes.confirm(committed.record);
       return committed;
     } catch (error) {
       if (!(error instanceof StoreUnavailable)) throw error;
+      if (error instanceof RecordDiffers) committed = null; // another server, perhaps without our commit
       if (clock.monotonic() + pauseMs > until) throw executionLost(record, answer.sawAnswer);
       await sleep(pauseMs, never);
     }
   }
+}
+
+/** Committed by us before, as somebody changed the record since. */
+function isOwn({ attempt, resultPayload }: ProcessRecord, { event }: Attempt): boolean {
+  return (
+    event.type === "responded" &&
+    event.result !== null &&
+    attempt === event.attempt &&
+    resultPayload === event.result.id
+  );
 }
 
 /** Never "no" once bytes went out; "yes" when the service's answer was seen. */

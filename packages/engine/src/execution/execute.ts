@@ -3,7 +3,8 @@
  * attempts. The client gets the committed record, never the service's response directly (P2, P9).
  *
  *   dispatch  a record that is not being forwarded waits for its time and becomes the next attempt (P1)
- *   prepare   mirror intent, quorum lock and a lease that is young enough; without them the attempt is given back
+ *   prepare   the attempt confirmed, mirror intent, quorum lock and a lease that is young enough; without them the attempt
+ *             is given back
  *   send      one attempt, unless another node ends the process first
  *   commit    the attempt's event; the first event counts
  */
@@ -30,7 +31,7 @@ export interface QuorumGuard {
    * Holds the scope's lock on most of the lock nodes for one attempt; `onLost` when it may no longer be held.
    * Rejects when somebody else holds it (the store has forgotten a claim) or no quorum answers.
    */
-  hold(record: ProcessRecord, onLost: () => void): Promise<{ release(): Promise<void> }>;
+  hold(record: ProcessRecord, onLost: () => void): Promise<Lock>;
 }
 
 export interface ExecutorDeps {
@@ -72,6 +73,8 @@ type Prepared =
 
 interface Lock {
   release(): Promise<void>;
+  /** Renews it no longer: it ends by itself. */
+  leave(): void;
 }
 
 /** Resources of one round; `close` releases them. */
@@ -177,9 +180,15 @@ async function forwardOnce(
       send(marked, record, signal),
       round.elsewhere.ended.then((now) => ({ endedAs: now })),
     ]);
-    return "endedAs" in won ? ended(won.endedAs) : await commit(deps, record, won, intent, round);
-  } finally {
+    const step = "endedAs" in won ? ended(won.endedAs) : await commit(deps, record, won, intent, round);
+    // Only what everybody will know ends the lock; else its own end does.
+    if ("endedAs" in won && lock !== null) await deps.processes.confirm(won.endedAs);
     await lock?.release();
+    return step;
+  } catch (error) {
+    lock?.leave();
+    throw error;
+  } finally {
     await intent?.close();
   }
 }
@@ -191,10 +200,16 @@ async function prepare(
   record: ProcessRecord,
   { tracked, abort }: Round,
 ): Promise<Prepared> {
-  const { intents, guard, onFailure } = deps;
+  const { processes, intents, guard, onFailure } = deps;
   const giveBack = (reason: string) => givenBack(deps, record, tracked, reason);
   let intent: DispatchIntent | null = null;
   let lock: Lock | null = null;
+  try {
+    await processes.confirm(record); // whoever comes after a fail-over has to know of this attempt
+  } catch (error) {
+    onFailure("confirm", error);
+    return giveBack("not-confirmed");
+  }
   try {
     if (record.mirror !== null && intents !== null)
       intent = await intents.beforeDispatch(record, execution.request);
@@ -251,6 +266,12 @@ async function commit(
   elsewhere.close(); // the commit learns by itself who was faster; its own notice need not be read
   const { record, isOurs } = await commitAnswer(deps, sent, answer, intent);
   if (!isOurs) answer.live?.body.destroy();
+  if (!isTerminal(record.status) && record.attempt < sent.attempt) {
+    // The store has forgotten that it was sent: it is not sent again in silence.
+    const told = await deps.processes.apply(record, { type: "lease-ended" });
+    if (told.kind === "gone") throw executionLost(sent, answer.sawAnswer);
+    return ended(told.record);
+  }
   if (record.owner === deps.node)
     return { next: "round", record, ...(answer.avoid === undefined ? {} : { avoid: answer.avoid }) };
   const { result, live } = isOurs ? answer : { result: null, live: null };

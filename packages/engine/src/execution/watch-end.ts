@@ -23,7 +23,8 @@ export function watchEnd(
   const watch = changes.watch(record, () => {
     current(record).then(
       (now) => {
-        if (now.attempt === record.attempt && !isTerminal(now.status)) return;
+        // A lower attempt: a fail-over has forgotten this one; its answer, or its end, says so then.
+        if (now.attempt <= record.attempt && !isTerminal(now.status)) return;
         if (now.status !== "completed") abort.abort();
         resolve(now);
       },

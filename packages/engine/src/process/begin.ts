@@ -26,11 +26,11 @@ export type Begun =
 
 /** @throws StoreUnavailable */
 export async function beginProcess(view: StoreView, request: BeginRequest): Promise<Begun> {
-  const { store, node, newId, confirm, pins } = view.deps;
+  const { store, node, newId, pins } = view.deps;
   // Before a record names them; nothing to wait for but once after a start or a reload.
   const standing = pins?.stand(request.rules) ?? null;
   if (standing !== null) await standing;
-  const draft = birth(request, node, newId(), confirm !== null, null);
+  const draft = birth(request, node, newId(), null);
   let answer = await view.write(() => store.create(draft, { withResult: !request.claim.force }));
   for (let race = 0; race < maxRaces; race += 1) {
     if (answer.kind === "late") throw new StoreUnavailable("create arrived after its time limit");
@@ -38,7 +38,7 @@ export async function beginProcess(view: StoreView, request: BeginRequest): Prom
     const verdict = verdictOf(answer.record, request.claim, request.rules.policy, answer.now);
     if (verdict.verdict !== "start") return { ...verdict, result: answer.result };
     const base = answer.record;
-    const next = await replace(view, base, birth(request, node, newId(), confirm !== null, base));
+    const next = await replace(view, base, birth(request, node, newId(), base));
     if (next !== null) return started(view, next, base);
     answer = await view.write(() =>
       store.create({ ...draft, writeId: newId() }, { withResult: !request.claim.force }),
@@ -64,24 +64,33 @@ export async function replace(
   return answer.record;
 }
 
-/** Durability gate of the ha profiles: nothing is sent before the claim is confirmed. */
+/** Durability gate of the ha profiles: nothing is sent before claim, attempt and fence are confirmed. */
 export async function started(
   view: StoreView,
   record: ProcessRecord,
   superseded: ProcessRecord | null,
 ): Promise<Started> {
-  const { node, onTransition, confirm } = view.deps;
-  onTransition(null, record, "created");
-  if (confirm === null) return { verdict: "start", record, superseded };
+  view.deps.onTransition(null, record, "created");
   try {
-    await confirm();
+    await view.confirm(record);
   } catch (error) {
-    // Nothing was sent: the identity is free again now, not at the end of the lease (P8).
-    await applyEvent(view, record, { type: "lease-ended" });
+    if (!(error instanceof StoreUnavailable)) throw error;
+    const refused = new StoreUnavailable(error.message, { cause: error });
+    refused.isUnsettled = !(await isWithdrawn(view, record));
+    throw refused;
+  }
+  return { verdict: "start", record, superseded };
+}
+
+/** P8: nothing was sent. true: nobody will send it either, and that is confirmed; the identity is free again now. */
+async function isWithdrawn(view: StoreView, record: ProcessRecord): Promise<boolean> {
+  try {
+    const ended = await applyEvent(view, record, { type: "withdrawn", attempt: record.attempt });
+    if (ended.kind !== "applied" || ended.record.executed !== "no") return false;
+    await view.confirm(ended.record);
+    return true;
+  } catch (error) {
+    if (error instanceof StoreUnavailable) return false;
     throw error;
   }
-  if (record.nextAttemptAt !== null) return { verdict: "start", record, superseded };
-  const sent = await applyEvent(view, record, { type: "dispatched", owner: node });
-  if (sent.kind === "gone") throw new StoreUnavailable("the claim was lost before its dispatch");
-  return { verdict: "start", record: sent.record, superseded };
 }

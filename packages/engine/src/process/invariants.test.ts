@@ -73,6 +73,7 @@ describe("the invariants P1 to P10", () => {
         ),
       fc.constantFrom(
         { type: "cancelled" },
+        { type: "withdrawn", attempt: 1 },
         { type: "postponed", ms: 700, owner: null },
         { type: "lease-ended" },
         { type: "overdue" },

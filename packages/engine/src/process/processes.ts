@@ -18,8 +18,13 @@ import { StoreView, type ProcessesDeps } from "./store-view.ts";
 
 export interface Processes {
   readonly store: ProcessStore;
-  /** Resolves when earlier writes are durable by the profile; null: every acknowledged write is. */
-  readonly confirm: (() => Promise<void>) | null;
+  /** The profile wants writes confirmed by others: what is not may be forgotten in a fail-over. */
+  readonly isGated: boolean;
+  /**
+   * Resolves when the record is as durable as the profile promises; at once where an acknowledged write is.
+   * @throws RecordDiffers, StoreUnavailable
+   */
+  confirm(record: ProcessRecord): Promise<void>;
   /** @throws StoreUnavailable */
   begin(request: BeginRequest): Promise<Begun>;
   /** @throws StoreUnavailable */
@@ -40,11 +45,12 @@ export interface Processes {
 }
 
 export function createProcesses(deps: ProcessesDeps): Processes {
-  const { store, confirm } = deps;
+  const { store } = deps;
   const view = new StoreView(deps);
   return {
     store,
-    confirm,
+    isGated: deps.confirm !== null,
+    confirm: (record) => view.confirm(record),
     begin: (request) => beginProcess(view, request),
     apply: (base, event, options) => applyEvent(view, base, event, options),
     rerun: (base, options) => rerunProcess(view, base, options),

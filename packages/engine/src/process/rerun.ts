@@ -43,7 +43,7 @@ export async function rerunProcess(
   base: ProcessRecord,
   { cancelRunning, dispatch = "here", onlyIfLast = false, key = null, pausedMs = 0 }: RerunOptions,
 ): Promise<Rerun> {
-  const { store, onTransition, confirm, pins, rulesOf } = view.deps;
+  const { store, onTransition, pins, rulesOf } = view.deps;
   const learning = pins?.learn(base) ?? null;
   if (learning !== null) await learning;
   const rules = pins?.rulesAnew(base) ?? rulesOf(base);
@@ -64,7 +64,7 @@ export async function rerunProcess(
     if (next === null) continue; // somebody else was faster: perhaps this very call
     if (dispatch === "here") return { ...(await started(view, next, target)), request };
     onTransition(null, next, "created");
-    if (confirm !== null) await confirm();
+    await view.confirm(next);
     return { verdict: "start", record: next, superseded: target, request };
   }
   throw new StoreUnavailable("the scope changed too often to decide");
@@ -76,7 +76,7 @@ function rerunDraft(
   request: StoredRequest,
   { rules, key, pausedMs }: { readonly rules: Rules; readonly key: string | null; readonly pausedMs: number },
 ): Draft {
-  const { node, newId, confirm } = view.deps;
+  const { node, newId } = view.deps;
   const draft = birth(
     {
       scope: base.scope,
@@ -102,7 +102,6 @@ function rerunDraft(
     },
     node,
     newId(),
-    confirm !== null,
     base,
   );
   return { ...draft, fields: { ...draft.fields, rerunKey: key } };

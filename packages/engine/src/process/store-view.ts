@@ -15,6 +15,12 @@ import type {
 } from "@sticky-proxy/core/process";
 import type { PinnedRuleBook } from "./pinned-rules.ts";
 
+/**
+ * Resolves when the record, as it is given, is as durable as the profile promises.
+ * @throws RecordDiffers when it does not stand so any more; StoreUnavailable when nobody could say so in time
+ */
+export type Confirm = (record: ProcessRecord) => Promise<void>;
+
 export interface ProcessesDeps {
   readonly store: ProcessStore;
   /** This node's name, unique among live nodes; the owner of what it dispatches. */
@@ -33,7 +39,7 @@ export interface ProcessesDeps {
   /** How long dead letters stay to be redriven; default 30 days. */
   readonly deadLetterMs?: number;
   /** Set when the profile wants a write confirmed by others before anything is sent. */
-  readonly confirm: (() => Promise<void>) | null;
+  readonly confirm: Confirm | null;
 }
 
 /** Largest number of lost races of one call; above it the store counts as unavailable. */
@@ -46,6 +52,7 @@ export class StoreView {
   #seenAt = 0;
   /** When the write was sent: a lease counts from here, because the node may have stalled until the reply. */
   readonly #sentAts = new WeakMap<ProcessRecord, MonotonicMs>();
+  readonly #confirmed = new WeakSet<ProcessRecord>();
 
   constructor(deps: ProcessesDeps) {
     this.deps = deps;
@@ -74,8 +81,17 @@ export class StoreView {
     return this.#sentAts.get(record) ?? null;
   }
 
+  /** At once where the profile wants none, or it has been confirmed already. @throws as Confirm */
+  async confirm(record: ProcessRecord): Promise<void> {
+    const { confirm } = this.deps;
+    if (confirm === null || this.#confirmed.has(record)) return;
+    await confirm(record);
+    this.#confirmed.add(record);
+  }
+
   circumstances(record: ProcessRecord): Circumstances {
-    const { rulesOf, random, deadLetterMs = usualDeadLetterMs } = this.deps;
-    return { ...rulesOf(record), now: this.now(), random: random(), deadLetterMs };
+    const { rulesOf, random, confirm, deadLetterMs = usualDeadLetterMs } = this.deps;
+    const mayForget = confirm !== null;
+    return { ...rulesOf(record), now: this.now(), random: random(), deadLetterMs, mayForget };
   }
 }

@@ -1,13 +1,16 @@
 /** Proves by one process that a claim, the durability gate, a commit and a read work. */
 import { asScope } from "@sticky-proxy/protocol";
 import { randomBytes } from "node:crypto";
-import type { ProcessStore } from "@sticky-proxy/core/process";
+import type { ProcessRecord, ProcessStore } from "@sticky-proxy/core/process";
 
 /**
  * Claims, confirms, commits, reads and purges one process of `store`.
  * @throws StoreUnavailable; Error naming the step whose answer was wrong
  */
-export async function runCanary(store: ProcessStore, confirm: (() => Promise<void>) | null): Promise<void> {
+export async function runCanary(
+  store: ProcessStore,
+  confirm: ((record: ProcessRecord) => Promise<void>) | null,
+): Promise<void> {
   const scope = asScope(randomBytes(16).toString("base64url"));
   const answer = await store.create(
     {
@@ -22,7 +25,7 @@ export async function runCanary(store: ProcessStore, confirm: (() => Promise<voi
     { withResult: false },
   );
   if (answer.kind !== "created") throw new Error(`the canary's claim was answered "${answer.kind}"`);
-  await confirm?.();
+  await confirm?.(answer.record);
   const committed = await store.commit(
     answer.record,
     {

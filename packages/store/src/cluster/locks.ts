@@ -10,6 +10,8 @@ export interface HeldLock {
   readonly signal: AbortSignal;
   /** Gives it back; never throws, since it ends by itself. */
   release(): Promise<void>;
+  /** Renews it no longer: it stays until its own end. */
+  leave(): void;
 }
 
 export interface Locks {
@@ -120,6 +122,7 @@ function hold(
   })();
   return {
     signal: lost.signal,
+    leave: () => released.abort(),
     async release() {
       released.abort();
       await renewing;

@@ -2,10 +2,12 @@
  * Checks whether this Redis satisfies the durability profile: `judge` on every master, the shared settings,
  * and a canary process. Run at start and every 10 s.
  */
+import type { ProcessRecord } from "@sticky-proxy/core/process";
 import { createKeys, type Keys } from "../keys.ts";
 import { createProcessStore } from "../process/process-store.ts";
-import type { Connection, RedisConnections } from "../redis/redis.ts";
+import { mastersOf, type Connection, type RedisConnections } from "../redis/redis.ts";
 import { runCanary } from "./canary.ts";
+import type { DurabilityGate } from "./durability.ts";
 import { parseInfo } from "./info.ts";
 import { type Meta, MetaMismatch, verifyMeta } from "./meta.ts";
 import {
@@ -39,7 +41,7 @@ export interface ProfileCheckOptions {
   /** This node's clock, epoch ms; only to compare. */
   readonly wallClock: () => number;
   /** The durability gate of the stronger profiles; null: none. */
-  readonly confirm: (() => Promise<void>) | null;
+  readonly confirm: DurabilityGate["confirm"] | null;
   /** Part of each check. */
   readonly incarnation?: { check(): Promise<void> };
 }
@@ -47,12 +49,9 @@ export interface ProfileCheckOptions {
 /** Never rejects: an unavailable Redis is a finding. */
 export function profileCheck(options: ProfileCheckOptions): () => Promise<Health> {
   const { redis, keys, meta, profile, strict, wallClock, confirm } = options;
-  const canaries = createProcessStore({
-    redis,
-    keys: createKeys(`${keys.prefix}canary:`),
-    partitions: 1,
-    timelineLength: 10,
-  });
+  const canaryKeys = createKeys(`${keys.prefix}canary:`);
+  const canaries = createProcessStore({ redis, keys: canaryKeys, partitions: 1, timelineLength: 10 });
+  const confirmCanary = confirm === null ? null : (record: ProcessRecord) => confirm(record, canaryKeys);
   let delayedFsyncBefore: number | null = null;
   return async function check(): Promise<Health> {
     const findings: Finding[] = [];
@@ -72,7 +71,7 @@ export function profileCheck(options: ProfileCheckOptions): () => Promise<Health
       delayedFsyncBefore = Number(facts!.info.get("aof_delayed_fsync") ?? 0);
       await verifyMeta(redis.writes, keys, meta);
       await options.incarnation?.check();
-      await runCanary(canaries, confirm);
+      await runCanary(canaries, confirmCanary);
     } catch (error) {
       findings.unshift(findingOf(error));
     }
@@ -97,11 +96,6 @@ function findingOf(error: unknown): Finding {
     found,
     cure: "bring Redis back, or look at what it refused",
   };
-}
-
-/** Every server that owns keys. */
-function mastersOf(connection: Connection): readonly Connection[] {
-  return "nodes" in connection ? connection.nodes("master") : [connection];
 }
 
 async function look(

@@ -9,9 +9,15 @@ import type { LocksOptions } from "./lock-nodes.ts";
 import { createLocks, type Locks } from "./locks.ts";
 import type { RedisTarget } from "../redis/redis.ts";
 
+export interface HeldScope {
+  release(): Promise<void>;
+  /** Renews it no longer: it stays until its own end. */
+  leave(): void;
+}
+
 export interface QuorumLocks {
   /** @throws StoreUnavailable when the lock is held elsewhere or no quorum answers */
-  hold(record: Pick<ProcessRecord, "scope">, onLost: () => void): Promise<{ release(): Promise<void> }>;
+  hold(record: Pick<ProcessRecord, "scope">, onLost: () => void): Promise<HeldScope>;
 }
 
 const ttlMs = 6000;
@@ -25,10 +31,15 @@ export function createQuorumLocks(locks: Locks): QuorumLocks {
       if (held === null)
         throw new StoreUnavailable("another node holds the scope: the store has forgotten a claim");
       held.signal.addEventListener("abort", onLost, { once: true });
+      const forget = (): void => held.signal.removeEventListener("abort", onLost);
       return {
         async release() {
-          held.signal.removeEventListener("abort", onLost);
+          forget();
           await held.release();
+        },
+        leave() {
+          forget();
+          held.leave();
         },
       };
     },

@@ -223,6 +223,11 @@ export function wasNeverSent(error: unknown): boolean {
   return error instanceof Error && error.message.includes("enableOfflineQueue options is false");
 }
 
+/** Every server that owns keys. */
+export function mastersOf(connection: Connection): readonly Redis[] {
+  return connection instanceof Cluster ? connection.nodes("master") : [connection];
+}
+
 /** Drops the socket at once, so that no reply under way is read; the client connects again by itself. */
 export function destroyConnection(connection: Connection): void {
   const nodes = connection instanceof Cluster ? connection.nodes("all") : [connection];
@@ -261,6 +266,16 @@ function credentials(
     ...(password === undefined ? {} : { password }),
     ...(tls === true ? { tls: {} } : {}),
   };
+}
+
+/** User, password and TLS for the other servers of the same deployment. */
+export function peerCredentials({ url, sentinels, cluster }: RedisTarget): RedisOptions {
+  const group = sentinels ?? cluster;
+  if (group !== undefined) return credentials(group.username, group.password, group.tls);
+  if (url === undefined || !URL.canParse(url)) return {};
+  const { username, password, protocol } = new URL(url);
+  const said = (text: string): string | undefined => (text === "" ? undefined : decodeURIComponent(text));
+  return credentials(said(username), said(password), protocol === "rediss:");
 }
 
 function hostAndPort(node: string): { host: string; port: number } {

@@ -75,7 +75,7 @@ export async function applyReport(
     });
   }
   // Acknowledged only once it is as durable as the profile promises; a service without an acknowledgement reports again.
-  if (processes.confirm !== null && isTerminal(applied.record.status)) await processes.confirm();
+  await processes.confirm(applied.record);
   const duplicate = applied.kind === "same" && event.type !== "heartbeat";
   deps.onCallback(record.service, duplicate ? "duplicate" : "accepted");
   const cancelRequested = applied.kind !== "not-due" && applied.record.cancelRequested;

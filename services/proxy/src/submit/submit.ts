@@ -43,7 +43,8 @@ export async function submit(deps: SubmitDeps, submission: Submission): Promise<
     // Fail closed: before the process began nothing was sent; afterwards it is unknown.
     throw new Problem("store-unavailable", {
       service: submission.service.name,
-      executed: begun === null && !mayBeSentLater(deps, error, submission) ? "no" : "unknown",
+      executed:
+        begun === null && !error.isUnsettled && !mayBeSentLater(deps, error, submission) ? "no" : "unknown",
       headers: { ...(begun === null ? {} : problemFields(begun.record, false)), "Retry-After": "1" },
       cause: error,
     });
