@@ -51,6 +51,69 @@ describeWithRedis("collapsed forwarding", () => {
     expect(origin.seen("/cold")).to.have.lengthOf(1);
   });
 
+  for (const { what, method, headers, status } of [
+    { what: "conditions", method: "GET", headers: { "If-None-Match": '"v"' }, status: [304] },
+    { what: "heads", method: "HEAD", headers: {}, status: [200] },
+    // Who comes when it is stored gets it as the range it asked for.
+    { what: "ranges of the whole", method: "GET", headers: { Range: "bytes=0-" }, status: [200, 206] },
+  ]) {
+    it(`60 concurrent ${what} on a cold key over three replicas are one GET without them, and fill the cache`, async () => {
+      const path = `/herd-${method}-${status[0]}`;
+      const door = gate(path, (_, response) => {
+        response.writeHead(200, { "Cache-Control": "max-age=60", ETag: '"v"' });
+        response.end("page");
+      });
+      const answers = Promise.all(
+        Array.from({ length: 60 }, (_, i) => replicas.get(path, { method, headers }, i)),
+      );
+      await door.arrivals(1);
+      door.open();
+      for (const got of await answers) expect(got.status).to.be.oneOf(status);
+      const [seen, ...more] = origin.seen(path);
+      expect([
+        seen!.method,
+        seen!.headers["if-none-match"],
+        seen!.headers["range"],
+        more.length,
+      ]).to.deep.equal(["GET", undefined, undefined, 0]);
+      expect((await replicas.get(path)).headers["x-cache"]).to.equal("HIT");
+    });
+  }
+
+  it("60 concurrent requests that the service answers with 500 share one answer, and so do those of the next second", async () => {
+    const door = gate("/sick", (_, response) => {
+      response.writeHead(500, { "Content-Type": "text/plain" });
+      response.end("ill");
+    });
+    const answers = burst("/sick", 60);
+    await door.arrivals(1);
+    door.open();
+    for (const got of await answers) expect(`${got.status} ${got.text}`).to.equal("500 ill");
+    expect(origin.seen("/sick").length, "one a replica at most").to.be.at.most(3);
+    const before = origin.seen("/sick").length;
+    await Promise.all(Array.from({ length: 9 }, (_, i) => replicas.get("/sick", {}, i % 3)));
+    expect(origin.seen("/sick").length - before).to.be.at.most(3);
+  });
+
+  it("a server error that sets a cookie, or answers a credential, is nobody else's", async () => {
+    const door = gate("/sick-cookie", (_, response, nth) => {
+      response.writeHead(500, { "Set-Cookie": `n=${nth}` });
+      response.end(String(nth));
+    });
+    const answers = burst("/sick-cookie", 6);
+    await door.arrivals(1);
+    door.open();
+    const cookies = (await answers).map((got) => String(got.headers["set-cookie"]));
+    expect(new Set(cookies).size).to.equal(6);
+    origin.on("/sick-private", (_, response) => void response.writeHead(500).end("x"));
+    await Promise.all(
+      Array.from({ length: 6 }, (_, i) =>
+        replicas.get("/sick-private", { headers: { Authorization: `Bearer ${i}` } }, i),
+      ),
+    );
+    expect(origin.seen("/sick-private")).to.have.lengthOf(6);
+  });
+
   it("collapsed requests read a large body without Content-Length while it arrives", async () => {
     const body = Buffer.alloc(700_000, "growing ");
     const { promise: half, resolve: goOn } = Promise.withResolvers<void>();

@@ -40,6 +40,7 @@ describeWithRedis("purges and invalidation of the cache", () => {
         outcome: "purged",
         soft: false,
         held: true,
+        removed: 1,
       });
       for (const v of ["1", "2"]) {
         expect((await replicas.get("/url", { headers: { "X-V": v } }, 2)).headers["x-cache"]).to.equal(

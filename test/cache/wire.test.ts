@@ -188,16 +188,64 @@ describeWithRedis("RFC 9111 on the wire", () => {
       ],
     ],
     [
-      "with nothing stored the client's conditions reach the service, and its 304 the client",
+      "with nothing stored the fetch fills the cache, and the client's condition is judged by what comes",
       [
         {
           ask: { "If-None-Match": '"x"' },
+          service: { fields: { ...fresh, ETag: '"x"' } },
+          sees: { "if-none-match": null },
+          gets: { status: 304 },
+        },
+        { gets: { status: 200, body: "body 1" } },
+        { ask: { "If-None-Match": '"y"' }, gets: { status: 200, body: "body 1" } },
+      ],
+    ],
+    [
+      "a response that may not be stored answers the condition that was not forwarded",
+      [
+        {
+          ask: { "If-None-Match": '"x"' },
+          service: { fields: { "Cache-Control": "private", ETag: 'W/"x"' } },
+          sees: { "if-none-match": null },
+          gets: { status: 304 },
+        },
+      ],
+    ],
+    [
+      "the whole as a range fills the cache; its answer is the whole (RFC 9110 14.2)",
+      [
+        {
+          ask: { Range: "bytes=0-" },
+          service: { fields: fresh },
+          sees: { range: null },
+          gets: { status: 200, body: "body 1" },
+        },
+        { ask: { Range: "bytes=0-" }, gets: { status: 206, body: "body 1" } },
+      ],
+    ],
+    [
+      "a credential's condition is the service's to judge, and its 304 the client's",
+      [
+        {
+          ask: { "If-None-Match": '"x"', Authorization: "Bearer a" },
           service: { status: 304, fields: { ETag: '"x"' } },
           sees: { "if-none-match": '"x"' },
           gets: { status: 304 },
         },
         { service: { fields: fresh }, gets: { status: 200 } },
         { ask: { "If-None-Match": '"x"' }, gets: { status: 200, body: "body 2" } },
+      ],
+    ],
+    [
+      "a cookie of a 304 is its client's, and what is stored stays shared",
+      [
+        { service: { fields: { "Cache-Control": "max-age=0, stale-while-revalidate=0", ETag: '"x"' } } },
+        {
+          service: { status: 304, fields: { ...fresh, ETag: '"x"', "Set-Cookie": "sid=1" } },
+          sees: { "if-none-match": '"x"' },
+          gets: { status: 200, body: "body 1" },
+        },
+        { gets: { status: 200, body: "body 1", fields: { "set-cookie": null } } },
       ],
     ],
     [
@@ -234,10 +282,21 @@ describeWithRedis("RFC 9111 on the wire", () => {
       ],
     ],
     [
-      "a HEAD alone stores nothing for GET",
+      "a HEAD with nothing stored fetches what later GETs and HEADs are answered with",
       [
-        { method: "HEAD", service: { fields: fresh } },
-        { service: { fields: fresh }, gets: { body: "body 2" } },
+        { method: "HEAD", service: { fields: fresh }, gets: { status: 200, body: "" } },
+        { gets: { body: "body 1" } },
+        { method: "HEAD", gets: { status: 200, body: "" } },
+      ],
+    ],
+    [
+      "a HEAD whose GET may not be stored is answered from its head",
+      [
+        {
+          method: "HEAD",
+          service: { fields: { "Cache-Control": "private", "X-A": "b" } },
+          gets: { status: 200, body: "", fields: { "x-a": "b" } },
+        },
       ],
     ],
     [
@@ -442,8 +501,8 @@ describeWithRedis("RFC 9111 on the wire", () => {
       { ask: { Range: "bytes=6-7" }, service: part(6, 7), gets: { status: 206, body: "67" } },
       { ask: { Range: "bytes=-4" }, service: part(6, 9), gets: { status: 206, body: "6789" } },
       { ask: { Range: "bytes=8-" }, gets: { status: 206, body: "89" } },
-      { ask, method: "HEAD", service: { fields: fresh }, gets: { status: 200 } },
-      { service: { fields: fresh, body: "0123456789" }, gets: { status: 200, body: "0123456789" } },
+      { ask, method: "HEAD", service: { fields: fresh, body: "0123456789" }, gets: { status: 200 } },
+      { gets: { status: 200, body: "0123456789" } },
       { ask, gets: { status: 206, body: "23456" } },
       { method: "POST", service: {} },
       { ask, service: part(2, 6) },

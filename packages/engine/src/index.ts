@@ -1,6 +1,6 @@
 export { invalidatingStore } from "./cache/invalidating-store.ts";
 export { createInvalidation, tellsOfChange, type CacheInvalidation } from "./cache/invalidator.ts";
-export { BodyGone, readBody } from "./cache/read-body.ts";
+export { BodyGone, collectResponse, readBody } from "./cache/read-body.ts";
 export { createEngine, type Engine } from "./engine.ts";
 export type { Executor, QuorumGuard } from "./execution/execute.ts";
 export type { Execution, Run } from "./execution/execution.ts";

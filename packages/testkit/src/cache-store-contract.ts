@@ -207,12 +207,27 @@ export function cacheStoreContract(name: string, open: OpenCacheStores): void {
       expect((await found(key, foo("2")))?.status).to.equal(203);
     });
 
-    it("a variant beyond the maximum is refused, but not one that replaces another", async () => {
+    it("of too many variants the newest are kept, and one that replaces another takes nobody's place", async () => {
       const key = freshKey();
+      const kept = async (): Promise<string[]> => {
+        const view = await a.inspect(key);
+        return view!.variants.map(({ metadata }) => metadata.variant).toSorted();
+      };
       for (const variant of ["1", "2", "3"])
         expect((await store(key, { varyNames: ["x"], variant })).word).to.equal("stored");
-      expect((await store(key, { varyNames: ["x"], variant: "4" })).word).to.equal("too-many-variants");
       expect((await store(key, { varyNames: ["x"], variant: "2" })).word).to.equal("stored");
+      expect(await kept()).to.deep.equal(["1", "2", "3"]);
+      expect((await store(key, { varyNames: ["x"], variant: "4" })).word).to.equal("stored");
+      expect(await kept()).to.deep.equal(["2", "3", "4"]);
+    });
+
+    it("finds the keys that were stored for a URL, whatever the scheme", async () => {
+      const key = freshKey();
+      await store(key, { url: `http://shop.example/${key}?a=1` });
+      expect(await a.keysOfUrl(`https://SHOP.example/${key}?a=1#top`)).to.deep.equal([key]);
+      expect(await a.keysOfUrl(`/${key}?a=1`)).to.deep.equal([key]);
+      for (const other of [`http://other.example/${key}?a=1`, `http://shop.example/${key}`, "nonsense"])
+        expect(await a.keysOfUrl(other), other).to.deep.equal([]);
     });
 
     it("freshening rewrites only the metadata, and the variant when the names of Vary change", async () => {

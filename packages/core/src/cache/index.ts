@@ -24,6 +24,7 @@ export { isKeyed, keyedHead } from "./poisoning.ts";
 export {
   hasCache,
   keyOf,
+  isSameUrl,
   keysOfUri,
   originsOf,
   resourceOfUrl,

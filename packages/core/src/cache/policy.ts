@@ -11,7 +11,7 @@ export function defaultCachePolicy(profile: CachePolicy["profile"] = "safe"): Ca
     staleWhileRevalidateMs: null,
     staleIfErrorMs: null,
     maxObjectBytes: 8 * 1024 * 1024,
-    maxVariants: 16,
+    maxVariants: 64,
     query: { sort: false, allow: null, deny: [] },
     keyHeaders: [],
     keyCookies: [],
@@ -22,6 +22,8 @@ export function defaultCachePolicy(profile: CachePolicy["profile"] = "safe"): Ca
     bypass: { authorization: false, cookies: [] },
     ttlJitter: 0,
     collapseCredentials: false,
+    clientReload: "obey",
+    failedWhen: null,
     cacheStatusKey: false,
   };
 }

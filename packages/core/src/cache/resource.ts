@@ -100,3 +100,15 @@ export function resourceOfUrl(services: readonly Service[], url: string): Resour
     at: { principal: "", scheme: scheme?.toLowerCase() === "https" ? "https" : "http", host },
   };
 }
+
+/**
+ * Whether a response that was stored for one URL is meant by another: same authority, path and query, whatever the
+ * scheme, the fragment and the case of the host. `other` may be a path alone, which then fits at every authority.
+ */
+export function isSameUrl(stored: string, other: string): boolean {
+  const base = "http://any/";
+  if (!URL.canParse(stored, base) || !URL.canParse(other, base)) return false;
+  const [one, two] = [new URL(stored, base), new URL(other, base)];
+  if (one.pathname !== two.pathname || one.search !== two.search) return false;
+  return two.host === "any" || one.host === two.host;
+}

@@ -194,13 +194,62 @@ describe("the decision on a request (RFC 9111 4)", () => {
       "fetch vary-miss",
     );
   });
-  it("the client's conditions are forwarded only where no stored response can evaluate them (RFC 9111 4.3.2)", () => {
-    const head = request([["If-None-Match", '"x"']]);
-    const kept = (decision: CacheDecision) => "keepConditions" in decision && decision.keepConditions;
-    expect(kept(decided(head, null, 0))).to.equal(true);
-    expect(kept(decided(request([["Range", "bytes=0-1"]]), null, 0))).to.equal(true);
-    expect(kept(decided(head, stored("max-age=60", []), 61))).to.equal(false);
-    expect(kept(decided(request(), null, 0))).to.equal(false);
+  for (const { what, fields, known = {}, kept } of [
+    { what: "a condition on a cold key", fields: [["If-None-Match", '"x"']], kept: false },
+    {
+      what: "a date on a cold key",
+      fields: [["If-Modified-Since", "Sun, 06 Nov 1994 08:49:37 GMT"]],
+      kept: false,
+    },
+    { what: "the whole as a range", fields: [["Range", "bytes=0-"]], kept: false },
+    { what: "a part", fields: [["Range", "bytes=0-1"]], kept: true },
+    { what: "the end of something", fields: [["Range", "bytes=-500"]], kept: true },
+    { what: "nothing", fields: [], kept: false },
+    {
+      what: "a condition with a credential",
+      fields: [
+        ["If-None-Match", '"x"'],
+        ["Authorization", "Bearer a"],
+      ],
+      kept: true,
+    },
+    {
+      what: "a condition with a cookie",
+      fields: [
+        ["If-None-Match", '"x"'],
+        ["Cookie", "sid=1"],
+      ],
+      kept: true,
+    },
+    {
+      what: "a condition where the last response could not be shared",
+      fields: [["If-None-Match", '"x"']],
+      known: { unshareable: "private" },
+      kept: true,
+    },
+    {
+      what: "the whole as a range where the last response was too large",
+      fields: [["Range", "bytes=0-"]],
+      known: { unshareable: "too-large" },
+      kept: true,
+    },
+  ] satisfies { what: string; fields: [string, string][]; known?: object; kept: boolean }[]) {
+    it(`${kept ? "the service judges" : "what comes is judged here"}: ${what}`, () => {
+      const decision = decided(request(fields), null, 0, undefined, known);
+      expect(decision.action).to.equal("fetch");
+      expect(decision).to.include({ keepConditions: kept });
+      expect(decision.action === "fetch" && decision.fills && kept).to.equal(false);
+    });
+  }
+  it("a condition is not forwarded beside a stored response (RFC 9111 4.3.2)", () => {
+    expect(decided(request([["If-None-Match", '"x"']]), stored("max-age=60", []), 61)).to.include({
+      keepConditions: false,
+    });
+  });
+  it("a HEAD on a cold key fills the cache and is collapsed; beside a stored response it is a HEAD", () => {
+    const head = { ...request(), method: "HEAD" };
+    expect(decided(head, null, 0)).to.include({ fills: true, collapse: true });
+    expect(decided(head, stored("max-age=60", []), 61)).to.include({ collapse: false });
   });
   it("a validation sends both validators (RFC 9111 4.3.1)", () => {
     const both = stored("max-age=60", [
@@ -241,11 +290,19 @@ describe("the decision on a request (RFC 9111 4)", () => {
       ["with Authorization", decided(request([["Authorization", "x"]]), null, 0)],
       ["with Cookie", decided(request([["Cookie", "a=b"]]), null, 0)],
       ["behind a hit-for-miss marker", decided(request(), null, 0, conformance, { unshareable: "no-store" })],
+      ["for a part, nothing stored", decided(request([["Range", "bytes=5-9"]]), null, 0)],
       [
-        "with a condition of the client's own and nothing stored",
-        decided(request([["If-None-Match", '"x"']]), null, 0),
+        "with a credential and a condition, nothing stored",
+        decided(
+          request([
+            ["Authorization", "x"],
+            ["If-None-Match", '"x"'],
+          ]),
+          null,
+          0,
+        ),
       ],
-      ["with the method HEAD", decided(request([], "HEAD"), null, 0)],
+      ["with the method HEAD beside something stale", decided(request([], "HEAD"), stored("max-age=60"), 61)],
       ["for what is validated each time", decided(request(), stored("no-cache"), 1)],
       ["for what has no lifetime", decided(request(), stored("max-age=0"), 1)],
       ["asking for no-cache, nothing stored", decided(asks("no-cache"), null, 0)],

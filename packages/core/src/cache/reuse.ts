@@ -60,6 +60,8 @@ export type CacheDecision =
       readonly stored: StoredMetadata | null;
       /** Forward the client's conditions and Range: no stored response exists to evaluate them against. */
       readonly keepConditions: boolean;
+      /** Fetched as a GET of the whole, also for a HEAD: its response may be stored. */
+      readonly fills: boolean;
       readonly cause: ForwardCause;
       readonly collapse: boolean;
       readonly fallback: Fallback;
@@ -73,7 +75,7 @@ export function decide(
   policy: CachePolicy,
   now: number,
 ): CacheDecision {
-  const directives = requestDirectives(request.headers);
+  const directives = directivesOf(request, policy);
   const onlyIfCached = directives.has("only-if-cached");
   const bypass = bypassReason(request, directives, policy);
   if (bypass !== null)
@@ -90,12 +92,17 @@ export function decide(
   if (stored === null) {
     if (onlyIfCached) return { action: "refuse" };
     const cause = known.otherVariants ? "vary-miss" : "uri-miss";
-    // The service may ignore Range and send a full response, which is stored (RFC 9110 14.2); a 206 is not shared.
-    const keepConditions = hasCondition(request.headers) || wantsRange(request);
+    // The fetch fills the cache for everybody, and the client's own condition is judged by what comes. Where nothing of
+    // it may be stored, and for a part of something large, the service judges.
+    const mayFill = known.unshareable === null && credentialOf(request.headers, policy) === "none";
+    const asksForPart = wantsRange(request) && !(mayFill && wantsAll(request));
+    const keepConditions =
+      asksForPart || (!mayFill && (hasCondition(request.headers) || wantsRange(request)));
     return {
       action: "fetch",
       stored,
       keepConditions,
+      fills: mayFill && !keepConditions,
       cause,
       collapse: collapse && !keepConditions,
       fallback: noFallback,
@@ -122,6 +129,7 @@ export function decide(
     action: "fetch",
     stored,
     keepConditions: false,
+    fills: false,
     cause,
     collapse: collapse && !refused,
     fallback,
@@ -167,6 +175,18 @@ function wantsRange(request: RequestHead): boolean {
   return request.method === "GET" && headerValue(request.headers, "range") !== null;
 }
 
+/** Of a client that may make the service work: RFC 9111 5.2.1 lets a cache ignore what it asks for. */
+function directivesOf({ headers }: RequestHead, { clientReload }: CachePolicy): Directives {
+  const asked = requestDirectives(headers);
+  if (clientReload === "obey") return asked;
+  return new Map([...asked].filter(([name]) => !["no-cache", "max-age", "min-fresh"].includes(name)));
+}
+
+/** "bytes=0-" is how players ask for the whole; a server may answer it with 200 (RFC 9110 14.2). */
+function wantsAll({ headers }: RequestHead): boolean {
+  return /^bytes=[ \t]*0-[ \t]*$/i.test(headerValue(headers, "range") ?? "");
+}
+
 /**
  * Requests are collapsed only where one response can serve them all. The stored response predicts the next one: with
  * no-cache or a lifetime of zero each request must be forwarded.
@@ -177,7 +197,7 @@ function mayCollapse(
   known: CacheKnown,
   policy: CachePolicy,
 ): boolean {
-  if (request.method !== "GET" || known.unshareable !== null) return false;
+  if (known.unshareable !== null || (request.method === "HEAD" && known.stored !== null)) return false;
   // A request that limits the age of a stored response does not accept one already being fetched either.
   if (["no-cache", "max-age", "min-fresh"].some((name) => directives.has(name))) return false;
   if (known.stored !== null && (known.stored.noCache || known.stored.lifetimeMs === 0)) return false;

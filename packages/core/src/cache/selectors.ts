@@ -14,7 +14,8 @@ export type PurgeTarget =
   /** RFC 9875: groups belong to one origin, here one service. */
   | { readonly kind: "group"; readonly service: string; readonly group: string };
 
-export const maxTags = 32;
+/** Content systems name hundreds; a response with more of them, or with longer fields, is not stored. */
+export const maxTags = 1000;
 export const maxSegments = 16;
 const maxSelectorLength = 1024;
 

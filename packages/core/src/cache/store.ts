@@ -79,14 +79,7 @@ export interface CommitOptions {
 }
 
 /** `gone`: the response to update, or the body, was evicted. `older`: the stored response was received later. */
-export type Committed =
-  | "stored"
-  | "purged"
-  | "lease-lost"
-  | "too-many-variants"
-  | "gone"
-  | "older"
-  | "store-full";
+export type Committed = "stored" | "purged" | "lease-lost" | "gone" | "older" | "store-full";
 
 /** Takes a body's bytes in order. Nothing is visible before `commit`. */
 export interface BodyWriter {
@@ -160,6 +153,8 @@ export interface CacheStore {
   /** Counts uses; best effort. */
   recordHits(hits: ReadonlyMap<string, number>): Promise<void>;
   inspect(key: string): Promise<KeyView | null>;
+  /** Keys whose last response was stored for this URL ({@link isSameUrl}); looks at all that is stored. */
+  keysOfUrl(url: string): Promise<readonly string[]>;
   top(count: number): Promise<readonly TopKey[]>;
   /** Bytes of all stored responses, as counted. */
   totalBytes(): Promise<number>;

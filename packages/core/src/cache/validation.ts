@@ -29,7 +29,9 @@ export function mergeHeaders(stored: HeaderList, newer: HeaderList): HeaderList 
  */
 export function freshen(stored: StoredMetadata, notModified: ResponseHead): ResponseHead | null {
   if (!selects(notModified.headers, stored.headers)) return null;
-  return { status: stored.status, headers: mergeHeaders(stored.headers, notModified.headers) };
+  // A cookie of the 304 is the validating client's; it says nothing about what is stored for all.
+  const shared = notModified.headers.filter(([name]) => name.toLowerCase() !== "set-cookie");
+  return { status: stored.status, headers: mergeHeaders(stored.headers, shared) };
 }
 
 function selects(notModified: HeaderList, stored: HeaderList): boolean {

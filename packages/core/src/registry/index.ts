@@ -9,6 +9,7 @@ export type {
   KeyPlace,
   MatchConditions,
   Instance,
+  FailedWhen,
   IdMapPolicy,
   MaxLag,
   MirrorPolicy,

@@ -214,8 +214,8 @@ export type KeyPlace =
 
 export interface FailedWhen {
   readonly pointer: Pointer;
-  /** Any of these. */
-  readonly equals: readonly (string | number | boolean | null)[];
+  /** Any of these; absent: anything but null, false and an empty list. */
+  readonly equals?: readonly (string | number | boolean | null)[];
 }
 
 export interface RetryPolicy {
@@ -290,6 +290,10 @@ export interface CachePolicy {
   readonly bypass: { readonly authorization: boolean; readonly cookies: readonly string[] };
   readonly ttlJitter: number;
   readonly collapseCredentials: boolean;
+  /** A client's no-cache, max-age and min-fresh count, or are as if they were not there. */
+  readonly clientReload: "obey" | "ignore";
+  /** A response whose body says that it is no success is not stored; null: the status says all. */
+  readonly failedWhen: FailedWhen | null;
   readonly cacheStatusKey: boolean;
   /** Name of a route that asks for more than a path, which stores apart from the other routes of its paths; absent: none. */
   readonly apart?: string;

@@ -1,4 +1,5 @@
 /** The cache's store in one process: the reference of its contract, and what unit tests run on. Nothing is evicted. */
+import { isSameUrl } from "../cache/resource.ts";
 import {
   type BodyWriter,
   type FetchStart,
@@ -178,9 +179,9 @@ export class MemoryCacheStore implements CacheStore {
       const { variant } = entry.metadata;
       return variant !== metadata.variant && variant !== outdatedVariant(options) && !isReplaced;
     });
-    if (others.length >= maxVariants) return Promise.resolve("too-many-variants");
     const newer = others.filter(isNewer);
-    const older = others.filter((entry) => !isNewer(entry));
+    if (newer.length >= maxVariants) return Promise.resolve("older");
+    const older = others.filter((entry) => !isNewer(entry)).slice(0, maxVariants - newer.length - 1);
     state.entries = [...newer, { metadata, until: now + metadata.retainMs }, ...older];
     state.revision++;
     this.#markers.delete(key);
@@ -227,6 +228,13 @@ export class MemoryCacheStore implements CacheStore {
       .map(({ metadata }) => ({ metadata, softPurgedAt: this.#softPurgedAt(key, metadata) }));
     if (variants.length === 0 && notStored === null) return null;
     return { now, variants, hits: state?.hits ?? 0, notStored };
+  }
+
+  keysOfUrl(url: string): Promise<readonly string[]> {
+    const keys = [...this.#keys].filter(([, { entries }]) =>
+      entries.some(({ metadata }) => isSameUrl(metadata.url, url)),
+    );
+    return Promise.resolve(keys.map(([key]) => key));
   }
 
   top(count: number): Promise<readonly TopKey[]> {

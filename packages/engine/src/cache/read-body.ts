@@ -2,6 +2,9 @@
 import { CodedError } from "@sticky-proxy/protocol";
 import { pieceBytes, type CacheStore } from "@sticky-proxy/core/cache";
 
+/** A service's response in memory, at most so many bytes of it. */
+export { collectBody as collectResponse } from "@sticky-proxy/upstream";
+
 /** A chunk was removed while the body was read: the response must be truncated with its connection, never ended. */
 export class BodyGone extends CodedError {
   override readonly name = "BodyGone";

@@ -9,7 +9,7 @@ import {
   type HeaderList,
   type StoredResponse,
 } from "@sticky-proxy/core/http";
-import type { ProcessPolicy } from "@sticky-proxy/core/registry";
+import type { FailedWhen } from "@sticky-proxy/core/registry";
 import { readFormText, readJsonText, scalarOf, type JsonText } from "@sticky-proxy/protocol/json";
 import { contentCodings, decodeBody } from "@sticky-proxy/upstream";
 
@@ -29,13 +29,17 @@ export function readReport(headers: HeaderList, body: Uint8Array): JsonText | nu
   return type === "application/x-www-form-urlencoded" ? readFormText(decoded) : readJsonText(decoded);
 }
 
+const saysNothing = /^(?:null|false|\[\s*\])$/;
+
 /** Whether a successful response tells of a failure in its body, by the route's own judge. */
 export function saysFailure(
-  { failedWhen }: Pick<ProcessPolicy, "failedWhen">,
+  { failedWhen }: { readonly failedWhen: FailedWhen | null },
   { status, headers, body }: StoredResponse,
 ): boolean {
   if (failedWhen === null || status < 200 || status >= 300) return false;
-  const said = scalarOf(readReport(headers, body)?.at(failedWhen.pointer));
+  const source = readReport(headers, body)?.at(failedWhen.pointer);
+  if (failedWhen.equals === undefined) return source !== undefined && !saysNothing.test(source);
+  const said = scalarOf(source);
   return said !== undefined && failedWhen.equals.includes(said);
 }
 

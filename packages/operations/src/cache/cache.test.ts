@@ -63,9 +63,22 @@ describe("operating the cache", () => {
       outcome: "purged",
       soft: false,
       held: true,
+      removed: 1,
     });
     expect(await purge("/shop/a")).to.include({ held: false });
     expect(await w.states("/a", "/b")).to.deep.equal(["none", "fresh"]);
+  });
+
+  it("a URL of no configured service is found by what is stored", async () => {
+    const w = world();
+    await w.put("/a");
+    await w.put("/b");
+    const ports = { ...w.ports, services: [] };
+    const purge = (url: string) => purgeCache(ports, { kind: "url", url }, false);
+    const [url] = (await w.ports.store.top(9)).map((key) => key.url).filter((one) => one.endsWith("/a"));
+    expect(await purge(url!)).to.include({ outcome: "purged", removed: 1 });
+    expect(await w.states("/a", "/b")).to.deep.equal(["none", "fresh"]);
+    expect(await purge(url!)).to.deep.equal({ outcome: "unknown-url" });
   });
 
   it("a purge takes what its prefix, tag, service or everything selects, and leaves the rest", async () => {

@@ -15,8 +15,16 @@ export type PurgeRequest =
   | { readonly kind: "url-prefix"; readonly url: string };
 
 export type PurgeOutcome =
-  /** `held`: whether something was stored for the URL, as far as could be read; null: not counted for other requests. */
-  | { readonly outcome: "purged"; readonly soft: boolean; readonly held: boolean | null }
+  /**
+   * `held`: whether something was stored for the URL, as far as could be read; null: not counted for other requests.
+   * `removed`: keys that held something; null: as above.
+   */
+  | {
+      readonly outcome: "purged";
+      readonly soft: boolean;
+      readonly held: boolean | null;
+      readonly removed: number | null;
+    }
   /** Some partitions did not acknowledge: the purge must be repeated. */
   | { readonly outcome: "incomplete"; readonly missing: readonly number[] }
   /** No service has the URL, or its path is not valid. */
@@ -33,7 +41,13 @@ export async function purgeCache(
 ): Promise<PurgeOutcome> {
   if (request.kind !== "url" && request.kind !== "url-prefix") return purgeTarget(store, request, soft);
   const resource = resourceOfUrl(services, request.url);
-  if (resource === null) return { outcome: "unknown-url" };
+  if (resource === null) {
+    if (request.kind === "url-prefix") return { outcome: "unknown-url" };
+    const stored = await purgeStored(store, request.url, soft, new Set());
+    return stored === 0
+      ? { outcome: "unknown-url" }
+      : { outcome: "purged", soft, held: true, removed: stored };
+  }
   if (request.kind === "url-prefix") {
     const { service, path } = resource;
     return purgeTarget(store, { kind: "prefix", service: service.name, path }, soft);
@@ -46,12 +60,30 @@ export async function purgeCache(
     const { service, path } = resource;
     return purgeTarget(store, { kind: "prefix", service: service.name, path }, soft);
   }
-  return { outcome: "purged", soft, held: held.some((view) => (view?.variants.length ?? 0) > 0) };
+  const found = held.filter((view) => (view?.variants.length ?? 0) > 0).length;
+  // What another configuration has stored for the URL stands under keys that this one does not compute.
+  const others = found > 0 ? 0 : await purgeStored(store, request.url, soft, new Set(keys));
+  const removed = found + others;
+  return { outcome: "purged", soft, held: removed > 0, removed };
+}
+
+/** By what is stored, whoever stored it. @returns how many keys */
+async function purgeStored(
+  store: CacheStore,
+  url: string,
+  soft: boolean,
+  done: ReadonlySet<string>,
+): Promise<number> {
+  const keys = (await store.keysOfUrl(url)).filter((key) => !done.has(key));
+  await Promise.all(keys.map((key) => store.drop(key, soft)));
+  return keys.length;
 }
 
 async function purgeTarget(store: CacheStore, target: PurgeTarget, soft: boolean): Promise<PurgeOutcome> {
   const selector = selectorOf(target);
-  if (selector === null) return { outcome: "purged", soft, held: null };
+  if (selector === null) return { outcome: "purged", soft, held: null, removed: null };
   const { missing } = await store.purge(selector, soft);
-  return missing.length === 0 ? { outcome: "purged", soft, held: null } : { outcome: "incomplete", missing };
+  return missing.length === 0
+    ? { outcome: "purged", soft, held: null, removed: null }
+    : { outcome: "incomplete", missing };
 }

@@ -197,7 +197,7 @@ describe("configuration: defaults", () => {
       "{cache: {negativeTtlMs: {404: 5000}, tags: none}, headers: {response: {set: {X-Frame-Options: DENY}}}}",
     );
     expect(cache?.negativeTtlMs).to.deep.equal(new Map([[404, 5000]]));
-    expect(cache).to.include({ tags: false, profile: "safe", maxObjectBytes: 8_388_608, maxVariants: 16 });
+    expect(cache).to.include({ tags: false, profile: "safe", maxObjectBytes: 8_388_608, maxVariants: 64 });
     expect(headers.response).to.deep.equal(new Map([["x-frame-options", "DENY"]]));
   });
 

@@ -11,7 +11,7 @@ ARGV[9]  bodyId    ARGV[10]  bytes     ARGV[11]  retainMs             ARGV[12]  
 ARGV[13]  replacedVariant   ARGV[14]  replacedBody (dash: nothing is replaced)   ARGV[15]  url
 ARGV[16]  chunkBytes        ARGV[17]  message (empty: nobody waits)   ARGV[18]  responseAt
 ARGV[19]  outdatedVariant (the variant itself: no other)
-Returns  {key, call, 'stored' | 'purged' | 'lease-lost' | 'too-many-variants' | 'gone' | 'older',
+Returns  {key, call, 'stored' | 'purged' | 'lease-lost' | 'gone' | 'older',
           bytes of the partition, dropped bodies (id bytes)...} ]]
 local function answer(word) return { ARGV[1], ARGV[2], word } end
 local time = redis.call('TIME')
@@ -45,7 +45,6 @@ for _, one in ipairs(known[1] and cjson.decode(known[1]) or {}) do
 end
 if ARGV[14] ~= '-' and not present then return answer('gone') end
 if older then return answer('older') end
-if #kept >= tonumber(ARGV[12]) then return answer('too-many-variants') end
 local rest = tonumber(ARGV[10])
 for i = 9, #KEYS do
   local length = math.min(rest, tonumber(ARGV[16]))
@@ -54,6 +53,11 @@ for i = 9, #KEYS do
 end
 for i = 9, #KEYS do redis.call('PEXPIRE', KEYS[i], ARGV[11]) end
 
+-- The newest variants stay: a crowd of values must lock nobody out. One that is older than all of them is not stored.
+while #kept >= tonumber(ARGV[12]) do
+  if place > #kept then return answer('older') end
+  dropped[#dropped + 1] = table.remove(kept)
+end
 local bodies = {}
 for _, one in ipairs(dropped) do
   redis.call('HDEL', KEYS[1], 'm:' .. one.i, 's:' .. one.i)

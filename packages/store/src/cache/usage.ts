@@ -1,9 +1,12 @@
 /** Hits by key, and the bytes of all stored bodies. */
-import type { CacheStore } from "@sticky-proxy/core/cache";
+import { isSameUrl, type CacheStore } from "@sticky-proxy/core/cache";
 import { serverTime } from "../redis/redis.ts";
 import { allPartitions, type CacheIo } from "./io.ts";
 
-type Usage = Pick<CacheStore, "recordHits" | "top" | "totalBytes">;
+type Usage = Pick<CacheStore, "recordHits" | "top" | "totalBytes" | "keysOfUrl">;
+
+/** Keys whose URLs are asked for at once. */
+const urlBatch = 500;
 
 /** @throws the client's error; from `recordHits` CacheUnavailable */
 export function createUsage({ writes, keys, guard }: CacheIo): Usage {
@@ -42,6 +45,20 @@ export function createUsage({ writes, keys, guard }: CacheIo): Usage {
           return { key, hits, url: url ?? "", bytes: Number(bytes ?? 0) };
         }),
       );
+    },
+
+    async keysOfUrl(url) {
+      const found: string[] = [];
+      for (const partition of allPartitions(keys)) {
+        const all = await writes.zrange(keys.uses(partition), 0, -1);
+        for (let at = 0; at < all.length; at += urlBatch) {
+          const batch = all.slice(at, at + urlBatch);
+          const urls = await Promise.all(batch.map((key) => writes.hget(keys.entry(key), "u")));
+          for (const [i, stored] of urls.entries())
+            if (stored !== null && isSameUrl(stored, url)) found.push(batch[i]!);
+        }
+      }
+      return found;
     },
 
     async totalBytes() {

@@ -93,7 +93,15 @@ describe("the cache from the command line", () => {
   it("a purge prints its selection and its outcome as JSON", async () => {
     await clearCache(operator, parsed({ tag: ["red"], soft: true, json: true }), io, true);
     expect(out.map((line) => JSON.parse(line) as unknown)).to.deep.equal([
-      { event: "cache.purged", kind: "tag", tag: "red", outcome: "purged", soft: true, held: null },
+      {
+        event: "cache.purged",
+        kind: "tag",
+        tag: "red",
+        outcome: "purged",
+        soft: true,
+        held: null,
+        removed: null,
+      },
     ]);
     expect(await clearCache(operator, parsed({ url: "/elsewhere", json: true }), io, true)).to.equal(
       exitCodes.failed,

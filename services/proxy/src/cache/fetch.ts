@@ -4,8 +4,11 @@
  * The fetch resolves when the header section has arrived; the kind says whether other requests may share the response.
  * The end of a stored response is released after the commit (C1), so a client that has read it finds it stored.
  */
+import { Readable } from "node:stream";
 import { headerValue, type HeaderList } from "@sticky-proxy/core/http";
+import { collectResponse, saysFailure } from "@sticky-proxy/engine";
 import {
+  isErrorStatus,
   maxFetchMs,
   type Committed,
   type FetchLease,
@@ -44,9 +47,12 @@ export type FetchHead =
       readonly now: number;
     }
   | { readonly kind: "masked"; readonly status: number }
+  /** A server error, read whole: shared for a moment with those that it would meet too. Nothing is stored. */
+  | { readonly kind: "error"; readonly outcome: Responded; readonly bytes: Uint8Array }
   | { readonly kind: "failed"; readonly failed: Failed };
 
-export type NotStored = NotStorable | "store-unavailable" | "not-collapsed";
+/** `failed`: its body says that it is no success. */
+export type NotStored = NotStorable | "store-unavailable" | "not-collapsed" | "failed";
 
 export interface FetchOptions {
   readonly lease: FetchLease;
@@ -151,11 +157,33 @@ async function settleResponse(
   const reason = notStoredBecause(judgement, options);
   if (reason === null && judgement.storable) {
     const { metadata } = judgement;
-    return storeResponse(
-      deps,
-      { request, lease: options.lease, response: outcome, metadata, outdates, until, ended },
-      (shared) => publish({ kind: "shared", outcome, now, metadata, ...shared }),
-    );
+    const read = await readWhereJudged(request, outcome);
+    if (read.kind === "cut") {
+      publish({ kind: "failed", failed: read.failed });
+      return ended("failed");
+    }
+    if (!read.isFailure) {
+      const response = { ...outcome, body: read.body };
+      return storeResponse(
+        deps,
+        { request, lease: options.lease, response, metadata, outdates, until, ended },
+        (shared) => publish({ kind: "shared", outcome, now, metadata, ...shared }),
+      );
+    }
+    publish({ kind: "own", outcome: { ...outcome, body: read.body }, reason: "failed", now });
+    return ended("not-storable");
+  }
+  if (isSharedError(fetch, outcome)) {
+    const collected = await collectResponse(outcome.body, maxErrorBytes);
+    if (collected.kind === "complete") {
+      publish({ kind: "error", outcome, bytes: collected.body });
+      return ended("failed");
+    }
+    if (collected.kind === "failed") {
+      publish({ kind: "failed", failed: collected });
+      return ended("failed");
+    }
+    collected.rest.unshift(collected.head);
   }
   if (outdates !== null && replaces(request, outcome.status, reason)) await drop(deps, request);
   publish({ kind: "own", outcome, reason: reason ?? "store-unavailable", now });
@@ -163,6 +191,41 @@ async function settleResponse(
   const isPartial = [206, 304, 416].includes(outcome.status); // caused by the client's own Range or conditions
   if (reason !== null && !isPartial && !requestSpecific.has(reason))
     await mark(deps, request, reason, options);
+}
+
+/** A longer body is not judged. */
+const maxJudgedBytes = 1024 * 1024;
+
+type Read =
+  | { readonly kind: "read"; readonly body: Readable; readonly isFailure: boolean }
+  | { readonly kind: "cut"; readonly failed: Failed };
+
+/** Where the route judges by the body, it is read before anybody gets it: a failure is not shared. */
+async function readWhereJudged({ policy }: CachedRequest, outcome: Responded): Promise<Read> {
+  const { status, headers, body } = outcome;
+  if (policy.failedWhen === null || status < 200 || status >= 300)
+    return { kind: "read", body, isFailure: false };
+  const collected = await collectResponse(body, maxJudgedBytes);
+  if (collected.kind === "failed") return { kind: "cut", failed: collected };
+  if (collected.kind === "too-large") {
+    collected.rest.unshift(collected.head);
+    return { kind: "read", body: collected.rest, isFailure: false };
+  }
+  const whole = Readable.from([collected.body], { objectMode: false });
+  return {
+    kind: "read",
+    body: whole,
+    isFailure: saysFailure(policy, { status, headers, body: collected.body }),
+  };
+}
+
+/** A longer error is not held for others. */
+const maxErrorBytes = 64 * 1024;
+
+/** An error of the service, not of this request: others wait for the same fetch, and it sets no cookie of its client. */
+function isSharedError({ options: { lease } }: Fetch, { status, headers }: Responded): boolean {
+  const isCollapsed = lease.flight !== "" || lease.token !== null;
+  return isCollapsed && isErrorStatus(status) && headerValue(headers, "set-cookie") === null;
 }
 
 /**

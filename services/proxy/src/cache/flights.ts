@@ -23,17 +23,24 @@ export interface Flights {
   ): { flight: Flight; isLeader: boolean };
   /** Revalidates in the background (RFC 5861 3), unless a node of the cluster already does. */
   refresh(request: CachedRequest, flight: string, found: Lookup, plan: LeaderPlan): void;
+  /** The service gave no answer to the last fetch of it, moments ago: what may be served stale need not wait for the next. */
+  isFailing(request: CachedRequest, flight: string): boolean;
   /** Records a failure that a retry met too, for the requests of the next second. */
   shareFailure(request: CachedRequest, flight: string, failed: Failed): void;
   readonly size: number;
 }
 
+/** For so long a service that hangs is not waited for by each request that has something stale to be served. */
+const unansweredMs = 10_000;
+
 export function createFlights(deps: CacheDeps): Flights {
   const flights = new Map<string, Flight>();
   /** What a retry met too. */
-  const failures = createRecentFailures<Failed>(deps);
+  const failures = createRecentFailures<Extract<FlightHead, { kind: "failed" | "error" }>>(deps);
   /** Background revalidations that failed. */
   const failedRefreshes = createRecentFailures<true>(deps);
+  /** Fetches without an answer; a background revalidation tries again meanwhile. */
+  const unanswered = createRecentFailures<true>(deps, unansweredMs);
   const awaitLease = createLeaseWait(deps);
 
   function enter(leading: Leading, mayWait: boolean): Flight {
@@ -49,6 +56,9 @@ export function createFlights(deps: CacheDeps): Flights {
         // A shared body can be joined until it is committed; afterwards the store serves it.
         if (result.kind === "shared") void result.committed.then(leave);
         else leave();
+        if (result.kind === "error") failures.record(id, result);
+        if (result.kind === "failed" && !result.failed.aborted) unanswered.record(id, true);
+        else unanswered.forget(id);
         resolve(result);
       },
       (error: unknown) => {
@@ -64,8 +74,8 @@ export function createFlights(deps: CacheDeps): Flights {
       const id = idOf(request, name);
       const failed = failures.recent(id);
       if (failed !== null) {
-        const head = Promise.resolve<FlightHead>({ kind: "failed", failed });
-        return { flight: { head, generation: null }, isLeader: true };
+        const head = Promise.resolve<FlightHead>(failed);
+        return { flight: { head, generation: null }, isLeader: failed.kind === "failed" };
       }
       const known = flights.get(id);
       // A purge since the flight began: its response may be older than the purge allows (C2).
@@ -85,7 +95,8 @@ export function createFlights(deps: CacheDeps): Flights {
         (error: unknown) => deps.log.warn("cache.refresh-failed", { err: error, url: request.url }),
       );
     },
-    shareFailure: (request, name, failed) => failures.record(idOf(request, name), failed),
+    isFailing: (request, name) => unanswered.recent(idOf(request, name)) !== null,
+    shareFailure: (request, name, failed) => failures.record(idOf(request, name), { kind: "failed", failed }),
     get size() {
       return flights.size;
     },

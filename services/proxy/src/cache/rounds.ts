@@ -12,7 +12,13 @@ import {
 import type { CachedRequest } from "./cached-request.ts";
 import type { CacheOutcome, FinalOutcome } from "./outcome.ts";
 import { forwardAlone, forwardCollapsed, forwardHeadRequest } from "./serve-fetched.ts";
-import { serveStored, type Round, type ServeDeps } from "./serve-stored.ts";
+import {
+  revalidateInBackground,
+  serveStaleIfError,
+  serveStored,
+  type Round,
+  type ServeDeps,
+} from "./serve-stored.ts";
 
 /** After so many rounds a request is no longer collapsed with others, and an unreadable store counts as absent. */
 const maxRounds = 4;
@@ -32,7 +38,10 @@ export async function runRounds(
 
   for (let count = 0; ; count++) {
     const round = { ...client, request, found, now: found?.now ?? Date.now() };
-    const decision = decide(request.head, found ?? nothing, request.policy, round.now);
+    const known = found ?? nothing;
+    // A response that could not be shared predicts the next one before its marker is read.
+    const seen = mayCollapse ? known : { ...known, unshareable: known.unshareable ?? "not-shared" };
+    const decision = decide(request.head, seen, request.policy, round.now);
     if (decision.action === "bypass") return { kind: "bypass", reason: decision.reason };
     if (decision.action === "refuse") return { kind: "not-cached" };
 
@@ -64,17 +73,39 @@ export async function runRounds(
 }
 
 /** `flight`: the fetch to share; null: the request is not collapsed. */
-function follow(
+async function follow(
   deps: ServeDeps,
   round: Round,
   decision: Extract<CacheDecision, { action: "serve" | "fetch" | "validate" }>,
   flight: string | null,
 ): Promise<CacheOutcome> {
   if (decision.action === "serve") return serveStored(deps, round, decision);
-  if (round.request.head.method === "HEAD") return forwardHeadRequest(deps, round, decision);
+  const stale = await staleWhileFailing(deps, round, decision);
+  if (stale !== null) return stale;
+  const isFilling = decision.action === "fetch" && decision.fills;
+  if (round.request.head.method === "HEAD" && !isFilling) return forwardHeadRequest(deps, round, decision);
   const { found } = round;
   if (flight === null || found === null) return forwardAlone(deps, round, decision);
   return forwardCollapsed(deps, { ...round, found }, decision, flight);
+}
+
+/**
+ * RFC 5861 4: a service that gave no answer a moment ago is asked behind the stale response, not before it. null: nothing
+ * stale may be served, or nothing failed.
+ */
+async function staleWhileFailing(
+  deps: ServeDeps,
+  round: Round,
+  decision: Exclude<CacheDecision, { action: "serve" | "bypass" | "refuse" }>,
+): Promise<CacheOutcome | null> {
+  const { request, found } = round;
+  const { stored, fallback } = decision;
+  if (stored === null || found === null || !fallback.onDisconnect) return null;
+  if (!deps.flights.isFailing(request, variantOf(request.head.headers, found.varyNames))) return null;
+  const outcome = await serveStaleIfError(deps, round, decision, null);
+  if (outcome.kind !== "response") return null;
+  revalidateInBackground(deps, request, stored, found);
+  return outcome;
 }
 
 /** null: the store did not answer. */

@@ -1,5 +1,13 @@
 /** Forwards the request, alone or collapsed with others, and answers with what comes of it. */
-import { mayReuseCollapsed, type CacheDecision, type Lookup } from "@sticky-proxy/core/cache";
+import {
+  isNotModified,
+  mayReuseCollapsed,
+  notModifiedHeaders,
+  type CacheDecision,
+  type Lookup,
+} from "@sticky-proxy/core/cache";
+import type { Reply } from "../reply.ts";
+import { asGet, type CachedRequest } from "./cached-request.ts";
 import { startFetch } from "./fetch.ts";
 import type { FlightHead, LeaderPlan } from "./lead-flight.ts";
 import { forwardHead } from "./forward-head.ts";
@@ -17,7 +25,7 @@ export async function forwardCollapsed(
   flight: string,
 ): Promise<CacheOutcome> {
   const { request, found } = round;
-  const joined = deps.flights.join(request, flight, found, planOf(round, decision));
+  const joined = deps.flights.join(asFetched(request), flight, found, planOf(round, decision));
   const head = await joined.flight.head;
   return outcomeOf(deps, round, decision, head, !joined.isLeader);
 }
@@ -33,7 +41,7 @@ export async function forwardAlone(
   const start = found === null ? null : await deps.store.begin(lease, null).catch(() => null);
   const head = await startFetch(
     deps,
-    request,
+    asFetched(request),
     {
       ...planOf(round, decision),
       keepConditions: decision.action === "fetch" && decision.keepConditions,
@@ -70,6 +78,11 @@ export async function forwardHeadRequest(
       return { kind: "failed", failed, collapsed: false, mustValidate: fallback.isForbidden };
     }
   }
+}
+
+/** What fills the cache is the GET; a HEAD is answered from its head. */
+function asFetched(request: CachedRequest): CachedRequest {
+  return request.head.method === "HEAD" ? { ...request, head: asGet(request.head) } : request;
 }
 
 function planOf({ onInformational }: Round, decision: Forwarding): LeaderPlan {
@@ -121,16 +134,41 @@ async function outcomeOf(
     case "shared":
       if (collapsed && !isReusable(round, head)) return notReusable;
       return sharedResponse(round, decision, head, collapsed);
-    case "own": {
-      if (collapsed) return notReusable;
-      const { status, headers, body, trailers } = head.outcome;
+    case "error": {
+      const { status, headers } = head.outcome;
       return {
         kind: "response",
-        reply: { status, headers, body, trailers },
+        reply: { status, headers, body: request.head.method === "HEAD" ? null : head.bytes },
+        handling: { result: "MISS", source: collapsed ? "store" : "service", fwd: cause, collapsed },
+      };
+    }
+    case "own": {
+      if (collapsed) return notReusable;
+      return {
+        kind: "response",
+        reply: ownReply(request, decision, head),
         handling: { result: "MISS", source: "service", fwd: cause, detail: head.reason },
       };
     }
   }
+}
+
+/** A response for this request alone. The client's condition that the service was not told is judged here. */
+function ownReply(
+  { head: request }: CachedRequest,
+  decision: Forwarding,
+  { outcome, now }: Extract<FlightHead, { kind: "own" }>,
+): Reply {
+  const { status, headers, body, trailers } = outcome;
+  const isTold = decision.action === "validate" || !decision.fills;
+  const isHead = request.method === "HEAD";
+  if (isTold) return { status, headers, body, trailers };
+  const isCurrent = isNotModified(request.headers, { status, headers, dateAt: now }, now);
+  if (!isCurrent && !isHead) return { status, headers, body, trailers };
+  body.on("error", () => {}).destroy();
+  return isCurrent
+    ? { status: 304, headers: notModifiedHeaders(headers), body: null }
+    : { status, headers, body: null };
 }
 
 async function sharedResponse(
@@ -142,7 +180,7 @@ async function sharedResponse(
   const { status, trailers } = head.outcome;
   const reply = sharedReply(request.head, head, !collapsed);
   // A 304 has no body whose end waits for the commit (C1); the client's next request must find the response stored.
-  if (reply.body === null) await head.committed;
+  if (reply.status === 304) await head.committed;
   return {
     kind: "response",
     reply: { ...reply, trailers },

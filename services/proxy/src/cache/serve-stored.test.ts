@@ -83,7 +83,15 @@ describe("serving a stored response", () => {
 describe("a stored response in place of a failure of the service", () => {
   const fallback = { onErrorStatus: true, onDisconnect: true, isForbidden: false };
   const fetch = (stored: StoredMetadata | null) =>
-    ({ action: "fetch", stored, keepConditions: false, cause: "stale", collapse: true, fallback }) as const;
+    ({
+      action: "fetch",
+      stored,
+      keepConditions: false,
+      fills: false,
+      cause: "stale",
+      collapse: true,
+      fallback,
+    }) as const;
 
   for (const { what, status, says } of [
     { what: "is a hit when there was no response", status: null, says: { hit: true } },

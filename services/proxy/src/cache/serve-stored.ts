@@ -97,7 +97,7 @@ export async function storedResponse(
 }
 
 /** RFC 5861 3. */
-function revalidateInBackground(
+export function revalidateInBackground(
   { flights }: ServeDeps,
   request: CachedRequest,
   stored: StoredMetadata,

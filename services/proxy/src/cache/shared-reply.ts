@@ -18,5 +18,5 @@ export function sharedReply(
   if (isNotModified(request.headers, metadata, now)) {
     return { status: 304, headers: notModifiedHeaders(headers), body: null };
   }
-  return { status: outcome.status, headers, body: body.reader() };
+  return { status: outcome.status, headers, body: request.method === "HEAD" ? null : body.reader() };
 }

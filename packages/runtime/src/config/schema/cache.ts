@@ -1,5 +1,6 @@
 /** A route's cache policy. */
 import { bytes, field, flag, fraction, integer, list, millis, oneOf, word } from "../formats.ts";
+import { failedWhen } from "./failed-when.ts";
 import { mapping, record, wordOr } from "../shapes.ts";
 
 const names = (about: string) => list(about, word("A name.", 128));
@@ -35,7 +36,7 @@ export const cache = mapping({
     null,
   ),
   maxObjectBytes: bytes("Larger responses are not stored.", 8 * 1024 * 1024),
-  maxVariants: integer("Variants per key.", 16, { min: 1, max: 256 }),
+  maxVariants: integer("Variants per key; the newest are kept.", 64, { min: 1, max: 256 }),
   query: mapping({
     sort: flag("Order of parameters does not matter.", false),
     allow: names('Parameters that count; "*" may end a name; null: all.').allow(null).default(null),
@@ -66,6 +67,14 @@ export const cache = mapping({
     .description("Requests that pass by the cache.")
     .default(),
   ttlJitter: fraction("Lifetimes we chose are shortened by up to this share.", 0, 0.1),
+  clientReload: oneOf(
+    "ignore: a client's no-cache, max-age and min-fresh count as absent, so that a reload makes no call and is collapsed.",
+    ["obey", "ignore"],
+    "obey",
+  ),
+  failedWhen: failedWhen(
+    "A JSON answer of 2xx that says so (GraphQL's errors, say) is passed on and not stored; null: the status decides.",
+  ),
   collapseCredentials: flag("Collapse requests with Authorization or Cookie too.", false),
   cacheStatusKey: flag("Show the key in Cache-Status.", false),
 });

@@ -10,12 +10,12 @@ import {
   millis,
   oneOf,
   pointer,
-  scalar,
   text,
   url,
   word,
 } from "../formats.ts";
-import { either, exactlyOne, mapping, oneOrMore } from "../shapes.ts";
+import { failedWhen } from "./failed-when.ts";
+import { either, exactlyOne, mapping } from "../shapes.ts";
 
 export const defaults = {
   processBodyBytes: 1024 * 1024,
@@ -166,17 +166,9 @@ export const process = mapping({
     "Statuses that refuse a request before the work: passed on, the identity is free, never sent again by the gateway (unless notExecutedStatuses and retries say so).",
     integer("A status.", "dynamic", { min: 400, max: 599 }),
   ).default([401, 407, 409, 421, 423, 425, 431, 503]),
-  failedWhen: mapping({
-    pointer: pointer("Where the word stands.").required(),
-    equals: oneOrMore(scalar("A JSON value."), 32)
-      .description("A JSON value, or several of which one has to stand there.")
-      .required(),
-  })
-    .allow(null)
-    .description(
-      "A JSON answer of 2xx with this value counts as a 500 of the service; null: the status decides.",
-    )
-    .default(null),
+  failedWhen: failedWhen(
+    "A JSON answer of 2xx that says so counts as a 500 of the service; null: the status decides.",
+  ),
   keyFrom: exactlyOne({
     header: field("A header field: its value is the key."),
     json: memberPointer("A pointer to a string or a whole number of the JSON body."),
