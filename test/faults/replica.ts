@@ -62,6 +62,8 @@ export interface Replica {
 export interface ReplicaOptions {
   readonly name: string;
   readonly redisUrl: string;
+  /** In place of `redisUrl`. */
+  readonly target?: Parameters<typeof openStore>[0]["target"];
   readonly keyPrefix: string;
   readonly origin: string;
   /** Over the route's own; may be smaller than a configuration allows. */
@@ -91,7 +93,7 @@ export async function startReplica(options: ReplicaOptions): Promise<Replica> {
   const rules: Rules = { policy, retries, honoursKey: true };
   const services = [{ ...service!, routes: [{ ...route!, process: policy, retries }] }];
   const open = await openStore({
-    target: { url: options.redisUrl },
+    target: options.target ?? { url: options.redisUrl },
     keyPrefix: options.keyPrefix,
     partitions: options.partitions ?? 8,
     timelineLength: 100,

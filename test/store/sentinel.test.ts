@@ -1,16 +1,12 @@
 import { asScope } from "@sticky-proxy/protocol";
 import { expect } from "chai";
-import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { once } from "node:events";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer, type AddressInfo } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { Redis } from "ioredis";
 import { sleep } from "@sticky-proxy/runtime";
-import { connectRedis, createKeys, createProcessStore } from "@sticky-proxy/store/testing";
-import { describeWithRedis, localRedisServer, startRedis } from "@sticky-proxy/testkit";
+import { profileCheck } from "@sticky-proxy/store";
+import { connectRedis, createKeys, createProcessStore, openMeta } from "@sticky-proxy/store/testing";
+import { describeWithRedis, startRedis } from "@sticky-proxy/testkit";
+import { startSentinel } from "../support/sentinel.ts";
 
 describeWithRedis("the process store behind Sentinel", () => {
   it("follows a failover: claims go to the new primary, and what was there before is there still", async function () {
@@ -44,6 +40,22 @@ describeWithRedis("the process store behind Sentinel", () => {
       const before = await create();
       if (before.kind !== "created") throw new Error(before.kind);
       await old.wait(1, 5000);
+      const meta = await openMeta(redis.writes, createKeys("sp:"), { partitions: 4 });
+      const warnsOf = async (profile: "standard" | "ha"): Promise<readonly string[]> => {
+        const check = profileCheck({
+          redis,
+          keys: createKeys("sp:"),
+          meta,
+          profile,
+          strict: false,
+          wallClock: Date.now,
+          confirm: null,
+        });
+        const { findings } = await check();
+        return findings.filter(({ severity }) => severity === "warn").map(({ setting }) => setting);
+      };
+      expect(await warnsOf("standard"), "it may lose what it acknowledged").to.include("profile");
+      expect(await warnsOf("ha")).to.not.include("profile");
       // Refused until the Sentinel knows the replica well enough.
       while ((await asking.call("SENTINEL", "FAILOVER", "state").catch(() => null)) !== "OK")
         await sleep(200);
@@ -76,40 +88,3 @@ describeWithRedis("the process store behind Sentinel", () => {
     }
   });
 });
-
-/** One Sentinel that decides alone. */
-async function startSentinel(primaryPort: number): Promise<{ port: number; stop(): Promise<void> }> {
-  const holder = createServer().listen(0, "127.0.0.1");
-  await once(holder, "listening");
-  const { port } = holder.address() as AddressInfo;
-  holder.close();
-  await once(holder, "close");
-  const dir = mkdtempSync(join(tmpdir(), "sticky-sentinel-"));
-  const file = join(dir, "sentinel.conf");
-  writeFileSync(
-    file,
-    [
-      `port ${port}`,
-      "bind 127.0.0.1",
-      `dir ${dir}`,
-      `sentinel monitor state 127.0.0.1 ${primaryPort} 1`,
-      "sentinel down-after-milliseconds state 1000",
-      "sentinel failover-timeout state 5000",
-      "",
-    ].join("\n"),
-  );
-  const child = spawn(localRedisServer()!, [file, "--sentinel"], { stdio: "ignore" });
-  const ping = new Redis({ port, retryStrategy: () => 50, maxRetriesPerRequest: null });
-  ping.on("error", () => {});
-  await ping.ping();
-  ping.disconnect();
-  return {
-    port,
-    async stop() {
-      const ended = once(child, "exit");
-      child.kill("SIGKILL");
-      await ended;
-      rmSync(dir, { recursive: true, force: true });
-    },
-  };
-}

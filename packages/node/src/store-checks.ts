@@ -1,7 +1,7 @@
 /** Checks the settings of the state Redis that the guarantees depend on, at start and by a periodic task. */
 import { CodedError } from "@sticky-proxy/protocol";
 import { type Config, type Logger, type Metrics, type OpsServer } from "@sticky-proxy/runtime";
-import { profileCheck, type Health, type OpenStore } from "@sticky-proxy/store";
+import { profileCheck, type Finding, type Health, type OpenStore } from "@sticky-proxy/store";
 
 /** A Redis that this version cannot use at all. */
 export class StoreUnfit extends CodedError {
@@ -66,8 +66,13 @@ export async function openStoreChecks(parts: StoreCheckParts): Promise<StoreChec
     // Without Redis the proxy stays ready: plain traffic continues and keyed requests fail closed.
     if (!isUp()) return { state: "degraded", reason: "Redis does not answer; keyed requests get 503" };
     const wrong = health.findings.filter(({ severity }) => severity !== "warn");
-    if (wrong.length === 0) return { state: "ok" };
-    const reason = wrong.map(({ setting, found, cure }) => `${setting} is ${found}: ${cure}`).join("; ");
+    const told = (findings: readonly Finding[]): string =>
+      findings.map(({ setting, found, cure }) => `${setting} is ${found}: ${cure}`).join("; ");
+    if (wrong.length === 0) {
+      const warning = told(health.findings.filter(({ setting }) => setting === "profile"));
+      return warning === "" ? { state: "ok" } : { state: "ok", warning };
+    }
+    const reason = told(wrong);
     return { state: enforce ? "failed" : "degraded", reason };
   });
   return {

@@ -8,7 +8,7 @@ import type { Logger } from "./logger.ts";
 import type { Metrics } from "./metrics.ts";
 
 export type CheckResult =
-  | { readonly state: "ok" }
+  | { readonly state: "ok"; readonly warning?: string }
   | { readonly state: "degraded" | "failed"; readonly reason: string };
 
 export interface OpsServer {

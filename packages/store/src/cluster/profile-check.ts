@@ -68,6 +68,7 @@ export function profileCheck(options: ProfileCheckOptions): () => Promise<Health
         memory = Math.max(memory ?? 0, share);
         limit = Math.min(limit ?? Infinity, Number(each.info.get("maxmemory")));
       }
+      if (redis.failsOver && !profile.startsWith("ha")) findings.push(losesOnPromotion(profile));
       delayedFsyncBefore = Number(facts!.info.get("aof_delayed_fsync") ?? 0);
       await verifyMeta(redis.writes, keys, meta);
       await options.incarnation?.check();
@@ -82,6 +83,16 @@ export function profileCheck(options: ProfileCheckOptions): () => Promise<Health
       memoryLimit: limit,
       sheds: memory !== null && memory > shedAt,
     };
+  };
+}
+
+/** Writes of these profiles are on one server when they are acknowledged. */
+function losesOnPromotion(profile: Profile): Finding {
+  return {
+    severity: "warn",
+    setting: "profile",
+    found: `${profile} on servers that fail over`,
+    cure: "use profile ha: a promotion loses acknowledged claims and results, and what is lost may run again",
   };
 }
 

@@ -54,6 +54,8 @@ export interface RedisConnections {
   readonly reads: Connection;
   readonly subscriber: Connection;
   readonly isCluster: boolean;
+  /** Another server may become the primary behind the same name. */
+  readonly failsOver: boolean;
   readonly commandTimeoutMs: number;
   /** For further connections to the same server. */
   readonly oneServer: OneServer;
@@ -85,6 +87,7 @@ export function connectRedis(target: RedisTarget, options: ConnectOptions = {}):
   return {
     ...connections,
     isCluster: target.cluster !== undefined,
+    failsOver: target.cluster !== undefined || target.sentinels !== undefined,
     commandTimeoutMs,
     oneServer,
     async ready(timeoutMs) {
