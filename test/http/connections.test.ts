@@ -1,6 +1,7 @@
 /** What one connection carries: the order of its requests, either side's end, answers that come early (RFC 9112 9). */
 import { FakeUpstream, RawClient, RawUpstream } from "@sticky-proxy/testkit";
 import { expect } from "chai";
+import { Server } from "node:net";
 
 import { service, startGateway, type Gateway } from "./gateway.ts";
 
@@ -30,6 +31,23 @@ describe("a client's connection", () => {
   afterEach(async () => {
     await gateway.close();
     await upstream.close();
+  });
+
+  it("waits to be accepted in a queue as long as the configuration says", async () => {
+    const { listen } = Server.prototype;
+    const asked: unknown[] = [];
+    Server.prototype.listen = function (this: Server, ...args: unknown[]) {
+      asked.push(args[0]);
+      return Reflect.apply(listen, this, args) as Server;
+    } as typeof listen;
+    let other: Gateway;
+    try {
+      other = await startGateway({ services: [service(upstream.origin)], limits: { listenBacklog: 77 } });
+    } finally {
+      Server.prototype.listen = listen;
+    }
+    await other.close();
+    expect(asked[0]).to.include({ backlog: 77 });
   });
 
   describe("with several requests at once", () => {

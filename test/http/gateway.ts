@@ -50,6 +50,7 @@ export const settings: ProxySettings = {
     keepAliveMs: 65_000,
     upstreamKeepAliveMs: 4_000,
     maxRequestsPerSocket: 0,
+    listenBacklog: 4096,
     maxConnections: 0,
     maxConnectionsPerAddress: 0,
     maxWaiters: 2_000,

@@ -154,6 +154,25 @@ describeWithRedis("the process store on a Redis in trouble", () => {
     expect(stands!.version).to.be.oneOf([1, 2]);
   });
 
+  it("of a backlog the newest are handed out beside the oldest, and one partition's backlog holds up no other's", async () => {
+    const make = async (partition: number, wakeMs: number) => {
+      const answer = await store.create(draftOf({ partition, wakeMs }), { withResult: false });
+      return answer.kind === "created" ? answer.record.scope : "";
+    };
+    const old: string[] = [];
+    for (let i = 0; i < 120; i += 1) old.push(await make(3, -1_000_000 + i));
+    const [newest, elsewhere] = [await make(3, -1000), await make(1, -1000)];
+    const { due } = await store.claimDue({ limit: 20, hideMs: 60_000 });
+    const scopes: string[] = due.map(({ scope }) => scope);
+    expect(scopes).to.have.length(20);
+    expect(new Set(scopes).size, "each once").to.equal(20);
+    expect(scopes).to.include.members([newest, elsewhere]);
+    expect(scopes.filter((scope) => old.slice(0, 14).includes(scope)).length, "the oldest").to.be.at.least(7);
+    for (let left = 122 - 20; left > 0; left -= 20)
+      expect((await store.claimDue({ limit: 20, hideMs: 60_000 })).due).to.have.length(Math.min(left, 20));
+    expect((await store.claimDue({ limit: 20, hideMs: 60_000 })).due).to.have.length(0);
+  });
+
   it("scripts that the server has forgotten are loaded again", async () => {
     const record = await created();
     await admin.script("FLUSH");

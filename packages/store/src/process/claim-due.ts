@@ -12,8 +12,13 @@ export const claimDueScript = defineScript({
   name: "claim-due",
   file: new URL("./claim-due.lua", import.meta.url),
   keys: ["alarms"],
-  args: ["partition", "call", "limit", "hideMs"],
+  args: ["partition", "call", "limit", "hideMs", "newest"],
 });
+
+/** So many of one partition before the next one has its turn. */
+const turn = 10;
+/** This share of a backlog's turn goes to the newest. */
+const newestShare = 0.25;
 
 /** After a jump of the server's clock nothing is due for `jumpGraceMs`. @throws StoreUnavailable */
 export function createClaimDue(
@@ -32,7 +37,13 @@ export function createClaimDue(
   ): Promise<{ now: EpochMs; places: Place[] }> {
     const { now, rest } = await io.run(redis.writes, claimDueScript, {
       keys: { alarms: keys.alarms(p) },
-      args: { partition: p, call: newCall(), limit, hideMs },
+      args: {
+        partition: p,
+        call: newCall(),
+        limit,
+        hideMs,
+        newest: limit > 1 ? Math.ceil(limit * newestShare) : 0,
+      },
     });
     return { now, places: replyList(rest[0]).map((member) => parseMember(p, String(member))) };
   }
@@ -59,15 +70,23 @@ export function createClaimDue(
     // A server clock set forward makes every lease look over: owners first get the time to renew.
     if (clock.steadyForMs() < jumpGraceMs) return { now, due: [] };
     const due: ProcessRecord[] = [];
-    firstPartition = (firstPartition + 1) % partitions; // so that no partition starves when many are due
-    for (let i = 0; i < partitions && due.length < limit; i += 1) {
-      const p = (firstPartition + i) % partitions;
-      const score = first[p]![1];
-      if (score === undefined || Number(score) > now) continue;
-      const claimed = await claimPartition(p, limit - due.length, hideMs);
-      now = claimed.now;
-      const records = await Promise.all(claimed.places.map(dueRecord));
-      for (const record of records) if (record !== null) due.push(record);
+    const isDue = (p: number): boolean => Number(first[p]![1] ?? Infinity) <= now;
+    // From where the last call ended, so that no partition starves behind another one's backlog.
+    let waiting = every.map((_, i) => (firstPartition + i) % partitions).filter(isDue);
+    while (waiting.length > 0 && due.length < limit) {
+      const again: number[] = [];
+      for (const p of waiting) {
+        const left = limit - due.length;
+        if (left === 0) break;
+        firstPartition = (p + 1) % partitions;
+        const most = Math.min(left, Math.max(turn, Math.ceil(limit / waiting.length)));
+        const claimed = await claimPartition(p, most, hideMs);
+        now = claimed.now;
+        if (claimed.places.length === most) again.push(p);
+        const records = await Promise.all(claimed.places.map(dueRecord));
+        for (const record of records) if (record !== null) due.push(record);
+      }
+      waiting = again;
     }
     return { now, due };
   };

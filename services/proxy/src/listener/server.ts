@@ -91,7 +91,7 @@ export function createServer(deps: ProxyDeps): ProxyServer {
   server.on("checkExpectation", onRequest);
   server.on("connection", connections.accept);
   answerOutsideRequests(server, pipelines, tunnels, deps);
-  return serverOf(server, gate, inFlight, tunnels);
+  return serverOf(server, gate, inFlight, tunnels, limits.listenBacklog);
 }
 
 function httpServer(limits: Limits, becomesTunnel: (request: IncomingMessage) => boolean): Server {
@@ -161,12 +161,13 @@ function serverOf(
   gate: { draining: boolean },
   inFlight: InFlight,
   tunnels: Tunnels | null,
+  backlog: number,
 ): ProxyServer {
   return {
     listen(port, host) {
       return new Promise((resolve, reject) => {
         server.once("error", reject);
-        server.listen({ port, ...(host === null || host === undefined ? {} : { host }) }, () => {
+        server.listen({ port, backlog, ...(host === null || host === undefined ? {} : { host }) }, () => {
           server.off("error", reject);
           resolve((server.address() as AddressInfo).port);
         });

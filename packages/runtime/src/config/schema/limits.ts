@@ -20,6 +20,11 @@ export const limits = mapping({
   keepAliveMs: millis("Idle client connections: above the balancer's.", 65_000, { max: 3_600_000 }),
   upstreamKeepAliveMs: millis("Idle connections to services: below theirs.", 4000, { max: 3_600_000 }),
   maxRequestsPerSocket: integer("Requests per client connection; 0: no limit.", 100_000),
+  listenBacklog: integer(
+    "Connections that wait to be accepted; the system's own bound (net.core.somaxconn) holds as well.",
+    4096,
+    { min: 1, max: 65_535 },
+  ),
   maxConnections: integer("Client connections of this node.", 10_000, { min: 1 }),
   maxConnectionsPerAddress: integer("Client connections per address; 0: no limit.", 0),
   bodyBytes: bytes(
