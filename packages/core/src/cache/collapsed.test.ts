@@ -1,7 +1,7 @@
 import { defaultCachePolicy } from "./policy.ts";
 import { expect } from "chai";
 import type { HeaderList } from "../http/message.ts";
-import { mayReuseCollapsed } from "./collapsed.ts";
+import { isOtherVariant, mayReuseCollapsed } from "./collapsed.ts";
 import type { StoredMetadata } from "./stored-metadata.ts";
 import { variantOf } from "./variant.ts";
 
@@ -57,6 +57,24 @@ describe("the response to another request answers a collapsed one", () => {
       expect(mayReuseCollapsed({ headers }, given, defaultCachePolicy(), minGeneration, now)).to.equal(
         reused,
       );
+    });
+  }
+});
+
+describe("the response to another request is another variant", () => {
+  for (const { what, headers, changes, other } of [
+    { what: "the request has another value", headers: [["Accept-Language", "fr"]], other: true },
+    { what: "the request lacks the field", headers: [], other: true },
+    { what: "the request has the same value", headers: german, other: false },
+    {
+      what: "there are none",
+      headers: [["Accept-Language", "fr"]],
+      changes: { varyNames: [], variant: "" },
+      other: false,
+    },
+  ] satisfies { what: string; headers: HeaderList; changes?: Partial<StoredMetadata>; other: boolean }[]) {
+    it(`${other ? "where" : "not where"} ${what}`, () => {
+      expect(isOtherVariant({ headers }, { ...response, ...changes })).to.equal(other);
     });
   }
 });

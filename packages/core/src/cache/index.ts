@@ -1,5 +1,5 @@
 // Decisions: how a request is answered, and what may be stored (RFC 9111 3 and 4).
-export { mayReuseCollapsed } from "./collapsed.ts";
+export { isOtherVariant, mayReuseCollapsed } from "./collapsed.ts";
 export { isErrorStatus, type Fallback } from "./fallback.ts";
 export { decide, remainingMs, type BypassReason, type CacheDecision } from "./reuse.ts";
 export { judge, type Judgement } from "./storable.ts";

@@ -39,6 +39,8 @@ export type OpenOutcome =
   | { readonly kind: "key-changed" }
   /** The response of the collapsed fetch may not be reused for this request: it is forwarded by itself. */
   | { readonly kind: "not-reusable" }
+  /** The collapsed fetch is for another variant; `varyNames`: by which fields the request finds those that want its own. */
+  | { readonly kind: "other-variant"; readonly varyNames: readonly string[] }
   /** The body of the stored response was evicted, or the store does not answer. */
   | { readonly kind: "unreadable" };
 

@@ -34,6 +34,8 @@ export async function runRounds(
 ): Promise<FinalOutcome> {
   let mayCollapse = true;
   let failures = 0;
+  /** As a collapsed fetch has told, before the store can. */
+  let varyNames: readonly string[] | null = null;
   let found = isTrusted ? await lookup(deps, request) : null;
 
   for (let count = 0; ; count++) {
@@ -47,7 +49,7 @@ export async function runRounds(
 
     const flight =
       decision.action !== "serve" && decision.collapse && mayCollapse && found !== null && count < maxRounds
-        ? variantOf(request.head.headers, found.varyNames)
+        ? variantOf(request.head.headers, varyNames ?? found.varyNames)
         : null;
     const outcome = await follow(deps, round, decision, flight);
     switch (outcome.kind) {
@@ -59,6 +61,9 @@ export async function runRounds(
         break;
       case "not-reusable":
         mayCollapse = false;
+        break;
+      case "other-variant":
+        ({ varyNames } = outcome);
         break;
       case "key-changed":
         break;

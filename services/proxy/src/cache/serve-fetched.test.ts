@@ -102,7 +102,6 @@ describe("the outcome of a collapsed request", () => {
 
   for (const { what, head } of [
     { what: "the response may not be shared", head: own },
-    { what: "the shared response is of another variant", head: shared({ variant: "other" }) },
     { what: "the revalidated response is of another variant", head: revalidated({ variant: "other" }) },
     { what: "the revalidated response was not stored", head: revalidated({}, false) },
   ]) {
@@ -111,6 +110,12 @@ describe("the outcome of a collapsed request", () => {
       expect((await outcomeFrom(head, { isLeader: true })).outcome.kind).to.equal("response");
     });
   }
+
+  it('is "other-variant" when the shared response is one, and says by which fields the own one is found', async () => {
+    const head = shared({ variant: "other", varyNames: ["a"] });
+    expect((await outcomeFrom(head)).outcome).to.deep.equal({ kind: "other-variant", varyNames: ["a"] });
+    expect((await outcomeFrom(head, { isLeader: true })).outcome.kind).to.equal("response");
+  });
 
   it("is a response of the store when another request's response is shared, so it is not mirrored again", async () => {
     const { outcome } = await outcomeFrom(shared());

@@ -1,6 +1,7 @@
 /** Forwards the request, alone or collapsed with others, and answers with what comes of it. */
 import {
   isNotModified,
+  isOtherVariant,
   mayReuseCollapsed,
   notModifiedHeaders,
   type CacheDecision,
@@ -132,7 +133,7 @@ async function outcomeOf(
       });
     }
     case "shared":
-      if (collapsed && !isReusable(round, head)) return notReusable;
+      if (collapsed && !isReusable(round, head)) return apartFrom(round, head);
       return sharedResponse(round, decision, head, collapsed);
     case "error": {
       const { status, headers } = head.outcome;
@@ -201,6 +202,12 @@ function isReusable(
   { metadata, now }: Extract<FlightHead, { kind: "shared" | "revalidated" }>,
 ): boolean {
   return mayReuseCollapsed(request.head, metadata, request.policy, found?.generation ?? null, now);
+}
+
+/** Requests for one variant share a fetch, also where its response has yet to say that there are variants. */
+function apartFrom({ request }: Round, { metadata }: Extract<FlightHead, { kind: "shared" }>): OpenOutcome {
+  if (!isOtherVariant(request.head, metadata)) return notReusable;
+  return { kind: "other-variant", varyNames: metadata.varyNames };
 }
 
 const notReusable: OpenOutcome = { kind: "not-reusable" };
