@@ -46,9 +46,18 @@ for (const [kind, openSuiteStore] of Object.entries(suiteStores))
       expect(await (await fetch(`${replicas.cluster.url(1)}${location}/result`)).json()).to.deep.equal({
         a: 1,
       });
-      expect(
-        (await replicas.cluster.store.timeline(parseProcessId(id)!)).map((entry) => entry["event"]),
-      ).to.include("late-report");
+      const forged = await report(sent, "complete", "{}", 0, { "Sticky-Execution": "1.forged" });
+      expect(forged.status).to.equal(401);
+      const timeline = await replicas.cluster.store.timeline(parseProcessId(id)!);
+      const told = (event: string) => timeline.find((entry) => entry.event === event);
+      expect(told("accepted")).to.have.property("instance");
+      expect(told("duplicate-report")).to.include({ report: "called-back" });
+      expect(told("late-report")).to.include({ report: "called-back", status: "completed" });
+      expect(told("callback-unauthorized")).to.include({
+        why: "token-wrong",
+        action: "complete",
+        peer: "127.0.0.1",
+      });
     });
 
     it("a message that comes again under its webhook-id is a duplicate, whatever it says now, and moves nothing", async () => {

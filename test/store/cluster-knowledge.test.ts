@@ -30,7 +30,6 @@ function draft(partition: number) {
     spans: { wakeAt: 60_000 },
     request: null,
     writeId: newId(),
-    entry: { event: "created" },
   };
 }
 

@@ -81,7 +81,6 @@ function draftOf(real: Real, n: number, service: string, isDue: boolean): Draft 
       body: Buffer.from(writeId),
     },
     writeId,
-    entry: { event: "created" },
   };
 }
 

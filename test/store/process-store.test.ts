@@ -37,7 +37,6 @@ function draftOf(
     spans: { wakeAt: given.wakeMs ?? 60_000, startedAt: 0 },
     request: null,
     writeId: newId(),
-    entry: { event: "created" },
   };
 }
 
@@ -499,6 +498,36 @@ describeWithRedis("the process store on Redis Cluster", () => {
 
     await redis.close();
     await cluster.stop();
+  });
+
+  it("a process that has birth and a plain answer writes no timeline; another one's is cut at its length and ends with it", async () => {
+    const server = await startRedis();
+    const redis = connectRedis({ url: server.url }, { onError: () => {} });
+    expect(await redis.ready(5000)).to.equal(true);
+    const store = createProcessStore({ redis, keys: createKeys("sp:"), partitions: 1, timelineLength: 10 });
+    const lists = () => redis.reads.keys("sp:{p0}:l:*");
+    const answer = await store.create(draftOf({ partition: 0 }), { withResult: false });
+    const end = changeOf({ status: "completed", executed: "yes", httpStatus: 200, instance: "a" });
+    const { record } = await store.commit(
+      (answer as { record: ProcessRecord }).record,
+      {
+        ...end,
+        spans: { endedAt: 0, expireAt: 5000, keepUntil: 60_000 },
+        entry: { event: "responded", status: "completed", executed: "yes" },
+      },
+      { ifDue: false, writeId: "w" },
+    );
+    expect(await lists()).to.deep.equal([]);
+    expect((await store.timeline(record!)).map(({ event }) => event)).to.deep.equal(["created", "responded"]);
+    for (let i = 0; i < 30; i += 1) await store.note(record!, { event: "late-report", n: String(i) });
+    const [list] = await lists();
+    expect(await redis.reads.llen(list!)).to.equal(10);
+    const told = await store.timeline(record!);
+    expect(told.map(({ event }) => event).slice(0, 3)).to.deep.equal(["created", "responded", "late-report"]);
+    expect(told.at(-1)).to.include({ n: "29" });
+    expect(await redis.reads.pexpiretime(list!), "ends with its record").to.equal(record!.keepUntil);
+    await redis.close();
+    await server.stop();
   });
 
   it("a primary that is killed and restarted serves its partitions again, with what was acknowledged", async function () {

@@ -33,7 +33,6 @@ describeWithRedis("the process store behind Sentinel", () => {
             spans: { wakeAt: 60_000 },
             request: null,
             writeId: randomBytes(9).toString("base64url"),
-            entry: { event: "created" },
           },
           { withResult: false },
         );

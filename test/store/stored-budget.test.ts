@@ -42,7 +42,6 @@ function draftOf(scope: string, holder: string, bytes: number | null): Draft {
     spans: { wakeAt: 60_000 },
     request,
     writeId: id,
-    entry: { event: "created" },
   };
 }
 

@@ -11,7 +11,7 @@
  *   {p}:f                     STRING  create, commit, supersede          never: fences keep rising
  *   {p}:i:<service>:<status>  ZSET    create, commit, supersede: member by epoch            purge, forget
  *   {p}:d                     ZSET    commit, supersede: member by epoch                    purge, forget
- *   {p}:e                     STREAM  every transition, notes            capped by length
+ *   {p}:l:<scope>:<epoch>     LIST    commit, supersede, note: the process's timeline       capped; with its record
  *   {p}:w                     sharded channel  "id:version:status"
  *   {p}:h                     HASH    what each holder stores: create, commit, supersede    purge, forget
  *   {p}:r:<service>           ZSET    keepEarly: jobs of early reports by their end         its own TTL; takeEarly
@@ -59,7 +59,8 @@ export interface Keys {
   fence(partition: number): string;
   list(partition: number, service: string, status: string): string;
   deadLetters(partition: number): string;
-  timeline(partition: number): string;
+  /** Under its own epoch from the start, so that moving the process aside moves nothing. */
+  timeline(partition: number, scope: string, epoch: number): string;
   changes(partition: number): string;
   held(partition: number): string;
   job(partition: number, digest: string): string;
@@ -86,7 +87,7 @@ export function createKeys(prefix: string): Keys {
     fence: (p) => `${partition(p)}f`,
     list: (p, service, status) => `${partition(p)}i:${service}:${status}`,
     deadLetters: (p) => `${partition(p)}d`,
-    timeline: (p) => `${partition(p)}e`,
+    timeline: inScope("l"),
     changes: (p) => `${partition(p)}w`,
     held: (p) => `${partition(p)}h`,
     job: (p, digest) => `${partition(p)}j:${digest}`,

@@ -584,6 +584,37 @@ export function processStoreContract(title: string, open: () => Promise<Contract
         for (const { at } of lines) expect(Number(at)).to.be.at.least(record.createdAt);
       });
 
+      it("a timeline counts what is told several times in a row, and ends with its process", async () => {
+        const record = await created();
+        for (let i = 0; i < 5; i += 1) await store.note(record, { event: "duplicate-report", report: "x" });
+        await store.note(record, { event: "duplicate-report", report: "y" });
+        const told = (await store.timeline(record)).map(({ event, count, report }) => [event, report, count]);
+        expect(told).to.deep.equal([
+          ["created", undefined, undefined],
+          ["duplicate-report", "x", "5"],
+          ["duplicate-report", "y", undefined],
+        ]);
+        await store.purge(record);
+        await store.note(record, { event: "late-report" });
+        expect(await store.timeline(record)).to.deep.equal([]);
+      });
+
+      it("a superseded process keeps its timeline, and its successor begins one", async () => {
+        const record = await created();
+        await store.note(record, { event: "late-result" });
+        const { partition, scope } = record;
+        const next = await store.supersede(
+          record,
+          { ...changeOf({ status: "cancelled" }), entry: { event: "superseded" } },
+          draftOf({ at: { partition, scope } }),
+        );
+        const events = async (ref: ProcessRecord) => (await store.timeline(ref)).map(({ event }) => event);
+        expect(await events(record)).to.deep.equal(["created", "late-result", "superseded"]);
+        expect(await events(next.record!)).to.deep.equal(["created"]);
+        await store.note(record, { event: "late-report" });
+        expect(await events(record)).to.include("late-report");
+      });
+
       it("a service's job id is held by whom it was given to, until the entry ends", async () => {
         const first: AttemptRef = { ...refOf(await created()), attempt: 2 };
         const second: AttemptRef = { ...refOf(await created()), attempt: 1 };
@@ -747,7 +778,6 @@ function draftOf(
     spans: { startedAt: 0, wakeAt: leaseMs, ...given.spans },
     request: given.request ?? null,
     writeId,
-    entry: { event: "created" },
   };
 }
 

@@ -19,6 +19,8 @@ export function dispatched(record: ProcessRecord, owner: string, c: Circumstance
       status: "in-progress",
       phase: "forwarding",
       owner,
+      node: owner,
+      ...(record.instance === null ? {} : { instance: null }),
       attempt: record.attempt + 1,
       ...(record.lastReport === null ? {} : { lastReport: null }),
     },

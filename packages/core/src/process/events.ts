@@ -21,6 +21,8 @@ export type ProcessEvent =
       readonly status: number;
       readonly result: Result | null;
       readonly retryAfterMs: number | null;
+      /** Where the attempt went; absent: nowhere, or it is not known. */
+      readonly instance?: string;
       /** Only its own client may repeat the request. */
       readonly isClients?: true;
       /** Its body says that the service failed, whatever its status says. */
@@ -34,6 +36,7 @@ export type ProcessEvent =
       readonly jobId: string | null;
       readonly pollUrl: string | null;
       readonly pollInMs: number | null;
+      readonly instance?: string;
     }
   /** The attempt has no complete answer; `executed`: may the service have run it? */
   | {
@@ -44,6 +47,7 @@ export type ProcessEvent =
       readonly slug: ProblemSlug;
       readonly reason: string;
       readonly retryAfterMs: number | null;
+      readonly instance?: string;
       /** The answer that leaves it unknown (a balancer's 504, say), for the clients; absent: there was none. */
       readonly answer?: { readonly status: number; readonly result: Result | null };
     }

@@ -33,6 +33,7 @@ export {
   type StoredRequest,
   type TimelineEntry,
 } from "./store.ts";
+export { isToldByRecord, wholeTimeline, type TimelineLine } from "./timeline.ts";
 // The state machine: events, birth, transition, what an alarm calls for.
 export type { Circumstances, ProcessEvent, Transition } from "./events.ts";
 export { birth, byAlarm, supersede, transition, type BeginRequest } from "./life.ts";

@@ -50,6 +50,18 @@ import type { Change, Draft, StoredRequest } from "./store.ts";
 
 /** What `event` changes about `record`. The one entry: every other file of the state machine is reached through it. */
 export function transition(record: ProcessRecord, event: ProcessEvent, c: Circumstances): Transition {
+  const decided = decide(record, event, c);
+  if (decided.kind !== "change" || !("instance" in event) || event.instance === undefined) return decided;
+  const { change: made } = decided;
+  const instance = event.instance.slice(0, 64);
+  const where = { instance, ...(record.owner === null ? {} : { node: record.owner }) };
+  return {
+    kind: "change",
+    change: { ...made, set: { ...made.set, instance }, entry: { ...made.entry, ...where } },
+  };
+}
+
+function decide(record: ProcessRecord, event: ProcessEvent, c: Circumstances): Transition {
   if (isTerminal(record.status)) return afterTheEnd(record, event, c);
   switch (event.type) {
     case "dispatched":
@@ -165,6 +177,7 @@ export function birth(
       owner: ownerWaits ? node : null,
       leaseMs: policy.leaseMs,
       attempt: paused ? 0 : 1,
+      node: paused ? null : node,
       maxAttempts: retries.attempts,
       cancelRequested: false,
       released: false,
@@ -184,7 +197,6 @@ export function birth(
     },
     request: request.request,
     writeId,
-    entry: { event: "created", operation: request.operation.slice(0, 64) },
   };
 }
 
@@ -193,7 +205,7 @@ export function byAlarm(draft: Draft): Draft {
   const { startedAt: _, ...spans } = draft.spans;
   return {
     ...draft,
-    fields: { ...draft.fields, status: "pending", phase: null, owner: null, attempt: 0 },
+    fields: { ...draft.fields, status: "pending", phase: null, owner: null, node: null, attempt: 0 },
     spans: { ...spans, wakeAt: 0 },
   };
 }

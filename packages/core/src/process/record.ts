@@ -60,6 +60,10 @@ export interface ProcessRecord extends ProcessRef {
   readonly attempt: number;
   readonly maxAttempts: number;
   readonly cancelRequested: boolean;
+  /** The node that dispatched the current attempt; stays when the attempt has ended. */
+  readonly node: string | null;
+  /** The instance that the current attempt went to; null: not known yet, or none was chosen. */
+  readonly instance: string | null;
 
   readonly createdAt: EpochMs;
   readonly startedAt: EpochMs | null;
@@ -140,6 +144,8 @@ export const recordFields = {
   attempt: "number",
   maxAttempts: "number",
   cancelRequested: "flag",
+  node: "text",
+  instance: "text",
   createdAt: "number",
   startedAt: "number",
   updatedAt: "number",
@@ -229,6 +235,8 @@ export const blankRecord: ProcessRecord = {
   attempt: 0,
   maxAttempts: 1,
   cancelRequested: false,
+  node: null,
+  instance: null,
   createdAt: asEpochMs(0),
   startedAt: null,
   updatedAt: asEpochMs(0),

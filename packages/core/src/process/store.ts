@@ -70,7 +70,6 @@ export interface Draft {
   readonly request: StoredRequest | null;
   /** Unique for this write; kept as `lastWrite`. */
   readonly writeId: string;
-  readonly entry: TimelineEntry;
 }
 
 /** What a commit changes; null removes a field. */
@@ -211,8 +210,12 @@ export interface ProcessStore {
   /** Removes every key of the process if base's epoch and version still stand. true: it is gone. */
   purge(base: ProcessRecord): Promise<boolean>;
 
-  /** Adds a line to the process's timeline without changing the process. */
+  /**
+   * Adds a line to the process's timeline without changing the process; nothing, where it is gone. The same as the last line
+   * is counted there, so that repeats push nothing out.
+   */
   note(ref: ProcessRef, entry: TimelineEntry): Promise<void>;
+  /** What happened to it, oldest first: what its record tells, and its lines (`wholeTimeline`). They end with the record. */
   timeline(ref: ProcessRef): Promise<readonly (TimelineEntry & { readonly at: string })[]>;
 
   list(query: ListQuery): Promise<Page<ProcessRecord>>;

@@ -11,6 +11,7 @@ import {
   type ProcessRef,
   type SpanField,
 } from "../process/record.ts";
+import { isToldByRecord, wholeTimeline, type TimelineLine } from "../process/timeline.ts";
 import {
   InvalidCursor,
   maxEarlyBytes,
@@ -46,7 +47,7 @@ export function createMemoryStore(options: { now: () => number; partitions?: num
   const current = new Map<string, Entry>();
   const archived = new Map<string, Entry>();
   const fences = new Map<number, number>();
-  const timelines = new Map<string, (TimelineEntry & { at: string })[]>();
+  const timelines = new Map<string, TimelineLine[]>();
   const early = new Map<string, { report: EarlyReport; until: number }>();
   const jobs = new Map<string, { holders: readonly AttemptRef[]; until: number }>();
   const messages = new Map<string, { use: string; until: number }>();
@@ -68,9 +69,14 @@ export function createMemoryStore(options: { now: () => number; partitions?: num
     return archived.get(archiveKey(ref.scope, ref.epoch)) ?? null;
   }
   function note(ref: ProcessRef, entry: TimelineEntry): void {
+    if (isToldByRecord(entry)) return;
     const key = archiveKey(ref.scope, ref.epoch);
-    const line = { ...entry, at: String(now()) };
-    timelines.set(key, [...(timelines.get(key) ?? []), line]);
+    const lines = timelines.get(key) ?? [];
+    const last = lines.at(-1);
+    const isSame = last !== undefined && JSON.stringify(last.entry) === JSON.stringify(entry);
+    if (isSame) lines[lines.length - 1] = { ...last, count: last.count + 1, lastAt: now() };
+    else lines.push({ at: now(), entry, count: 1, lastAt: now() });
+    timelines.set(key, lines);
   }
   function wake(scope: string): void {
     for (const onChange of watchers.get(scope) ?? []) onChange();
@@ -92,7 +98,6 @@ export function createMemoryStore(options: { now: () => number; partitions?: num
       updatedAt: at,
     };
     current.set(draft.scope, { record, request: draft.request, result: null, alarm: record.wakeAt });
-    note(record, draft.entry);
     return record;
   }
   function write(entry: Entry, change: Change, writeId: string): ProcessRecord {
@@ -204,10 +209,10 @@ export function createMemoryStore(options: { now: () => number; partitions?: num
       return true;
     },
     async note(ref, entry) {
-      note(ref, entry);
+      if (find(ref) !== null) note(ref, entry);
     },
     async timeline(ref) {
-      return timelines.get(archiveKey(ref.scope, ref.epoch)) ?? [];
+      return wholeTimeline(find(ref)?.record ?? null, timelines.get(archiveKey(ref.scope, ref.epoch)) ?? []);
     },
     async list({ service, status, olderThanMs, limit, cursor }) {
       const list = listOf({ service, status, expired: false });

@@ -94,7 +94,6 @@ export function createTestWorld(options: TestWorldOptions = {}): TestWorld {
         spans: {},
         request: null,
         writeId: id,
-        entry: { event: "created" },
         ...over,
       };
     },

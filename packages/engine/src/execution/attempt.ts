@@ -70,16 +70,25 @@ export function createAttempts(deps: AttemptDeps): SendAttempt {
     try {
       const token = deps.tokenOf(processId(record), record.attempt);
       const outcome = await forwarded(deps, execution, record, token, signal);
-      if (outcome.kind === "failed") return failed(record, outcome, deadline.signal.aborted);
+      if (outcome.kind === "failed")
+        return at(outcome.instance, failed(record, outcome, deadline.signal.aborted));
       const collected = await collectBody(outcome.body, execution.rules.policy.maxResultBytes, {
         instance: outcome.instance,
       });
-      if (collected.kind === "failed") return failed(record, collected, deadline.signal.aborted);
-      return await answered(deps, execution, record, token, outcome, collected);
+      if (collected.kind === "failed")
+        return at(outcome.instance, failed(record, collected, deadline.signal.aborted));
+      return at(outcome.instance, await answered(deps, execution, record, token, outcome, collected));
     } finally {
       if (timer !== null) clearTimeout(timer);
     }
   };
+}
+
+/** Says where the attempt went, for operators. */
+function at(instance: { readonly name: string } | null, attempt: Attempt): Attempt {
+  const { event } = attempt;
+  const isOwn = event.type === "responded" || event.type === "accepted" || event.type === "failed";
+  return instance === null || !isOwn ? attempt : { ...attempt, event: { ...event, instance: instance.name } };
 }
 
 function forwarded(

@@ -24,7 +24,6 @@ function world() {
           spans: {},
           request: null,
           writeId: newId(),
-          entry: { event: "created" },
         },
         { withResult: false },
       );

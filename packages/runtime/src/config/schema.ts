@@ -132,7 +132,10 @@ export const schema = mapping({
     .default(),
   retention: mapping({
     deadLetterMs: millis("How long a dead letter is kept to be redriven.", 30 * 86_400_000),
-    timelineEntries: integer("Transitions kept per partition.", 1000, { min: 10, max: 1_000_000 }),
+    timelineEntries: integer("Lines kept of one process's timeline; the oldest go first.", 100, {
+      min: 10,
+      max: 10_000,
+    }),
   })
     .description("What is kept for people.")
     .default(),

@@ -20,7 +20,6 @@ export async function runCanary(
       spans: { wakeAt: 60_000 },
       request: null,
       writeId: `${scope}-1`,
-      entry: { event: "created" },
     },
     { withResult: false },
   );

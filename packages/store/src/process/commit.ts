@@ -1,6 +1,12 @@
 /** Commits a change over the version that it was decided from (compare and set); its own repetition is known by `writeId`. */
 import { asEpochMs, asFence } from "@sticky-proxy/protocol";
-import { type Change, type CommitAnswer, listOf, type ProcessRecord } from "@sticky-proxy/core/process";
+import {
+  type Change,
+  type CommitAnswer,
+  isToldByRecord,
+  listOf,
+  type ProcessRecord,
+} from "@sticky-proxy/core/process";
 import { defineScript, replyList, replyNumber } from "../redis/scripts.ts";
 import type { ProcessIo } from "./io.ts";
 import { dropWord, storedResult } from "./payload.ts";
@@ -65,7 +71,7 @@ export async function commitChange(
         oldList: keys.list(p, base.service, base.status),
         newList: keys.list(p, after.service, after.status),
         deadLetters: keys.deadLetters(p),
-        timeline: keys.timeline(p),
+        timeline: keys.timeline(p, scope, base.epoch),
         changes: keys.changes(p),
         result: keys.result(p, scope, place),
         request: keys.request(p, scope, place),
@@ -83,7 +89,7 @@ export async function commitChange(
         stored,
         drop: dropWord(change),
         notice: noticeOf(after, base.version + 1, after.status),
-        entry: JSON.stringify(change.entry),
+        entry: isToldByRecord(change.entry) ? "" : JSON.stringify(change.entry),
         cap: io.timelineLength,
         isDead: after.deadLetter !== null && change.set.deadLetter !== undefined ? 1 : 0,
       },

@@ -9,8 +9,8 @@ import { draftWrites, newRecord, recordOf, writeArgs } from "./record.ts";
 export const createScript = defineScript({
   name: "create",
   file: new URL("./create.lua", import.meta.url),
-  keys: ["process", "alarms", "fence", "list", "timeline", "result", "request", "held"],
-  args: ["scope", "call", "validUntil", "withResult", "stored", "entry", "cap"],
+  keys: ["process", "alarms", "fence", "list", "result", "request", "held"],
+  args: ["scope", "call", "validUntil", "withResult", "stored"],
   moreArgs: "fields",
 });
 
@@ -31,7 +31,6 @@ export async function createProcess(
           alarms: keys.alarms(p),
           fence: keys.fence(p),
           list: keys.list(p, draft.fields.service ?? "", draft.fields.status ?? "pending"),
-          timeline: keys.timeline(p),
           result: keys.result(p, scope, null),
           request: keys.request(p, scope, null),
           held: keys.held(p),
@@ -42,8 +41,6 @@ export async function createProcess(
           validUntil,
           withResult: withResult ? 1 : 0,
           stored: storedRequest(draft),
-          entry: JSON.stringify(draft.entry),
-          cap: io.timelineLength,
         },
         moreArgs: writeArgs(writes),
       }),

@@ -10,7 +10,7 @@ export interface ProcessIo extends Pick<ScriptSession, "run" | "start" | "repeat
   readonly redis: RedisConnections;
   readonly keys: Keys;
   readonly partitions: number;
-  /** Transitions kept per partition for timelines. */
+  /** Lines kept of a process's timeline. */
   readonly timelineLength: number;
   readonly read: ProcessStore["read"];
   /** Takes note of a fence that the store answered with. */

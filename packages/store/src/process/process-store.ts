@@ -28,7 +28,7 @@ export interface ProcessStoreOptions {
   readonly keys: Keys;
   /** From `openMeta`. */
   readonly partitions: number;
-  /** Transitions kept per partition for timelines; default 2000. */
+  /** Lines kept of a process's timeline; default 100. */
   readonly timelineLength?: number;
   /** After a jump of the server's clock nothing is taken over for this long; default 30 000. */
   readonly maxLeaseMs?: number;
@@ -63,7 +63,7 @@ export function createProcessStore(options: ProcessStoreOptions): RedisProcessSt
     redis,
     keys,
     partitions,
-    timelineLength: options.timelineLength ?? 2000,
+    timelineLength: options.timelineLength ?? 100,
     run,
     start,
     repeatOnce,

@@ -7,7 +7,7 @@ import { memberOf, noticeOf, placeEpoch } from "./place.ts";
 export const purgeScript = defineScript({
   name: "purge",
   file: new URL("./purge.lua", import.meta.url),
-  keys: ["process", "alarms", "list", "deadLetters", "result", "request", "changes", "held"],
+  keys: ["process", "alarms", "list", "deadLetters", "result", "request", "changes", "held", "timeline"],
   args: ["scope", "call", "epoch", "version", "member", "notice"],
 });
 
@@ -29,6 +29,7 @@ export async function purgeProcess(io: ProcessIo, base: ProcessRecord): Promise<
         request: keys.request(p, scope, place),
         changes: keys.changes(p),
         held: keys.held(p),
+        timeline: keys.timeline(p, scope, base.epoch),
       },
       args: {
         scope,

@@ -57,7 +57,6 @@ const draft = {
   spans: { wakeAt: 30_000, startedAt: 0, deadlineAt: null },
   request: null,
   writeId: "w1",
-  entry: { event: "created" },
 } as const;
 
 describe("the record as hash fields", () => {

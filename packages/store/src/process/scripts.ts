@@ -4,6 +4,7 @@ import { commitScript } from "./commit.ts";
 import { createScript } from "./create.ts";
 import { forgetScript } from "./forget.ts";
 import { holdJobScript } from "./jobs.ts";
+import { noteScript } from "./timeline.ts";
 import { purgeScript } from "./purge.ts";
 import { readScript } from "./read.ts";
 import { renewScript } from "./renew.ts";
@@ -21,4 +22,5 @@ export const processScripts = {
   purge: purgeScript,
   forget: forgetScript,
   holdJob: holdJobScript,
+  note: noteScript,
 };

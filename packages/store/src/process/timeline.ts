@@ -1,31 +1,56 @@
-/** Timelines: one stream per partition, cut at its cap, read for one process at a time. */
-import type { ProcessStore, TimelineEntry } from "@sticky-proxy/core/process";
+/** Timelines: one list per process, cut at its cap, which ends with the record. */
+import {
+  wholeTimeline,
+  type ProcessStore,
+  type TimelineEntry,
+  type TimelineLine,
+} from "@sticky-proxy/core/process";
+import { defineScript, newCall } from "../redis/scripts.ts";
 import { guarded, type ProcessIo } from "./io.ts";
 
-/** @throws StoreUnavailable */
-export function createTimeline({
-  redis,
-  keys,
-  timelineLength,
-}: ProcessIo): Pick<ProcessStore, "note" | "timeline"> {
-  return {
-    note: ({ partition, scope, epoch }, entry) =>
-      guarded("note", async () => {
-        const key = keys.timeline(partition);
-        const fields = ["process", `${scope}:${epoch}`, "entry", JSON.stringify(entry)];
-        await redis.writes.xadd(key, "MAXLEN", "~", timelineLength, "*", ...fields);
-      }),
+export const noteScript = defineScript({
+  name: "note",
+  file: new URL("./note.lua", import.meta.url),
+  keys: ["process", "archived", "timeline"],
+  args: ["scope", "call", "epoch", "cap", "entry"],
+});
 
-    timeline: ({ partition, scope, epoch }) =>
-      guarded("timeline", async () => {
-        const lines = await redis.reads.xrange(keys.timeline(partition), "-", "+");
-        const process = `${scope}:${epoch}`;
-        return lines
-          .filter(([, fields]) => fields[1] === process)
-          .map(([id, fields]) => ({
-            ...(JSON.parse(fields[3] ?? "{}") as TimelineEntry),
-            at: id.slice(0, id.indexOf("-")),
-          }));
-      }),
+/** @throws StoreUnavailable */
+export function createTimeline(io: ProcessIo): Pick<ProcessStore, "note" | "timeline"> {
+  const { redis, keys, timelineLength } = io;
+  return {
+    async note({ partition: p, scope, epoch }, entry) {
+      await io.run(redis.writes, noteScript, {
+        keys: {
+          process: keys.process(p, scope, null),
+          archived: keys.process(p, scope, epoch),
+          timeline: keys.timeline(p, scope, epoch),
+        },
+        args: { scope, call: newCall(), epoch, cap: timelineLength, entry: JSON.stringify(entry) },
+      });
+    },
+
+    async timeline(ref) {
+      const key = keys.timeline(ref.partition, ref.scope, ref.epoch);
+      const [{ record }, lines] = await Promise.all([
+        io.read(ref, { withResult: false }),
+        guarded("timeline", () => redis.reads.lrange(key, 0, -1)),
+      ]);
+      return wholeTimeline(record, lines.flatMap(lineOf));
+    },
   };
+}
+
+/** A line as `note` of process-write.lua writes it. */
+function lineOf(text: string): TimelineLine[] {
+  const [, at, count, lastAt, entry] = /^(\d+) (\d+) (\d+) (.*)$/s.exec(text) ?? [];
+  if (entry === undefined) return [];
+  return [
+    {
+      at: Number(at),
+      count: Number(count),
+      lastAt: Number(lastAt),
+      entry: JSON.parse(entry) as TimelineEntry,
+    },
+  ];
 }

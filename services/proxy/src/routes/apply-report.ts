@@ -77,6 +77,8 @@ export async function applyReport(
   // Acknowledged only once it is as durable as the profile promises; a service without an acknowledgement reports again.
   await processes.confirm(applied.record);
   const duplicate = applied.kind === "same" && event.type !== "heartbeat";
+  // From an authentic sender, and the same line is counted: repeats push nothing out.
+  if (duplicate) await deps.processes.store.note(record, { event: "duplicate-report", report: event.type });
   deps.onCallback(record.service, duplicate ? "duplicate" : "accepted");
   const cancelRequested = applied.kind !== "not-due" && applied.record.cancelRequested;
   return acknowledgement(applied.record, duplicate, cancelRequested);

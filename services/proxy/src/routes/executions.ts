@@ -71,11 +71,13 @@ async function authenticate(deps: ExecutionRouteDeps, ctx: RouteContext, isHeart
     pinned: deps.rules.pinned(record),
   };
   const proof = verifier.verify(judged, lines, queryToken(ctx), body, at);
-  if (proof === "refused") {
-    await noteRefused(deps, record, { event: "callback-unauthorized" });
+  if (proof === "cannot-tell") throw rulesUnknown(record.service);
+  if (typeof proof === "string") {
+    const action = ctx.params["action"] ?? "";
+    const peer = ctx.req.socket.remoteAddress ?? "";
+    await noteRefused(deps, record, { event: "callback-unauthorized", why: proof, action, peer });
     throw unauthorized(deps, record.service);
   }
-  if (proof === "cannot-tell") throw rulesUnknown(record.service);
   return { record, rules: await rulesOf(deps.rules, record), proof, body };
 }
 

@@ -1,7 +1,7 @@
 /**
- * Refused reports in the timelines of their processes. Whoever knows a process id can send them, and a partition's
- * timeline is one stream that is cut at its length: what is written there for strangers is bounded by process and by
- * node, or they would push other processes' entries out. Every refusal counts in callbacks_total.
+ * Refused reports in the timelines of their processes. Whoever knows a process id can send them, and a timeline is cut at its
+ * length: what is written there for strangers is bounded by process and by node, or they would push the process's own
+ * entries out. Every refusal counts in callbacks_total.
  */
 import { processId, type ProcessRef, type TimelineEntry } from "@sticky-proxy/core/process";
 

@@ -38,15 +38,15 @@ describe("the proof of a report", () => {
   it("is judged by the service of today's file", () => {
     for (const [service, lines, judgement] of [
       [serviceWith("token"), token(), "header"],
-      [serviceWith("token"), [], "refused"],
+      [serviceWith("token"), [], "token-missing"],
       [serviceWith("signature", newKey), [...token(), ...signed(newKey)], "header"],
-      [serviceWith("signature", newKey), signed(newKey), "refused"],
-      [serviceWith("signature", newKey), token(), "refused"],
+      [serviceWith("signature", newKey), signed(newKey), "token-missing"],
+      [serviceWith("signature", newKey), token(), "signature-missing"],
       [serviceWith("both", newKey), [...token(), ...signed(newKey)], "header"],
-      [serviceWith("both", newKey), token(), "refused"],
+      [serviceWith("both", newKey), token(), "signature-missing"],
       [serviceWith("either", newKey), token(), "header"],
-      [serviceWith("either", newKey), signed(newKey), "refused"],
-      [serviceWith("either", newKey), [...wrongToken, ...signed(newKey)], "refused"],
+      [serviceWith("either", newKey), signed(newKey), "token-missing"],
+      [serviceWith("either", newKey), [...wrongToken, ...signed(newKey)], "token-wrong"],
       [serviceWith("none"), [], "none"],
     ] as const)
       expect(judge(service, pinned(service.callbackAuth.mode, newKey), lines)).to.equal(judgement);
@@ -63,18 +63,22 @@ describe("the proof of a report", () => {
 
   it("is refused wherever it is wrong whatever the file says: a wrong token, no signature, one by a key known here", () => {
     for (const service of [null, serviceWith("token"), serviceWith("both", oldKey)]) {
-      expect(judge(service, pinned("both", newKey), [...wrongToken, ...signed(newKey)])).to.equal("refused");
-      expect(judge(service, pinned("signature", newKey), [])).to.equal("refused");
+      expect(judge(service, pinned("both", newKey), [...wrongToken, ...signed(newKey)])).to.equal(
+        "token-wrong",
+      );
+      expect(judge(service, pinned("signature", newKey), [])).to.equal("token-missing");
     }
     const own = serviceWith("signature", newKey);
-    expect(judge(own, pinned("signature", newKey), [...token(), ...signed(oldKey)])).to.equal("refused");
+    expect(judge(own, pinned("signature", newKey), [...token(), ...signed(oldKey)])).to.equal(
+      "signature-wrong",
+    );
   });
 
   it("by the gateway's own token needs no file, where the process began with it; none is not believed from a pin", () => {
     expect(judge(null, pinned("token"), token())).to.equal("header");
     expect(judge(null, pinned("either", newKey), token())).to.equal("header");
-    expect(judge(null, pinned("none"), [])).to.equal("refused");
+    expect(judge(null, pinned("none"), [])).to.equal("token-missing");
     expect(judge(null, null, token())).to.equal("cannot-tell");
-    expect(judge(null, null, wrongToken)).to.equal("refused");
+    expect(judge(null, null, wrongToken)).to.equal("token-wrong");
   });
 });

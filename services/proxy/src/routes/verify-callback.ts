@@ -37,8 +37,11 @@ export interface Judged {
   readonly pinned: Pick<PinnedRules, "callback"> | null;
 }
 
+/** Why a report is refused: for operators only, the sender learns none of it. */
+export type Refusal = "token-missing" | "token-wrong" | "signature-missing" | "signature-wrong";
+
 /** `cannot-tell`: it may be authentic, and this node lacks the signing key or the rules that would say so. */
-export type Judgement = Proof | "refused" | "cannot-tell";
+export type Judgement = Proof | Refusal | "cannot-tell";
 
 export interface CallbackVerifier {
   /** The most that a report may bring, over all services. */
@@ -111,7 +114,8 @@ export function createCallbackVerifier(
       const attempt = given === null ? null : verifyExecutionToken(secret, processId, given.token);
       const mode = service?.callbackAuth.mode ?? pinned?.callback.mode ?? null;
       const token = given === null || attempt === null ? null : { attempt, via: given.via };
-      if (token === null && mode !== "none") return "refused";
+      const tokenRefusal = given === null ? "token-missing" : "token-wrong";
+      if (token === null && mode !== "none") return tokenRefusal;
       if (mode === null) return "cannot-tell";
       const own = keys.get(service?.name ?? "") ?? [];
       const messageId = mode === "token" ? null : signed(lines, body, own, now);
@@ -122,7 +126,8 @@ export function createCallbackVerifier(
       const ids = keyIds.get(service?.name ?? "") ?? new Set();
       const lacksKey = pinned?.callback.keys.some((id) => !ids.has(id)) ?? false;
       const hasSignature = headerLines(lines, lowerFields.webhookSignature).length > 0;
-      return isAsked && lacksKey && hasSignature ? "cannot-tell" : "refused";
+      if (isAsked && lacksKey && hasSignature) return "cannot-tell";
+      return token === null ? tokenRefusal : hasSignature ? "signature-wrong" : "signature-missing";
     },
     verifyFixed(service, lines, body, now) {
       const { mode, sharedToken } = service.callbackAuth;

@@ -42,7 +42,3 @@ end
 local function keep(key, keepUntil)
   if keepUntil then redis.call('PEXPIREAT', key, keepUntil) else redis.call('PERSIST', key) end
 end
-
-local function note(timeline, cap, process, entry)
-  redis.call('XADD', timeline, 'MAXLEN', '~', cap, '*', 'process', process, 'entry', entry)
-end

@@ -7,6 +7,7 @@ import { Card } from "./parts.tsx";
 interface Event {
   readonly at: number;
   readonly event: string;
+  readonly fields: Readonly<Record<string, unknown>>;
   readonly about: string;
 }
 
@@ -17,6 +18,13 @@ const words: Readonly<Record<string, readonly [string, string]>> = {
   "backing-off": ["backing-off", "warn"],
   completed: ["completed", "ok"],
   responded: ["completed", "ok"],
+  "called-back": ["completed", "ok"],
+  refused: ["failed", "warn"],
+  "reported-failure": ["failed", "bad"],
+  overdue: ["failed", "bad"],
+  orphaned: ["failed", "bad"],
+  probing: ["unknown", "warn"],
+  superseded: ["again", ""],
   failed: ["failed", "bad"],
   cancelled: ["cancelled", ""],
   "callback-unauthorized": ["warn", "bad"],
@@ -31,7 +39,7 @@ export function Timeline({
   readonly process: ProcessDetail;
   readonly entries: readonly TimelineEntry[];
 }) {
-  const events = eventsOf(process, entries);
+  const events = eventsOf(entries);
   const start = events[0]?.at ?? 0;
   return (
     <Card title="Timeline" about={`${clock(start)} UTC`}>
@@ -59,26 +67,19 @@ export function Timeline({
   );
 }
 
-/** The record tells birth and end where the timeline does not. */
-function eventsOf(process: ProcessDetail, entries: readonly TimelineEntry[]): readonly Event[] {
-  const told = entries.map(({ at, event, ...fields }) => ({ at, event, about: aboutOf(fields) }));
-  const isTold = (...names: readonly string[]): boolean => told.some(({ event }) => names.includes(event));
-  const born = { at: Date.parse(process.createTime), event: "created", about: process.operation };
-  const ended =
-    process.endTime === null
-      ? []
-      : [
-          {
-            at: Date.parse(process.endTime),
-            event: process.status,
-            about: String(process.httpStatus ?? process.reason ?? ""),
-          },
-        ];
-  return [
-    ...(isTold("created") ? [] : [born]),
-    ...told,
-    ...(isTold("completed", "failed", "cancelled", "responded") ? [] : ended),
-  ].sort((a, b) => a.at - b.at);
+/** A time line as the store tells it, with birth and end. */
+function eventsOf(entries: readonly TimelineEntry[]): readonly Event[] {
+  return entries.map(({ at, event, count, lastAt, ...fields }) => ({
+    at,
+    event,
+    fields,
+    about: [
+      aboutOf(fields),
+      ...(count === undefined ? [] : [`${Number(count)} times, last ${clock(Number(lastAt))}`]),
+    ]
+      .filter((text) => text !== "")
+      .join(" · "),
+  }));
 }
 
 function aboutOf(fields: Readonly<Record<string, unknown>>): string {
@@ -87,6 +88,21 @@ function aboutOf(fields: Readonly<Record<string, unknown>>): string {
     .map(([name, value]) => `${name} ${typeof value === "string" ? value : JSON.stringify(value)}`)
     .join(" · ");
 }
+
+/** What ends an attempt. */
+const ends: ReadonlySet<string> = new Set([
+  "backing-off",
+  "called-back",
+  "cancelled",
+  "failed",
+  "orphaned",
+  "overdue",
+  "probing",
+  "refused",
+  "reported-failure",
+  "responded",
+  "superseded",
+]);
 
 /** Bars as shares of the whole time: grey while it waited to be sent, blue while it was at the service. */
 function Waterfall({
@@ -101,15 +117,14 @@ function Waterfall({
   const share = (at: number): string => `${((at - start) / (end - start)) * 100}%`;
   const sent = events.filter(({ event }) => event === "dispatched").map(({ at }) => at);
   const first = process.startTime === null ? null : Date.parse(process.startTime);
-  const starts = sent.length > 0 ? sent : first === null ? [] : [first];
+  const starts = first === null || sent.includes(first) ? sent : [first, ...sent];
   const bars = [
     ...(starts[0] === undefined ? [] : [{ name: "waiting", from: start, to: starts[0], tone: "wait" }]),
     ...starts.map((from, i) => {
-      const stop = events.find(
-        ({ at, event }) =>
-          at >= from && ["backing-off", "completed", "failed", "cancelled", "responded"].includes(event),
-      );
-      return { name: `attempt ${i + 1}`, from, to: stop?.at ?? end, tone: "work" };
+      const stop = events.find(({ at, event }) => at >= from && ends.has(event));
+      const where = stop?.fields["instance"];
+      const name = `attempt ${i + 1}${typeof where === "string" ? ` · ${where}` : ""}`;
+      return { name, from, to: stop?.at ?? end, tone: "work" };
     }),
   ];
   return (
