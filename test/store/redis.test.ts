@@ -1,5 +1,7 @@
 import { expect } from "chai";
 import { describeWithRedis, startRedis, type TestRedis } from "@sticky-proxy/testkit";
+import { Redis } from "ioredis";
+import { sleep } from "@sticky-proxy/runtime";
 import { MetaMismatch, openStore } from "@sticky-proxy/store";
 import {
   connectRedis,
@@ -41,6 +43,39 @@ describeWithRedis("connections and the cluster's own settings", () => {
     expect(error.name, error.stack).to.equal("StoreUnreachable");
     expect(error.message).to.match(/^Redis at 127\.0\.0\.1:\d+ did not answer within 2 s: WRONGPASS /);
     expect(error.message).to.not.contain("hunter22");
+  });
+
+  it("a store whose Redis loads its data is waited for, and that it loads is told", async function () {
+    this.timeout(60_000);
+    const slow = await startRedis();
+    const admin = new Redis(slow.url);
+    for (let i = 0; i < 100; i += 1) await admin.set(`large:${i}`, "x".repeat(20_000));
+    await admin.bgrewriteaof();
+    while (!(await admin.info("persistence")).includes("aof_rewrite_in_progress:0")) await sleep(20);
+    admin.disconnect();
+    // 50 ms for each key, and an eye for connections meanwhile.
+    await slow.kill("SIGTERM");
+    const back = slow.restart({
+      args: ["--key-load-delay", "50000", "--loading-process-events-interval-bytes", "1024"],
+    });
+    const early = new Redis(slow.url, { enableReadyCheck: false });
+    early.on("error", () => {});
+    while (!(await early.ping().catch((error: Error) => error.message)).startsWith("LOADING"))
+      await sleep(10);
+    early.disconnect();
+    let told = 0;
+    const store = await openStore({
+      target: { url: slow.url },
+      keyPrefix: "sp:",
+      partitions: 4,
+      timelineLength: 10,
+      waitMs: 500,
+      onError: () => {},
+      onLoading: () => (told += 1),
+    }).finally(() => back);
+    expect(told).to.be.greaterThan(0);
+    await store.close();
+    await slow.stop();
   });
 
   it("where Redis is can be told in one line", () => {

@@ -61,6 +61,7 @@ export async function openNode({ config, logger, metrics, cacheMemoryBytes }: No
   const store = await openStore({
     ...storeSettings(config),
     waitMs: 10_000,
+    onLoading: () => logger.warn("redis.loading", { wait: "Redis is loading its data" }),
     onError: (name, err) => logger.warn("redis.error", { connection: name, err }),
     onScript: observeRedis(metrics),
     profile: config.redis.profile,

@@ -16,6 +16,7 @@ import { confirmedReads } from "./process/confirmed-reads.ts";
 import { createProcessStore, type RedisProcessStore } from "./process/process-store.ts";
 import { parseInfo } from "./cluster/info.ts";
 import type { Profile } from "./cluster/profile.ts";
+import { isLoading } from "./redis/loading.ts";
 import { observeScripts, type ScriptObserver } from "./redis/scripts.ts";
 import {
   connectRedis,
@@ -68,6 +69,8 @@ export interface OpenStoreOptions {
   readonly onError: (name: ConnectionName, error: Error) => void;
   /** Told of every script's run. */
   readonly onScript?: ScriptObserver;
+  /** Redis loads its data, which is waited for however long it takes; told every `waitMs`. */
+  readonly onLoading?: () => void;
   /** Default `standard`. */
   readonly profile?: Profile;
   /** The longest lease of any route; default 30 000. */
@@ -101,7 +104,13 @@ export async function openStore(options: OpenStoreOptions): Promise<OpenStore> {
     observeScripts(redis.reads, options.onScript);
   }
   try {
-    if (!(await redis.ready(options.waitMs))) throw unreachable();
+    let wasLoading = false;
+    while (!(await redis.ready(options.waitMs))) {
+      const loads = await isLoading(options.target);
+      if (!loads && !wasLoading) throw unreachable();
+      wasLoading = loads; // what has just been loaded is waited for once more
+      if (loads) options.onLoading?.();
+    }
     const keys = createKeys(options.keyPrefix);
     const meta = await openMeta(redis.writes, keys, { partitions: options.partitions });
     const { partitions } = meta;

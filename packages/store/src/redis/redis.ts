@@ -245,6 +245,7 @@ export function connectionOptions(commandTimeoutMs: number): RedisOptions {
     maxRetriesPerRequest: 0,
     enableOfflineQueue: false,
     enableReadyCheck: true,
+    maxLoadingRetryTime: 1000, // a server that loads its data says when it may be done; asked again sooner
     connectTimeout: 500,
     keepAlive: 10_000,
     retryStrategy: reconnectDelay,
@@ -281,7 +282,7 @@ export function peerCredentials({ url, sentinels, cluster }: RedisTarget): Redis
   return credentials(said(username), said(password), protocol === "rediss:");
 }
 
-function hostAndPort(node: string): { host: string; port: number } {
+export function hostAndPort(node: string): { host: string; port: number } {
   const at = node.lastIndexOf(":");
   const port = Number(node.slice(at + 1));
   if (at < 1 || !Number.isInteger(port)) throw new TypeError(`redis: "${node}" is not host:port`);
