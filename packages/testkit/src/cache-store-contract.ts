@@ -1,5 +1,7 @@
 /** Contract of every store of the shared cache: run with the memory store and with Redis, over one and several connections. */
 import {
+  maxSegments,
+  maxTags,
   type CacheStore,
   pieceBytes,
   type CommitOptions,
@@ -333,6 +335,16 @@ export function cacheStoreContract(name: string, open: OpenCacheStores): void {
         expect(await found(blue)).to.not.equal(null);
         await store(red, { selectors: ["a", selector] });
         expect(await found(red)).to.not.equal(null);
+      });
+      it("a response with as many selectors as may be stored is found, and removed by the last of them", async () => {
+        const key = freshKey();
+        const prefixes = Array.from({ length: maxSegments + 1 }, (_, i) => `p:s:${"/x".repeat(i)}`);
+        const tags = Array.from({ length: maxTags }, (_, i) => `t:${key}${i}`);
+        const selectors = ["a", "v:s", ...prefixes, ...tags];
+        expect((await store(key, { selectors })).word).to.equal("stored");
+        expect(await found(key)).to.not.equal(null);
+        await a.purge(tags.at(-1)!, false);
+        expect(await found(key)).to.equal(null);
       });
       it("a soft purge makes a response stale from now", async () => {
         const key = freshKey();

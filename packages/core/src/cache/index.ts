@@ -34,7 +34,7 @@ export {
 
 // Invalidation and purge (RFC 9111 4.4).
 export { invalidates } from "./invalidation.ts";
-export { selectorOf, selectorTags, type PurgeTarget } from "./selectors.ts";
+export { maxSegments, maxTags, selectorOf, selectorTags, type PurgeTarget } from "./selectors.ts";
 
 // The Cache-Status field (RFC 9211).
 export { bypassCause, formatCacheStatus, type CacheResult, type CacheStatus } from "./cache-status.ts";

@@ -35,8 +35,8 @@ describe("selectors of a stored response", () => {
     expect(of("/x".repeat(17))).to.equal("path-too-deep");
     expect(of("/x".repeat(16))).to.be.an("array");
     const tags = (count: number): string => Array.from({ length: count }, (_, i) => `t${i}`).join(" ");
-    expect(of("/", [["Surrogate-Key", tags(1000)]])).to.be.an("array");
-    const many = tags(1001);
+    expect(of("/", [["Surrogate-Key", tags(3000)]])).to.be.an("array");
+    const many = tags(3001);
     expect(of("/", [["Surrogate-Key", many]])).to.equal("too-many-tags");
     expect(of("/", [["Cache-Tag", "t".repeat(2000)]])).to.equal("too-many-tags");
   });

@@ -14,8 +14,11 @@ export type PurgeTarget =
   /** RFC 9875: groups belong to one origin, here one service. */
   | { readonly kind: "group"; readonly service: string; readonly group: string };
 
-/** Content systems name hundreds; a response with more of them, or with longer fields, is not stored. */
-export const maxTags = 1000;
+/**
+ * Content systems name hundreds: a field of 16 KiB holds 3,000 short ones. With more the response is not stored: the scripts
+ * take all generations of a response at once, two for each tag, and Lua passes at most 8,000 values to a call.
+ */
+export const maxTags = 3000;
 export const maxSegments = 16;
 const maxSelectorLength = 1024;
 

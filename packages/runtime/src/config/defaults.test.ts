@@ -2,6 +2,10 @@ import { expect } from "chai";
 import { firstRoute, load, minimal, route, service } from "./testing.ts";
 
 describe("configuration: defaults", () => {
+  it("a service's response head has room for 16 KiB of cache tags beside its other fields", () => {
+    expect(load(minimal).limits.upstreamHeaderBytes).to.be.at.least(24 * 1024);
+  });
+
   it("identity request: 202 at once, force allowed, an unknown outcome releases", () => {
     const { process, maxBodyBytes, retries, name } = firstRoute(
       "{match: {methods: [POST]}, process: {identity: request}}",

@@ -6,10 +6,14 @@ export const limits = mapping({
   headerBytes: bytes("Request head, 431 above.", 16_384, { min: 1024, max: 1024 * 1024 }),
   headerLines: integer("Lines of it, 431 above.", 128, { min: 8, max: 2000 }),
   targetBytes: bytes("Request target, 414 above.", 8192, { min: 64, max: 65_536 }),
-  upstreamHeaderBytes: bytes("Response head of a service, 502 above.", 16_384, {
-    min: 1024,
-    max: 1024 * 1024,
-  }),
+  upstreamHeaderBytes: bytes(
+    "Response head of a service, 502 above; has room for 16 KiB of cache tags.",
+    32_768,
+    {
+      min: 1024,
+      max: 1024 * 1024,
+    },
+  ),
   headersTimeoutMs: millis("For the whole request head, 408.", 10_000, { min: 100, max: 600_000 }),
   bodyTimeoutMs: millis("For the whole request body, 408.", 300_000, { min: 100, max: 86_400_000 }),
   bodyMinBytesPerSecond: integer("Least rate of a request body after 5 s, 408; 0: none.", 256),
