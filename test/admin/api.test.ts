@@ -204,6 +204,14 @@ describe("admin API", function () {
     expect(done.status).to.equal(202);
     const history = await json<{ items: { id: string }[] }>(await admin.get(`/processes/${id}/history`));
     expect(history.items).to.have.length(2);
+    for (const item of history.items) {
+      const timeline = await json<{ items: Record<string, string>[] }>(
+        await admin.get(`/processes/${item.id}/timeline`),
+      );
+      const act = timeline.items.find(({ event }) => event === "operator-rerun");
+      expect(act, item.id).to.include({ reason: "rate table fixed" });
+      expect(act!["actor"]).to.match(/./);
+    }
   });
 
   it("every act stands in the audit with who, what, why and what came of it", async () => {

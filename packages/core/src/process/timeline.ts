@@ -33,6 +33,8 @@ const afterEnd: ReadonlySet<string> = new Set([
   "discarded",
   "late-report",
   "duplicate-report",
+  "operator-cancel",
+  "operator-rerun",
 ]);
 
 /**

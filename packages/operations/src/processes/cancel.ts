@@ -1,9 +1,10 @@
 /** Cancels a process and tells its service. */
 import type { ProcessRecord, ProcessRef } from "@sticky-proxy/core/process";
 import type { Processes } from "@sticky-proxy/engine";
+import { noteAct, type By } from "./note-act.ts";
 
 export interface CancelPorts {
-  readonly processes: Pick<Processes, "read" | "apply">;
+  readonly processes: Pick<Processes, "read" | "apply" | "store">;
   /** Tells the service that the process as it was before is cancelled. Does not wait and never throws. */
   readonly tellCancelled: (record: ProcessRecord) => void;
 }
@@ -17,10 +18,14 @@ export type Cancelled =
   | { readonly kind: "gone" }
   | { readonly kind: "not-found" };
 
-/** @throws StoreUnavailable */
+/**
+ * @param by for the process's timeline; null: nobody is named there
+ * @throws StoreUnavailable
+ */
 export async function cancelProcess(
   { processes, tellCancelled }: CancelPorts,
   ref: ProcessRef,
+  by: By | null = null,
 ): Promise<Cancelled> {
   const { record } = await processes.read(ref, { withResult: false });
   if (record === null) return { kind: "not-found" };
@@ -28,6 +33,7 @@ export async function cancelProcess(
   switch (applied.kind) {
     case "applied":
       tellCancelled(applied.from);
+      await noteAct(processes, [record], "cancel", by);
       return { kind: "cancelled", record: applied.record };
     case "same":
       return { kind: "cancelled", record: applied.record };

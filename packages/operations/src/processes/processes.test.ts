@@ -79,12 +79,16 @@ describe("operating processes", () => {
   it("a cancel ends a running process and tells its service once", async () => {
     const w = world();
     const record = await w.begin();
-    const first = await cancelProcess(w.ports, record);
-    const again = await cancelProcess(w.ports, record);
+    const by = { actor: "ann", reason: "customer called" };
+    const first = await cancelProcess(w.ports, record, by);
+    const again = await cancelProcess(w.ports, record, by);
     for (const cancelled of [first, again])
       expect(cancelled).to.have.nested.property("record.status", "cancelled");
     expect(w.told.map(processId)).to.deep.equal([processId(record)]);
     expect(w.told[0]!.status).to.equal("in-progress");
+    const acts = (await w.store.timeline(record)).filter(({ event }) => event === "operator-cancel");
+    expect(acts, "one, though it was asked twice").to.have.length(1);
+    expect(acts[0]).to.include(by);
   });
 
   it("a cancel of a process that has ended or is unknown changes nothing and tells nobody", async () => {

@@ -2,9 +2,10 @@
 import { isTerminal, type ProcessRecord, type ProcessRef } from "@sticky-proxy/core/process";
 import type { Processes } from "@sticky-proxy/engine";
 import type { CancelPorts } from "./cancel.ts";
+import { noteAct, type By } from "./note-act.ts";
 
 export interface RerunPorts extends Pick<CancelPorts, "tellCancelled"> {
-  readonly processes: Pick<Processes, "read" | "rerun">;
+  readonly processes: Pick<Processes, "read" | "rerun" | "store">;
 }
 
 export type Rerun =
@@ -18,12 +19,13 @@ export type Rerun =
 
 /**
  * @param options.cancelRunning cancels a process of the scope that is running, and tells its service
+ * @param options.by for the timelines of both processes; null: nobody is named there
  * @throws StoreUnavailable
  */
 export async function rerunProcess(
   { processes, tellCancelled }: RerunPorts,
   ref: ProcessRef,
-  { cancelRunning }: { readonly cancelRunning: boolean },
+  { cancelRunning, by = null }: { readonly cancelRunning: boolean; readonly by?: By | null },
 ): Promise<Rerun> {
   const { record } = await processes.read(ref, { withResult: false });
   if (record === null) return { kind: "not-found" };
@@ -31,6 +33,7 @@ export async function rerunProcess(
   switch (begun.verdict) {
     case "start":
       if (begun.superseded !== null && !isTerminal(begun.superseded.status)) tellCancelled(begun.superseded);
+      await noteAct(processes, [record, begun.record], "rerun", by);
       return { kind: "started", record: begun.record };
     case "running":
     case "repeat":

@@ -43,7 +43,8 @@ export function processActRoutes(deps: AdminDeps): readonly Route[] {
       audit: ({ params, body }) => ({ action: "process.cancel", target: params["id"]!, reason: body.reason }),
       async run(call) {
         await readSeen(deps, call);
-        const done = await cancelProcess({ processes, tellCancelled }, refOf(deps, call.params["id"]!));
+        const by = { actor: call.actor.name, reason: call.body.reason };
+        const done = await cancelProcess({ processes, tellCancelled }, refOf(deps, call.params["id"]!), by);
         switch (done.kind) {
           case "cancelled":
             return changed(done.record);
@@ -67,9 +68,10 @@ export function processActRoutes(deps: AdminDeps): readonly Route[] {
       audit: ({ params, body }) => ({ action: "process.rerun", target: params["id"]!, reason: body.reason }),
       async run(call) {
         await readSeen(deps, call);
-        const { cancelRunning } = call.body;
+        const { cancelRunning, reason: why } = call.body;
         const done = await rerunProcess({ processes, tellCancelled }, refOf(deps, call.params["id"]!), {
           cancelRunning,
+          by: { actor: call.actor.name, reason: why },
         });
         switch (done.kind) {
           case "started":

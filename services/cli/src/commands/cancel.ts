@@ -1,7 +1,7 @@
 import { viewOf } from "@sticky-proxy/core/process";
 import { cancelProcess } from "@sticky-proxy/operations";
 import type { Command, Io, Parsed } from "../command.ts";
-import { whyFlag } from "../connections/audit.ts";
+import { byWhom, whyFlag } from "../connections/audit.ts";
 import { actOnProcess, withOperator, type Operator } from "../connections/processes.ts";
 
 const flags = { yes: { type: "boolean" }, json: { type: "boolean" }, ...whyFlag } as const;
@@ -23,7 +23,7 @@ export function cancel(
   return actOnProcess<Cancelled>(operator, parsed, io, {
     action: "process.cancel",
     would: ({ status }, word) => `cancel ${word} (${status})`,
-    work: (ref) => cancelProcess(operator, ref),
+    work: (ref) => cancelProcess(operator, ref, byWhom(parsed.flags)),
     say(cancelled, word) {
       switch (cancelled.kind) {
         case "cancelled": {

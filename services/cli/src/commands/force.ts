@@ -1,7 +1,7 @@
 import { isTerminal, processId, viewOf } from "@sticky-proxy/core/process";
 import { rerunProcess } from "@sticky-proxy/operations";
 import type { Command, Io, Parsed } from "../command.ts";
-import { whyFlag } from "../connections/audit.ts";
+import { byWhom, whyFlag } from "../connections/audit.ts";
 import { actOnProcess, withOperator, type Operator } from "../connections/processes.ts";
 
 const flags = {
@@ -32,7 +32,11 @@ export function force(
       const ran = isTerminal(record.status) ? `executed: ${record.executed ?? "unknown"}` : record.status;
       return `run ${record.operation} of ${word} again (${ran})`;
     },
-    work: (ref) => rerunProcess(operator, ref, { cancelRunning: parsed.flags["cancel-running"] === true }),
+    work: (ref) =>
+      rerunProcess(operator, ref, {
+        cancelRunning: parsed.flags["cancel-running"] === true,
+        by: byWhom(parsed.flags),
+      }),
     say(rerun) {
       switch (rerun.kind) {
         case "started": {

@@ -8,6 +8,11 @@ import type { Parsed } from "../command.ts";
 /** Of every command that acts: the audit's reason. */
 export const whyFlag = { why: { type: "string" } } as const;
 
+/** Who runs the command, and why. */
+export function byWhom(flags: Parsed["flags"]): { readonly actor: string; readonly reason: string } {
+  return { actor: userInfo().username, reason: textFlag(flags["why"]) ?? "" };
+}
+
 export interface Deed {
   /** "process.cancel", "cache.purge" … */
   readonly action: string;
@@ -27,17 +32,15 @@ export type Act = <T>(
 ) => Promise<T>;
 
 export function actWith(audit: Audit): Act {
-  const actor = userInfo().username;
   return (deed, flags, work, resultOf) =>
     audited(
       audit,
       {
         ...deed,
-        actor,
+        ...byWhom(flags),
         role: "",
         source: "direct",
         address: "",
-        reason: textFlag(flags["why"]) ?? "",
         requestId: "",
       },
       work,

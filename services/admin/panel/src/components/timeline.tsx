@@ -25,6 +25,8 @@ const words: Readonly<Record<string, readonly [string, string]>> = {
   orphaned: ["failed", "bad"],
   probing: ["unknown", "warn"],
   superseded: ["again", ""],
+  "operator-cancel": ["cancelled", "warn"],
+  "operator-rerun": ["again", "warn"],
   failed: ["failed", "bad"],
   cancelled: ["cancelled", ""],
   "callback-unauthorized": ["warn", "bad"],
@@ -39,7 +41,7 @@ export function Timeline({
   readonly process: ProcessDetail;
   readonly entries: readonly TimelineEntry[];
 }) {
-  const events = eventsOf(entries);
+  const events = eventsOf(process, entries);
   const start = events[0]?.at ?? 0;
   return (
     <Card title="Timeline" about={`${clock(start)} UTC`}>
@@ -68,13 +70,22 @@ export function Timeline({
 }
 
 /** A time line as the store tells it, with birth and end. */
-function eventsOf(entries: readonly TimelineEntry[]): readonly Event[] {
+function eventsOf({ startTime }: ProcessDetail, entries: readonly TimelineEntry[]): readonly Event[] {
+  let sentAt = startTime === null ? null : Date.parse(startTime);
+  const tookOf = (at: number, event: string): readonly string[] => {
+    if (event === "dispatched") sentAt = at;
+    if (sentAt === null || !ends.has(event)) return [];
+    const took = `took ${span(at - sentAt)}`;
+    sentAt = null;
+    return [took];
+  };
   return entries.map(({ at, event, count, lastAt, ...fields }) => ({
     at,
     event,
     fields,
     about: [
       aboutOf(fields),
+      ...tookOf(at, event),
       ...(count === undefined ? [] : [`${Number(count)} times, last ${clock(Number(lastAt))}`]),
     ]
       .filter((text) => text !== "")
