@@ -89,6 +89,7 @@ function service({ origin, policy = {}, methods = [], service: changes = {} }: R
     errorEnvelope: usualEnvelope,
     hostAliases: new Map(),
     preserveHost: false,
+    rewrite: "auto",
     breaker: null,
     honoursKey: false,
     paceBy: "principal",

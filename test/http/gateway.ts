@@ -129,6 +129,7 @@ export function service(origins: string | readonly string[], more: Partial<Servi
     errorEnvelope: usualEnvelope,
     hostAliases: new Map(),
     preserveHost: false,
+    rewrite: "auto",
     breaker: null,
     honoursKey: false,
     paceBy: "principal",

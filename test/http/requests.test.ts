@@ -268,7 +268,9 @@ describe("a request on its way to the service", () => {
       );
       expect(upstream.last.headers.get("x-forwarded-for")).to.equal("6.6.6.6, 9.9.9.9, 10.1.1.1, 127.0.0.1");
       expect(upstream.last.headers.get("x-forwarded-proto")).to.equal("https");
-      expect(upstream.last.headers.get("forwarded")).to.equal("for=9.9.9.9, for=127.0.0.1;proto=http;host=a");
+      expect(upstream.last.headers.get("forwarded")).to.equal(
+        "for=6.6.6.6, for=9.9.9.9;proto=https;host=a, for=10.1.1.1, for=127.0.0.1",
+      );
       expect(upstream.last.headers.get("x-request-id")).to.equal("abc.DEF_1-2");
       const line = gateway.logged.concat(behind.logged).find(({ event }) => event === "request");
       expect(line?.fields["client"]).to.equal("9.9.9.9");

@@ -6,8 +6,10 @@ import type { Route, Service, UpstreamTimeouts } from "@sticky-proxy/core/regist
 export interface ForwardClient {
   /** Client address: the right-most hop that is not a trusted proxy. */
   readonly address: string;
-  /** Address of the socket's peer, appended to X-Forwarded-For; default: `address`. */
+  /** Address of the socket's peer, the last of X-Forwarded-For; default: `address`. */
   readonly peer?: string;
+  /** Hops before the peer, as trusted proxies told them; default: none. */
+  readonly hops?: readonly string[];
   /** Caller whose budgets the request counts against: "address:…" or "principal:…"; default: none. */
   readonly holder?: string;
   /** The peer is a trusted proxy; its forwarding fields are continued. */

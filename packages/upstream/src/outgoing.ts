@@ -1,6 +1,7 @@
 /** Heads of a forwarded request and of its response: core's header rules applied, the caller's lines set. */
 import {
   parseAuthority,
+  publicPrefix,
   requestHeaders,
   responseHeaders,
   type HeaderLine,
@@ -26,9 +27,16 @@ export function outgoingHeaders(request: ForwardRequest, names: Names): string[]
     loopId: names.loopId,
     trustedPeer: client?.trusted ?? false,
     peer: client === null ? null : (client.peer ?? client.address),
+    hops: client?.hops ?? [],
+    ...(client === null ? {} : { client: client.address }),
     protocol: client?.protocol ?? "http",
     host: client?.host ?? "",
   });
+  if (service.rewrite === "auto") {
+    const said = lines.find(([name]) => name.toLowerCase() === "x-forwarded-prefix");
+    const prefix = publicPrefix(said?.[1] ?? null, service.match.path);
+    if (prefix !== "") lines = replaced(lines, [["X-Forwarded-Prefix", prefix]]);
+  }
   if (route !== null && route.headers.request.size > 0) lines = replaced(lines, [...route.headers.request]);
   if (request.set.length > 0) lines = replaced(lines, request.set);
   const flat: string[] = [];

@@ -17,6 +17,7 @@ import { keyInBody } from "./middleware/key-in-body.ts";
 import { matchServiceStep } from "./middleware/match-service.ts";
 import { mirror } from "./middleware/mirror.ts";
 import { stickyProcess } from "./middleware/process.ts";
+import { mount } from "./middleware/mount.ts";
 import { problems } from "./middleware/problems.ts";
 import { readBody } from "./middleware/read-body.ts";
 import { reserved } from "./middleware/reserved.ts";
@@ -41,6 +42,7 @@ export function createApp(deps: ProxyDeps, gate: Gate, find: FindService): Handl
     traceContext(), // ids before anything is sent anywhere
     ...(parts === undefined ? [] : [reserved(parts.routers, deps.settings)]), // our own resources never reach a service
     matchServiceStep({ ...deps, find, development: deps.settings.development }), // everything below is the service's policy
+    mount(), // what the service says of its own paths, as its clients find them
     preflight(deps.settings), // a browser asks before it may send key and credential
     authenticate({ ...deps, purges }), // whose request it is; the steps below ask nobody else
     ...(deps.mirror === undefined ? [] : [mirror(deps.mirror)]), // a copy made before us takes the mirror off the route

@@ -29,15 +29,7 @@ describe("the client's address", () => {
 
   it("an entry that is no address ends the walk", () => {
     expect(addressOf("10.0.0.1", "1.1.1.1, unknown, 10.0.0.2")).to.equal("10.0.0.2");
-    for (const odd of [
-      "<script>",
-      "999.1.1.1",
-      "127.1",
-      "0x7f.0.0.1",
-      "1.1.1.1:80",
-      "fe80::1%eth0",
-      '"1.1.1.1',
-    ])
+    for (const odd of ["<script>", "999.1.1.1", "127.1", "0x7f.0.0.1", "fe80::1%eth0", '"1.1.1.1'])
       expect(addressOf("10.0.0.1", odd), odd).to.equal("10.0.0.1");
   });
 
@@ -50,4 +42,104 @@ describe("the client's address", () => {
       clientAddress("10.0.0.1", [["X-Forwarded-For", "10.0.0.2,".repeat(20) + "1.1.1.1"]], ours).ok,
     ).to.equal(false);
   });
+
+  it("a port and brackets are not part of an address", () => {
+    for (const [node, address] of [
+      ["1.1.1.1:8080", "1.1.1.1"],
+      ["[2001:db8::1]:443", "2001:db8::1"],
+      ["[2001:db8::1]", "2001:db8::1"],
+      ['"[2001:db8::1]:443"', "2001:db8::1"],
+    ] as const)
+      expect(addressOf("10.0.0.1", node), node).to.equal(address);
+  });
+});
+
+describe("what our proxies say of the client", () => {
+  function factsOf(headers: [string, string][], peer = "10.0.0.1") {
+    const { ok: _, ...facts } = clientAddress(peer, headers, ours) as Extract<
+      ReturnType<typeof clientAddress>,
+      { ok: true }
+    >;
+    return facts;
+  }
+
+  it("is believed of them alone", () => {
+    const said: [string, string][] = [
+      ["X-Forwarded-Proto", "https"],
+      ["X-Forwarded-Host", "shop.example"],
+      ["Forwarded", "for=1.1.1.1;proto=https;host=shop.example"],
+    ];
+    expect(factsOf(said, "6.6.6.6")).to.deep.equal({
+      address: "6.6.6.6",
+      peer: "6.6.6.6",
+      trustedPeer: false,
+      hops: [],
+      protocol: null,
+      host: null,
+    });
+    expect(factsOf(said)).to.deep.equal({
+      address: "1.1.1.1",
+      peer: "10.0.0.1",
+      trustedPeer: true,
+      hops: ["1.1.1.1"],
+      protocol: "https",
+      host: "shop.example",
+    });
+  });
+
+  for (const { what, said, facts } of [
+    {
+      what: "the element of the client's hop counts, not what stands left of it",
+      said: [
+        [
+          "Forwarded",
+          'for=9.9.9.9;proto=http;host=evil, for="[2001:db8::1]:1";proto=https;host="a:8443", for=10.0.0.2',
+        ],
+      ],
+      facts: { address: "2001:db8::1", protocol: "https", host: "a:8443" },
+    },
+    {
+      what: "a hidden node ends the walk, and its scheme is still told",
+      said: [["Forwarded", "for=_hidden;proto=https"]],
+      facts: { address: "10.0.0.1", protocol: "https" },
+    },
+    {
+      what: "parameters have no case and no order",
+      said: [["forwarded", "PROTO=HTTPS; For=1.1.1.1"]],
+      facts: { address: "1.1.1.1", protocol: "https" },
+    },
+    {
+      what: "of a list of schemes the first is the client's",
+      said: [
+        ["X-Forwarded-For", "1.1.1.1, 10.0.0.2"],
+        ["X-Forwarded-Proto", "https, http"],
+      ],
+      facts: { address: "1.1.1.1", protocol: "https", hops: ["1.1.1.1", "10.0.0.2"] },
+    },
+    {
+      what: "X-Forwarded-* count before Forwarded",
+      said: [
+        ["X-Forwarded-For", "1.1.1.1"],
+        ["X-Forwarded-Proto", "https"],
+        ["Forwarded", "for=2.2.2.2;proto=http"],
+      ],
+      facts: { address: "1.1.1.1", protocol: "https" },
+    },
+    {
+      what: "an empty field says nothing",
+      said: [
+        ["X-Forwarded-For", ""],
+        ["X-Forwarded-Proto", ""],
+      ],
+      facts: { address: "10.0.0.1", hops: [], protocol: null },
+    },
+    {
+      what: "another scheme says nothing",
+      said: [["X-Forwarded-Proto", "gopher"]],
+      facts: { protocol: null },
+    },
+    { what: "what is no authority says nothing", said: [["X-Forwarded-Host", "a b"]], facts: { host: null } },
+  ] satisfies { what: string; said: [string, string][]; facts: object }[]) {
+    it(what, () => expect(factsOf(said)).to.deep.include(facts));
+  }
 });

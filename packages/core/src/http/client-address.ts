@@ -1,19 +1,29 @@
 /**
- * The client's address: the right-most hop of Forwarded (RFC 7239) that is no trusted proxy. Hops to its left are the
- * client's own claim.
+ * What is true of the client: address, scheme and host. Said by the connection itself, or by our own proxies in
+ * Forwarded (RFC 7239) or X-Forwarded-*; from everybody else these are claims. Worked out once for each request: routing,
+ * cache key, budgets, logs and both families of fields towards services follow from it.
  */
-import { splitList } from "@sticky-proxy/protocol/http";
+import { splitList, unquote } from "@sticky-proxy/protocol/http";
 import { isAddress, withoutMapping } from "./addresses.ts";
-import { headerJoined, type HeaderList } from "./message.ts";
+import { headerJoined, headerLines, type HeaderList } from "./message.ts";
+import { parseAuthority } from "./host.ts";
+
+export interface ClientFacts {
+  /** The right-most hop that is no trusted proxy. Hops to its left are the client's own claim. */
+  readonly address: string;
+  /** The socket's address, IPv4 spelled as IPv4. */
+  readonly peer: string;
+  readonly trustedPeer: boolean;
+  /** What trusted proxies said of the hops before the peer, left to right, addresses without port and brackets. */
+  readonly hops: readonly string[];
+  /** null: our proxies do not say, so the connection's own counts. */
+  readonly protocol: "http" | "https" | null;
+  /** Authority as the client wrote it; null: our proxies do not say, so the request's own counts. */
+  readonly host: string | null;
+}
 
 export type ClientAddress =
-  | {
-      readonly ok: true;
-      readonly address: string;
-      /** The socket's address, IPv4 spelled as IPv4. */
-      readonly peer: string;
-      readonly trustedPeer: boolean;
-    }
+  | ({ readonly ok: true } & ClientFacts)
   | { readonly ok: false; readonly reason: string };
 
 const maxHops = 20;
@@ -28,17 +38,66 @@ export function clientAddress(
   isTrusted: (address: string) => boolean,
 ): ClientAddress {
   const near = withoutMapping(peer);
-  if (!isTrusted(near)) return { ok: true, address: near, peer: near, trustedPeer: false };
-  const joined = headerJoined(headers, "x-forwarded-for");
-  if (joined === null) return { ok: true, address: near, peer: near, trustedPeer: true };
-  const hops = splitList(joined);
-  if (hops.length > maxHops) return { ok: false, reason: "X-Forwarded-For names more than 20 hops" };
+  const bare = { ok: true, address: near, peer: near, hops: [], protocol: null, host: null } as const;
+  if (!isTrusted(near)) return { ...bare, trustedPeer: false };
+  const elements = forwardedElements(headers);
+  const joined = splitList(headerJoined(headers, "x-forwarded-for") ?? "").filter((hop) => hop !== "");
+  const hops = (joined.length > 0 ? joined : elements.map((element) => element.get("for") ?? "")).map(
+    nodeAddress,
+  );
+  if (hops.length > maxHops) return { ok: false, reason: "the request names more than 20 hops" };
   let address = near;
-  for (let i = hops.length - 1; i >= 0; i -= 1) {
-    const hop = withoutMapping(hops[i]!);
-    if (!isAddress(hop)) break;
-    address = hop;
-    if (!isTrusted(hop)) break;
+  let at = hops.length;
+  for (let i = hops.length - 1; i >= 0 && isAddress(hops[i]!); i -= 1) {
+    address = hops[i]!;
+    at = i;
+    if (!isTrusted(address)) break;
   }
-  return { ok: true, address, peer: near, trustedPeer: true };
+  const own = (elements.length === hops.length ? elements[at] : null) ?? elements.at(-1);
+  return {
+    ok: true,
+    address,
+    peer: near,
+    trustedPeer: true,
+    hops: hops.filter((hop) => hop !== ""),
+    protocol: protocolOf(first(headers, "x-forwarded-proto") ?? own?.get("proto")),
+    host: hostOf(first(headers, "x-forwarded-host") ?? own?.get("host")),
+  };
+}
+
+/** Of a list the left-most member is the client's side. */
+function first(headers: HeaderList, name: string): string | undefined {
+  return splitList(headerLines(headers, name).join(",")).find((member) => member !== "");
+}
+
+function protocolOf(said: string | undefined): ClientFacts["protocol"] {
+  const word = said?.toLowerCase();
+  return word === "http" || word === "https" ? word : null;
+}
+
+function hostOf(said: string | undefined): string | null {
+  return said !== undefined && parseAuthority(said) !== null ? said : null;
+}
+
+/** Parameters of each element, names lower-case. */
+function forwardedElements(headers: HeaderList): ReadonlyMap<string, string>[] {
+  return splitList(headerLines(headers, "forwarded").join(","))
+    .filter((element) => element !== "")
+    .map((element) => {
+      const found = new Map<string, string>();
+      for (const pair of splitList(element, ";")) {
+        const at = pair.indexOf("=");
+        if (at > 0) found.set(pair.slice(0, at).trim().toLowerCase(), unquote(pair.slice(at + 1).trim()));
+      }
+      return found;
+    });
+}
+
+/** A node without its port and brackets (RFC 7239 6; some balancers write a port into X-Forwarded-For). */
+function nodeAddress(node: string): string {
+  const text = unquote(node.trim());
+  const bracketed = /^\[([^\]]*)\](?::\d{1,5})?$/.exec(text);
+  if (bracketed !== null) return withoutMapping(bracketed[1]!);
+  const ported = /^([0-9.]+):\d{1,5}$/.exec(text);
+  return withoutMapping(ported === null ? text : ported[1]!);
 }

@@ -88,7 +88,8 @@ const lists: readonly (readonly [
     (name) => {
       for (const spelling of [name, name.toUpperCase(), name.replaceAll("-", "_")])
         expect(sent(spelling), spelling).to.deep.equal([]);
-      expect(sent(name, trusted)).to.deep.equal([name]);
+      // Forwarded is written anew from what it says.
+      expect(sent(name, trusted)).to.deep.equal(name === "forwarded" ? [] : [name]);
     },
   ],
   [
@@ -145,7 +146,8 @@ describe("a list of header names", () => {
     for (const name of ["x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-anything"]) {
       expect(sent(name), name).to.deep.equal([]);
       expect(sent(name.replaceAll("-", "_")), name).to.deep.equal([]);
-      expect(sent(name, trusted), name).to.deep.equal([name]);
+      const isRewritten = name !== "x-forwarded-anything";
+      expect(sent(name, trusted), name).to.deep.equal(isRewritten ? [] : [name]);
     }
   });
 

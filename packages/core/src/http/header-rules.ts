@@ -4,6 +4,7 @@
  * `raw` lists are Node's flat [name, value, name, value …].
  */
 import { isHopByHop, isToken, splitList } from "@sticky-proxy/protocol/http";
+import { isAddress } from "./addresses.ts";
 import type { HeaderLine, HeaderList } from "./message.ts";
 
 /**
@@ -146,10 +147,14 @@ export interface RequestRules {
   readonly pseudonym: string;
   /** Our name in CDN-Loop (RFC 8586). */
   readonly loopId: string;
-  /** The peer is a proxy of ours: what it says about the client is kept and continued. */
+  /** The peer is a proxy of ours: what else it says about the client is kept. */
   readonly trustedPeer: boolean;
   /** Address of the peer, null: unknown (then nothing is said about it). */
   readonly peer: string | null;
+  /** Hops before the peer, as our proxies told them; the client's claims at the left included. */
+  readonly hops?: readonly string[];
+  /** Which of the hops is the client; default: the first. */
+  readonly client?: string;
   readonly protocol: "http" | "https";
   /** The host that the request was for. */
   readonly host: string;
@@ -159,10 +164,6 @@ export interface RequestRules {
 export function requestHeaders(headers: HeaderList, rules: RequestRules): HeaderLine[] {
   const named = connectionOptions(headers);
   const out: HeaderLine[] = [];
-  const forwardedFor: string[] = [];
-  const elements: string[] = [];
-  let forwardedProto: string | null = null;
-  let forwardedHost: string | null = null;
   let loop = "";
   let cookieAt = -1;
   for (const line of headers) {
@@ -184,28 +185,10 @@ export function requestHeaders(headers: HeaderList, rules: RequestRules): Header
     }
     // Many small ranges cost a service far more than the client (RFC 9110 14.2 lets a recipient ignore them).
     if (name === "range" && splitList(line[1]).length > maxRanges) continue;
-    if (isProvenance(name)) {
-      if (name === "x-forwarded-for") {
-        forwardedFor.push(line[1]);
-        continue;
-      }
-      if (name === "forwarded") {
-        elements.push(line[1]);
-        continue;
-      }
-      if (name === "x-forwarded-proto") forwardedProto = line[1];
-      if (name === "x-forwarded-host") forwardedHost = line[1];
-    }
+    if (writtenFromFacts.has(name)) continue;
     out.push(line);
   }
-  if (rules.peer !== null) {
-    forwardedFor.push(rules.peer);
-    elements.push(forwardedElement(rules.peer, rules.protocol, rules.host));
-  }
-  if (forwardedFor.length > 0) out.push(["X-Forwarded-For", forwardedFor.join(", ")]);
-  if (forwardedProto === null && rules.peer !== null) out.push(["X-Forwarded-Proto", rules.protocol]);
-  if (forwardedHost === null && rules.host !== "") out.push(["X-Forwarded-Host", rules.host]);
-  if (elements.length > 0) out.push(["Forwarded", elements.join(", ")]);
+  pushFacts(out, rules);
   out.push(["Via", `${rules.httpVersion} ${rules.pseudonym}`]);
   out.push(["CDN-Loop", loop === "" ? rules.loopId : `${loop}, ${rules.loopId}`]);
   return out;
@@ -216,6 +199,27 @@ export interface PassedResponse {
   readonly headers: HeaderLine[];
   /** Lower-case names; the last line of a name wins. */
   readonly sticky: ReadonlyMap<string, string>;
+}
+
+/** Both families say the same: what was worked out of the request, not what each of them said. */
+const writtenFromFacts: ReadonlySet<string> = new Set([
+  "forwarded",
+  "x-forwarded-for",
+  "x-forwarded-proto",
+  "x-forwarded-host",
+]);
+
+function pushFacts(out: HeaderLine[], { peer, hops = [], client, protocol, host }: RequestRules): void {
+  if (host !== "") out.push(["X-Forwarded-Host", host]);
+  if (peer === null) return;
+  const all = [...hops, peer];
+  const at = client === undefined ? 0 : Math.max(0, all.lastIndexOf(client));
+  out.push(["X-Forwarded-For", all.join(", ")], ["X-Forwarded-Proto", protocol]);
+  // An element stands for one hop; scheme and host are those of the client's (RFC 7239 4).
+  const elements = all.map((hop, i) =>
+    forwardedElement(hop, i === at ? protocol : null, i === at ? host : ""),
+  );
+  out.push(["Forwarded", elements.join(", ")]);
 }
 
 const noSticky: ReadonlyMap<string, string> = new Map();
@@ -353,8 +357,8 @@ function isSpoof(dashed: string): boolean {
 }
 
 /** RFC 7239 4: an IPv6 address stands in brackets and quotes, a host with a port in quotes. */
-function forwardedElement(peer: string, protocol: string, host: string): string {
-  const node = peer.includes(":") ? `"[${peer}]"` : peer;
+function forwardedElement(hop: string, protocol: string | null, host: string): string {
+  const node = isAddress(hop) ? (hop.includes(":") ? `"[${hop}]"` : hop) : "unknown";
   const said = host === "" ? "" : `;host=${isToken(host) ? host : `"${host}"`}`;
-  return `for=${node};proto=${protocol}${said}`;
+  return `for=${node}${protocol === null ? "" : `;proto=${protocol}`}${said}`;
 }

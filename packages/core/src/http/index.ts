@@ -26,7 +26,7 @@ export {
 // Pages of other origins.
 export { isCrossSite, isPreflight, preflightFields, withCors, type CorsPolicy } from "./cors.ts";
 // Where a request comes from and goes to.
-export { clientAddress } from "./client-address.ts";
+export { clientAddress, type ClientFacts } from "./client-address.ts";
 export { parseAuthority, type Authority } from "./host.ts";
 export { isSpeltAlike, normalisePath, pathRefusal } from "./path.ts";
 export { parseRequestTarget, type RequestTarget } from "./request-target.ts";
@@ -40,3 +40,4 @@ export {
   portFault,
 } from "./addresses.ts";
 export { acceptsCodings } from "./accept-encoding.ts";
+export { mountedHeaders, ownReference, publicPrefix, type Mount } from "./mounted.ts";

@@ -31,6 +31,8 @@ export interface Service {
   readonly hostAliases: ReadonlyMap<string, string>;
   /** Forward the client's Host instead of the instance's. */
   readonly preserveHost: boolean;
+  /** auto: its own paths and addresses in what it answers are mapped to the public ones; off: they stay. */
+  readonly rewrite: "auto" | "off";
   readonly breaker: BreakerPolicy | null;
   /** The service honours Idempotency-Key or Sticky-Fence, so an unsafe request may be sent again. */
   readonly honoursKey: boolean;

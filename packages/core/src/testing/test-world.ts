@@ -147,6 +147,7 @@ export function testService(over: Partial<Service> = {}): Service {
     errorEnvelope: usualEnvelope,
     hostAliases: new Map(),
     preserveHost: false,
+    rewrite: "auto",
     breaker: null,
     honoursKey: false,
     paceBy: "principal",

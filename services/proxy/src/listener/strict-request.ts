@@ -7,6 +7,7 @@ import { METHODS } from "node:http";
 
 import {
   clientAddress,
+  type ClientFacts,
   headerLines,
   headerList,
   headerValue,
@@ -85,7 +86,7 @@ function check(
   headers: HeaderList,
   { settings }: StrictOptions,
   requestId: string,
-  from: { readonly address: string; readonly peer: string; readonly trustedPeer: boolean },
+  from: ClientFacts,
 ): StrictResult {
   const { method } = raw;
   const httpVersion = versionOf(raw);
@@ -114,7 +115,9 @@ function check(
     throw new Problem("misdirected-request", { detail: "An https URI was asked for in clear text." });
   }
   if (loopCount(headers, settings.loopId) > 0) throw new Problem("loop-detected");
-  const authority = (target.kind === "path" ? target.authority : null) ?? host;
+  // What the client asked for, by our own proxies' word where they changed it.
+  const told = from.host === null ? null : parseAuthority(from.host);
+  const authority = told ?? (target.kind === "path" ? target.authority : null) ?? host;
   if (settings.hosts.length > 0 && (authority === null || !settings.hosts.includes(authority.host))) {
     throw new Problem("misdirected-request");
   }
@@ -134,7 +137,8 @@ function check(
         peer: from.peer,
         holder: holderOfAddress(from.address),
         trusted: from.trustedPeer,
-        protocol: raw.encrypted ? "https" : "http",
+        hops: from.hops,
+        protocol: from.protocol ?? (raw.encrypted ? "https" : "http"),
         host: authority?.text ?? "",
         httpVersion,
       },

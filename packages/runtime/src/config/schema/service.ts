@@ -153,6 +153,11 @@ export const service = mapping({
     "Forward the client's Host instead of the instance's; the host is then part of every identity.",
     false,
   ),
+  rewrite: oneOf(
+    "auto: its own paths and addresses in Location, Content-Location, Link, Refresh and cookie paths are mapped below its prefix, a client's Destination back; off: they stay.",
+    ["auto", "off"],
+    "auto",
+  ),
   breaker: mapping({
     failures: integer("Consecutive failures that open the circuit.", 5, { min: 1, max: 10_000 }),
     openMs: millis("How long it stays open before a trial.", 10_000, { max: 3_600_000 }),
