@@ -177,10 +177,15 @@ describe("requests damaged at random", () => {
   }
 });
 
-/** Absolute targets lose their authority on the way. */
+/** Absolute targets lose their authority on the way, and paths their "." segments; "%2e" and "." are one (RFC 3986 6.2.2). */
 function identityOf({ method, target, body }: ParsedRequest): string {
   const local = target.replace(/^http:\/\/[^/?]*/i, "");
-  return JSON.stringify([method, local.startsWith("/") ? local : `/${local}`, body]);
+  const [path = "", ...query] = (local.startsWith("/") ? local : `/${local}`).split("?");
+  const dotted = path.replace(/%2e/gi, ".").replace(/%[0-9a-f]{2}/gi, (escape) => escape.toUpperCase());
+  const segments = dotted.split("/");
+  const kept = segments.filter((segment) => segment !== ".");
+  const plain = kept.join("/") + (segments.at(-1) === "." ? "/" : "");
+  return JSON.stringify([method, [plain, ...query].join("?"), body]);
 }
 
 interface Reply {

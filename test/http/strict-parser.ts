@@ -69,7 +69,13 @@ function bodyAt(
 ): { body: string; end: number } | string | null {
   if (codings.length > 0) {
     if (version === "HTTP/1.0" || lengths.length > 0) return "Transfer-Encoding where it must not be";
-    if (codings.join(",").toLowerCase() !== "chunked") return "a coding that is not chunked";
+    // RFC 9110 5.6.1: empty members of a list are none.
+    const named = codings
+      .join(",")
+      .split(",")
+      .map((coding) => coding.trim().toLowerCase())
+      .filter((coding) => coding !== "");
+    if (named.join(",") !== "chunked") return "a coding that is not chunked";
     return chunksAt(bytes, start);
   }
   if (lengths.length === 0) return { body: "", end: start };
