@@ -7,7 +7,6 @@ import { Card } from "./parts.tsx";
 interface Event {
   readonly at: number;
   readonly event: string;
-  readonly fields: Readonly<Record<string, unknown>>;
   readonly about: string;
 }
 
@@ -82,7 +81,6 @@ function eventsOf({ startTime }: ProcessDetail, entries: readonly TimelineEntry[
   return entries.map(({ at, event, count, lastAt, ...fields }) => ({
     at,
     event,
-    fields,
     about: [
       aboutOf(fields),
       ...tookOf(at, event),
@@ -133,9 +131,7 @@ function Waterfall({
     ...(starts[0] === undefined ? [] : [{ name: "waiting", from: start, to: starts[0], tone: "wait" }]),
     ...starts.map((from, i) => {
       const stop = events.find(({ at, event }) => at >= from && ends.has(event));
-      const where = stop?.fields["instance"];
-      const name = `attempt ${i + 1}${typeof where === "string" ? ` · ${where}` : ""}`;
-      return { name, from, to: stop?.at ?? end, tone: "work" };
+      return { name: `attempt ${i + 1}`, from, to: stop?.at ?? end, tone: "work" };
     }),
   ];
   return (
