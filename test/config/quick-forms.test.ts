@@ -1,11 +1,17 @@
 /** The one-line forms of the command line, run as a user would: real program, real Redis, real service. */
 import { spawn, type ChildProcess } from "node:child_process";
+import { createHash } from "node:crypto";
 import { once } from "node:events";
+import { createServer, type IncomingMessage } from "node:http";
+import type { AddressInfo } from "node:net";
+import type { Duplex } from "node:stream";
 import { join } from "node:path";
 import { startDemo, type Demo } from "@sticky-proxy/demo";
 import { startRedis, type TestRedis } from "@sticky-proxy/testkit";
 import { expect } from "chai";
 
+/** RFC 6455 1.3. */
+const webSocketGuid = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 const cli = join(import.meta.dirname, "../../services/cli/src/cli.ts");
 
 interface Gateway {
@@ -67,6 +73,44 @@ describe("quick forms", function () {
       /sticky_proxy_build_info\{version="[^"]+",node="[^"]+",config_hash="[0-9a-f]{12}"\} 1/,
     );
     expect(await stop(gateway)).to.equal(0);
+  });
+
+  it("--idempotent in front of an application: its own Host, a large body without a key, a WebSocket", async () => {
+    const seen: { readonly host: string | undefined; readonly bytes: number }[] = [];
+    const application = createServer((request, response) => {
+      let bytes = 0;
+      request.on("data", (part: Buffer) => (bytes += part.byteLength));
+      request.on("end", () => {
+        seen.push({ host: request.headers.host, bytes });
+        response.end("taken");
+      });
+    });
+    application.on("upgrade", (request: IncomingMessage, socket: Duplex) => {
+      seen.push({ host: request.headers.host, bytes: 0 });
+      const accept = createHash("sha1").update(`${request.headers["sec-websocket-key"]}${webSocketGuid}`);
+      socket.end(
+        "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
+          `Sec-WebSocket-Accept: ${accept.digest("base64")}\r\n\r\n`,
+      );
+    });
+    application.listen(0, "127.0.0.1");
+    await once(application, "listening");
+    const { port } = application.address() as AddressInfo;
+    const gateway = await serve(redis, "serve", "--origin", `http://127.0.0.1:${port}`, "--idempotent");
+    const { host } = new URL(gateway.url);
+    const body = Buffer.alloc(3_000_000, "x");
+    const push = (headers: Record<string, string>) =>
+      fetch(`${gateway.url}/repo/git-receive-pack`, { method: "POST", body, headers });
+    expect((await push({})).status).to.equal(200);
+    expect((await push({ "idempotency-key": "large" })).status).to.equal(413);
+    const socket = new WebSocket(`ws://${host}/chat`);
+    await once(socket, "open");
+    expect(seen).to.deep.equal([
+      { host, bytes: body.byteLength },
+      { host, bytes: 0 },
+    ]);
+    expect(await stop(gateway)).to.equal(0);
+    application.close();
   });
 
   it("flags without a command serve too: --origin --cache --ttl", async () => {

@@ -77,7 +77,7 @@ describe("command line", () => {
   it("check-config counts services and routes", async () => {
     const { code, out } = await run(["check-config", ...origin, "--idempotent"]);
     expect(code).to.equal(exitCodes.ok);
-    expect(out).to.equal("the configuration is valid: services 1, routes 1");
+    expect(out).to.equal("the configuration is valid: services 1, routes 2");
   });
 
   it("check-config reports a route's schema that does not compile with its path, and exits with 78", async () => {
@@ -126,7 +126,7 @@ describe("command line", () => {
     expect(yaml.out).to.not.contain(env.STICKY_PURGE_TOKEN);
     const json = await run(["print-config", "--json", ...origin, "--cache", "--ttl", "60"], env);
     expect(JSON.parse(json.out)).to.have.nested.property(
-      "services.origin.routes[0].cache.defaultTtlMs",
+      "services.origin.routes[1].cache.defaultTtlMs",
       60_000,
     );
   });

@@ -129,6 +129,8 @@ export interface Route {
   readonly cache: CachePolicy | null;
   readonly mirror: MirrorPolicy | null;
   readonly maxBodyBytes: number;
+  /** maxBodyBytes is the default for what a process keeps: a request that the route leaves plain is not bound by it. */
+  readonly boundsKeptOnly?: true;
   /** Header lines set on the way to the service and on the way back, names lower-case. */
   readonly headers: {
     readonly request: ReadonlyMap<string, string>;

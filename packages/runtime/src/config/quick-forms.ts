@@ -12,7 +12,7 @@ export interface QuickForm {
 
 /**
  * Services named `origin` (match "/") and, with a mirror, `mirror` (no client reaches it).
- * Routes: what is cached is GET and HEAD only; writes are mirrored durably, reads are compared.
+ * The service gets the client's Host, and upgrades. Routes: what is cached is GET and HEAD only; writes are mirrored durably, reads are compared.
  */
 export function quickForm({ given }: Settings): QuickForm {
   const errors: ConfigError[] = [];
@@ -46,6 +46,8 @@ export function quickForm({ given }: Settings): QuickForm {
   // One key for all: what one request creates, the next may change under a path of its own.
   const mirrored = { to: "mirror", orderKey: { path: "/" } };
   const routes: unknown[] = [];
+  // A WebSocket is neither cached, keyed nor copied.
+  const upgrades = { match: { methods: ["GET"], headers: { upgrade: "websocket" } }, allowUpgrade: true };
   // A cache alone sees every method: an unsafe one drops what it changed (RFC 9111 4.4).
   const cacheAlone = cache !== null && process === null && mirror === undefined;
   if (cache !== null || mirror !== undefined)
@@ -61,7 +63,13 @@ export function quickForm({ given }: Settings): QuickForm {
     });
   return {
     services: {
-      origin: { instances: [origin], match: { path: "/" }, routes },
+      // The client's Host: applications compare it with Origin (CSRF) and make addresses of it.
+      origin: {
+        instances: [origin],
+        match: { path: "/" },
+        preserveHost: true,
+        routes: [upgrades, ...routes],
+      },
       ...(mirror === undefined ? {} : { mirror: { instances: [mirror], match: "none" } }),
     },
     errors,

@@ -25,6 +25,7 @@ export function resolveRoute(valid: ValidRoute, { credential, ignoredCookies }: 
   const { host: hosts, ...asked } = valid.match;
   const match = { ...asked, ...(hosts === undefined ? {} : { hosts }) };
   const name = valid.name ?? derivedName(match);
+  const isUsualBound = valid.maxBodyBytes === undefined && isKept;
   const apart = hasConditions(match) ? { apart: name } : {};
   return {
     ...valid,
@@ -34,6 +35,7 @@ export function resolveRoute(valid: ValidRoute, { credential, ignoredCookies }: 
     cache: valid.cache && { ...valid.cache, ...apart, credential, ignoredCookies },
     mirror,
     maxBodyBytes: valid.maxBodyBytes ?? (isKept ? defaults.processBodyBytes : defaults.plainBodyBytes),
+    ...(isUsualBound ? { boundsKeptOnly: true as const } : {}),
     headers: { request: valid.headers.request.set, response: valid.headers.response.set },
     retries,
   };

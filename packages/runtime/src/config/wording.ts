@@ -23,8 +23,8 @@ export const wording: Readonly<Record<string, string>> = {
 const flagOf: ReadonlyMap<string, string> = new Map([
   ["services.origin.instances.0", "--origin"],
   ["services.mirror.instances.0", "--mirror"],
-  ["services.origin.routes.0.cache.profile", "--cache-profile"],
-  ["services.origin.routes.0.cache.defaultTtlMs", "--ttl"],
+  ["services.origin.routes.1.cache.profile", "--cache-profile"],
+  ["services.origin.routes.1.cache.defaultTtlMs", "--ttl"],
 ]);
 
 export function configErrors(details: readonly ValidationErrorItem[], isQuickForm: boolean): ConfigError[] {

@@ -37,9 +37,12 @@ function unresolvedService(service: Service): ValidService {
   };
 }
 
-function unresolvedRoute({ process, mirror, headers, match, ...rest }: Route): ValidRoute {
+/** A bound that nobody gave is left out: written, it would bind what stays plain too. */
+function unresolvedRoute({ process, mirror, headers, match, ...route }: Route): ValidRoute {
+  const { boundsKeptOnly, maxBodyBytes, ...rest } = route;
   return {
     ...rest,
+    ...(boundsKeptOnly === true ? {} : { maxBodyBytes }),
     match: { ...match, ...(match.hosts === undefined ? {} : { host: match.hosts }) },
     encodedSlash: rest.encodedSlash === true,
     emptySegments: rest.emptySegments === true,

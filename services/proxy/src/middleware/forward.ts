@@ -8,6 +8,7 @@ import type { Failed } from "@sticky-proxy/upstream";
 import type { ProxyDeps } from "../deps.ts";
 import { informational } from "../listener/informational.ts";
 import type { Middleware, ProxyState } from "../state.ts";
+import { bodyBound } from "./read-body.ts";
 
 const never = new AbortController().signal;
 
@@ -25,7 +26,7 @@ export function forward({ forwarder, settings }: ProxyDeps): Middleware {
       set: state.trace,
       body,
       bodyLength,
-      ...(body === null ? {} : { maxBodyBytes: route?.maxBodyBytes ?? settings.plainBodyBytes }),
+      ...(body === null ? {} : { maxBodyBytes: bodyBound(state, settings) }),
       client,
       // Nobody needs the answer to a safe request of a client that left; an unsafe one is let finish once it is whole.
       signal: isSafe(serviceHead.method) ? gone : body === null ? never : untilWhole(req, gone),

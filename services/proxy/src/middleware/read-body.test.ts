@@ -97,6 +97,25 @@ describe("the step that reads the body", () => {
     });
   }
 
+  it("the bound of a process's bodies is none for a request that stays plain, unless the route gave it", async () => {
+    const kept = testRoute({ maxBodyBytes: 5, boundsKeptOnly: true });
+    const bodySchema = {} as Route["bodySchema"];
+    const slugs = [];
+    for (const over of [
+      { route: kept },
+      { route: kept, options },
+      { route: { ...kept, bodySchema } },
+      { route: testRoute({ maxBodyBytes: 5 }) },
+    ]) {
+      const { outcome } = await read({ declaredLength: 6, ...over }, ["hello!"]);
+      slugs.push(outcome instanceof Problem ? outcome.slug : outcome);
+    }
+    const refused = "payload-too-large";
+    expect(slugs).to.deep.equal(["next", refused, refused, refused]);
+    const far = await read({ declaredLength: 9, route: kept });
+    expect((far.outcome as Problem).slug).to.equal(refused);
+  });
+
   it("hands on a request without a body untouched", async () => {
     const { outcome, state } = await read({ hasBody: false, options });
     expect([outcome, state.body, state.bodyLength]).to.deep.equal(["next", null, null]);

@@ -42,7 +42,7 @@ export function readBody({ settings, budgetRefused }: ReadBodyDeps): Middleware 
 
   return async function readBody(ctx, next) {
     const { state, req } = ctx;
-    const { route, hasBody, declaredLength, head } = state;
+    const { hasBody, declaredLength, head } = state;
     if (!hasBody) return next();
     if ((head.method === "GET" || head.method === "HEAD") && isBodiless(state)) {
       throw new Problem("malformed-request", {
@@ -50,7 +50,7 @@ export function readBody({ settings, budgetRefused }: ReadBodyDeps): Middleware 
         close: true,
       });
     }
-    const max = route?.maxBodyBytes ?? settings.plainBodyBytes;
+    const max = bodyBound(state, settings);
     if (declaredLength !== null && declaredLength > max) throw tooLarge(max);
     const watch = watchUploadRate(req, settings.limits.bodyMinBytesPerSecond, () => {
       state.giveUp(new Problem("request-timeout", { detail: "The body comes too slowly.", close: true }));
@@ -81,6 +81,16 @@ export async function readBytes({ state, req }: ProxyContext, max: number): Prom
   if (state.declaredLength !== null && state.declaredLength > max) throw tooLarge(max);
   state.acceptBody();
   return collect(req, max, state.gone, null);
+}
+
+/** Largest body in bytes. A request that its route leaves plain is bound as if there were no process (git push without a key). */
+export function bodyBound(
+  { route, options }: Pick<ProxyState, "route" | "options">,
+  { plainBodyBytes }: Pick<ProxyDeps["settings"], "plainBodyBytes">,
+): number {
+  if (route === null) return plainBodyBytes;
+  const isPlain = route.boundsKeptOnly === true && !needsBytes({ route, options });
+  return isPlain ? plainBodyBytes : route.maxBodyBytes;
 }
 
 /** Where a body would have to enter a key, it is refused rather than dropped. */
