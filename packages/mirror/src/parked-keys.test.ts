@@ -194,6 +194,17 @@ describe("a key of the outbox that fails or is blocked", () => {
     expect(await w.coverage()).to.include({ matched: 1 });
   });
 
+  it("of two intents of one millisecond the one of the parent path goes first", async () => {
+    w.changes = { orderKey: null };
+    w.answer = (request) => (request.head.path === "/users" ? down(request) : ok()(request));
+    const [above, below] = [await w.begin("/users"), await w.begin("/users/2")];
+    await w.end(above);
+    await w.end(below);
+    await w.own();
+    await w.turn();
+    expect(w.paths).to.deep.equal(["/users"]);
+  });
+
   it("an intent waits for earlier intents of its parent paths, in any order of responses", async () => {
     w.changes = { orderKey: null };
     const creating = await w.begin("/users");
