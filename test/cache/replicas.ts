@@ -93,6 +93,7 @@ function service({ origin, policy = {}, methods = [], service: changes = {} }: R
     breaker: null,
     honoursKey: false,
     paceBy: "principal",
+    affinity: null,
     cors: null,
     routes: [cachedRoute(policy, methods)],
     ...changes,

@@ -133,6 +133,7 @@ export function service(origins: string | readonly string[], more: Partial<Servi
     breaker: null,
     honoursKey: false,
     paceBy: "principal",
+    affinity: null,
     cors: null,
     routes: [],
     ...more,

@@ -85,6 +85,34 @@ describe("the forwarder", () => {
     expect(attempts.some(({ outcome }) => outcome === "connection_refused")).to.equal(true);
   });
 
+  it("with affinity a session meets one instance on every node while that lives, then another one", async () => {
+    const upstreams = [await fake(), await fake(), await fake()];
+    const to = service(
+      upstreams.map(({ origin }) => origin),
+      { affinity: { field: "mcp-session-id" } },
+    );
+    const nodes = [forwarder(), forwarder()];
+    const ask = async (session: string, made = nodes[0]!): Promise<FakeUpstream> => {
+      const before = upstreams.map(({ requests }) => requests.length);
+      const plain = request(to);
+      const headers = [["Mcp-Session-Id", session]] as const;
+      expect(await read(await made.forward({ ...plain, head: { ...plain.head, headers } }))).to.equal("ok");
+      return upstreams.find(({ requests }, i) => requests.length > before[i]!)!;
+    };
+    const sessions = Array.from({ length: 12 }, (_, i) => `session ${i}`);
+    const homes = new Map<string, FakeUpstream>();
+    for (const session of sessions) homes.set(session, await ask(session));
+    expect(new Set(homes.values()).size).to.equal(3);
+    for (const session of sessions) expect(await ask(session, nodes[1])).to.equal(homes.get(session));
+    const [gone] = upstreams;
+    await gone!.close();
+    for (const session of sessions) {
+      const now = await ask(session);
+      if (homes.get(session) === gone) expect(now).to.equal(await ask(session, nodes[1]));
+      else expect(now).to.equal(homes.get(session));
+    }
+  });
+
   it("with every connection refused the outcome is upstream-unreachable, executed no", async () => {
     const to = service([await deadOrigin(), await deadOrigin()]);
     const outcome = await forwarder().forward(request(to));

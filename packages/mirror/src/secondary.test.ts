@@ -52,6 +52,7 @@ describe("one request to the secondary", () => {
       timeouts: { connectMs: 1000, firstByteMs: 5000, idleMs: 5000 },
       credential: ["authorization"],
       preserveHost: false,
+      affinity: null,
       breaker: null,
       honoursKey: false,
       routes: [],

@@ -8,7 +8,7 @@
  */
 import { asMonotonicMs } from "@sticky-proxy/protocol";
 import type { ForwardRequest } from "./forward-request.ts";
-import type { Service } from "@sticky-proxy/core/registry";
+import { affinityValue, type Service } from "@sticky-proxy/core/registry";
 
 import { attempt, type AttemptDeps, type TunnelOpen, type TunnelOutcome } from "./attempt.ts";
 import { failedWith, type Failed, type UpstreamOutcome } from "./outcome.ts";
@@ -131,11 +131,12 @@ async function attemptAll(
 ): Promise<TunnelOutcome> {
   const { service } = request;
   const headers = outgoingHeaders(request, deps);
+  const keptBy = affinityValue(service.affinity, request.head.headers, request.client?.address ?? null);
   let avoid = request.avoid ?? nobody;
   let last: Failed | null = null;
   for (let attempts = 1; ; attempts += 1) {
     if (request.signal.aborted) return givenUp();
-    const choice = traffic.choose(service, deps.health, avoid, deps.clock.monotonic());
+    const choice = traffic.choose(service, deps.health, avoid, deps.clock.monotonic(), keptBy);
     if (choice === null) {
       return failedWith(
         "service-unavailable",

@@ -1,6 +1,7 @@
 /** State of each service from this node's own requests: connections, load, latency, ejection, breaker, bulkhead. */
 import {
   chooseInstance,
+  instanceFor,
   fadedLatency,
   observed,
   slowStart,
@@ -185,13 +186,24 @@ export class ServiceTraffic {
     return traffic;
   }
 
-  /** Prefers instances that are not in `avoid`. null: all instances are down. */
-  choose(service: Service, health: HealthView, avoid: ReadonlySet<string>, now: number): Choice | null {
+  /**
+   * Prefers instances that are not in `avoid`. null: all instances are down.
+   * @param keptBy requests of one value meet one instance while it is among those to choose from; null: load decides
+   */
+  choose(
+    service: Service,
+    health: HealthView,
+    avoid: ReadonlySet<string>,
+    now: number,
+    keptBy: string | null = null,
+  ): Choice | null {
     const usable = this.#usable(service, health, now);
     const ready = usable.filter(({ traffic }) => !traffic.isPaused(now));
     const unpaused = ready.length > 0 ? ready : usable;
     const preferred = avoid.size === 0 ? unpaused : unpaused.filter((c) => !avoid.has(c.instance.name));
-    return chooseInstance(preferred.length > 0 ? preferred : unpaused, this.#random(), this.#random());
+    const candidates = preferred.length > 0 ? preferred : unpaused;
+    if (keptBy !== null) return instanceFor(candidates, keptBy);
+    return chooseInstance(candidates, this.#random(), this.#random());
   }
 
   #usable(service: Service, health: HealthView, now: number) {

@@ -34,6 +34,7 @@ export { explainMatch, type Explanation, type MatchLine } from "./explain.ts";
 // By which request fields it decides.
 export { fieldsNamedBy } from "./named-fields.ts";
 // Which instance serves it.
+export { affinityValue, instanceFor } from "./affinity.ts";
 export { chooseInstance, fadedLatency, smoothLatency } from "./balance.ts";
 export {
   observed,

@@ -33,6 +33,8 @@ export interface Service {
   readonly preserveHost: boolean;
   /** auto: its own paths and addresses in what it answers are mapped to the public ones; off: they stay. */
   readonly rewrite: "auto" | "off";
+  /** What keeps a client at one instance while that lives; null: the load alone decides. */
+  readonly affinity: Affinity | null;
   readonly breaker: BreakerPolicy | null;
   /** The service honours Idempotency-Key or Sticky-Fence, so an unsafe request may be sent again. */
   readonly honoursKey: boolean;
@@ -45,6 +47,8 @@ export interface Service {
   readonly cors: CorsPolicy | null;
   readonly routes: readonly Route[];
 }
+
+export type Affinity = "address" | { readonly cookie: string } | { readonly field: string };
 
 export interface Instance {
   /** Shown in logs, metrics and admin, never to clients: "<host>:<port>" unless configured. */

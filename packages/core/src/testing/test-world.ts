@@ -148,6 +148,7 @@ export function testService(over: Partial<Service> = {}): Service {
     hostAliases: new Map(),
     preserveHost: false,
     rewrite: "auto",
+    affinity: null,
     breaker: null,
     honoursKey: false,
     paceBy: "principal",

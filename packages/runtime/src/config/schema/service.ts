@@ -16,7 +16,7 @@ import {
   text,
   token,
 } from "../formats.ts";
-import { anyMapping, either, mapping, record, wordOr } from "../shapes.ts";
+import { anyMapping, either, exactlyOne, mapping, record, wordOr } from "../shapes.ts";
 import { authenticationMode } from "./authentication.ts";
 import { cors } from "./cors.ts";
 import { conditions, hostPatterns } from "./match.ts";
@@ -158,6 +158,18 @@ export const service = mapping({
     ["auto", "off"],
     "auto",
   ),
+  affinity: wordOr(
+    ["address"],
+    exactlyOne({
+      cookie: text("A cookie of the request.", checkFieldName),
+      field: text("A field of the request.", checkFieldName),
+    }),
+  )
+    .allow(null)
+    .description(
+      "What keeps a client at one instance while that is usable: its `address`, or a value that it sends from its first request on; null: load alone decides.",
+    )
+    .default(null),
   breaker: mapping({
     failures: integer("Consecutive failures that open the circuit.", 5, { min: 1, max: 10_000 }),
     openMs: millis("How long it stays open before a trial.", 10_000, { max: 3_600_000 }),
