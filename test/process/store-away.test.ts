@@ -35,7 +35,7 @@ services:
     timeouts: { firstByteMs: 500 }
     routes:
       - retries: { attempts: 2, minMs: 50, maxMs: 50 }
-        mirror: { to: second, mode: dual-write }
+        mirror: { to: second, mode: dual-write, outbox: required }
   second:
     instances: [http://127.0.0.1:9]
     match: none`,
