@@ -39,4 +39,24 @@ describe("buffered observations", () => {
     expect(coverage.skipped.get("shed")).to.equal(1);
     expect(pending(coverage)).to.equal(0);
   });
+
+  it("count what is under way once, also when the answer to the write was lost", async () => {
+    const store = createMemoryMirror({ now: () => 1000 });
+    let losing = 3;
+    const observations = createObservations({
+      observe: async (observation) => {
+        await store.observe(observation);
+        if (losing-- > 0) throw new StoreUnavailable("the answer was lost");
+      },
+    });
+    for (let i = 0; i < 2; i++) observations.sum({ ...row, outcome: null });
+    for (let i = 0; i < 3; i++) await observations.flush().catch(() => undefined);
+    const sums = async () => (await store.coverage({ since: null, service: null }))[0]!.coverage;
+    expect(await sums()).to.include({ eligible: 2 });
+    observations.sum({ ...row, outcome: null });
+    await observations.flush();
+    expect(await sums()).to.include({ eligible: 3 });
+    for (let i = 0; i < 3; i++) await observations.note({ ...row, isCounted: true });
+    expect(await sums()).to.include({ eligible: 3, matched: 3 });
+  });
 });

@@ -3,6 +3,7 @@
  * above it only their counts are, so no copy is missing from the coverage sum. A write whose reply was lost
  * may have taken effect; then the copy is counted twice, on both sides of the sum.
  */
+import { randomBytes } from "node:crypto";
 import type { Differences, Observation } from "@sticky-proxy/core/mirror";
 import { StoreUnavailable } from "@sticky-proxy/core/process";
 
@@ -18,8 +19,15 @@ export interface Observations {
 /** Largest number of buffered observations with their difference records. */
 const maxKept = 200;
 
+/** In the form of an order key, and nobody's. */
+function newPlace(): string {
+  return randomBytes(16).toString("base64url");
+}
+
 export function createObservations({ observe }: Pick<Differences, "observe">): Observations {
   let kept: Observation[] = [];
+  /** Calls under way, counted in the store or about to be. */
+  const unsure = new Set<Observation>();
   /** By service, route, outcome and hour. */
   const sums = new Map<string, Observation>();
 
@@ -30,17 +38,19 @@ export function createObservations({ observe }: Pick<Differences, "observe">): O
     sums.set(name, { ...observation, difference: null, count: (known?.count ?? 0) + count });
   }
 
-  /** Asked for at once and together: what is under way is eligible before its outcome can be written. */
+  /**
+   * Asked for at once and together: what is under way is eligible before its outcome can be written. Each row has a place
+   * of its own, so that one whose answer was lost is counted once however often it is written.
+   */
   async function countEligible(): Promise<void> {
-    const rows = [...sums].filter(([, { outcome }]) => outcome === null);
-    for (const [name] of rows) sums.delete(name);
-    const writes = rows.map(async ([, row]) => {
-      try {
-        await observe(row);
-      } catch (error) {
-        sum(row);
-        throw error;
-      }
+    for (const [name, row] of sums) {
+      if (row.outcome !== null) continue;
+      sums.delete(name);
+      unsure.add({ ...row, orderKey: newPlace() });
+    }
+    const writes = [...unsure].map(async (row) => {
+      await observe(row);
+      unsure.delete(row);
     });
     await Promise.all(writes);
   }

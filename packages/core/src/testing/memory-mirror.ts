@@ -62,6 +62,8 @@ export function createMemoryMirror(options: { now: () => number; partitions?: nu
   const counters = new Map<string, number>();
   const sums = new Map<string, number>();
   const gapList: Gap[] = [];
+  /** Where calls under way have been counted. */
+  const places = new Set<string>();
   let sequence = 0;
 
   function part(partition: number): Partition {
@@ -268,6 +270,8 @@ export function createMemoryMirror(options: { now: () => number; partitions?: nu
       difference,
       limits,
     }) {
+      if (outcome === null && places.has(orderKey)) return;
+      if (outcome === null) places.add(orderKey);
       if (!isCounted) count(window, service, route, "eligible", times);
       if (outcome !== null) count(window, service, route, outcome, times);
       if (difference !== null)

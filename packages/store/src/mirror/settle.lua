@@ -23,6 +23,11 @@ if ARGV[3] ~= '' then
   -- An hour whose counters have expired is not started again with an outcome alone.
   if redis.call('EXISTS', KEYS[3]) == 1 then redis.call('HINCRBY', KEYS[3], ARGV[4] .. ARGV[5], ARGV[6]) end
 else
+  -- Calls under way stand at a place of their own: a write that comes again says nothing new.
+  if ARGV[5] == '' then
+    if redis.call('HSETNX', KEYS[4], 'seen', 1) == 0 then return answer('known') end
+    redis.call('PEXPIRE', KEYS[4], 600000)
+  end
   if ARGV[14] ~= '0' then redis.call('HINCRBY', KEYS[3], ARGV[4] .. 'eligible', ARGV[14]) end
   if ARGV[5] ~= '' then redis.call('HINCRBY', KEYS[3], ARGV[4] .. ARGV[5], ARGV[6]) end
   redis.call('PEXPIRE', KEYS[3], ARGV[13])
