@@ -13,12 +13,17 @@ describe("the host in the identity of a request", () => {
   it("the dot at the end of a full name changes nothing", () => {
     const open = { hostAliases: new Map(), preserveHost: true, match: { host: null, path: "/" } };
     expect(identityHost(open, "a.test.")).to.equal(identityHost(open, "a.test"));
-    expect(identityHost(open, "a.test.:81")).to.equal("a.test:81");
+    expect(identityHost(open, "a.test.:81")).to.equal("a.test");
   });
 
   it("tells two hosts of a service apart that is told the host", () => {
     expect(identityHost(service, "north.test")).not.to.equal(identityHost(service, "south.test"));
-    expect(identityHost(service, "north.test:8080")).not.to.equal(identityHost(service, "north.test"));
+  });
+
+  it("is the same at every port, so that a key that comes again at another replica's port runs once", () => {
+    expect(identityHost(service, "north.test:8080")).to.equal("north.test");
+    for (const host of ["localhost:3000", "127.0.0.1:3001", "[::1]:3002", "LOCALHOST"])
+      expect(identityHost(service, host), host).to.equal("localhost");
   });
 
   it("is one for a host and its declared aliases, however it is spelled", () => {

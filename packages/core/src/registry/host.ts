@@ -15,13 +15,19 @@ function nameOf(host: string): string {
   return host.replace(/:\d+$/, "").replace(/\.$/, "");
 }
 
+/** Names of this machine to itself: replicas side by side are reached under any of them. */
+const loopback: ReadonlySet<string> = new Set(["localhost", "127.0.0.1", "[::1]"]);
+
 /**
  * What enters the identity of requests: services that are told the client's host may answer each host in its own way. A
- * service that is matched by one host, or is not told it, has one answer, and "" stands here.
+ * service that is matched by one host, or is not told it, has one answer, and "" stands here. The port does not count: no
+ * tenant is told apart by it, and a key that comes again at another replica's port must not run twice.
  */
 export function identityHost(
   service: Pick<Service, "hostAliases" | "match" | "preserveHost">,
   authority: string,
 ): string {
-  return service.preserveHost && service.match.host === null ? canonicalHost(service, authority) : "";
+  if (!service.preserveHost || service.match.host !== null) return "";
+  const name = canonicalHost(service, authority).replace(/:\d+$/, "");
+  return loopback.has(name) ? "localhost" : name;
 }
