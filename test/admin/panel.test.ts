@@ -57,6 +57,19 @@ describe("the panel in a browser", function () {
     });
   }
 
+  /** The page listens to keys a moment after it is drawn, and opens the field a moment after the key. */
+  async function intoSearch(): Promise<void> {
+    const isInField = "document.activeElement?.tagName === 'INPUT'";
+    await settled(async () => {
+      await page.keyboard.press("/");
+      return page.waitForFunction(isInField, null, { timeout: 1000 }).then(
+        () => true,
+        () => false,
+      );
+    });
+    await page.keyboard.press("ControlOrMeta+a");
+  }
+
   before(async () => {
     faults = [];
     gateway = await startAdminGateway({
@@ -136,14 +149,14 @@ describe("the panel in a browser", function () {
 
   it("a key finds its process by keyboard alone, and is in no address and no log", async () => {
     await open("/");
-    await page.keyboard.press("/");
+    await intoSearch();
     await page.keyboard.type("order-2");
     await page.keyboard.press("Enter");
     await page.waitForURL(/\/processes\/\d+\./);
     await page.waitForSelector("text=Facts");
     expect(page.url()).not.to.include("order-2");
     expect(gateway.log()).not.to.include("order-2");
-    await page.keyboard.press("/");
+    await intoSearch();
     await page.keyboard.type("no such key");
     await page.keyboard.press("Enter");
     await page.waitForSelector("text=Nothing is kept under that key");

@@ -52,6 +52,8 @@ export interface GatewayDeps {
   readonly cache?: CacheParts;
   readonly mirror?: MirrorDeps;
   readonly copies?: DurableCopyDeps;
+  /** As in SubmitDeps; absent: no bound. */
+  readonly outbox?: SubmitDeps["outbox"];
   readonly engine: Engine;
   readonly pacing: Pacing;
   readonly cancelHook: (record: ProcessRecord) => void;
@@ -131,7 +133,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
 type Shared = Pick<SubmitDeps, "processes" | "waiting" | "waiters" | "pacing" | "tellCancelled" | "secret">;
 
 function submitDeps(
-  { metrics, log, engine, allKnowFingerprint, formerScopes }: GatewayDeps,
+  { metrics, log, engine, allKnowFingerprint, formerScopes, outbox }: GatewayDeps,
   shared: Shared,
   draining: AbortSignal,
   closing: AbortSignal,
@@ -140,6 +142,7 @@ function submitDeps(
     ...shared,
     executor: engine.executor,
     newId: engine.newId,
+    outbox: outbox ?? null,
     formerScopes,
     writesCurrentFingerprint: () => allKnowFingerprint(currentFingerprint),
     otherKeys: createOtherKeys(systemClock.monotonic),

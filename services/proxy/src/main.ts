@@ -100,6 +100,7 @@ export async function startProxy(config: Config, parts: ServiceParts): Promise<{
     metrics,
     mirror: mirror.deps,
     copies: { ...mirror.deps, copies, rules: engine.rules },
+    outbox: mirror.intents,
     cache,
   });
   port = await gateway.server.listen(config.port, config.host);

@@ -4,7 +4,7 @@ import type { ProcessRecord, StoredRequest } from "@sticky-proxy/core/process";
 import type { Begun, Executor, Pacing, Processes, WaitDeps } from "@sticky-proxy/engine";
 import type { HeaderList, RequestHead } from "@sticky-proxy/core/http";
 import type { Principal } from "@sticky-proxy/core/principal";
-import type { Route, Service } from "@sticky-proxy/core/registry";
+import type { MirrorPolicy, Route, Service } from "@sticky-proxy/core/registry";
 import type { ForwardRequest } from "@sticky-proxy/upstream";
 import type { OtherKeys } from "./other-keys.ts";
 import type { FormerScopes } from "./former-scopes.ts";
@@ -23,6 +23,11 @@ export interface SubmitDeps {
   /** Keys the scopes and credential digests; shared by all replicas. */
   readonly secret: KeyObject;
   readonly newId: () => string;
+  /** The outbox's bound: beyond it a call is no copy but a gap, for which nothing is kept. null: nothing is mirrored here. */
+  readonly outbox: {
+    hasRoom(service: string, policy: MirrorPolicy, bytes: number): boolean;
+    noteUncopied(service: string, route: string, reason: "lag"): void;
+  } | null;
   /** Every live replica can compare the current version of the fingerprint, so it may be written. */
   readonly writesCurrentFingerprint: () => boolean;
   readonly otherKeys: OtherKeys;

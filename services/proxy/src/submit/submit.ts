@@ -80,6 +80,7 @@ async function begin(deps: SubmitDeps, submission: Submission): Promise<Begun> {
   const { policy } = options.rules;
   const identified = identityOf(deps, submission);
   const request = requestOf(submission);
+  const isCopied = mayBeCopied(deps, submission);
   const { scope, partition, compared } = await placeOf(deps, identified);
   const asked: Claim = {
     ...compared,
@@ -108,22 +109,31 @@ async function begin(deps: SubmitDeps, submission: Submission): Promise<Begun> {
     deadlineMs: options.deadlineMs,
     notify: options.notify,
     traceparent: submission.traceparent,
-    mirror: isMirrored(route),
+    mirror: isCopied,
     pausedMs: slot.pausedMs,
     // A dispatch that is delayed beyond this node's lease is made by a sweeper, from the stored request.
     request:
       slot.pausedMs > 0 || keepsRequest(submission)
         ? request
-        : isMirrored(route)
+        : isCopied
           ? requestToCopy(request, route.mirror!, service.credential)
           : null,
   });
   if (begun.verdict !== "start") slot.release();
   else if (begun.superseded !== null && !isTerminal(begun.superseded.status))
     deps.tellCancelled(begun.superseded);
+  if (begun.verdict === "start" && isMirrored(route) && !isCopied)
+    deps.outbox?.noteUncopied(service.name, route.name, "lag");
   deps.onVerdict(service.name, begun.verdict);
   if (begun.verdict === "start" && options.key !== null) noteKey(deps, begun.record);
   return begun;
+}
+
+/** A best-effort copy beyond the outbox's bound is not made (R5): what waits must not take the room of processes. */
+function mayBeCopied({ outbox }: SubmitDeps, { service, route, body }: Submission): boolean {
+  if (!isMirrored(route)) return false;
+  const isRequired = route.mirror!.outbox === "required";
+  return isRequired || (outbox?.hasRoom(service.name, route.mirror!, body.byteLength) ?? true);
 }
 
 interface Stand {
