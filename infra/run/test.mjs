@@ -49,25 +49,46 @@ function isFolder(file) {
 }
 
 async function runMocha({ node, env, args }) {
-  const folder = mkdtempSync(path.join(os.tmpdir(), "sticky-test-"));
-  const summary = path.join(folder, "summary.json");
   const named = args.map((arg, i) => {
     const isValue = i > 0 && args[i - 1].startsWith("-"); // --grep test
     return !isValue && isFolder(inRoot(arg)) ? `${arg.replace(/\/+$/, "")}/**/*.test.ts` : arg;
   });
   const specs = named.some((arg) => arg.endsWith(".test.ts")) ? [] : allTests;
+  const first = await runOnce({ node, env, args: [...specs, ...named] });
+  const files = [...new Set(first.failed.map(({ file }) => file))];
+  const isAsked = process.env.STICKY_TEST_SECOND_RUN === "1" && files.length > 0 && !files.includes(null);
+  if (!isAsked || files.length > mostFlakyFiles) return told(first);
+  const second = await runOnce({ node, env, args: files });
+  if (second.code !== 0) return told(first);
+  for (const { title } of first.failed)
+    process.stdout.write(`flaky: failed in the run of all, passed when run again: ${title}\n`);
+  return told({ ...first, code: 0, passes: first.passes + first.failures, failures: 0 });
+}
+
+/** More files than these that fail are no accident of the machine. */
+const mostFlakyFiles = 3;
+
+async function runOnce({ node, env, args }) {
+  const folder = mkdtempSync(path.join(os.tmpdir(), "sticky-test-"));
+  const summary = path.join(folder, "summary.json");
   checkInterrupted();
   const reporter = inRoot("infra", "run", "mocha-reporter.mjs");
-  const code = await run(node, [mocha, "--reporter", reporter, ...specs, ...named], {
+  const code = await run(node, [mocha, "--reporter", reporter, ...args], {
     cwd: root,
     env: { ...env, STICKY_TEST_SUMMARY: summary },
   });
   // Nothing was counted when mocha itself broke: that is one failure, not none.
-  const counts = existsSync(summary) ? JSON.parse(readFileSync(summary, "utf8")) : { passes: 0, failures: 1 };
+  const counts = existsSync(summary)
+    ? JSON.parse(readFileSync(summary, "utf8"))
+    : { passes: 0, failures: 1, failed: [] };
   rmSync(folder, { recursive: true, force: true });
-  const skipped = counts.pending ? `, ${counts.pending} skipped` : "";
-  process.stdout.write(`\n${counts.passes} passed, ${counts.failures} failed${skipped}\n`);
-  return code === 0 && counts.passes === 0 ? 1 : code;
+  return { ...counts, code };
+}
+
+function told({ code, passes, failures, pending }) {
+  const skipped = pending ? `, ${pending} skipped` : "";
+  process.stdout.write(`\n${passes} passed, ${failures} failed${skipped}\n`);
+  return code === 0 && passes === 0 ? 1 : code;
 }
 
 /** Unit tests and the walls of the architecture: seconds, no Redis. */

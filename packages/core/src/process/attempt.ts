@@ -93,21 +93,38 @@ export function responded(record: ProcessRecord, event: Responded, c: Circumstan
   });
 }
 
-/** P8: the service did not begin the work. The refusal goes to who waits for it, and the identity is free. */
+/**
+ * P8: the service did not begin the work in this attempt. Where none did, the refusal goes to who waits for it and the
+ * identity is free. An earlier attempt that may have run keeps the identity: the refusal says nothing about it, and what
+ * is kept is that attempt's trouble.
+ */
 function refused(
   record: ProcessRecord,
   { status, result }: Responded,
   isExhausted: boolean,
   c: Circumstances,
 ): Transition {
+  const executed = mergeExecuted(record, "no");
+  const released = executed === "no" || c.policy.onUnknown.lost === "release";
+  if (!released) {
+    return finish(record, c, {
+      event: "refused",
+      status: "failed",
+      executed,
+      problem: record.problem ?? "upstream-invalid-response",
+      reason: String(status),
+      released,
+      deadLetter: "upstream",
+    });
+  }
   return finish(record, c, {
     event: "refused",
     status: "failed",
-    executed: mergeExecuted(record, "no"),
+    executed,
     httpStatus: status,
     result,
     ...(result === null ? { problem: "result-too-large" as const } : {}),
-    released: true,
+    released,
     deadLetter: isExhausted ? "upstream" : null,
     ttlMs: Math.min(maxRefusalMs, ttlOf(c.policy, status)),
   });

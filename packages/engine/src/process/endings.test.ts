@@ -34,7 +34,7 @@ interface Ending {
   /** The verdict of the next identical request where the identity is not free; default replay. */
   readonly answered?: "replay" | "conflict";
   /** How long the record says so; default {@link resultTtlMs}. */
-  readonly keptMs?: number;
+  readonly keptMs?: number | ((variant: Variant) => number);
 }
 
 const resultTtlMs = 100_000;
@@ -128,7 +128,10 @@ const endings: readonly Ending[] = [
   { way: "a 429, attempts used up", steps: [responded(429), 2000, { ...dispatched }, { ...responded(429), attempt: 2 } as ProcessEvent], attempts: 2, status: "failed", executed: "no", freed: always, deadLetter: "upstream", keptMs: refusalMs },
   { way: "a 500 twice where the service honours keys, attempts used up", steps: [responded(500), 2000, dispatched, { ...responded(500), attempt: 2 } as ProcessEvent], attempts: 2, honoursKey: true, status: "failed", executed: "yes", freed: serverErrorsAreFreed, deadLetter: "upstream" },
   { way: "a 500 and then a connection that was refused", steps: [responded(500), 2000, dispatched, failed("no", "cut", 2)], attempts: 2, honoursKey: true, status: "failed", executed: "yes", freed: whenReleased, deadLetter: "upstream" },
-  { way: "an unknown outcome and then a 429", steps: [failed("unknown"), 2000, dispatched, { ...responded(429), attempt: 2 } as ProcessEvent], attempts: 2, status: "failed", executed: "unknown", freed: always, deadLetter: "upstream", keptMs: refusalMs, unless: (v) => v.onUnknown !== "retry" },
+  { way: "an unknown outcome and then a 429", steps: [failed("unknown"), 2000, dispatched, { ...responded(429), attempt: 2 } as ProcessEvent], attempts: 2, status: "failed", executed: "unknown", freed: never, deadLetter: "upstream", unless: (v) => v.onUnknown !== "retry" },
+  { way: "a connection that was cut where the service honours keys, and then a 423", steps: [failed("unknown"), 2000, dispatched, { ...responded(423), attempt: 2 } as ProcessEvent], attempts: 3, honoursKey: true, status: "failed", executed: "unknown", freed: never, deadLetter: "upstream", unless: (v) => v.onUnknown !== "retry" },
+  { way: "a 504 where the service honours keys, and then a 409", steps: [responded(504), 2000, dispatched, { ...responded(409), attempt: 2 } as ProcessEvent], attempts: 3, honoursKey: true, status: "failed", executed: "unknown", freed: whenReleased, deadLetter: (v) => (whenReleased(v) ? null : "upstream"), keptMs: (v) => (whenReleased(v) ? refusalMs : resultTtlMs), unless: probes },
+  { way: "a 500 where the service honours keys, and then a 429, attempts used up", steps: [responded(500), 2000, dispatched, { ...responded(429), attempt: 2 } as ProcessEvent], attempts: 2, honoursKey: true, status: "failed", executed: "yes", freed: whenReleased, deadLetter: "upstream", keptMs: (v) => (whenReleased(v) ? refusalMs : resultTtlMs) },
   { way: "an unknown outcome, a 429, and then the end of the owner's lease", steps: [failed("unknown"), 2000, dispatched, { ...responded(429), attempt: 2 } as ProcessEvent, 1001, { type: "lease-ended" }], attempts: 3, status: "failed", executed: "unknown", freed: never, deadLetter: null, unless: (v) => v.onUnknown !== "retry" },
   ...[425, 429].map((status): Ending => ({ way: `a ${status} that the route takes for a result`, steps: [responded(status)], policy: { notExecutedStatuses: [], refusedStatuses: [] }, status: "completed", executed: "yes", freed: forRequests, deadLetter: null })),
   ...[400, 407, 410, 424, 426, 428, 430, 499].map((status): Ending => ({ way: `a ${status} that the route takes for a result`, steps: [responded(status)], policy: { notExecutedStatuses: [], refusedStatuses: [] }, status: "completed", executed: "yes", freed: never, deadLetter: null })),
@@ -196,6 +199,10 @@ function worldOf(ending: Pick<Ending, "policy" | "attempts" | "honoursKey">, var
   return { ...world, ...createTestProcesses(world, { deadLetterMs }) };
 }
 
+function keptOf({ keptMs = resultTtlMs }: Ending, variant: Variant): number {
+  return typeof keptMs === "function" ? keptMs(variant) : keptMs;
+}
+
 async function playedOut(world: ReturnType<typeof worldOf>, steps: Ending["steps"]): Promise<ProcessRecord> {
   let record = await world.begin();
   for (const step of steps) {
@@ -217,7 +224,7 @@ describe("a process ends", () => {
         const { freed } = ending;
         const deadLetter =
           typeof ending.deadLetter === "function" ? ending.deadLetter(variant) : ending.deadLetter;
-        const { keptMs = resultTtlMs } = ending;
+        const keptMs = keptOf(ending, variant);
         const retainedMs = deadLetter === null ? keptMs : Math.max(deadLetterMs, keptMs);
         expect(record, told).to.include({
           status: ending.status,
