@@ -10,6 +10,8 @@ import { startDemo, type Demo } from "@sticky-proxy/demo";
 import { startRedis, type TestRedis } from "@sticky-proxy/testkit";
 import { expect } from "chai";
 
+import { until } from "../support/until.ts";
+
 /** RFC 6455 1.3. */
 const webSocketGuid = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 const cli = join(import.meta.dirname, "../../services/cli/src/cli.ts");
@@ -73,6 +75,30 @@ describe("quick forms", function () {
       /sticky_proxy_build_info\{version="[^"]+",node="[^"]+",config_hash="[0-9a-f]{12}"\} 1/,
     );
     expect(await stop(gateway)).to.equal(0);
+  });
+
+  it("stays ready, and passes plain traffic, while Redis is away", async () => {
+    const own = await startRedis();
+    const gateway = await serve(own, "serve", "--origin", origin.url, "--idempotent");
+    await own.kill();
+    const readyz = async () => {
+      const response = await fetch(`${gateway.opsUrl}/readyz`);
+      return {
+        status: response.status,
+        body: (await response.json()) as { checks: Record<string, { state: string }> },
+      };
+    };
+    const seen = await until(async () => {
+      const now = await readyz();
+      return now.body.checks["sweeper"]?.state === "ok" || now.body.checks["redis"]?.state === "ok"
+        ? null
+        : now;
+    });
+    expect(seen.status).to.equal(200);
+    expect(seen.body).to.include({ status: "degraded" });
+    expect((await fetch(`${gateway.url}/charges?key=none`)).status).to.equal(200);
+    await stop(gateway);
+    await own.stop();
   });
 
   it("--idempotent in front of an application: its own Host, a large body without a key, a WebSocket", async () => {

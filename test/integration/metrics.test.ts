@@ -138,8 +138,16 @@ describe("/metrics of a proxy and a sweeper", function () {
   it("shows requests and what the node sees of its services", async () => {
     for (let i = 0; i < 6; i += 1) await send("/bad/x", { method: "PROPFIND" });
     await expectMoved(proxy, [
-      ["http_request_duration_seconds_count", { route: "charges", method: "POST", status_class: "2xx" }, 2],
-      ["http_request_duration_seconds_count", { route: "unknown", method: "_OTHER", status_class: "5xx" }, 6],
+      [
+        "http_request_duration_seconds_count",
+        { service: "pay", route: "charges", method: "POST", status_class: "2xx" },
+        2,
+      ],
+      [
+        "http_request_duration_seconds_count",
+        { service: "bad", route: "none", method: "_OTHER", status_class: "5xx" },
+        6,
+      ],
       ["http_request_size_bytes_sum", { route: "charges" }, 4],
       ["http_response_size_bytes_sum", { route: "charges" }],
       ["upstream_request_duration_seconds_count", { service: "pay", method: "POST", outcome: "ok" }],
@@ -162,7 +170,7 @@ describe("/metrics of a proxy and a sweeper", function () {
     expect((await send("/shop/item", { method: "PURGE", headers: bearer })).status).to.equal(200);
     await send("/shop/other");
     await expectMoved(proxy, [
-      ["cache_requests_total", { route: "items", result: "MISS" }],
+      ["cache_requests_total", { service: "shop", route: "items", result: "MISS" }],
       ["cache_requests_total", { route: "items", result: "HIT" }, 1],
       ["cache_purges_total", { kind: "key" }, 1],
       ["auth_failures_total", { action: "purge" }, 1],

@@ -206,7 +206,9 @@ async function startNode(
     node: name,
     configHash: "",
     services: config.services.map((service) => service.name),
-    routes: config.services.flatMap(({ routes }) => routes.map((route) => route.name)),
+    routes: config.services.flatMap(({ name, routes }) =>
+      routes.map((route) => ({ service: name, route: route.name })),
+    ),
   });
   const callers = createOutboundCallers();
   const keys = { version: async () => apiKeys.size, all: async () => apiKeys };

@@ -10,7 +10,15 @@ export { maxLeaseMs, storeSettings } from "./config/store-settings.ts";
 export { createLifecycle, type Lifecycle } from "./lifecycle.ts";
 export { createLogger, type Logger } from "./logger.ts";
 export { after, monotonic, sleep, systemClock } from "./loop.ts";
-export { createMetrics, knownMethod, statusClass, unknownName, type Metrics } from "./metrics.ts";
+export {
+  createMetrics,
+  knownMethod,
+  noRoute,
+  ownService,
+  statusClass,
+  unknownName,
+  type Metrics,
+} from "./metrics.ts";
 export { createOpsServer, type OpsServer } from "./ops-server.ts";
 export { observeTransitions } from "./process-metrics.ts";
 export { createRedactor, redact } from "./redact.ts";

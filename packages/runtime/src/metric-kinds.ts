@@ -36,8 +36,14 @@ export interface MetricKinds {
     labels: S,
     buckets: readonly number[],
   ) => HistogramHandle<S>;
-  /** Counters start at 0 for each combination of closed sets and these values of text labels. */
-  start(values: Readonly<Record<string, readonly string[]>>): void;
+  /** Counters start at 0 for each combination of closed sets and of configured names. */
+  start(configured: ConfiguredNames): void;
+}
+
+/** Values of text labels. A counter by service and route starts for routes of their own service alone. */
+export interface ConfiguredNames {
+  readonly services: readonly string[];
+  readonly routes: readonly { readonly service: string; readonly route: string }[];
 }
 
 const prefix = "sticky_proxy_";
@@ -75,14 +81,17 @@ export function metricKinds(registry: Registry): MetricKinds {
       const histogram = new Histogram({ ...common(name, help, labels), buckets: [...buckets] });
       return { observe: (values, value) => histogram.observe(values, value) };
     },
-    start(values) {
+    start({ services, routes }) {
       for (const { counter, labels } of counters) {
-        const sets = Object.entries(labels).map(
-          ([name, set]) => [name, set === text ? (values[name] ?? []) : set] as const,
-        );
-        const size = sets.reduce((product, [, set]) => product * set.length, 1);
-        if (size > maxStarted) continue;
-        for (const combination of combinations(sets)) counter.inc(combination, 0);
+        const { route, ...others } = labels;
+        const sets = Object.entries(others).map(([name, set]) => {
+          const names = name === "service" && route === undefined ? services : [];
+          return [name, set === text ? names : set] as const;
+        });
+        const rows = combinations(route === undefined ? sets : sets.filter(([name]) => name !== "service"));
+        const owners = route === undefined ? [{}] : routes;
+        if (rows.length * owners.length > maxStarted) continue;
+        for (const owner of owners) for (const row of rows) counter.inc({ ...owner, ...row }, 0);
       }
     },
   };

@@ -26,20 +26,20 @@ export function httpMetrics({ gauge, histogram }: MetricKinds) {
     httpRequestDuration: histogram(
       "http_request_duration_seconds",
       "From the request's head to the last byte of the answer.",
-      { route: text, method: methods, status_class: statusClasses },
+      { service: text, route: text, method: methods, status_class: statusClasses },
       httpBuckets,
     ),
     httpRequestsInFlight: gauge("http_requests_in_flight", "Requests being answered.", {}),
     httpRequestSize: histogram(
       "http_request_size_bytes",
       "Bodies received, where their length is known ahead.",
-      { route: text },
+      { service: text, route: text },
       sizeBuckets,
     ),
     httpResponseSize: histogram(
       "http_response_size_bytes",
       "Answers as sent, their heads included.",
-      { route: text },
+      { service: text, route: text },
       sizeBuckets,
     ),
   };
@@ -150,10 +150,12 @@ export function reportMetrics({ counter, gauge, histogram }: MetricKinds) {
 export function cacheMetrics({ counter, gauge }: MetricKinds) {
   return {
     cacheRequests: counter("cache_requests_total", "Requests of cached routes, as X-Cache says.", {
+      service: text,
       route: text,
       result: ["HIT", "MISS", "STALE", "REVALIDATED", "BYPASS"],
     }),
     cacheCollapsed: counter("cache_collapsed_total", "Requests answered by another one's fetch.", {
+      service: text,
       route: text,
     }),
     cacheStoreErrors: counter("cache_store_errors_total", "Cache operations that failed open.", {

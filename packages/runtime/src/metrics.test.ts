@@ -6,8 +6,11 @@ const create = () =>
     version: "1.2.3",
     node: "n1",
     configHash: "abc",
-    services: ["pay"],
-    routes: ["POST /charges"],
+    services: ["pay", "shop"],
+    routes: [
+      { service: "pay", route: "POST /charges" },
+      { service: "shop", route: "default" },
+    ],
   });
 
 describe("metrics", () => {
@@ -28,7 +31,10 @@ describe("metrics", () => {
     expect(text).to.contain(
       'sticky_proxy_process_transitions_total{service="pay",from="none",to="in-progress"} 0',
     );
-    expect(text).to.contain('sticky_proxy_cache_requests_total{route="POST /charges",result="HIT"} 0');
+    expect(text).to.contain(
+      'sticky_proxy_cache_requests_total{service="pay",route="POST /charges",result="HIT"} 0',
+    );
+    expect(text, "a route of another service").to.not.contain('service="pay",route="default"');
     expect(text).to.contain('sticky_proxy_build_info{version="1.2.3",node="n1",config_hash="abc"} 1');
   });
 
@@ -39,14 +45,16 @@ describe("metrics", () => {
     metrics.waiters.dec({ service: "pay" });
     metrics.redisUp.set({}, 1);
     metrics.httpRequestDuration.observe(
-      { route: "POST /charges", method: "POST", status_class: "2xx" },
+      { service: "pay", route: "POST /charges", method: "POST", status_class: "2xx" },
       0.02,
     );
     const text = await metrics.registry.metrics();
     expect(text).to.contain('sticky_proxy_verdicts_total{service="pay",verdict="join"} 2');
     expect(text).to.contain('sticky_proxy_waiters{service="pay"} 0');
     expect(text).to.contain("sticky_proxy_redis_up 1");
-    expect(text).to.match(/http_request_duration_seconds_bucket\{le="0.025",route="POST \/charges".*\} 1/);
+    expect(text).to.match(
+      /http_request_duration_seconds_bucket\{le="0.025",service="pay",route="POST \/charges".*\} 1/,
+    );
   });
 
   it("a former leader exports no gauges of the whole store", async () => {

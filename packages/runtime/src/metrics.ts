@@ -1,6 +1,7 @@
 /**
- * The metrics of one process; their table is metric-rows.ts. A service or route that is not configured is `unknown`,
- * a received method is mapped by {@link knownMethod}.
+ * The metrics of one process; their table is metric-rows.ts. A request that no service takes has the service `unknown`,
+ * one of a service that none of its routes takes the route `none`, one to the gateway itself the service `_sticky`. A received
+ * method is mapped by {@link knownMethod}.
  */
 import { collectDefaultMetrics, Registry } from "prom-client";
 import { metricKinds } from "./metric-kinds.ts";
@@ -19,6 +20,10 @@ import {
 } from "./metric-rows.ts";
 
 export const unknownName = "unknown";
+/** Route of a request that is plain traffic of its service. */
+export const noRoute = "none";
+/** Service of a request for the gateway's own resources. */
+export const ownService = "_sticky";
 
 export type MetricMethod = (typeof methods)[number];
 export type StatusClass = (typeof statusClasses)[number];
@@ -39,7 +44,7 @@ export interface MetricsOptions {
   readonly configHash: string;
   /** Configured names, whose series start at 0. */
   readonly services: readonly string[];
-  readonly routes: readonly string[];
+  readonly routes: readonly { readonly service: string; readonly route: string }[];
   /** Metrics of process and event loop; they keep observers alive, so tests switch them off. */
   readonly withDefaults?: boolean;
 }
@@ -61,7 +66,7 @@ export function createMetrics(options: MetricsOptions) {
     ...nodeMetrics(kinds),
   };
 
-  kinds.start({ service: [...options.services, unknownName], route: [...options.routes, unknownName] });
+  kinds.start({ services: [...options.services, unknownName], routes: options.routes });
   handles.buildInfo.set({ version: options.version, node: options.node, config_hash: options.configHash }, 1);
   if (options.withDefaults === true) collectDefaultMetrics({ register: registry });
   return { ...handles, registry };

@@ -8,6 +8,7 @@ import {
   type HeaderList,
 } from "@sticky-proxy/core/http";
 import type { Route } from "@sticky-proxy/core/registry";
+import { isSafe } from "@sticky-proxy/protocol/http";
 
 import type { ForwardRequest } from "./forward-request.ts";
 
@@ -26,6 +27,7 @@ export function outgoingHeaders(request: ForwardRequest, names: Names): string[]
     pseudonym: names.pseudonym,
     loopId: names.loopId,
     trustedPeer: client?.trusted ?? false,
+    passesMethodOverride: !isSafe(head.method),
     peer: client === null ? null : (client.peer ?? client.address),
     hops: client?.hops ?? [],
     ...(client === null ? {} : { client: client.address }),

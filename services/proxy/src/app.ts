@@ -15,6 +15,7 @@ import { forward } from "./middleware/forward.ts";
 import { identify } from "./middleware/identify.ts";
 import { keyInBody } from "./middleware/key-in-body.ts";
 import { matchServiceStep } from "./middleware/match-service.ts";
+import { methodOverride } from "./middleware/method-override.ts";
 import { mirror } from "./middleware/mirror.ts";
 import { stickyProcess } from "./middleware/process.ts";
 import { mount } from "./middleware/mount.ts";
@@ -47,6 +48,7 @@ export function createApp(deps: ProxyDeps, gate: Gate, find: FindService): Handl
     authenticate({ ...deps, purges }), // whose request it is; the steps below ask nobody else
     ...(deps.mirror === undefined ? [] : [mirror(deps.mirror)]), // a copy made before us takes the mirror off the route
     ...(parts === undefined ? [] : [identify(parts.identify)]), // a bad key is refused before its body is read
+    methodOverride(), // where a decision hangs on the method, there is one
     readBody(deps), // decides about 413 and 100-continue before a byte is asked for
     ...(parts === undefined ? [] : [keyInBody()]), // where the route's key is no header field
     validateBody(deps.services, validator), // what the route's schema refuses is not begun, cached or sent

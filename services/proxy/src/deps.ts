@@ -16,8 +16,12 @@ import type { SubmitDeps } from "./submit/submission.ts";
 
 /** One request, when its response has ended; everything metrics and the access line need. */
 export interface RequestObserved {
+  /** null: no service took it. */
   readonly service: string | null;
+  /** null: plain traffic of the service. */
   readonly route: string | null;
+  /** For a resource of the gateway's own. */
+  readonly isOwn: boolean;
   readonly method: string;
   /** What was sent; null: nothing, the client left first. */
   readonly status: number | null;

@@ -16,6 +16,8 @@ import {
   knownMethod,
   sleep,
   statusClass,
+  noRoute,
+  ownService,
   unknownName,
   systemClock,
 } from "@sticky-proxy/runtime";
@@ -215,12 +217,15 @@ function finderIn(services: () => readonly Service[]): (name: string) => Service
 
 function observeRequest(metrics: Metrics, observed: RequestObserved): void {
   const { method, status, durationMs, requestBytes, responseBytes } = observed;
-  const route = observed.route ?? unknownName;
-  if (requestBytes !== null) metrics.httpRequestSize.observe({ route }, requestBytes);
+  const labels = {
+    service: observed.service ?? (observed.isOwn ? ownService : unknownName),
+    route: observed.route ?? noRoute,
+  };
+  if (requestBytes !== null) metrics.httpRequestSize.observe(labels, requestBytes);
   if (status === null) return;
-  metrics.httpResponseSize.observe({ route }, responseBytes);
+  metrics.httpResponseSize.observe(labels, responseBytes);
   metrics.httpRequestDuration.observe(
-    { route, method: knownMethod(method), status_class: statusClass(status) },
+    { ...labels, method: knownMethod(method), status_class: statusClass(status) },
     durationMs / 1000,
   );
 }

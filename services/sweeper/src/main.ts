@@ -31,7 +31,12 @@ import { openSweeperMirror } from "./open-mirror.ts";
 import { createSweeper, type SweepDeps } from "./sweep.ts";
 import { createUnknownWork, type UnknownWork } from "./unknown-work.ts";
 
-export async function startSweeper(config: Config, parts: ServiceParts): Promise<void> {
+/** `isBesideProxy`: its process serves clients too, whose plain traffic goes on while Redis is away. */
+export async function startSweeper(
+  config: Config,
+  parts: ServiceParts,
+  { isBesideProxy }: { readonly isBesideProxy: boolean },
+): Promise<void> {
   const { logger, metrics, lifecycle } = parts;
   const name = `${config.node}-sweeper`;
   const node = await openNode({ config, logger, metrics, cacheMemoryBytes: 0 });
@@ -89,7 +94,7 @@ export async function startSweeper(config: Config, parts: ServiceParts): Promise
       {
         name: "sweeper.sweep",
         periodMs: config.sweeper.tickMs,
-        run: observedSweep(() => sweeper.tick(), parts),
+        run: observedSweep(() => sweeper.tick(), parts, isBesideProxy ? "degraded" : "failed"),
         atOnce: true,
         stopIn: "stop-claiming",
       },
@@ -192,10 +197,14 @@ function openDeliverer(
 }
 
 /** One turn of the sweep; reports to health check and metrics whether the store answers. */
-function observedSweep(tick: () => Promise<unknown>, { metrics, ops }: ServiceParts): () => Promise<void> {
+function observedSweep(
+  tick: () => Promise<unknown>,
+  { metrics, ops }: ServiceParts,
+  withoutStore: "degraded" | "failed",
+): () => Promise<void> {
   let answers = true;
   ops.check("sweeper", () =>
-    answers ? { state: "ok" } : { state: "failed", reason: "the store does not answer" },
+    answers ? { state: "ok" } : { state: withoutStore, reason: "the store does not answer" },
   );
   return async () => {
     try {

@@ -4,6 +4,7 @@ import { expect } from "chai";
 import {
   connectionOptions,
   keptAgainstConnection,
+  methodOverrides,
   overrides,
   passedTrailers,
   provenance,
@@ -13,6 +14,7 @@ import {
   responseTrailers,
   rewrittenInRequest,
   singleValued,
+  tunnelledMethod,
   type RequestRules,
 } from "./header-rules.ts";
 
@@ -73,6 +75,19 @@ const lists: readonly (readonly [
     overrides,
     "x-http-method-override x-http-method x-method-override x-original-url x-original-host x-rewrite-url proxy",
     isDroppedFromRequests,
+  ],
+  [
+    "a tunnelled method goes on with an unsafe request, and is known",
+    methodOverrides,
+    "x-http-method-override x-http-method x-method-override",
+    (name) => {
+      expect(sent(name, { ...rules, passesMethodOverride: true })).to.deep.equal([name]);
+      const asks = (method: string, value: string) => tunnelledMethod({ method, headers: [[name, value]] });
+      expect(asks("POST", "DELETE")).to.equal("DELETE");
+      expect(asks("PATCH", " put ")).to.equal("put");
+      expect(asks("POST", "post"), "its own method").to.equal(null);
+      expect(asks("GET", "DELETE"), "a safe request").to.equal(null);
+    },
   ],
   [
     "what the gateway writes anew is never the client's word",

@@ -3,9 +3,9 @@
  * Fields not named here are end-to-end: order, spelling and repeats stay as they came (RFC 9110 5.3, 7.6.1).
  * `raw` lists are Node's flat [name, value, name, value …].
  */
-import { isHopByHop, isToken, splitList } from "@sticky-proxy/protocol/http";
+import { isHopByHop, isSafe, isToken, splitList } from "@sticky-proxy/protocol/http";
 import { isAddress } from "./addresses.ts";
-import type { HeaderLine, HeaderList } from "./message.ts";
+import type { HeaderLine, HeaderList, RequestHead } from "./message.ts";
 
 /**
  * A Connection field cannot make these hop-by-hop: they are for whoever answers (RFC 9110 7.6.1), and a client must not
@@ -75,11 +75,16 @@ export const provenance: ReadonlySet<string> = new Set([
   "fly-client-ip",
 ]);
 
-/** Fields that make a service act on another method, path or host than the one the gateway decided about. */
-export const overrides: ReadonlySet<string> = new Set([
+/** By which a client tunnels another method through POST, where something on its way knows only two. */
+export const methodOverrides: ReadonlySet<string> = new Set([
   "x-http-method-override",
   "x-http-method",
   "x-method-override",
+]);
+
+/** Fields that make a service act on another method, path or host than the one the gateway decided about. */
+export const overrides: ReadonlySet<string> = new Set([
+  ...methodOverrides,
   "x-original-url",
   "x-original-host",
   "x-rewrite-url",
@@ -149,6 +154,8 @@ export interface RequestRules {
   readonly loopId: string;
   /** The peer is a proxy of ours: what else it says about the client is kept. */
   readonly trustedPeer: boolean;
+  /** Whether a tunnelled method goes on: of an unsafe request, which nobody has decided about by its method. */
+  readonly passesMethodOverride?: boolean;
   /** Address of the peer, null: unknown (then nothing is said about it). */
   readonly peer: string | null;
   /** Hops before the peer, as our proxies told them; the client's claims at the left included. */
@@ -170,7 +177,8 @@ export function requestHeaders(headers: HeaderList, rules: RequestRules): Header
     const name = line[0].toLowerCase();
     if (isHopByHop(name) || rewrittenInRequest.has(name)) continue;
     if (named !== null && named.has(name)) continue;
-    if (isWithheld(name, rules.trustedPeer)) continue;
+    const isTunnelled = rules.passesMethodOverride === true && methodOverrides.has(name);
+    if (!isTunnelled && isWithheld(name, rules.trustedPeer)) continue;
     if (name === "cdn-loop") {
       loop = loop === "" ? line[1] : `${loop}, ${line[1]}`;
       continue;
@@ -281,6 +289,19 @@ export function responseFault(status: number, headers: HeaderList): string | nul
   for (const [name, value] of headers) {
     if (!isToken(name)) return "a field name is not a token";
     if (!fieldValue.test(value)) return "a field value holds a control character";
+  }
+  return null;
+}
+
+/**
+ * The method that an unsafe request asks its service for instead of its own, as it stands in the field; null: none. Safe
+ * requests tunnel nothing: their fields are dropped.
+ */
+export function tunnelledMethod({ method, headers }: Pick<RequestHead, "method" | "headers">): string | null {
+  if (isSafe(method)) return null;
+  for (const [name, value] of headers) {
+    const asked = value.trim();
+    if (methodOverrides.has(name.toLowerCase()) && asked.toUpperCase() !== method) return asked;
   }
   return null;
 }

@@ -22,6 +22,7 @@ export {
   responseHeaders,
   responseTrailers,
   withoutNominated,
+  tunnelledMethod,
 } from "./header-rules.ts";
 // Pages of other origins.
 export { isCrossSite, isPreflight, preflightFields, withCors, type CorsPolicy } from "./cors.ts";

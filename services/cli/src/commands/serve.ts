@@ -62,7 +62,9 @@ async function serve(
     node: config.node,
     configHash: configHash(config),
     services: config.services.map(({ name }) => name),
-    routes: config.services.flatMap(({ routes }) => routes.map(({ name }) => name)),
+    routes: config.services.flatMap(({ name, routes }) =>
+      routes.map((route) => ({ service: name, route: route.name })),
+    ),
     withDefaults: true,
   });
   metrics.configReloadSuccess.set({}, 1);
@@ -133,7 +135,7 @@ async function start(config: Config, role: Role | "all", parts: ServiceParts): P
   }
   if (role === "all" || role === "sweeper") {
     const { startSweeper } = await import("@sticky-proxy/sweeper/main");
-    await startSweeper(config, parts);
+    await startSweeper(config, parts, { isBesideProxy: role === "all" });
   }
   return { port, admin: role === "all" || role === "admin" ? await startPanel(config, role, parts) : null };
 }

@@ -4,10 +4,16 @@ import type { Forwarder } from "@sticky-proxy/upstream";
 import type { PurgeAccess } from "./purge-access.ts";
 import type { Logger } from "@sticky-proxy/runtime";
 
+/** Names from the configuration. */
+interface CachedRoute {
+  readonly service: string;
+  readonly route: string;
+}
+
 /** Metrics of the cache; every argument but `error` is one of a closed set of label values. */
 export interface CacheObserver {
-  result(route: string, result: CacheResult): void;
-  collapsed(route: string): void;
+  result(of: CachedRoute, result: CacheResult): void;
+  collapsed(of: CachedRoute): void;
   /** A store operation failed, and the request went on without the cache. */
   readonly storeError: (operation: "lookup" | "store" | "drop" | "purge", error: unknown) => void;
   purged(kind: "key" | "tag"): void;

@@ -22,8 +22,8 @@ export interface CachePartsOptions {
 export function createCacheParts({ config, store, forwarder, metrics, log }: CachePartsOptions): CacheParts {
   let loggedAt = -Infinity;
   const observe: CacheObserver = {
-    result: (route, result) => metrics.cacheRequests.inc({ route, result }),
-    collapsed: (route) => metrics.cacheCollapsed.inc({ route }),
+    result: (of, result) => metrics.cacheRequests.inc({ ...of, result }),
+    collapsed: (of) => metrics.cacheCollapsed.inc(of),
     storeError(operation, error) {
       metrics.cacheStoreErrors.inc({ operation });
       const now = monotonic();

@@ -90,10 +90,10 @@ function failure(
 function record(
   { observe }: ServeDeps,
   { state }: ProxyContext,
-  { route }: CachedRequest,
+  { service, route }: CachedRequest,
   result: CacheHandling["result"],
   detail: string | null,
 ): void {
-  observe.result(route.name, result);
+  observe.result({ service: service.name, route: route.name }, result);
   state.logFields["cache"] = detail === null ? result : `${result} ${detail}`;
 }

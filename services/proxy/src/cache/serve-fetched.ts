@@ -102,7 +102,8 @@ async function outcomeOf(
 ): Promise<CacheOutcome> {
   const { request } = round;
   const { cause, fallback } = decision;
-  if (collapsed && head.kind !== "key-changed") deps.observe.collapsed(request.route.name);
+  if (collapsed && head.kind !== "key-changed")
+    deps.observe.collapsed({ service: request.service.name, route: request.route.name });
   switch (head.kind) {
     case "key-changed":
       return head;

@@ -1,5 +1,6 @@
 import type { ProxyDeps } from "../deps.ts";
 import type { Middleware } from "../state.ts";
+import { isReserved } from "./reserved.ts";
 
 /** One line and one observation per request, when its response has ended. Reads all of state; the path without its query. */
 export function accessLog({ log, onRequest }: ProxyDeps): Middleware {
@@ -17,7 +18,16 @@ export function accessLog({ log, onRequest }: ProxyDeps): Middleware {
       const { method, path } = state.head;
       const requestBytes = state.bodyLength ?? state.declaredLength;
       const responseBytes = socket.bytesWritten - writtenBefore;
-      onRequest?.({ service, route, method, status, durationMs, requestBytes, responseBytes });
+      onRequest?.({
+        service,
+        route,
+        isOwn: isReserved(path),
+        method,
+        status,
+        durationMs,
+        requestBytes,
+        responseBytes,
+      });
       if (!log.isOn("info")) return;
       log.info("request", {
         requestId: state.requestId,

@@ -50,7 +50,7 @@ async function afterUnsafe(deps: CacheParts, state: ProxyState, service: Service
   const request = cachedRequest(state, service, route, policy);
   const mayStore = serviceHead.method === "POST" && isKeyed(serviceHead, policy);
   const sent = mayStore ? await storedFromPost(deps, request, reply, entryPointOf(state)) : reply;
-  deps.observe.result(route.name, "BYPASS");
+  deps.observe.result({ service: service.name, route: route.name }, "BYPASS");
   state.reply = withCacheFields(sent, {
     result: "BYPASS",
     source: "service",

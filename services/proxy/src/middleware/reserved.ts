@@ -10,6 +10,11 @@ import { preflight } from "./cors.ts";
 
 const prefix = "/_sticky/";
 
+/** Whether the path is the gateway's own. */
+export function isReserved(path: string): boolean {
+  return path.startsWith(prefix);
+}
+
 /**
  * The gateway's own resources: they never reach a service, and no page of another site changes anything through them.
  * Reads state.head; the routes set state.reply.
@@ -20,7 +25,7 @@ export function reserved(
 ): Middleware {
   const answerPreflight = preflight(settings);
   return async function reserved(ctx, next) {
-    if (!ctx.state.head.path.startsWith(prefix)) return next();
+    if (!isReserved(ctx.state.head.path)) return next();
     return answerPreflight(ctx, () => route(ctx));
   };
 
