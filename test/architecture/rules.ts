@@ -53,7 +53,7 @@ const timerExceptions = new Map([
   ],
   ["services/proxy/src/listener/upload-rate.ts", "the least rate of one request's body"],
   ["services/proxy/src/listener/in-flight.ts", "how long the last requests may take when the server closes"],
-  ["services/proxy/src/listener/tunnel.ts", "how long one upgraded connection may live"],
+  ["services/proxy/src/listener/join-sockets.ts", "how long one upgraded connection may live"],
   ["services/proxy/src/listener/write-reply.ts", "how long one slow client may take to read its answer"],
   ["packages/store/src/redis/pulse.ts", "how long one open connection may be silent"],
   ["packages/store/src/cache/guard.ts", "how long one look-up in the cache's Redis may take"],

@@ -57,6 +57,12 @@ describe("a response that is broken, late or missing", () => {
     ["HTTP/2.0", "HTTP/2.0 200 OK\r\nContent-Length: 0\r\n\r\n", "http_protocol_error"],
     ["a status above 599", "HTTP/1.1 999 Odd\r\nContent-Length: 0\r\n\r\n", "http_protocol_error"],
     ["a status of two digits", "HTTP/1.1 20 Odd\r\nContent-Length: 0\r\n\r\n", "http_protocol_error"],
+    [
+      "a status line that ends in two CRs",
+      "HTTP/1.1 200 OK\r\r\nContent-Length: 2\r\n\r\nok",
+      "http_protocol_error",
+    ],
+    ["two CRs behind a status alone", "HTTP/1.1 204\r\r\n\r\n", "http_protocol_error"],
     ["a bare line feed", "HTTP/1.1 200 OK\nContent-Length: 0\n\n", "http_protocol_error"],
     ["a folded line", "HTTP/1.1 200 OK\r\nX: 1\r\n 2\r\nContent-Length: 0\r\n\r\n", "http_protocol_error"],
     ["NUL in a value", "HTTP/1.1 200 OK\r\nX: a\0b\r\nContent-Length: 0\r\n\r\n", "http_protocol_error"],

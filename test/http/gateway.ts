@@ -51,6 +51,7 @@ export const settings: ProxySettings = {
     upstreamKeepAliveMs: 4_000,
     maxRequestsPerSocket: 0,
     listenBacklog: 4096,
+    loops: 0,
     maxConnections: 0,
     maxConnectionsPerAddress: 0,
     maxWaiters: 2_000,

@@ -348,6 +348,16 @@ describe("a request on its way to the service", () => {
     expect(request.headers.get("cdn-loop")).to.equal("other, sticky-proxy-test");
   });
 
+  it("a request may have passed this gateway as often as its limit says", async () => {
+    const lenient = await startGateway({ services: [service(upstream.origin)], limits: { loops: 2 } });
+    const passed = async (mark: string) =>
+      (await RawClient.exchange(lenient.port, `GET / HTTP/1.1\r\nHost: a\r\nCDN-Loop: ${mark}\r\n\r\n`))
+        .status;
+    expect(await passed("sticky-proxy-test, other, Sticky-Proxy-Test; n=1")).to.equal(200);
+    expect(await passed("sticky-proxy-test, sticky-proxy-test, sticky-proxy-test")).to.equal(508);
+    await lenient.close();
+  });
+
   it("OPTIONS * and an exhausted Max-Forwards are answered here, a larger one is counted down", async () => {
     for (const head of ["OPTIONS * HTTP/1.1\r\n", "OPTIONS /x HTTP/1.1\r\nMax-Forwards: 0\r\n"]) {
       const response = await RawClient.exchange(gateway.port, `${head}Host: a\r\n\r\n`);

@@ -184,6 +184,14 @@ describe("a response on its way to the client", () => {
     expect(response.headers.get("content-range")).to.equal("bytes 0-1/9");
   });
 
+  it("the blanks around Content-Length may be tabs (RFC 9110 5.6.3)", async () => {
+    for (const line of ["Content-Length:\t2\t", "content-length: \t 2 \t", "CONTENT-LENGTH:2\t"]) {
+      const { status, body } = await answerTo(`HTTP/1.1 200 OK\r\n${line}\r\nX: 1\r\n\r\nok`);
+      expect(status, line).to.equal(200);
+      expect(body.toString(), line).to.equal("ok");
+    }
+  });
+
   it("white space between a field name and its colon is removed", async () => {
     const response = await answerTo(
       "HTTP/1.1 200 OK\r\nX-A : 1\r\nX-B: a : b\r\nContent-Length\t: 2\r\n\r\nok",

@@ -68,7 +68,19 @@ describe("the prober", () => {
     expect(made.view.get("up", "up-0")).to.equal("down");
     await rounds(made, 1);
     expect(made.view.get("up", "up-0")).to.equal("up");
-    expect(published.at(-1)).to.deep.equal([{ service: "up", instance: "up-0", state: "up", ttlMs: 3500 }]);
+    expect(published.at(-1)).to.deep.equal([
+      { service: "up", instance: "up-0", state: "up", reason: "answered 200", ttlMs: 3500 },
+    ]);
+  });
+
+  it("a redirect is not followed, not healthy, and told", async () => {
+    status = 302;
+    const made = prober();
+    await made.tick();
+    expect(upstream.requests).to.have.lengthOf(1);
+    const { state, reason } = published[0]![0]!;
+    expect(state).to.equal("down");
+    expect(reason).to.match(/answered 302: a redirect/);
   });
 
   it("an instance that cannot be reached is down", async () => {

@@ -52,9 +52,11 @@ export function createHealthRounds(parts: HealthParts): HealthRounds {
       random: Math.random,
       async publish(results: readonly ProbeResult[]) {
         const changed = new Map<string, number>();
-        for (const { service, instance, state, ttlMs } of results) {
+        for (const { service, instance, state, reason, ttlMs } of results) {
           const reports = known.get(service) ?? new Map<string, HealthReport>();
-          reports.set(instance, { state, reason: state, at: Date.now() });
+          if (state === "down" && reports.get(instance)?.state !== "down")
+            logger.warn("instance.unhealthy", { service, instance, reason });
+          reports.set(instance, { state, reason, at: Date.now() });
           known.set(service, reports);
           changed.set(service, Math.max(changed.get(service) ?? 0, ttlMs));
         }

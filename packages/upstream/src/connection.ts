@@ -2,8 +2,8 @@
  * What undici does not report about a connection: whether it carried a request before (the keep-alive race), the
  * HTTP version of the response (Transfer-Encoding in HTTP/1.0 is faulty framing, RFC 9112 6.1), and whether a
  * reset ended the connection (a response delimited by close is then incomplete, RFC 9112 8).
- * It also removes what a recipient must accept and undici refuses: an unsolicited "100 Continue" (RFC 9110 15.2) and white
- * space before a colon (RFC 9112 5.1).
+ * It also removes what a recipient must accept and undici refuses: an unsolicited "100 Continue" (RFC 9110 15.2), white
+ * space before a colon (RFC 9112 5.1), tabs around a length; and sees a status line that ends in two CRs.
  */
 import { tokenCharacters } from "@sticky-proxy/protocol/http";
 import type { Socket } from "node:net";
@@ -20,6 +20,8 @@ export interface ConnectionWatch {
   oldVersion: boolean;
   /** The current response has another major version than 1, which is invalid on this connection. */
   foreignVersion: boolean;
+  /** The current response's status line ends in more than CRLF (RFC 9112 4), which parsers forgive. */
+  oddStatusLine: boolean;
   /** The error that ended the connection; null: no error. */
   broken: Error | null;
 }
@@ -42,6 +44,7 @@ export class WatchedClient extends Client {
       awaitingHead: false,
       oldVersion: false,
       foreignVersion: false,
+      oddStatusLine: false,
       broken: null,
     };
     super(origin, { ...options, connect: watched(options.connect as buildConnector.connector, watch) });
@@ -92,19 +95,26 @@ function watchReads(socket: Socket, watch: ConnectionWatch): void {
       const version = rest.toString("latin1", 0, 8);
       watch.oldVersion = version === "HTTP/1.0";
       watch.foreignVersion = /^HTTP\/[02-9]/.test(version);
-      return withoutSpaceBeforeColon(rest);
+      watch.oddStatusLine = rest.indexOf("\r\r") === rest.indexOf("\r") && rest.includes("\r");
+      return withPlainBlanks(rest);
     }
   };
 }
 
 const spaceBeforeColon = new RegExp(`(\\r\\n[${tokenCharacters}]+)[ \\t]+:`, "g");
 
-/** Removes white space before the colon (RFC 9112 5.1), which undici refuses. A head in several chunks is left to the parser. */
-function withoutSpaceBeforeColon(bytes: Buffer): Buffer {
+/** The blanks around a length may be tabs (RFC 9110 5.6.3), which the parser refuses. */
+const tabbedLength = /(\r\ncontent-length:)[ \t]*(\d+)[ \t]*(?=\r\n|$)/gi;
+
+/**
+ * Removes white space before the colon (RFC 9112 5.1) and tabs around a length, which undici refuses. A head in several
+ * chunks is left to the parser.
+ */
+function withPlainBlanks(bytes: Buffer): Buffer {
   const end = bytes.indexOf("\r\n\r\n");
   if (end === -1) return bytes;
   const head = bytes.toString("latin1", 0, end);
-  const mended = head.replace(spaceBeforeColon, "$1:");
+  const mended = head.replace(spaceBeforeColon, "$1:").replace(tabbedLength, "$1 $2");
   return mended === head ? bytes : Buffer.concat([Buffer.from(mended, "latin1"), bytes.subarray(end)]);
 }
 

@@ -225,6 +225,9 @@ export class Exchange implements Dispatcher.DispatchHandler, WatchesConnection {
     if (this.connection?.foreignVersion === true) {
       return ["http_protocol_error", "The service's response is of another major version of HTTP."];
     }
+    if (this.connection?.oddStatusLine === true) {
+      return ["http_protocol_error", "The service's response is invalid: its status line ends in two CRs."];
+    }
     const fault = responseFault(status, headers);
     if (fault !== null) return ["http_protocol_error", `The service's response is invalid: ${fault}.`];
     let codings = 0;

@@ -13,13 +13,15 @@ import {
   type Service,
 } from "@sticky-proxy/core/registry";
 
-import type { OutboundCaller } from "./outbound-call.ts";
+import type { OutboundAnswer, OutboundCaller } from "./outbound-call.ts";
 import type { HealthView } from "./traffic.ts";
 
 export interface ProbeResult {
   readonly service: string;
   readonly instance: string;
   readonly state: Exclude<ProbeState, "unknown">;
+  /** What the last check met, for people. */
+  readonly reason: string;
   /** Lifetime of the result. */
   readonly ttlMs: number;
 }
@@ -98,13 +100,14 @@ export function createProber(options: ProberOptions): Prober {
       maxBytes: maxAnswerBytes,
     });
     const before = check.health.state;
-    check.health = probed(check.health, answer.kind === "answered" && answer.status < 400, policy);
+    check.health = probed(check.health, isHealthy(answer), policy);
     const { state } = check.health;
     if (state !== before) options.onChange?.(service.name, instance.name, state);
     return {
       service: service.name,
       instance: instance.name,
       state: state === "down" ? "down" : "up",
+      reason: reasonOf(answer),
       ttlMs: policy.intervalMs * ttlRounds + policy.timeoutMs,
     };
   }
@@ -118,6 +121,19 @@ export function createProber(options: ProberOptions): Prober {
     },
     view: { get: (service, instance) => checks.get(keyOf(service, instance))?.health.state ?? "unknown" },
   };
+}
+
+/** A redirect says where another resource is, and nothing about this instance; it is not followed. */
+function isHealthy(answer: OutboundAnswer): boolean {
+  return answer.kind === "answered" && answer.status < 300;
+}
+
+function reasonOf(answer: OutboundAnswer): string {
+  if (answer.kind === "failed") return `${answer.reason}: ${answer.detail}`;
+  const isRedirect = answer.status >= 300 && answer.status < 400;
+  return isRedirect
+    ? `answered ${answer.status}: a redirect is not followed, and not healthy`
+    : `answered ${answer.status}`;
 }
 
 function keyOf(service: string, instance: string): string {

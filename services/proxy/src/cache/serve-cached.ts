@@ -23,6 +23,11 @@ export async function serveCached(
   isTrusted: boolean,
 ): Promise<void> {
   const { state, res } = ctx;
+  // No key has room for a body (RFC 9110 9.3.1), whatever fields say of it.
+  if (state.hasBody) {
+    record(deps, ctx, request, "BYPASS", "body");
+    return bypass(ctx, next, "body");
+  }
   const outcome = await runRounds(
     deps,
     request,

@@ -101,7 +101,8 @@ function httpServer(limits: Limits, becomesTunnel: (request: IncomingMessage) =>
     // Checked by strict-request, so that the response is a problem.
     requireHostHeader: false,
     headersTimeout: limits.headersTimeoutMs,
-    requestTimeout: Math.max(limits.bodyTimeoutMs, limits.headersTimeoutMs),
+    // A large upload takes as long as it takes: what holds it to account is its rate (upload-rate.ts).
+    requestTimeout: limits.bodyTimeoutMs === 0 ? 0 : Math.max(limits.bodyTimeoutMs, limits.headersTimeoutMs),
     keepAliveTimeout: limits.keepAliveMs,
     connectionsCheckingInterval: Math.min(timerCheckMs, limits.headersTimeoutMs),
     shouldUpgradeCallback: becomesTunnel,

@@ -114,7 +114,7 @@ function check(
   if (!raw.encrypted && !from.trustedPeer && /^https:/i.test(raw.url)) {
     throw new Problem("misdirected-request", { detail: "An https URI was asked for in clear text." });
   }
-  if (loopCount(headers, settings.loopId) > 0) throw new Problem("loop-detected");
+  if (loopCount(headers, settings.loopId) > settings.limits.loops) throw new Problem("loop-detected");
   // What the client asked for, by our own proxies' word where they changed it.
   const told = from.host === null ? null : parseAuthority(from.host);
   const authority = told ?? (target.kind === "path" ? target.authority : null) ?? host;

@@ -22,6 +22,7 @@ import { admit, admitAnybody } from "../authentication/admit.ts";
 import type { ProxyDeps } from "../deps.ts";
 import { problemOf } from "../middleware/forward.ts";
 import { traceOf } from "../middleware/trace-context.ts";
+import { joinSockets } from "./join-sockets.ts";
 import { problemReply } from "./problem-reply.ts";
 import type { Reply } from "../reply.ts";
 import type { Found } from "../middleware/service-finder.ts";
@@ -156,28 +157,15 @@ function problemFrom(error: unknown): Problem {
   throw error;
 }
 
-/** Sends the 101 and joins both sockets; when one closes, both do. @param open the tunnels that the server closes at its end */
+/** Sends the 101 and joins both sockets. @param open the tunnels that the server closes at its end */
 function join(open: Set<Duplex>, client: Socket, service: Duplex, first: Buffer, headers: HeaderList): void {
-  const end = (): void => {
-    clearTimeout(life);
-    open.delete(client);
-    client.destroy();
-    service.destroy();
-  };
-  const life = setTimeout(end, lifeMs);
-  life.unref();
   open.add(client);
-  for (const socket of [client, service]) {
-    socket.on("error", end);
-    socket.once("close", end);
-  }
-  client.setTimeout(idleMs, end);
+  client.once("close", () => void open.delete(client));
   let lines = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n";
   for (const [name, value] of withoutHeaders(headers, unframed)) lines += `${name}: ${value}\r\n`;
   client.write(`${lines}\r\n`, "latin1");
   if (first.length > 0) service.write(first);
-  client.pipe(service);
-  service.pipe(client);
+  joinSockets(client, service, { idleMs, lifeMs });
 }
 
 /** Responds without a tunnel and closes the connection. */

@@ -4,10 +4,11 @@ import type { IncomingMessage } from "node:http";
 export interface RateSpans {
   /** Time before the first check of an upload. */
   readonly graceMs: number;
+  /** The rate is that of so long: networks pause. */
   readonly checkMs: number;
 }
 
-const usualSpans: RateSpans = { graceMs: 5_000, checkMs: 1_000 };
+const usualSpans: RateSpans = { graceMs: 5_000, checkMs: 10_000 };
 
 /**
  * Calls `onSlow` once when less than `minBytesPerSecond` (0: no minimum) arrives. Time in which the body is not read, because

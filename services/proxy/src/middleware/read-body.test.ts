@@ -149,12 +149,6 @@ describe("the step that reads the body", () => {
       slug: "malformed-request",
       accepted: 0,
     },
-    {
-      what: "a GET with a body on a cached route",
-      over: { head: get, route: cached },
-      slug: "malformed-request",
-      accepted: 0,
-    },
   ] satisfies {
     what: string;
     over: Partial<ProxyState>;
@@ -175,8 +169,9 @@ describe("the step that reads the body", () => {
     expect(outcome).to.equal("next");
   });
 
-  it("passes a GET with a body on a plain route", async () => {
+  it("passes a GET with a body on a plain and on a cached route", async () => {
     expect((await read({ head: get })).outcome).to.equal("next");
+    expect((await read({ head: get, route: cached })).outcome).to.equal("next");
   });
 
   it("ends with the reason for which the request was given up", async () => {

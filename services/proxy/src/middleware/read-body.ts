@@ -44,7 +44,8 @@ export function readBody({ settings, budgetRefused }: ReadBodyDeps): Middleware 
     const { state, req } = ctx;
     const { hasBody, declaredLength, head } = state;
     if (!hasBody) return next();
-    if ((head.method === "GET" || head.method === "HEAD") && isBodiless(state)) {
+    // RFC 9110 9.3.1: a body of a GET has no meaning that an identity could count by; a cached route passes it on.
+    if ((head.method === "GET" || head.method === "HEAD") && state.options !== null) {
       throw new Problem("malformed-request", {
         detail: `A ${head.method} request has no body here.`,
         close: true,
@@ -91,11 +92,6 @@ export function bodyBound(
   if (route === null) return plainBodyBytes;
   const isPlain = route.boundsKeptOnly === true && !needsBytes({ route, options });
   return isPlain ? plainBodyBytes : route.maxBodyBytes;
-}
-
-/** Where a body would have to enter a key, it is refused rather than dropped. */
-function isBodiless({ route, options }: Pick<ProxyState, "route" | "options">): boolean {
-  return options !== null || (route !== null && route.cache !== null);
 }
 
 function needsBytes({ route, options }: Pick<ProxyState, "route" | "options">): boolean {

@@ -15,8 +15,17 @@ export const limits = mapping({
     },
   ),
   headersTimeoutMs: millis("For the whole request head, 408.", 10_000, { min: 100, max: 600_000 }),
-  bodyTimeoutMs: millis("For the whole request body, 408.", 300_000, { min: 100, max: 86_400_000 }),
-  bodyMinBytesPerSecond: integer("Least rate of a request body after 5 s, 408; 0: none.", 256),
+  bodyTimeoutMs: millis("For the whole request body, 408; 0: as long as its rate takes.", 0, {
+    min: 0,
+    max: 86_400_000,
+  }),
+  bodyMinBytesPerSecond: integer(
+    "Least rate of a request body, 408: after 5 s, over each 10 s in which it is read; 0: none.",
+    256,
+  ),
+  loops: integer("How often a request may have passed this gateway before (CDN-Loop), 508 above.", 3, {
+    max: 100,
+  }),
   writeIdleMs: millis("A client that takes no byte for so long is cut off.", 60_000, {
     min: 100,
     max: 3_600_000,
