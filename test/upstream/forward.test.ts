@@ -321,6 +321,29 @@ describe("the forwarder", () => {
     for (let i = 0; i < 3; i += 1) await read(await made.forward(request(to)));
   });
 
+  it("one caller's cut requests stop that caller, and the same from as many callers stop all", async () => {
+    const upstream = await fake((incoming, response) => {
+      if (incoming.url === "/cut") incoming.socket.destroy();
+      else response.end("ok");
+    });
+    const made = forwarder({ clock: { monotonic: () => asMonotonicMs(1_000) } });
+    const to = service(upstream.origin, { breaker: { failures: 3, openMs: 60_000 } });
+    const sent = (holder: string, path: string) =>
+      made.forward(
+        request(to, {
+          method: "POST",
+          head: { method: "POST", path, query: null, headers: [] },
+          client: { address: "198.51.100.9", holder, protocol: "http", host: "a" },
+        }),
+      );
+    for (let i = 0; i < 7; i += 1) await sent("a", "/cut");
+    expect(upstream.requests, "its circuit is open after the third").to.have.lengthOf(3);
+    expect(await sent("a", "/")).to.include({ slug: "circuit-open", executed: "no" });
+    expect(await read(await sent("b", "/"))).to.equal("ok");
+    for (const holder of ["c", "d", "e"]) await sent(holder, "/cut");
+    expect(await sent("b", "/")).to.include({ slug: "circuit-open", executed: "no" });
+  });
+
   it("a streamed body longer than allowed fails as payload-too-large and never arrives whole", async () => {
     const upstream = await fake();
     const outcome = await forwarder().forward(

@@ -59,7 +59,11 @@ export function upstreamMetrics({ counter, gauge, histogram }: MetricKinds) {
       service: text,
       instance: text,
     }),
-    breakerState: gauge("breaker_state", "0: closed, 0.5: half-open, 1: open.", { service: text }),
+    breakerState: gauge(
+      "breaker_state",
+      "0: closed, 0.5: half-open, 1: open, for all callers or for one whose own requests failed.",
+      { service: text },
+    ),
     panic: gauge("panic", "1: too few instances are usable, so all are used.", { service: text }),
     queueDepth: gauge("queue_depth", "Requests waiting for a free slot.", { service: text }),
   };

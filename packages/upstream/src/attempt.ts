@@ -5,7 +5,7 @@ import { headerValue, type HeaderList } from "@sticky-proxy/core/http";
 import type { Instance } from "@sticky-proxy/core/registry";
 import type { Duplex } from "node:stream";
 import { Exchange, type ResponseStart } from "./exchange.ts";
-import type { ForwardRequest } from "./forward-request.ts";
+import { holderOf, type ForwardRequest } from "./forward-request.ts";
 import { isInstanceFault, type Failed, type Responded, type UpstreamOutcome } from "./outcome.ts";
 import { incomingHeaders } from "./outgoing.ts";
 import { requestBody } from "./request-body.ts";
@@ -84,7 +84,7 @@ export async function attempt(deps: AttemptDeps, one: OneAttempt): Promise<Tried
   const note = (outcome: string, failure: boolean, ms: number, ttfbMs: number | null): void => {
     const isEjected = traffic.report(counters, failure, ttfbMs, clock.monotonic());
     if (isEjected) deps.onEjected?.(service.name, instance.name);
-    traffic.breaker.report(service.breaker, failure, clock.monotonic());
+    traffic.breaker.report(service.breaker, holderOf(request), failure, clock.monotonic());
     deps.onAttempt?.({
       service: service.name,
       instance: instance.name,

@@ -42,3 +42,8 @@ export interface ForwardRequest {
   /** false: never resend once bytes were sent, even for idempotent methods. Default true. */
   readonly resend?: boolean;
 }
+
+/** What the gateway sends on its own is one holder's. */
+export function holderOf({ client }: Pick<ForwardRequest, "client">): string {
+  return client?.holder ?? "";
+}

@@ -7,7 +7,7 @@
  * F2 A slot of the bulkhead is held until the response's body has ended or was destroyed.
  */
 import { asMonotonicMs } from "@sticky-proxy/protocol";
-import type { ForwardRequest } from "./forward-request.ts";
+import { holderOf, type ForwardRequest } from "./forward-request.ts";
 import { affinityValue, type Service } from "@sticky-proxy/core/registry";
 
 import { attempt, type AttemptDeps, type TunnelOpen, type TunnelOutcome } from "./attempt.ts";
@@ -98,15 +98,10 @@ export function createForwarder(options: ForwarderOptions): Forwarder & Tunnelle
 
 type SendingDeps = AttemptDeps & Names;
 
-/** What the gateway sends on its own is one holder's. */
-function holderOf({ client }: ForwardRequest): string {
-  return client?.holder ?? "";
-}
-
 /** null: a slot of the service is taken; release it with `leave`. */
 async function admit(request: ForwardRequest, traffic: ServiceTraffic, now: number): Promise<Failed | null> {
   const { service, signal } = request;
-  const passage = traffic.breaker.enter(service.breaker, now);
+  const passage = traffic.breaker.enter(service.breaker, holderOf(request), now);
   if (!passage.pass) {
     const detail = "The service is given a pause after repeated failures.";
     const retryAfter = Math.ceil(passage.openMs / 1000);

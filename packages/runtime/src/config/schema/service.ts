@@ -171,7 +171,11 @@ export const service = mapping({
     )
     .default(null),
   breaker: mapping({
-    failures: integer("Consecutive failures that open the circuit.", 5, { min: 1, max: 10_000 }),
+    failures: integer(
+      "As many failures in a row of one caller open the circuit for it; as many callers whose last request failed, within a minute and without a success of anybody between, open it for all.",
+      5,
+      { min: 1, max: 10_000 },
+    ),
     openMs: millis("How long it stays open before a trial.", 10_000, { max: 3_600_000 }),
   })
     .allow(null)
