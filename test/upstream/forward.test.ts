@@ -322,8 +322,8 @@ describe("the forwarder", () => {
   });
 
   it("one caller's cut requests stop that caller, and the same from as many callers stop all", async () => {
-    const upstream = await fake((incoming, response) => {
-      if (incoming.url === "/cut") incoming.socket.destroy();
+    const upstream = await fake((_request, response) => {
+      if (response.req.url === "/cut") response.destroy();
       else response.end("ok");
     });
     const made = forwarder({ clock: { monotonic: () => asMonotonicMs(1_000) } });
