@@ -158,6 +158,7 @@ export async function startReplicas(options: ReplicaOptions): Promise<Replicas> 
       const server: ProxyServer = createServer({
         secret: createSecretKey(Buffer.from("secret")),
         authenticator: null,
+        rates: null,
         cache,
         services: () => services,
         forwarder,

@@ -90,6 +90,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const deps: ProxyDeps = {
     secret: createSecretKey(Buffer.from("secret")),
     authenticator: options.authenticator ?? null,
+    rates: null,
     services: () => options.services,
     forwarder,
     tunnels: forwarder,

@@ -2,7 +2,13 @@
  * Replicas and a sweeper inside the test's own process, over one store: quick to start, every wire real.
  * The configuration comes from YAML text through the product's own loader.
  */
-import { createApiKeys, createAuthenticator, createGateway, type Gateway } from "@sticky-proxy/proxy";
+import {
+  createApiKeys,
+  createAuthenticator,
+  createGateway,
+  type Gateway,
+  type Rates,
+} from "@sticky-proxy/proxy";
 import { createMemoryPins, createMemoryStore } from "@sticky-proxy/core/testing";
 import {
   createMetrics,
@@ -60,6 +66,8 @@ export interface NodesOptions {
   readonly writesCurrentFingerprint?: boolean;
   /** API keys by their digests. */
   readonly apiKeys?: ReadonlyMap<string, ApiKey>;
+  /** Counts requests, by replica; default: nobody does. */
+  readonly rates?: (config: Config, replica: string) => Rates;
   /** What has entered the scopes lately: requests are also looked for without it. */
   readonly formerly?: readonly ("principal" | "host")[];
   /** The durability gate of every replica. */
@@ -165,6 +173,7 @@ async function startNode(
     writesCurrentFingerprint = true,
     apiKeys = new Map(),
     formerly = [],
+    rates,
   }: NodesOptions,
 ): Promise<TestNode> {
   const logged: TestNode["logged"] = [];
@@ -219,6 +228,7 @@ async function startNode(
   });
   const gateway = createGateway({
     authenticator,
+    rates: rates?.(config, name) ?? null,
     formerScopes: { mayHold: (_service, part) => formerly.includes(part) },
     config: { ...config, node: name },
     services: () => config.services,
@@ -226,7 +236,7 @@ async function startNode(
       pseudonym: "sticky-proxy",
       loopId: "test",
       hosts: [],
-      trustedProxies: [],
+      trustedProxies: config.trustedProxies,
       cors: config.cors,
       development: false,
       ownHosts: [],

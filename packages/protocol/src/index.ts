@@ -38,6 +38,7 @@ export {
   mirrorMarkerField,
   readMirrorMarker,
 } from "./mirror-marker.ts";
+export { rateLimitFields } from "./rate-limit.ts";
 export { formatPreferenceApplied, readPrefer, type Preferences } from "./prefer.ts";
 export { usualEnvelope, type ErrorEnvelope } from "./error-envelope.ts";
 export { problemTypes, type Executed } from "./problem-types.ts";

@@ -15,7 +15,7 @@ const sizeBuckets = [256, 1024, 4096, 16_384, 65_536, 262_144, 1_048_576, 4_194_
 export const methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "_OTHER"] as const;
 export const statusClasses = ["1xx", "2xx", "3xx", "4xx", "5xx"] as const;
 const statuses = ["pending", "in-progress", "completed", "failed", "cancelled"] as const;
-const budgets = ["waiters", "event-streams", "stored", "bodies"] as const;
+const budgets = ["requests", "waiters", "event-streams", "stored", "bodies"] as const;
 const deadLetterClasses = ["upstream", "callback", "internal"] as const;
 /** Class of a response, or the reason why there was none. */
 const upstreamOutcomes = ["ok", "4xx", "5xx", ...proxyErrorTypes, "aborted"] as const;

@@ -9,6 +9,7 @@ export type { Locks } from "./cluster/locks.ts";
 export { MetaMismatch } from "./cluster/meta.ts";
 export { profileCheck, type Health } from "./cluster/profile-check.ts";
 export type { Finding } from "./cluster/profile.ts";
+export { createSharedRates } from "./cluster/shared-rates.ts";
 export { createRegistry, type HealthReport, type Registry, type Replica } from "./cluster/registry.ts";
 export { openNodeLocks, type NodeLocks } from "./cluster/quorum.ts";
 export { createDifferences } from "./mirror/differences.ts";

@@ -24,6 +24,7 @@
  *   {meta}:health:<service>   STRING  registry: probe results            TTL
  *   {meta}:pause:<service>    STRING  registry: the service's pause      TTL
  *   {meta}:pauses:<service>   ZSET    registry: paused callers           TTL
+ *   {meta}:rate:<seconds>:<holder>  STRING  shared rates: requests in the window          its window
  *   {meta}:breaker:<service>  ZSET    registry: breaker advice           TTL
  *   {meta}:replica:<id>       STRING  registry: heartbeat                TTL
  *   {meta}:replicas           ZSET    registry: replicas by last heartbeat                  trimmed

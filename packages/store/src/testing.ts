@@ -6,6 +6,7 @@ export { createIncarnation } from "./cluster/incarnation.ts";
 export { LocksUnavailable } from "./cluster/lock-nodes.ts";
 export { createLocks } from "./cluster/locks.ts";
 export { openMeta, verifyMeta } from "./cluster/meta.ts";
+export { createSharedRates } from "./cluster/shared-rates.ts";
 export { createQuorumLocks } from "./cluster/quorum.ts";
 export { createKeys, type Keys } from "./keys.ts";
 export { mirrorScripts } from "./mirror/scripts.ts";

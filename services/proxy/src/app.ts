@@ -19,6 +19,7 @@ import { methodOverride } from "./middleware/method-override.ts";
 import { mirror } from "./middleware/mirror.ts";
 import { stickyProcess } from "./middleware/process.ts";
 import { mount } from "./middleware/mount.ts";
+import { rateFields } from "./middleware/rate-fields.ts";
 import { problems } from "./middleware/problems.ts";
 import { readBody } from "./middleware/read-body.ts";
 import { reserved } from "./middleware/reserved.ts";
@@ -38,6 +39,7 @@ export function createApp(deps: ProxyDeps, gate: Gate, find: FindService): Handl
   const chain: readonly Middleware[] = [
     write(deps, gate), // the only place that writes a response
     cors(deps.settings), // every reply, whatever made it
+    rateFields(), // what its caller may still send, on what the gateway says itself
     problems(deps), // what the steps throw becomes a reply
     accessLog(deps), // inside problems, so that it sees every way out
     traceContext(), // ids before anything is sent anywhere

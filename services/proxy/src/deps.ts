@@ -8,6 +8,7 @@ import type { Limits, Logger } from "@sticky-proxy/runtime";
 import type { Forwarder, Tunneller } from "@sticky-proxy/upstream";
 
 import type { Authenticator } from "./authentication/authenticator.ts";
+import type { Rates } from "./authentication/rates.ts";
 import type { CacheDeps } from "./cache/cache-deps.ts";
 import type { DurableCopyDeps } from "./middleware/durable-copy.ts";
 import type { IdentifyDeps } from "./middleware/identify.ts";
@@ -70,6 +71,8 @@ export interface ProxyDeps {
   readonly secret: KeyObject;
   /** null: clients are not authenticated. */
   readonly authenticator: Authenticator | null;
+  /** Counts the requests of each caller; null: nobody does. */
+  readonly rates: Rates | null;
   readonly cache?: CacheParts;
   /** Copies for secondaries and loop markers; without it nothing is mirrored. */
   readonly mirror?: MirrorDeps;

@@ -24,6 +24,7 @@ import {
 import type { Execution, Pacing, Engine } from "@sticky-proxy/engine";
 import type { Forwarder, Tunneller } from "@sticky-proxy/upstream";
 import type { Authenticator } from "./authentication/authenticator.ts";
+import type { Rates } from "./authentication/rates.ts";
 import type { CacheParts, ProxySettings, RequestObserved } from "./deps.ts";
 import type { DurableCopyDeps } from "./middleware/durable-copy.ts";
 import type { MirrorDeps } from "./middleware/mirror.ts";
@@ -49,6 +50,7 @@ export interface GatewayDeps {
   readonly changes: Changes;
   readonly secret: Buffer;
   readonly authenticator: Authenticator | null;
+  readonly rates: Rates | null;
   readonly formerScopes: FormerScopes;
   readonly forwarder: Forwarder & Tunneller;
   readonly cache?: CacheParts;
@@ -105,6 +107,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
   const server = createServer({
     secret: shared.secret,
     authenticator: deps.authenticator,
+    rates: deps.rates,
     process: {
       submit: submitDeps(deps, shared, releaseWaiters.signal, giveUp.signal),
       identify: { rules: engine.rules, endpoints: new Set(config.webhooks.map(({ name }) => name)) },

@@ -1,5 +1,6 @@
 export { createApiKeys } from "./authentication/api-keys.ts";
 export { createAuthenticator } from "./authentication/authenticator.ts";
+export { createRates, type Rates } from "./authentication/rates.ts";
 export type { CacheParts, ProxyDeps, ProxySettings, RequestObserved } from "./deps.ts";
 export { createPurgeAccess } from "./cache/purge-access.ts";
 export { createGateway, type Gateway } from "./gateway.ts";

@@ -25,9 +25,10 @@ import {
   type ServiceParts,
   type Task,
 } from "@sticky-proxy/runtime";
-import { createApiKeyStore, createIdentitySwitches } from "@sticky-proxy/store";
+import { createApiKeyStore, createIdentitySwitches, createSharedRates } from "@sticky-proxy/store";
 import { createApiKeys } from "./authentication/api-keys.ts";
 import { createAuthenticator } from "./authentication/authenticator.ts";
+import { createRates, type Rates } from "./authentication/rates.ts";
 import { createCacheParts } from "./cache/cache-parts.ts";
 import type { ProxySettings } from "./deps.ts";
 import { createGateway, type Gateway } from "./gateway.ts";
@@ -61,6 +62,7 @@ export async function startProxy(config: Config, parts: ServiceParts): Promise<{
     call: (request) => node.callers.allowingPrivate.call(request),
     clock: systemClock,
   });
+  const rates = openRates(config, node, parts);
   let port = config.port;
   const mirror = openProxyMirror({ config, node, logger, metrics }, () => engine.processes.now());
   const engine = openEngine({
@@ -84,6 +86,7 @@ export async function startProxy(config: Config, parts: ServiceParts): Promise<{
     changes: store.changes,
     secret: store.meta.secret,
     authenticator,
+    rates,
     formerScopes: await openFormerScopes(config.services, {
       switches: createIdentitySwitches(store),
       monotonic,
@@ -116,6 +119,8 @@ export async function startProxy(config: Config, parts: ServiceParts): Promise<{
       [{ name: "proxy.read-api-keys", periodMs: 1000, run: () => apiKeys.refresh(), atOnce: true }],
       parts,
     );
+  if (rates !== null)
+    startTasks([{ name: "proxy.share-rates", periodMs: 50, run: () => rates.share() }], parts);
   stopGateway(config, gateway, lifecycle);
   lifecycle.onShutdown("finish", "executions", () => engine.executor.idle());
   lifecycle.onShutdown("finish", "side-copies", () => copies.idle());
@@ -155,6 +160,23 @@ function openCancelHook(
         outcome,
         detail,
       }),
+  });
+}
+
+/** null: no caller's requests are bounded. */
+function openRates(
+  { budgets: { requests } }: Config,
+  { store }: OpenNode,
+  { metrics, logger }: ServiceParts,
+): Rates | null {
+  if (requests.perPrincipal === null && requests.perAddress === null) return null;
+  const shared = createSharedRates(store.redis, store.keys, requests.windowSeconds);
+  return createRates({
+    policy: requests,
+    add: (holder, count) => shared.add(holder, count),
+    clock: systemClock,
+    onRefused: () => metrics.budgetRefusals.inc({ budget: "requests" }),
+    onFailure: (err) => logger.warn("rates.not-shared", { err }),
   });
 }
 

@@ -8,6 +8,7 @@ import type { Route, Service } from "@sticky-proxy/core/registry";
 import type { Problem } from "@sticky-proxy/protocol";
 import type { ForwardClient } from "@sticky-proxy/upstream";
 import type { SubmissionOptions } from "./submit/submission-options.ts";
+import type { RateStanding } from "./authentication/rates.ts";
 import type { Reply } from "./reply.ts";
 import type { DefaultContext, ParameterizedContext } from "koa";
 
@@ -43,6 +44,8 @@ export interface ProxyState extends Received {
   client: Received["client"];
   /** Of the caller of the process API. */
   proof: Proof;
+  /** After authenticate: what its caller may still send; null: any number. */
+  standing: RateStanding | null;
   /** After authenticate: whose request it is. */
   principal: Principal;
   /** After identify: what the client asks of a process; null: the request makes none. */

@@ -18,6 +18,11 @@ export function mayTake(size: number, used: number, own: number, amount: number)
   return own === 0 || size < smallestShared || own + amount <= timesTheRest * rest;
 }
 
+/** The most of such a pool that a lone holder gets. */
+export function shareOf(size: number): number {
+  return size < smallestShared ? size : Math.floor((size * timesTheRest) / (timesTheRest + 1));
+}
+
 interface FairPool {
   /** false: the pool is full, or this holder has its share. What was taken must be given back. */
   take(holder: string, amount: number): boolean;

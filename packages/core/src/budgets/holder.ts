@@ -14,3 +14,14 @@ export function holderOfAddress(address: string): string {
   const network = ipaddr.IPv6.networkAddressFromCIDR(`${parsed.toString()}/64`);
   return `address:${network.toString()}/64`;
 }
+
+const principalPrefix = "principal:";
+
+/** The holder of a proved principal's budget: "principal:alice". */
+export function holderOfPrincipal(subject: string): string {
+  return principalPrefix + subject;
+}
+
+export function isPrincipal(holder: string): boolean {
+  return holder.startsWith(principalPrefix);
+}

@@ -1,2 +1,3 @@
-export { createFairPool, mayTake } from "./fair-pool.ts";
-export { holderOfAddress } from "./holder.ts";
+export { createFairPool, mayTake, shareOf } from "./fair-pool.ts";
+export { holderOfAddress, isPrincipal, holderOfPrincipal } from "./holder.ts";
+export { createRateCounter, type Allowance } from "./rate-counter.ts";

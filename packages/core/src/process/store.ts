@@ -39,6 +39,15 @@ export class RecordDiffers extends StoreUnavailable {}
 export class HolderOverBudget extends CodedError {
   override readonly name = "HolderOverBudget";
   override readonly code = "HOLDER_OVER_BUDGET";
+  /** What one holder may store. */
+  readonly quota: number;
+  readonly unit: "bytes" | "processes";
+
+  constructor(message: string, quota: number, unit: "bytes" | "processes") {
+    super(message);
+    this.quota = quota;
+    this.unit = unit;
+  }
 }
 
 export type Spans = Readonly<Partial<Record<SpanField, number | null>>>;

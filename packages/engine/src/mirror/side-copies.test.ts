@@ -147,7 +147,7 @@ describe("a durable copy from the side", () => {
     { what: "a store that is away", given: { failing: new StoreUnavailable("away") }, gaps: ["store-away"] },
     {
       what: "a caller who stores too much",
-      given: { failing: new HolderOverBudget("full") },
+      given: { failing: new HolderOverBudget("full", 1, "bytes") },
       gaps: ["memory"],
     },
     {

@@ -4,7 +4,7 @@
  * over partitions is read only where a holder's share matters: a pool that is nearly used up, or a bound. So plain
  * requests, hits and replays cost nothing, and a new process usually nothing either.
  */
-import { mayTake } from "@sticky-proxy/core/budgets";
+import { mayTake, shareOf } from "@sticky-proxy/core/budgets";
 import { HolderOverBudget, StoreUnavailable, type Draft } from "@sticky-proxy/core/process";
 import type { Clock } from "@sticky-proxy/protocol";
 import { parseInfo } from "../cluster/info.ts";
@@ -103,14 +103,19 @@ export function createStoredBudget({
         return null;
       }
       const held = await heldBy(holder);
-      const isOver =
-        held.bytes + amount > (limits.storedBytes ?? Infinity) ||
-        held.processes + 1 > (limits.storedProcesses ?? Infinity);
+      const isTooMany = held.processes + 1 > (limits.storedProcesses ?? Infinity);
+      const isOver = isTooMany || held.bytes + amount > (limits.storedBytes ?? Infinity);
       if (isOver || !mayTake(memory.size, used, held.bytes, amount)) {
         if (!isOver && used + amount > memory.size && held.bytes === 0)
           return new StoreUnavailable("claims are shed: the store's memory runs short");
         limits.onRefused?.();
-        return new HolderOverBudget("the holder stores as much as it may");
+        const why = "the holder stores as much as it may";
+        if (isTooMany) return new HolderOverBudget(why, limits.storedProcesses!, "processes");
+        return new HolderOverBudget(
+          why,
+          Math.min(limits.storedBytes ?? Infinity, shareOf(memory.size)),
+          "bytes",
+        );
       }
       memory.written += amount;
       held.bytes += amount;

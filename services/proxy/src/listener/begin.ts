@@ -30,6 +30,7 @@ export function begin(received: WeakMap<IncomingMessage, Received>): Middleware 
       service: null,
       route: null,
       serviceHead: from.head,
+      standing: null,
       principal: nobody,
       proof: { kind: "absent" },
       options: null,

@@ -18,7 +18,9 @@ import {
 import { fields, Problem } from "@sticky-proxy/protocol";
 import type { Tunneller } from "@sticky-proxy/upstream";
 
+import { holderOfPrincipal } from "@sticky-proxy/core/budgets";
 import { admit, admitAnybody } from "../authentication/admit.ts";
+import { countRequest } from "../authentication/rates.ts";
 import type { ProxyDeps } from "../deps.ts";
 import { problemOf } from "../middleware/forward.ts";
 import { traceOf } from "../middleware/trace-context.ts";
@@ -116,14 +118,14 @@ async function shakeHands(
     const detail = "The request is malformed: Sec-WebSocket-Key is not 16 bytes in base64.";
     return refusal(new Problem("malformed-request", { detail, service: service.name }));
   }
-  const head = await admittedHead(deps, received, found).catch(problemFrom);
-  if (head instanceof Problem) return refusal(head);
+  const admitted = await admittedFrom(deps, received, found).catch(problemFrom);
+  if (admitted instanceof Problem) return refusal(admitted);
   const outcome = await tunneller.tunnel({
     service,
     route,
-    head,
+    head: admitted.head,
     set: traceOf(received.head, received.requestId).lines,
-    client: received.client,
+    client: { ...received.client, holder: admitted.holder },
     signal: gone,
     protocol: "websocket",
   });
@@ -145,11 +147,20 @@ async function shakeHands(
   );
 }
 
-/** The request as its service gets it. @throws Problem of authentication: a tunnel is no way around it */
-async function admittedHead(deps: ProxyDeps, received: Received, found: Found): Promise<RequestHead> {
-  const { authenticator } = deps;
-  if (authenticator === null) return admitAnybody(deps.secret, received, found).serviceHead;
-  return (await admit(deps, authenticator, received, found)).serviceHead;
+/** The request as its service gets it, and whose budgets it uses. @throws Problem of authentication and budgets: a tunnel is no way around them */
+async function admittedFrom(
+  deps: ProxyDeps,
+  received: Received,
+  found: Found,
+): Promise<{ readonly head: RequestHead; readonly holder: string }> {
+  const { authenticator, rates } = deps;
+  const { principal, serviceHead } =
+    authenticator === null
+      ? admitAnybody(deps.secret, received, found)
+      : await admit(deps, authenticator, received, found);
+  const holder = principal.subject === null ? received.client.holder : holderOfPrincipal(principal.subject);
+  countRequest(rates, holder);
+  return { head: serviceHead, holder };
 }
 
 function problemFrom(error: unknown): Problem {

@@ -2,7 +2,9 @@ import { isSafe, splitList } from "@sticky-proxy/protocol/http";
 import type { IncomingMessage } from "node:http";
 
 import { headerJoined } from "@sticky-proxy/core/http";
-import { fields, Problem } from "@sticky-proxy/protocol";
+import { shareOf } from "@sticky-proxy/core/budgets";
+import { fields, Problem, rateLimitFields } from "@sticky-proxy/protocol";
+import type { Service } from "@sticky-proxy/core/registry";
 import type { Failed } from "@sticky-proxy/upstream";
 
 import type { ProxyDeps } from "../deps.ts";
@@ -59,10 +61,19 @@ export function problemOf(failed: Failed, { gone, service }: Pick<ProxyState, "g
     executed: failed.executed,
     proxyStatus: failed.proxyStatus,
     ...(service === null ? {} : { service: service.name }),
-    ...(failed.retryAfter === null ? {} : { headers: { "Retry-After": String(failed.retryAfter) } }),
+    headers: {
+      ...(failed.retryAfter === null ? {} : { "Retry-After": String(failed.retryAfter) }),
+      ...(failed.slug === "queue-full" && service !== null ? inFlightFields(service) : {}),
+    },
     ...(failed.slug === "payload-too-large" ? { close: true } : {}),
     cause: failed.cause,
   });
+}
+
+/** What a service takes at once is shared among its callers. */
+function inFlightFields({ limits: { maxInFlight } }: Pick<Service, "limits">): Record<string, string> {
+  const [quota, unit] = [shareOf(maxInFlight), "concurrent-requests" as const];
+  return { ...rateLimitFields({ name: "in-flight", quota, unit, windowS: null, left: 0, resetS: null }) };
 }
 
 export function asksForTrailers({ head, client }: ProxyState): boolean {

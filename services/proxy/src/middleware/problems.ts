@@ -1,5 +1,5 @@
 import { HolderOverBudget } from "@sticky-proxy/core/process";
-import { Problem } from "@sticky-proxy/protocol";
+import { Problem, rateLimitFields } from "@sticky-proxy/protocol";
 
 import type { ProxyDeps } from "../deps.ts";
 import { problemReply } from "../listener/problem-reply.ts";
@@ -29,7 +29,7 @@ export function replyToError(
   if (error instanceof Problem) {
     problem = error;
   } else if (error instanceof HolderOverBudget) {
-    problem = new Problem("over-budget", { headers: { "Retry-After": "60" }, cause: error });
+    problem = storesTooMuch(error);
   } else {
     problem = new Problem("internal-error", { cause: error });
     log.error("request.failed", { requestId, service: service?.name ?? null, err: error });
@@ -39,4 +39,17 @@ export function replyToError(
     ...problemReply(problem, requestId, settings.pseudonym, service?.errorEnvelope),
     close: problem.options.close === true,
   };
+}
+
+function storesTooMuch(error: HolderOverBudget): Problem {
+  const { quota, unit } = error;
+  const facts = { name: "stored", quota, windowS: null, left: 0, resetS: null };
+  return new Problem("over-budget", {
+    detail: "This caller's processes and results take as much of the store as they may.",
+    headers: {
+      ...rateLimitFields(unit === "bytes" ? { ...facts, unit: "content-bytes" } : facts),
+      "Retry-After": "60",
+    },
+    cause: error,
+  });
 }

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from "node:http";
 
-import { createFairPool } from "@sticky-proxy/core/budgets";
-import { Problem } from "@sticky-proxy/protocol";
+import { createFairPool, shareOf } from "@sticky-proxy/core/budgets";
+import { Problem, rateLimitFields } from "@sticky-proxy/protocol";
 
 import type { ProxyDeps } from "../deps.ts";
 import type { Middleware, ProxyContext, ProxyState } from "../state.ts";
@@ -29,7 +29,7 @@ export function readBody({ settings, budgetRefused }: ReadBodyDeps): Middleware 
       take(bytes) {
         if (!pool.take(holder, bytes)) {
           budgetRefused?.("bodies");
-          throw overBudget();
+          throw overBudget(shareOf(settings.limits.bodyBytes));
         }
         taken += bytes;
       },
@@ -102,10 +102,18 @@ function tooLarge(max: number): Problem {
   return new Problem("payload-too-large", { detail: `The limit is ${max} bytes.`, close: true });
 }
 
-function overBudget(): Problem {
+function overBudget(quota: number): Problem {
+  const facts = {
+    name: "bodies",
+    quota,
+    unit: "content-bytes",
+    windowS: null,
+    left: 0,
+    resetS: null,
+  } as const;
   return new Problem("over-budget", {
     detail: "Too many bytes of bodies are in memory.",
-    headers: { "Retry-After": "1" },
+    headers: { ...rateLimitFields(facts), "Retry-After": "1" },
     close: true,
   });
 }

@@ -37,6 +37,7 @@ export function testState(over: Partial<ProxyState> = {}): ProxyState {
     traceparent: "",
     service: testService(route === null ? {} : { routes: [route] }),
     route,
+    standing: null,
     principal: nobody,
     proof: { kind: "absent" },
     options: null,

@@ -1,5 +1,6 @@
 /** Who calls the process API, by the same methods as on the way to services. */
 import type { KeyObject } from "node:crypto";
+import { holderOfPrincipal } from "@sticky-proxy/core/budgets";
 import {
   credentialRules,
   principalOf,
@@ -11,13 +12,14 @@ import type { Service } from "@sticky-proxy/core/registry";
 import type { Context } from "koa";
 import { askingOf } from "../authentication/admit.ts";
 import { demandScope, grantOf, type Authenticator } from "../authentication/authenticator.ts";
+import { countRequest, type Rates } from "../authentication/rates.ts";
 import type { ProxyState } from "../state.ts";
 import { linesOf } from "./route-context.ts";
 
 export interface Callers {
   /**
    * Asks the configured methods, once for each call and before anything is read.
-   * @throws Problem unauthorized where every service asks for a proof, authentication-unavailable
+   * @throws Problem rate-limited; unauthorized where every service asks for a proof, authentication-unavailable
    */
   identify(ctx: Context): Promise<void>;
   /** By the rules of a service and of its route of that name; null: of one that is not configured any more. @throws Problem unauthorized */
@@ -30,22 +32,27 @@ export interface CallersDeps {
   readonly secret: KeyObject;
   readonly authenticator: Authenticator | null;
   readonly services: () => readonly Service[];
+  /** null: nobody counts requests. */
+  readonly rates: Rates | null;
 }
 
-export function createCallers({ secret, authenticator, services }: CallersDeps): Callers {
+export function createCallers({ secret, authenticator, services, rates }: CallersDeps): Callers {
   const stateOf = (ctx: Context): ProxyState => ctx.state as ProxyState;
   return {
     async identify(ctx) {
-      if (authenticator === null) return;
       const state = stateOf(ctx);
-      state.proof = await authenticator.prove(askingOf(state));
+      if (authenticator !== null) state.proof = await authenticator.prove(askingOf(state));
+      const { proof } = state;
+      if (proof.kind === "proved") {
+        const { subject } = proof.grant;
+        state.client = { ...state.client, holder: holderOfPrincipal(subject) };
+        state.logFields["principal"] = subject;
+      }
+      state.standing = countRequest(rates, state.client.holder);
+      if (authenticator === null) return;
       const all = services();
       const isClosed = all.length > 0 && all.every((service) => service.authentication === "required");
-      if (isClosed) grantOf(state.proof, "required", null);
-      if (state.proof.kind !== "proved") return;
-      const { subject } = state.proof.grant;
-      state.client = { ...state.client, holder: `principal:${subject}` };
-      state.logFields["principal"] = subject;
+      if (isClosed) grantOf(proof, "required", null);
     },
     principalFor(ctx, service, route) {
       const { proof } = stateOf(ctx);
