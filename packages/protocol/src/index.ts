@@ -46,6 +46,7 @@ export {
   Problem,
   isProblemSlug,
   problemBody,
+  type ProblemBody,
   problemTypePath,
   type ProblemOptions,
   type ProblemSlug,

@@ -104,6 +104,7 @@ describe("a problem", () => {
       type: "/_sticky/problems/process-terminal",
       title: "The process has ended",
       status: 409,
+      detail: "A finished process cannot be changed.",
       retryable: false,
     });
     const options = { detail: "d", processId: "p", service: "s", extensions: { errors: [1], status: 200 } };
@@ -112,6 +113,7 @@ describe("a problem", () => {
       title: "The gateway is shutting down",
       status: 503,
       detail: "d",
+      instance: "/_sticky/v1/processes/p",
       executed: "no",
       retryable: true,
       processId: "p",
@@ -119,5 +121,12 @@ describe("a problem", () => {
       requestId: "r",
       errors: [1],
     });
+  });
+
+  it("names the request where there is no process: by its UUID, or under a name of ours", () => {
+    const instance = (requestId: string) => problemBody(new Problem("draining"), requestId).instance;
+    const uuid = "0328607c-8c74-4859-afa3-09b0f2c89df1";
+    expect(instance(uuid)).to.equal(`urn:uuid:${uuid}`);
+    expect(instance("a b/c")).to.equal("urn:sticky-proxy:request:a%20b%2Fc");
   });
 });

@@ -71,13 +71,26 @@ export interface ProblemBody {
   type: string;
   title: string;
   status: number;
-  detail?: string;
+  /** Of this occurrence, else what the type means and what to do. */
+  detail: string;
+  /** This occurrence: the process when there is one, else the request (RFC 9457 3.1.5). */
+  instance?: string;
   executed?: Executed;
   retryable: boolean;
   processId?: string;
   service?: string;
   requestId?: string;
   [extension: string]: unknown;
+}
+
+/** A request's id is its client's word: what is no UUID gets a name of ours. */
+function instanceOf(processId: string | null, requestId: string | null): { instance?: string } {
+  if (processId !== null) return { instance: `/_sticky/v1/processes/${processId}` };
+  if (requestId === null) return {};
+  const isUuid = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(requestId);
+  return {
+    instance: isUuid ? `urn:uuid:${requestId}` : `urn:sticky-proxy:request:${encodeURIComponent(requestId)}`,
+  };
 }
 
 /**
@@ -95,7 +108,8 @@ export function problemBody(
     type: problemTypePath + problem.slug,
     title: problem.title,
     status: problem.status,
-    ...(detail === undefined ? {} : { detail }),
+    detail: detail ?? problemTypes[problem.slug].about,
+    ...instanceOf(processId ?? null, requestId),
     ...(problem.executed === null ? {} : { executed: problem.executed }),
     retryable: problem.retryable,
     ...(processId === undefined ? {} : { processId }),

@@ -109,6 +109,8 @@ describe("a process as its client sees it", () => {
         type: "/_sticky/problems/upstream-unreachable",
         title: problemOf(failed)!.message,
         status: 502,
+        detail: "No connection to the service could be made; it has not seen the request.",
+        instance: `/_sticky/v1/processes/${id}`,
         executed: "no",
         retryable: true,
         processId: id,

@@ -2,6 +2,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 
+import { headerList } from "@sticky-proxy/core/http";
 import { fields, type Problem } from "@sticky-proxy/protocol";
 
 import type { ProxyDeps } from "../deps.ts";
@@ -36,12 +37,14 @@ export function logUnparsed(
   problem: Problem,
   { remoteAddress }: Pick<Socket, "remoteAddress">,
   packet: Buffer | null,
+  requestId: string,
 ): void {
   if (!log.isOn("info")) return;
   const line = /^(?:\r?\n)*([A-Za-z-]{1,32}) ([^ \r\n]{1,2048})/.exec(
     packet?.toString("latin1", 0, 4096) ?? "",
   );
   log.info("request.refused", {
+    requestId,
     client: remoteAddress ?? null,
     method: line?.[1] ?? null,
     path: line === null ? null : shownPath(line[2]!),
@@ -59,7 +62,11 @@ export function answerUnrouted(
 ): void {
   const { requestId } = result;
   const refused = result.kind === "refused" ? result.problem : null;
-  const answer = refused === null ? serverOptions : problemReply(refused, requestId, settings.pseudonym);
+  const headers = headerList(request.rawHeaders);
+  const answer =
+    refused === null
+      ? serverOptions
+      : problemReply(refused, { requestId, pseudonym: settings.pseudonym, headers });
   const unread =
     request.headers["transfer-encoding"] !== undefined || Number(request.headers["content-length"]) > 0;
   if (result.kind === "refused" && log.isOn("info")) {

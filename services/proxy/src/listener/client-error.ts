@@ -1,4 +1,6 @@
 /** Responds on a connection whose request could not be parsed, and closes it: the start of a next request is unknown. */
+import { randomUUID } from "node:crypto";
+
 import { tokenCharacters } from "@sticky-proxy/protocol/http";
 import type { ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
@@ -27,7 +29,7 @@ const answered = new WeakSet<Duplex>();
 export interface ClientErrorDeps {
   readonly pseudonym: string;
   /** Told of each that is answered, with what the parser had in hand. */
-  readonly onRefused: (problem: Problem, socket: Duplex, packet: Buffer | null) => void;
+  readonly onRefused: (problem: Problem, socket: Duplex, packet: Buffer | null, requestId: string) => void;
 }
 
 export function answerClientError(
@@ -61,17 +63,25 @@ export function answerClientError(
     }
   }
   const problem = new Problem(slugOf(error));
-  told.onRefused(problem, socket, error.rawPacket ?? null);
-  answerSocket(socket, problem, told.pseudonym);
+  const requestId = randomUUID();
+  told.onRefused(problem, socket, error.rawPacket ?? null, requestId);
+  answerSocket(socket, problem, told.pseudonym, requestId);
 }
 
 /** Writes the response and closes, after draining input for a moment: closing with unread bytes sends a reset. */
-export function answerSocket(socket: Duplex, problem: Problem, pseudonym: string): void {
+export function answerSocket(
+  socket: Duplex,
+  problem: Problem,
+  pseudonym: string,
+  requestId: string = randomUUID(),
+): void {
   answered.add(socket);
   socket.on("error", () => {
     // The client is gone.
   });
-  socket.end(problemBytes(problemReply(problem, null, pseudonym), new Date()));
+  socket.end(
+    problemBytes(problemReply(problem, { requestId, pseudonym, headers: null }), requestId, new Date()),
+  );
   const timer = setTimeout(() => socket.destroy(), lingerMs);
   socket.once("close", () => clearTimeout(timer));
   socket.resume();

@@ -1,7 +1,7 @@
-/** A problem as a response (RFC 9457), for Koa, for the bare server, and as bytes for a socket without a response. */
+/** A problem as a response (RFC 9457), JSON or a page, for Koa, for the bare server, and as bytes for a socket without a response. */
 import { STATUS_CODES } from "node:http";
 
-import type { HeaderLine } from "@sticky-proxy/core/http";
+import type { HeaderLine, HeaderList } from "@sticky-proxy/core/http";
 import {
   fields,
   formatProxyStatus,
@@ -13,23 +13,31 @@ import {
 import { formatHttpDate } from "@sticky-proxy/protocol/http";
 
 import type { Reply } from "../reply.ts";
+import { pageFields, prefersPage, problemPage } from "./problem-page.ts";
+
+const jsonFields: readonly HeaderLine[] = [["Content-Type", "application/problem+json"]];
 
 export interface ProblemReply extends Reply {
   readonly body: Uint8Array;
 }
 
-/** `pseudonym` names the gateway in Proxy-Status (RFC 9209); requestId null: the head could not be parsed.
- * `envelope`: the service's. X-Request-Id is added by whoever sends it. */
+export interface ProblemFor {
+  readonly requestId: string;
+  /** The gateway's name in Proxy-Status (RFC 9209). */
+  readonly pseudonym: string;
+  /** The request's fields, by which a person's browser gets a page; null: they could not be parsed. */
+  readonly headers: HeaderList | null;
+  /** The service's. */
+  readonly envelope?: ErrorEnvelope;
+}
+
+/** X-Request-Id is added by whoever sends it. */
 export function problemReply(
   problem: Problem,
-  requestId: string | null,
-  pseudonym: string,
-  envelope: ErrorEnvelope = usualEnvelope,
+  { requestId, pseudonym, headers: asked, envelope = usualEnvelope }: ProblemFor,
 ): ProblemReply {
-  const lines: HeaderLine[] = [
-    ["Content-Type", "application/problem+json"],
-    ["Cache-Control", "no-store"],
-  ];
+  const isPage = asked !== null && prefersPage(asked);
+  const lines: HeaderLine[] = [...(isPage ? pageFields : jsonFields), ["Cache-Control", "no-store"]];
   const { headers, proxyStatus } = problem.options;
   if (headers === undefined || !Object.hasOwn(headers, fields.stickySource)) {
     lines.push([fields.stickySource, "gateway"]);
@@ -41,15 +49,17 @@ export function problemReply(
   return {
     status: problem.status,
     headers: lines,
-    body: Buffer.from(JSON.stringify(problemBody(problem, requestId, envelope))),
+    body: isPage
+      ? problemPage(problemBody(problem, requestId))
+      : Buffer.from(JSON.stringify(problemBody(problem, requestId, envelope))),
   };
 }
 
-/** The serialised response of a connection that is closed after it. `withBody` false: the request was HEAD. */
-export function problemBytes(reply: ProblemReply, now: Date): Buffer {
+/** The serialised response of a connection that is closed after it. */
+export function problemBytes(reply: ProblemReply, requestId: string, now: Date): Buffer {
   const lines = reply.headers.map(([name, value]) => `${name}: ${value}\r\n`).join("");
   const head =
     `HTTP/1.1 ${reply.status} ${STATUS_CODES[reply.status] ?? ""}\r\n${lines}` +
-    `Date: ${formatHttpDate(now.getTime())}\r\nContent-Length: ${reply.body.byteLength}\r\nConnection: close\r\n\r\n`;
+    `${fields.xRequestId}: ${requestId}\r\nDate: ${formatHttpDate(now.getTime())}\r\nContent-Length: ${reply.body.byteLength}\r\nConnection: close\r\n\r\n`;
   return Buffer.concat([Buffer.from(head, "latin1"), reply.body]);
 }

@@ -152,7 +152,8 @@ function answerOutsideRequests(
   server.on("clientError", (error: NodeJS.ErrnoException & { rawPacket?: Buffer }, socket: Duplex) => {
     answerClientError(error, socket, pipelines.last(socket), {
       pseudonym,
-      onRefused: (problem, of, packet) => logUnparsed(log, problem, of as Socket, packet),
+      onRefused: (problem, of, packet, requestId) =>
+        logUnparsed(log, problem, of as Socket, packet, requestId),
     });
   });
 }

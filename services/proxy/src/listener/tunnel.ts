@@ -111,7 +111,12 @@ async function shakeHands(
 ): Promise<Outcome> {
   const { service, route } = found;
   const refusal = (problem: Problem): Outcome => ({
-    reply: problemReply(problem, received.requestId, deps.settings.pseudonym, service.errorEnvelope),
+    reply: problemReply(problem, {
+      requestId: received.requestId,
+      pseudonym: deps.settings.pseudonym,
+      headers: received.head.headers,
+      envelope: service.errorEnvelope,
+    }),
   });
   const key = headerValue(received.head.headers, "sec-websocket-key") ?? "";
   if (!nonce.test(key)) {

@@ -2,17 +2,24 @@ import { Problem } from "@sticky-proxy/protocol";
 import { createLogger } from "@sticky-proxy/runtime";
 import { expect } from "chai";
 import { PassThrough } from "node:stream";
+import type { Reply } from "../reply.ts";
 import type { ProxyContext } from "../state.ts";
 import { problems, type ProblemDeps } from "./problems.ts";
 
 const settings = { pseudonym: "gateway" } as ProblemDeps["settings"];
 
-function world() {
+function world(accept: string | null = null) {
   const lines: (readonly [string, Readonly<Record<string, unknown>> | undefined])[] = [];
   const log = {
     error: (event: string, fields?: Readonly<Record<string, unknown>>) => lines.push([event, fields]),
   } as unknown as ProblemDeps["log"];
-  const state = { requestId: "r1", service: null, logFields: {}, reply: null };
+  const head = {
+    method: "GET",
+    path: "/",
+    query: null,
+    headers: accept === null ? [] : [["Accept", accept]],
+  };
+  const state = { requestId: "r1", service: null, head, logFields: {}, reply: null };
   return { lines, log, state, ctx: { state } as unknown as ProxyContext };
 }
 
@@ -54,6 +61,16 @@ describe("the problems step", () => {
       expect(lines.map(([, fields]) => fields?.["err"])).to.deep.equal(logged === 0 ? [] : [error]);
     });
   }
+
+  it("gives a browser a page, and logs the same", async () => {
+    const { log, state, ctx } = world("text/html, */*;q=0.8");
+    await problems({ log, settings })(ctx, () => Promise.reject(new Problem("service-not-found")));
+    const { status, headers, body } = state.reply as unknown as Reply;
+    expect(status).to.equal(404);
+    expect(headers).to.deep.include(["Content-Type", "text/html; charset=utf-8"]);
+    expect(Buffer.from(body as Uint8Array).toString()).to.include("<h1>404 ");
+    expect(state.logFields).to.deep.equal({ problem: "service-not-found" });
+  });
 
   it("leaves the reply of a step that succeeds alone", async () => {
     const { log, state, ctx } = world();

@@ -6,7 +6,7 @@ import { problemReply } from "../listener/problem-reply.ts";
 import type { Reply } from "../reply.ts";
 import type { Middleware, ProxyState } from "../state.ts";
 
-/** Turns what the steps below throw into a reply. Reads state.requestId, state.service; writes state.reply. */
+/** Turns what the steps below throw into a reply. Reads state.requestId, state.service, state.head; writes state.reply. */
 export function problems(deps: ProblemDeps): Middleware {
   return async function problems({ state }, next) {
     try {
@@ -22,7 +22,7 @@ export type ProblemDeps = Pick<ProxyDeps, "log" | "settings">;
 /** A Problem as it is; any other error is logged and answered with internal-error, which shows nothing of it. */
 export function replyToError(
   { log, settings }: ProblemDeps,
-  { requestId, service, logFields }: Pick<ProxyState, "requestId" | "service" | "logFields">,
+  { requestId, service, head, logFields }: Pick<ProxyState, "requestId" | "service" | "head" | "logFields">,
   error: unknown,
 ): Reply {
   let problem: Problem;
@@ -36,7 +36,12 @@ export function replyToError(
   }
   logFields["problem"] = problem.slug;
   return {
-    ...problemReply(problem, requestId, settings.pseudonym, service?.errorEnvelope),
+    ...problemReply(problem, {
+      requestId,
+      pseudonym: settings.pseudonym,
+      headers: head.headers,
+      ...(service === null ? {} : { envelope: service.errorEnvelope }),
+    }),
     close: problem.options.close === true,
   };
 }

@@ -7,6 +7,7 @@ import { expect } from "chai";
 import type { ProxyDeps } from "../deps.ts";
 import type { Reply } from "../reply.ts";
 import type { ProxyContext } from "../state.ts";
+import { testHead } from "./testing.ts";
 import { write } from "./write.ts";
 
 interface Case {
@@ -97,6 +98,7 @@ async function exchange(
   const step = write(deps, { draining: options.draining ?? false });
   const server = createServer((req, res) => {
     const state = {
+      head: testHead(),
       requestId: "r1",
       service: null,
       logFields: {},

@@ -7,6 +7,7 @@ export const documentPaths = {
     get: {
       operationId: "listProblemTypes",
       tags: ["documents"],
+      security: [],
       summary: "Every problem type",
       responses: {
         "200": {
@@ -35,6 +36,7 @@ export const documentPaths = {
     get: {
       operationId: "getProblemType",
       tags: ["documents"],
+      security: [],
       summary: "What a problem type means",
       parameters: [inPath("slug", "The last segment of a problem's `type`.")],
       responses: {
@@ -47,6 +49,7 @@ export const documentPaths = {
     get: {
       operationId: "getOpenApi",
       tags: ["documents"],
+      security: [],
       summary: "This document",
       responses: { "200": { description: "OpenAPI 3.1.", content: { "application/json": { schema: {} } } } },
     },

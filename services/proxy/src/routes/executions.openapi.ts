@@ -22,6 +22,7 @@ const token = {
 };
 
 const reported: ProblemSlug[] = [
+  "csrf-rejected",
   "unauthorized",
   "execution-stale",
   "payload-too-large",

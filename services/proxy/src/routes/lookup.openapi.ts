@@ -1,6 +1,6 @@
 /** The operation that finds a process by its idempotency key. */
 import { processApiPath } from "@sticky-proxy/protocol";
-import { callerProblems, problemResponses } from "./openapi-parts.ts";
+import { callerProblems, changingProblems, problemResponses } from "./openapi-parts.ts";
 
 export const lookupPaths = {
   [`${processApiPath}:lookup`]: {
@@ -37,6 +37,7 @@ export const lookupPaths = {
         },
         ...problemResponses(
           ...callerProblems,
+          ...changingProblems,
           "process-not-found",
           "malformed-json",
           "unsupported-media-type",

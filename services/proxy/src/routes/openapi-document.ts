@@ -26,6 +26,8 @@ export function openApiDocument(): Readonly<Record<string, unknown>> {
       license: { name: "MIT", identifier: "MIT" },
     },
     servers: [{ url: "/" }],
+    // Clients prove who they are only where the configuration has an authentication.
+    security: [{}, { caller: [] }],
     tags: [
       { name: "processes", description: "For clients: any replica answers for any process." },
       { name: "executions", description: "For services: how the work stands. Any replica takes it." },
@@ -83,6 +85,17 @@ export function openApiDocument(): Readonly<Record<string, unknown>> {
         },
       },
       securitySchemes: {
+        caller: {
+          type: "http",
+          scheme: "bearer",
+          description: "An API key or a token, by the methods under `authentication` of the configuration.",
+        },
+        owner: {
+          type: "apiKey",
+          in: "header",
+          name: "Sticky-Owner",
+          description: "As the submission's own reply carried it.",
+        },
         execution: {
           type: "apiKey",
           in: "header",

@@ -40,7 +40,7 @@ export const processResponse = (description: string, more: Part = {}): Part => (
 
 /** Responses by status, one for all problems of a status. */
 export function problemResponses(...found: ProblemSlug[]): Part {
-  const byStatus = Map.groupBy(found, (slug) => String(problemTypes[slug].status));
+  const byStatus = Map.groupBy(new Set(found), (slug) => String(problemTypes[slug].status));
   return Object.fromEntries(
     [...byStatus].map(([status, of]) => [
       status,
@@ -52,10 +52,15 @@ export function problemResponses(...found: ProblemSlug[]): Part {
   );
 }
 
-/** The problems of every route that reads a process. */
+/** What changes a process asks for its submission's credential, or for its owner token. */
+export const ownerSecurity = [{ owner: [] }, { caller: [] }, {}];
+/** What changes something refuses other sites' pages, and bodies that cannot be read. */
+export const changingProblems: ProblemSlug[] = ["malformed-request", "payload-too-large", "csrf-rejected"];
 /** Where clients are authenticated. */
 export const callerProblems: ProblemSlug[] = ["unauthorized", "forbidden", "authentication-unavailable"];
+/** The problems of every route that reads a process. */
 export const readingProblems: ProblemSlug[] = [
+  "malformed-request",
   "process-not-found",
   "process-expired",
   "store-unavailable",

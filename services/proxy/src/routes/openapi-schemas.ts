@@ -1,6 +1,8 @@
 /** JSON Schemas (2020-12) of the public surface, by name. */
 import { isProblemSlug, problemTypePath, problemTypes, processStatuses } from "@sticky-proxy/protocol";
 
+import { examples } from "./openapi-examples.ts";
+
 type Schema = Readonly<Record<string, unknown>>;
 
 const slugs = Object.keys(problemTypes).filter(isProblemSlug);
@@ -57,12 +59,16 @@ const processView: Schema = closed({
 const problem: Schema = {
   type: "object",
   description: "RFC 9457. Further members, such as `errors`, may follow.",
-  required: ["type", "title", "status", "retryable"],
+  required: ["type", "title", "status", "detail", "retryable"],
   properties: {
     type: { enum: slugs.map((slug) => problemTypePath + slug) },
     title: { type: "string" },
     status: { type: "integer", minimum: 400, maximum: 599 },
     detail: { type: "string" },
+    instance: {
+      ...reference,
+      description: "This occurrence: the process where there is one, else the request.",
+    },
     executed,
     retryable: { type: "boolean", description: "The same request can succeed later." },
     processId,
@@ -98,7 +104,7 @@ const webhookEvent: Schema = closed({
   }),
 });
 
-export const schemas: Readonly<Record<string, Schema>> = {
+const plainSchemas: Readonly<Record<string, Schema>> = {
   Process: processView,
   ProcessState: closed({
     service: { type: "string" },
@@ -161,6 +167,11 @@ export const schemas: Readonly<Record<string, Schema>> = {
   },
   Event: webhookEvent,
 };
+
+/** Each with an example that fits it. */
+export const schemas: Readonly<Record<string, Schema>> = Object.fromEntries(
+  Object.entries(plainSchemas).map(([name, schema]) => [name, { ...schema, examples: [examples[name]] }]),
+);
 
 /** An object with exactly these members. */
 function closed(properties: Schema): Schema {

@@ -10,6 +10,8 @@ import { processRoutes } from "./processes.ts";
 
 interface Operation {
   readonly operationId: string;
+  readonly requestBody?: object;
+  readonly security?: readonly object[];
   readonly parameters?: { readonly name: string; readonly in: string; readonly required?: boolean }[];
   readonly responses: Record<string, { readonly description: string }>;
 }
@@ -92,6 +94,36 @@ describe("the OpenAPI document", () => {
       for (const token of pointer.split("/")) at = (at as Record<string, unknown> | undefined)?.[token];
       expect(at, pointer).to.be.an("object");
     }
+  });
+
+  it("has an example for each schema, which fits it", () => {
+    const ajv = new Ajv2020({ strict: false, validateFormats: false });
+    ajv.addSchema(document, "document");
+    for (const [name, schema] of Object.entries(document.components.schemas)) {
+      const validate = ajv.compile({ $ref: `document#/components/schemas/${name}` });
+      const [example] = schema["examples"] as unknown[];
+      expect(validate(example), `${name}: ${ajv.errorsText(validate.errors)}`).to.equal(true);
+    }
+  });
+
+  it("says who may call: everybody the documents, the owner what changes a process, the service what reports", () => {
+    const schemesOf = (id: string): string[] =>
+      operations
+        .find(({ operation }) => operation.operationId === id)!
+        .operation.security!.flatMap((scheme) => Object.keys(scheme));
+    for (const id of ["getOpenApi", "listProblemTypes", "getProblemType"])
+      expect(schemesOf(id), id).to.be.empty;
+    for (const id of ["cancelProcess", "forgetProcess", "rerunProcess"])
+      expect(schemesOf(id), id).to.have.members(["owner", "caller"]);
+    for (const id of ["completeExecution", "failExecution", "reportProgress"])
+      expect(schemesOf(id), id).to.have.members(["execution", "signature"]);
+  });
+
+  it("has 400 and 413 wherever there is a body to refuse", () => {
+    for (const { operation } of operations.filter(
+      ({ operation: { requestBody } }) => requestBody !== undefined,
+    ))
+      expect(operation.responses, operation.operationId).to.include.keys("400", "413");
   });
 
   it("has schemas that a validator takes, and problem types that exist", () => {

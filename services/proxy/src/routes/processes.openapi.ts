@@ -1,8 +1,10 @@
 /** The operations of the process API. */
 import { processApiPath } from "@sticky-proxy/protocol";
 import {
+  changingProblems,
   inHeader,
   jsonContent,
+  ownerSecurity,
   preferParameter,
   problemResponses,
   processHeaders,
@@ -42,10 +44,11 @@ export const processPaths = {
       operationId: "forgetProcess",
       tags: ["processes"],
       summary: "Forget a finished process and its result",
-      parameters: [processIdParameter],
+      security: ownerSecurity,
+      parameters: [processIdParameter, { $ref: "#/components/parameters/Owner" }],
       responses: {
         "204": { description: "It is gone; the same request runs again." },
-        ...problemResponses(...readingProblems, "process-running"),
+        ...problemResponses(...readingProblems, ...changingProblems, "process-running"),
       },
     },
   },
@@ -78,10 +81,11 @@ export const processPaths = {
       operationId: "cancelProcess",
       tags: ["processes"],
       summary: "Cancel a process; effective at once, whatever the service still does",
+      security: ownerSecurity,
       parameters: [processIdParameter, { $ref: "#/components/parameters/Owner" }],
       responses: {
         "200": processResponse("It is cancelled, by this call or before."),
-        ...problemResponses(...readingProblems, "process-terminal"),
+        ...problemResponses(...readingProblems, ...changingProblems, "process-terminal"),
       },
     },
   },

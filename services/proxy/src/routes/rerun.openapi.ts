@@ -1,6 +1,8 @@
 /** The operation that runs a stored request again. */
 import { processApiPath } from "@sticky-proxy/protocol";
 import {
+  changingProblems,
+  ownerSecurity,
   problemResponses,
   processIdParameter,
   processResponse,
@@ -14,6 +16,7 @@ export const rerunPaths = {
       operationId: "rerunProcess",
       tags: ["processes"],
       summary: "Run the stored request again, as a new process",
+      security: ownerSecurity,
       parameters: [
         processIdParameter,
         { $ref: "#/components/parameters/Owner" },
@@ -37,6 +40,7 @@ export const rerunPaths = {
         }),
         ...problemResponses(
           ...readingProblems,
+          ...changingProblems,
           "process-running",
           "idempotency-key-invalid",
           "idempotency-key-reused",
