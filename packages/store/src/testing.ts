@@ -1,6 +1,6 @@
 /** Parts of the store that tests of it put together themselves; services open it by the main door. */
 export { createCacheKeys } from "./cache/keys.ts";
-export { createRedisCacheStore } from "./cache/store.ts";
+export { createRedisCacheStore, type RedisCacheOptions } from "./cache/store.ts";
 export { createDurabilityGate } from "./cluster/durability.ts";
 export { createIncarnation } from "./cluster/incarnation.ts";
 export { LocksUnavailable } from "./cluster/lock-nodes.ts";

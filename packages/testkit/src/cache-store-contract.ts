@@ -410,8 +410,11 @@ export function cacheStoreContract(name: string, open: OpenCacheStores): void {
       const view = await b.inspect(key);
       expect(view?.hits).to.equal(1_000_000);
       expect(view?.variants.map(({ metadata: { bodyBytes } }) => bodyBytes)).to.deep.equal([1000]);
-      expect((await b.top(1))[0]).to.deep.equal({ key, url: "http://h/top", hits: 1_000_000, bytes: 1000 });
-      expect((await a.totalBytes()) - before).to.equal(1000);
+      const [top] = await b.top(1);
+      expect(top).to.deep.include({ key, url: "http://h/top", hits: 1_000_000 });
+      // As the store counts them: what it takes beside the body may be among them.
+      expect(top?.bytes).to.be.within(1000, 10_000);
+      expect((await a.totalBytes()) - before).to.equal(top?.bytes);
       await a.drop(key, false);
       expect(await a.totalBytes()).to.equal(before);
     });

@@ -39,6 +39,9 @@ export { maxSegments, maxTags, selectorOf, selectorTags, type PurgeTarget } from
 // The Cache-Status field (RFC 9211).
 export { bypassCause, formatCacheStatus, type CacheResult, type CacheStatus } from "./cache-status.ts";
 
+// Room in a store that several nodes fill.
+export { allowedBytes, bodyWeight, excessBytes, roomOf } from "./room.ts";
+
 // Policy defaults and limits.
 export { defaultCachePolicy } from "./policy.ts";
 export { maxRetainMs } from "./retention.ts";

@@ -76,6 +76,8 @@ export interface CommitOptions {
   /** The stored response of the same request, removed when the new one has no Vary, since it would be preferred (4.1). */
   readonly outdates?: StoredMetadata | null;
   readonly maxVariants: number;
+  /** Whose share of the cache it takes; absent: nobody's, or for metadata alone whose it was. */
+  readonly holder?: string;
 }
 
 /** `gone`: the response to update, or the body, was evicted. `older`: the stored response was received later. */
@@ -136,7 +138,11 @@ export interface CacheStore {
   finish(lease: FetchLease, notice: FlightNotice): Promise<void>;
   /** Resolves when every later notice of this flight will be received. */
   watch(key: string, flight: string): Promise<FlightWatch>;
-  openBody(key: string): BodyWriter;
+  /**
+   * @param holder whose share of the cache it takes; absent: nobody's
+   * @param bytes as announced, so that room for all of it is taken before the first of them; null or absent: not known
+   */
+  openBody(key: string, holder?: string, bytes?: number | null): BodyWriter;
   /** The nth piece of a committed body, or of one of the writer's `writtenPieces`; null when it is gone. */
   readPiece(key: string, bodyId: string, n: number): Promise<Buffer | null>;
   /**
@@ -156,6 +162,6 @@ export interface CacheStore {
   /** Keys whose last response was stored for this URL ({@link isSameUrl}); looks at all that is stored. */
   keysOfUrl(url: string): Promise<readonly string[]>;
   top(count: number): Promise<readonly TopKey[]>;
-  /** Bytes of all stored responses, as counted. */
+  /** Bytes of all stored responses, as counted: what the store takes for them, at least what they have. */
   totalBytes(): Promise<number>;
 }

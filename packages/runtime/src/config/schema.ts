@@ -111,7 +111,10 @@ export const schema = mapping({
   redis: redis.description("The state store.").default(),
   cache: mapping({
     redis: redisUrl("A Redis of the cache's own; null: the state store.").allow(null).default(null),
-    maxBytes: bytes("Eviction starts here.", 256 * 1024 * 1024),
+    maxBytes: bytes(
+      "Bound of what the cache takes of the state store's memory, for all nodes together; from four fifths of it on the least recently used goes. A Redis of the cache's own keeps its own.",
+      256 * 1024 * 1024,
+    ),
     memoryBytes: bytes("Bodies kept in this node's memory.", 64 * 1024 * 1024, { min: 0 }),
     purgeToken: token("Bearer token that allows PURGE of everything, to everybody who has it; null: none.")
       .allow(null)

@@ -11,8 +11,10 @@ ARGV[9]  bodyId    ARGV[10]  bytes     ARGV[11]  retainMs             ARGV[12]  
 ARGV[13]  replacedVariant   ARGV[14]  replacedBody (dash: nothing is replaced)   ARGV[15]  url
 ARGV[16]  chunkBytes        ARGV[17]  message (empty: nobody waits)   ARGV[18]  responseAt
 ARGV[19]  outdatedVariant (the variant itself: no other)
+ARGV[20]  weight (bytes that the response takes)    ARGV[21]  holder (empty: whose it was)
 Returns  {key, call, 'stored' | 'purged' | 'lease-lost' | 'gone' | 'older',
           bytes of the partition, dropped bodies (id bytes)...} ]]
+--@include cache-sizes
 local function answer(word) return { ARGV[1], ARGV[2], word } end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -65,6 +67,7 @@ for _, one in ipairs(dropped) do
 end
 table.insert(kept, place, {
   i = ARGV[5], n = ARGV[8], b = ARGV[9], z = tonumber(ARGV[10]), u = now + ARGV[11], t = responseAt,
+  w = tonumber(ARGV[20]),
 })
 redis.call('HSET', KEYS[1], 'v', cjson.encode(kept), 'm:' .. ARGV[5], ARGV[6], 's:' .. ARGV[5], ARGV[7], 'u', ARGV[15])
 redis.call('HINCRBY', KEYS[1], 'r', 1)
@@ -72,10 +75,8 @@ if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[11]) then redis.call('PEXPIRE', K
 redis.call('DEL', KEYS[4])
 
 local size = 0
-for _, one in ipairs(kept) do size = size + one.z end
-local before = tonumber(redis.call('HGET', KEYS[6], ARGV[1]) or 0)
-redis.call('HSET', KEYS[6], ARGV[1], size)
-local total = redis.call('HINCRBY', KEYS[6], '#', size - before)
+for _, one in ipairs(kept) do size = size + (one.w or one.z) end
+local total = resize(KEYS[6], ARGV[1], size, ARGV[21])
 redis.call('ZADD', KEYS[5], now, ARGV[1])
 redis.call('ZADD', KEYS[7], 'NX', 0, ARGV[1])
 if ARGV[17] ~= '' then

@@ -1,11 +1,11 @@
 /** Makes a response visible once its body is complete (C1), unless it was purged since its fetch began (C2). */
-import { type CacheStore, type Committed, outdatedVariant } from "@sticky-proxy/core/cache";
-import { defineScript, newCall, replyNumber, replyText, runScript } from "../redis/scripts.ts";
+import { bodyWeight, type CacheStore, type Committed, outdatedVariant } from "@sticky-proxy/core/cache";
+import { defineScript, newCall, replyText, runScript } from "../redis/scripts.ts";
 import { chunkBytes, chunkKeys, retireBodies } from "./body.ts";
 import { packMetadata, readDropped } from "./entry.ts";
 import type { CacheIo } from "./io.ts";
 import type { VaryGuesses } from "./lookup.ts";
-import type { MemoryLimit } from "./memory.ts";
+import type { CacheBudget } from "./budget.ts";
 import type { Trimmer } from "./trim.ts";
 
 export const commitScript = defineScript({
@@ -33,22 +33,29 @@ export const commitScript = defineScript({
     "message",
     "responseAt",
     "outdatedVariant",
+    "weight",
+    "holder",
   ],
 });
 
 export interface CommitDeps {
-  readonly memory: Pick<MemoryLimit, "isFull">;
+  readonly budget: Pick<CacheBudget, "take" | "settle" | "retired">;
   readonly trimmer: Trimmer;
   readonly guesses: VaryGuesses;
 }
 
+/** What an entry takes beside its metadata: its index and its places in the counts. */
+const entryBytes = 1024;
+
 /** @throws CacheUnavailable */
-export function createCommit(io: CacheIo, { memory, trimmer, guesses }: CommitDeps): CacheStore["commit"] {
+export function createCommit(io: CacheIo, { budget, trimmer, guesses }: CommitDeps): CacheStore["commit"] {
   const { writes, keys, guard } = io;
   return async function commit(options) {
-    const { lease, metadata, replaces, maxVariants } = options;
+    const { lease, metadata, replaces, maxVariants, holder = "" } = options;
     const { key, flight, token } = lease;
-    if (await memory.isFull()) return "store-full";
+    const packed = packMetadata(metadata);
+    const ownBytes = entryBytes + packed.length + metadata.url.length;
+    if (!(await budget.take(ownBytes, holder))) return "store-full";
     const partition = keys.partitionOf(key);
     const reply = await guard.run(() =>
       runScript(writes, commitScript, {
@@ -69,7 +76,7 @@ export function createCommit(io: CacheIo, { memory, trimmer, guesses }: CommitDe
           token: token ?? "",
           generation: metadata.generation,
           variant: metadata.variant,
-          metadata: packMetadata(metadata),
+          metadata: packed,
           selectors: metadata.selectors.join("\n"),
           names: metadata.varyNames.join(","),
           bodyId: metadata.bodyId ?? "",
@@ -83,14 +90,17 @@ export function createCommit(io: CacheIo, { memory, trimmer, guesses }: CommitDe
           message: token === null ? "" : `${key}:${flight} stored`,
           responseAt: metadata.responseAt,
           outdatedVariant: outdatedVariant(options),
+          weight: bodyWeight(metadata.bodyBytes) + ownBytes,
+          holder: replaces === null ? holder : "",
         },
       }),
     );
     const word = replyText(reply[0]) as Committed;
+    budget.settle(metadata.bodyId, ownBytes, word === "stored");
     if (word === "stored") {
       guesses.set(key, metadata.varyNames);
-      await retireBodies(writes, keys, key, readDropped(reply.slice(2)));
-      trimmer.afterCommit(partition, replyNumber(reply[1]));
+      await retireBodies(io, key, readDropped(reply.slice(2)), budget.retired);
+      trimmer.afterCommit(partition);
     }
     return word;
   };

@@ -2,6 +2,7 @@
 import { type CacheStore, maxFetchMs } from "@sticky-proxy/core/cache";
 import { defineScript, newCall, runScript } from "../redis/scripts.ts";
 import { retireBodies } from "./body.ts";
+import type { CacheBudget } from "./budget.ts";
 import { readDropped } from "./entry.ts";
 import { type CacheIo, keepMs } from "./io.ts";
 
@@ -12,9 +13,17 @@ export const dropScript = defineScript({
   args: ["key", "call", "mode", "rememberMs", "keepMs"],
 });
 
+export interface Drops {
+  readonly drop: CacheStore["drop"];
+  /** Makes room: nothing of the key is stored any more, but nothing of it was wrong either. @throws CacheUnavailable */
+  evict(key: string): Promise<void>;
+}
+
 /** @throws CacheUnavailable */
-export function createDrop({ writes, keys, guard }: CacheIo): CacheStore["drop"] {
-  return async function drop(key, soft) {
+export function createDrops(io: CacheIo, retired: CacheBudget["retired"]): Drops {
+  const { writes, keys, guard } = io;
+
+  async function run(key: string, mode: "hard" | "soft" | "evict"): Promise<void> {
     const partition = keys.partitionOf(key);
     const reply = await guard.run(() =>
       runScript(writes, dropScript, {
@@ -25,9 +34,11 @@ export function createDrop({ writes, keys, guard }: CacheIo): CacheStore["drop"]
           sizes: keys.sizes(partition),
           hits: keys.hits(partition),
         },
-        args: { key, call: newCall(), mode: soft ? "soft" : "hard", rememberMs: maxFetchMs, keepMs },
+        args: { key, call: newCall(), mode, rememberMs: maxFetchMs, keepMs },
       }),
     );
-    await retireBodies(writes, keys, key, readDropped(reply.slice(1)));
-  };
+    await retireBodies(io, key, readDropped(reply.slice(1)), retired, mode === "evict");
+  }
+
+  return { drop: (key, soft) => run(key, soft ? "soft" : "hard"), evict: (key) => run(key, "evict") };
 }

@@ -2,7 +2,7 @@
 import type { StoredMetadata } from "@sticky-proxy/core/cache";
 import { type Reply, replyText } from "../redis/scripts.ts";
 
-/** One line of an entry's index, newest first: i variant, n names, b body, z bytes, u until and t receipt (epoch ms). */
+/** One line of an entry's index, newest first: i variant, n names, b body, z bytes, w what it takes, u until and t receipt (epoch ms). */
 export interface IndexLine {
   readonly i: string;
   readonly n: string;

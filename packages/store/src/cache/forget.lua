@@ -4,10 +4,9 @@ Why a script: it may have been stored again since the caller found it expired.
 KEYS[1]  entry  HASH    KEYS[2]  uses  ZSET    KEYS[3]  sizes  HASH    KEYS[4]  hits  ZSET
 ARGV[1]  key    ARGV[2]  call
 Returns  {key, call, 'forgotten' | 'alive'} ]]
+--@include cache-sizes
 if redis.call('HEXISTS', KEYS[1], 'v') == 1 then return { ARGV[1], ARGV[2], 'alive' } end
-local size = tonumber(redis.call('HGET', KEYS[3], ARGV[1]) or 0)
-redis.call('HDEL', KEYS[3], ARGV[1])
-if size > 0 then redis.call('HINCRBY', KEYS[3], '#', -size) end
+resize(KEYS[3], ARGV[1], 0, '')
 redis.call('ZREM', KEYS[2], ARGV[1])
 redis.call('ZREM', KEYS[4], ARGV[1])
 return { ARGV[1], ARGV[2], 'forgotten' }

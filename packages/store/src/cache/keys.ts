@@ -10,7 +10,8 @@
  *   {c}:u:<key>                STRING  hit-for-miss marker: a reason   5 to 120 s
  *   {c}:g                      HASH    begin, drop, purge: last, floor, h:<selector>, s:<selector>   60 days unused
  *   {c}:i                      ZSET    commit, hits: keys by last use  trimmed
- *   {c}:y                      HASH    commit: bytes by key, # is all  trimmed
+ *   {c}:y                      HASH    commit: bytes by key, @<key> whose, # all, #<holder> a caller's   trimmed
+ *   {c0}:o                     HASH    budget: bytes that each node is writing, or has dropped lately    its own TTL
  *   {c}:t                      ZSET    keys by hits                    trimmed
  *   {c}:w                      sharded channel  "<key>:<flight> <notice>"
  */
@@ -27,6 +28,7 @@ export interface CacheKeys {
   uses(partition: number): string;
   sizes(partition: number): string;
   hits(partition: number): string;
+  loose(): string;
   notices(partition: number): string;
 }
 
@@ -45,6 +47,7 @@ export function createCacheKeys(prefix: string, partitions: number): CacheKeys {
     uses: (partition) => `${family(partition)}i`,
     sizes: (partition) => `${family(partition)}y`,
     hits: (partition) => `${family(partition)}t`,
+    loose: () => `${family(0)}o`,
     notices: (partition) => `${family(partition)}w`,
   };
 }

@@ -1,56 +1,14 @@
-/** The share of the server's memory that the cache may use: it stops storing before Redis is full. */
-import type { Clock } from "@sticky-proxy/protocol";
+/** The server's memory, as far as a cache may use it: it stops storing before other data is refused. */
+import { parseInfo } from "../cluster/info.ts";
 import type { Connection } from "../redis/redis.ts";
 
-export interface MemoryLimit {
-  /** true: the server has used 80 % of its maxmemory, so nothing more is stored. */
-  isFull(): Promise<boolean>;
-  /**
-   * Reserves bytes of the rest of those 80 %; false: not enough. Decided by the last known value, because a commit is
-   * sent directly after its bytes; an old value is refreshed in the background.
-   */
-  reserve(bytes: number): boolean;
-}
-
-const memoryCheckMs = 1000;
-const fullShare = 0.8;
-
-export function createMemoryLimit(
-  connection: Connection,
-  { monotonic }: Pick<Clock, "monotonic">,
-): MemoryLimit {
-  let checkedAt = -Infinity;
-  let checking: Promise<void> = Promise.resolve();
-  /** Bytes left for the cache at the last check, less what this node has written since. */
-  let room = Infinity;
-
-  async function checkMemory(): Promise<void> {
-    const info = await connection.info("memory").catch(() => "");
-    const figure = (name: string): number => Number(new RegExp(`^${name}:(\\d+)`, "m").exec(info)?.[1] ?? 0);
-    const max = figure("maxmemory");
-    // With an eviction policy of its own the server makes room by itself.
-    const isBounded = max > 0 && /^maxmemory_policy:noeviction/m.test(info);
-    room = isBounded ? fullShare * max - figure("used_memory") : Infinity;
-  }
-
-  /** Never rejects. */
-  function checkIfOld(): Promise<void> {
-    if (monotonic() - checkedAt > memoryCheckMs) {
-      checkedAt = monotonic();
-      checking = checkMemory();
-    }
-    return checking;
-  }
-
-  return {
-    async isFull() {
-      await checkIfOld();
-      return room < 0;
-    },
-    reserve(bytes) {
-      void checkIfOld();
-      room -= bytes;
-      return room >= 0;
-    },
-  };
+/**
+ * Bytes that a cache may still write until the server has used `share` of its maxmemory; negative: that many too many.
+ * Infinity: the server has no bound, makes room by itself, or does not say.
+ */
+export async function memoryRoom(connection: Connection, share: number): Promise<number> {
+  const info = parseInfo(await connection.info("memory").catch(() => ""));
+  const max = Number(info.get("maxmemory") ?? 0);
+  const isBounded = max > 0 && info.get("maxmemory_policy") === "noeviction";
+  return isBounded ? share * max - Number(info.get("used_memory") ?? 0) : Infinity;
 }

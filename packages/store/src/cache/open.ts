@@ -29,6 +29,9 @@ export interface OpenCache {
   close(): Promise<void>;
 }
 
+/** Of a Redis that holds nothing else and does not evict by itself. */
+const ownMemoryShare = 0.8;
+
 export async function openCache(options: OpenCacheOptions): Promise<OpenCache> {
   const { state, url, keyPrefix, partitions, memoryBytes, maxBytes } = options;
   const own = url === null ? null : connectRedis({ url }, { onError: options.onError });
@@ -43,6 +46,7 @@ export async function openCache(options: OpenCacheOptions): Promise<OpenCache> {
     partitions,
     nearBodyBytes: memoryBytes,
     maxCacheBytes: own === null ? maxBytes : null,
+    ...(own === null ? {} : { memoryShare: ownMemoryShare }),
   });
   // Scripts are loaded on demand; loading them ahead saves the first requests the round trip.
   await Promise.allSettled([

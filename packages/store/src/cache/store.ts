@@ -7,9 +7,10 @@ import { asMonotonicMs, type Clock } from "@sticky-proxy/protocol";
 import { type CacheStore, CacheUnavailable } from "@sticky-proxy/core/cache";
 import type { RedisConnections } from "../redis/redis.ts";
 import { createBegin } from "./begin.ts";
+import { createCacheBudget } from "./budget.ts";
 import { openBody, readPiece } from "./body.ts";
 import { createCommit } from "./commit.ts";
-import { createDrop } from "./drop.ts";
+import { createDrops } from "./drop.ts";
 import { createFinish } from "./finish.ts";
 import { createCacheGuard, guardDefaults } from "./guard.ts";
 import { createInspect } from "./inspect.ts";
@@ -17,7 +18,6 @@ import type { CacheIo } from "./io.ts";
 import { createCacheKeys } from "./keys.ts";
 import { createLookup, type VaryGuesses } from "./lookup.ts";
 import { LruBytes } from "./lru.ts";
-import { createMemoryLimit } from "./memory.ts";
 import { createFlightNotices } from "./notices.ts";
 import { createPurge } from "./purge.ts";
 import { createRenew } from "./renew.ts";
@@ -30,12 +30,17 @@ export interface RedisCacheOptions {
   readonly partitions: number;
   /** Bytes of bodies kept in this process; 0: none. */
   readonly nearBodyBytes?: number;
-  /** Bytes of bodies in Redis, all partitions together; null: left to Redis's own eviction policy. */
+  /** Bytes in Redis, all partitions together; null: left to Redis's own eviction policy. */
   readonly maxCacheBytes?: number | null;
+  /** Share of the server's maxmemory up to which the cache stores; default: beside process state. */
+  readonly memoryShare?: number;
   readonly silenceMs?: number;
   readonly firstSilenceMs?: number;
   readonly clock?: Pick<Clock, "monotonic">;
 }
+
+/** Processes are shed at 0.8 of the memory, and one caller's are refused before: the cache leaves room for both. */
+const stateMemoryShare = 0.6;
 
 /** What lies behind these pieces of a body is not kept in the process. */
 const nearBodyPieces = 16;
@@ -52,15 +57,20 @@ export function createRedisCacheStore(connections: RedisConnections, options: Re
   });
   const io: CacheIo = { reads, writes, keys, guard };
   const notices = createFlightNotices(subscriber, keys);
-  const drop = createDrop(io);
-  const memory = createMemoryLimit(writes, clock);
-  const trimmer = createTrimmer(io, options.maxCacheBytes ?? null, (key) => drop(key, false));
+  const budget = createCacheBudget(io, {
+    maxBytes: options.maxCacheBytes ?? null,
+    memoryShare: options.memoryShare ?? stateMemoryShare,
+    clock,
+    onExcess: (bytes, sizes, holder) => trimmer.free(bytes, sizes, holder),
+  });
+  const { drop, evict } = createDrops(io, budget.retired);
+  const trimmer = createTrimmer(io, evict);
   const nearBodies = new LruBytes<Buffer>(options.nearBodyBytes ?? 32 * 1024 * 1024, (piece) => piece.length);
   const guesses: VaryGuesses = new LruBytes(1_000_000, (names) => 64 + names.join().length);
 
   return {
     lookup: createLookup(io, guesses),
-    commit: createCommit(io, { memory, trimmer, guesses }),
+    commit: createCommit(io, { budget, trimmer, guesses }),
     drop,
     purge: createPurge(io),
     begin: createBegin(io),
@@ -68,7 +78,8 @@ export function createRedisCacheStore(connections: RedisConnections, options: Re
     finish: createFinish(io),
     inspect: createInspect(io),
     ...createUsage(io),
-    openBody: (key) => openBody({ connection: writes, keys, guard, reserve: memory.reserve }, key),
+    openBody: (key, holder = "", bytes = null) =>
+      openBody({ connection: writes, keys, guard, budget }, key, holder, bytes ?? 0),
     async readPiece(key, bodyId, n) {
       const name = `${bodyId}:${n}`;
       const near = nearBodies.get(name);

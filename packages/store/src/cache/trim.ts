@@ -1,67 +1,115 @@
 /**
- * Keeps the cache within its budget. Trimming follows commits instead of a timer of its own: a cache that stores nothing
- * does not grow.
+ * Makes room in the cache. It follows writes instead of a timer of its own: a cache that stores nothing does not grow.
  */
 import { forgetEntry } from "./forget.ts";
 import type { CacheIo } from "./io.ts";
 
 export interface Trimmer {
-  /** `bytes`: what the partition holds now. Trims after the commit, one partition at a time. */
-  afterCommit(partition: number, bytes: number): void;
+  /** After every so many commits the partition's expired entries are taken from the counts. */
+  afterCommit(partition: number): void;
+  /**
+   * Evicts so many bytes behind the caller's back, the least recently used first; one call at a time, others are ignored.
+   * @param sizes bytes of each partition
+   * @param holder whose; null: anybody's, but of a holder that has more than half of a partition its own first
+   */
+  free(bytes: number, sizes: readonly number[], holder: string | null): void;
 }
 
 /** Every so many commits one partition's oldest entries are looked at. */
 const trimEvery = 32;
 const trimBatch = 32;
+/** Batches of one partition in one run. */
+const maxBatches = 16;
 
-/** `maxCacheBytes`: over all partitions; null: no budget. */
-export function createTrimmer(
-  io: CacheIo,
-  maxCacheBytes: number | null,
-  drop: (key: string) => Promise<void>,
-): Trimmer {
+interface Candidate {
+  readonly key: string;
+  readonly bytes: number;
+  readonly holder: string;
+}
+
+/** @param evict removes what is stored under the key */
+export function createTrimmer(io: CacheIo, evict: (key: string) => Promise<void>): Trimmer {
   const { writes, keys } = io;
-  const budget = maxCacheBytes === null ? null : maxCacheBytes / keys.partitions;
   let commits = 0;
-  const wanted = new Set<number>();
-  let trimming = false;
+  let isBusy = false;
 
-  /** Removes expired entries from the counts, and the least recently used ones from the cache while over budget. */
-  async function trim(partition: number): Promise<void> {
-    const [oldest, total] = await Promise.all([
-      writes.zrange(keys.uses(partition), 0, trimBatch - 1),
-      writes.hget(keys.sizes(partition), "#"),
-    ]);
-    let bytes = Number(total ?? 0);
-    for (const key of oldest) {
-      const [isAlive, size] = await Promise.all([
-        writes.hexists(keys.entry(key), "v"),
-        writes.hget(keys.sizes(partition), key),
-      ]);
-      const isOver = budget !== null && bytes > budget;
-      if (isAlive === 1 && !isOver) continue;
-      if (isAlive === 1) await drop(key);
-      else await forgetEntry(io, key);
-      bytes -= Number(size ?? 0);
-    }
+  async function oldestOf(partition: number, from: number): Promise<Candidate[]> {
+    const oldest = await writes.zrange(keys.uses(partition), from, from + trimBatch - 1);
+    if (oldest.length === 0) return [];
+    const facts = await writes.hmget(keys.sizes(partition), ...oldest.flatMap((key) => [key, `@${key}`]));
+    return oldest.map((key, i) => ({
+      key,
+      bytes: Number(facts[2 * i] ?? 0),
+      holder: facts[2 * i + 1] ?? "",
+    }));
   }
 
-  async function trimWanted(): Promise<void> {
-    trimming = true;
-    for (const partition of wanted) {
-      wanted.delete(partition);
-      await trim(partition).catch(() => {}); // the next commit tries again
+  /** Who has more than half of the partition; null: nobody, or nobody knows who. */
+  async function mainHolder(partition: number, among: readonly Candidate[]): Promise<string | null> {
+    const holders = [...new Set(among.map(({ holder }) => holder))].filter((holder) => holder !== "");
+    if (holders.length === 0) return null;
+    const [all, ...own] = await writes.hmget(
+      keys.sizes(partition),
+      "#",
+      ...holders.map((holder) => `#${holder}`),
+    );
+    const at = own.findIndex((bytes) => Number(bytes ?? 0) * 2 > Number(all ?? 0));
+    return at === -1 ? null : holders[at]!;
+  }
+
+  /** @returns bytes that were freed; what has expired counts as well */
+  async function removed({ key, bytes }: Candidate): Promise<number> {
+    const isAlive = (await writes.hexists(keys.entry(key), "v")) === 1;
+    await (isAlive ? evict(key) : forgetEntry(io, key));
+    return bytes;
+  }
+
+  async function freeOf(partition: number, bytes: number, holder: string | null): Promise<number> {
+    let freed = 0;
+    let passed = 0;
+    for (let batch = 0; batch < maxBatches && freed < bytes; batch += 1) {
+      const oldest = await oldestOf(partition, passed);
+      if (oldest.length === 0) break;
+      const whose = holder ?? (await mainHolder(partition, oldest));
+      const victims = whose === null ? oldest : oldest.filter((one) => one.holder === whose);
+      passed += oldest.length;
+      for (const victim of victims) {
+        if (freed >= bytes) break;
+        freed += await removed(victim);
+        passed -= 1;
+      }
     }
-    trimming = false;
+    return freed;
+  }
+
+  async function free(bytes: number, sizes: readonly number[], holder: string | null): Promise<void> {
+    const all = sizes.reduce((sum, size) => sum + size, 0);
+    let left = bytes;
+    // From each partition its part, so that what was used lately is kept in all of them; then the largest give the rest.
+    const largest = sizes.map((size, partition) => ({ size, partition })).toSorted((a, b) => b.size - a.size);
+    for (const { size, partition } of largest)
+      if (left > 0 && size > 0) left -= await freeOf(partition, Math.min(left, (bytes * size) / all), holder);
+    for (const { partition } of largest) if (left > 0) left -= await freeOf(partition, left, holder);
+  }
+
+  async function forgetExpired(partition: number): Promise<void> {
+    for (const candidate of await oldestOf(partition, 0))
+      if ((await writes.hexists(keys.entry(candidate.key), "v")) === 0) await forgetEntry(io, candidate.key);
+  }
+
+  /** The next write tries again. */
+  function behind(work: Promise<void>): void {
+    isBusy = true;
+    void work.catch(() => undefined).finally(() => (isBusy = false));
   }
 
   return {
-    afterCommit(partition, bytes) {
-      commits++;
-      const isOver = budget !== null && bytes > budget;
-      if (!isOver && commits % trimEvery !== 0) return;
-      wanted.add(partition);
-      if (!trimming) void trimWanted();
+    afterCommit(partition) {
+      commits += 1;
+      if (!isBusy && commits % trimEvery === 0) behind(forgetExpired(partition));
+    },
+    free(bytes, sizes, holder) {
+      if (!isBusy) behind(free(bytes, sizes, holder));
     },
   };
 }

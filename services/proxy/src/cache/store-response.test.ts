@@ -46,7 +46,15 @@ async function begin({
     );
     const response = { status: 200, headers, body: Readable.from(parts) };
     const { metadata } = judged;
-    const storing = { request: { key: "key", policy }, lease, response, metadata, outdates: null, until: 1 };
+    const client = { address: "192.0.2.1", protocol: "http", host: "h" } as const;
+    const storing = {
+      request: { key: "key", policy, client },
+      lease,
+      response,
+      metadata,
+      outdates: null,
+      until: 1,
+    };
     ended = storeResponse(deps, { ...storing, ended: () => Promise.resolve() }, resolve);
   });
   const readers = [body.reader(), body.reader()] as const;

@@ -14,7 +14,7 @@ import type { CachedRequest } from "./cached-request.ts";
 import { SharedBody } from "./shared-body.ts";
 
 export interface Storing {
-  readonly request: Pick<CachedRequest, "key" | "policy">;
+  readonly request: Pick<CachedRequest, "key" | "policy" | "client">;
   readonly lease: FetchLease;
   readonly response: ResponseHead & { readonly body: Readable };
   readonly metadata: StoredMetadata;
@@ -43,9 +43,14 @@ export async function storeResponse(
 ): Promise<void> {
   const { store } = deps;
   const { maxObjectBytes, maxVariants } = request.policy;
-  const writer = store.openBody(request.key);
-  const body = new SharedBody(store, request.key, writer);
+  const holder = request.client.holder ?? "";
   const announced = headerValue(response.headers, "content-length") === null ? null : metadata.bodyBytes;
+  const writer = store.openBody(
+    request.key,
+    holder,
+    announced === null ? null : Math.min(announced, maxObjectBytes),
+  );
+  const body = new SharedBody(store, request.key, writer);
   const { promise: committed, resolve: settle } = Promise.withResolvers<Committed | "failed">();
   const stored = { body, committed };
   // A 205 has no content (RFC 9110 15.3.6); bytes after it are discarded.
@@ -106,7 +111,7 @@ export async function storeResponse(
     const isLate = deps.monotonic() > until;
     const word = isLate
       ? "purged"
-      : await commit(deps, { lease, metadata: complete, replaces: null, outdates, maxVariants });
+      : await commit(deps, { lease, metadata: complete, replaces: null, outdates, maxVariants, holder });
     await written;
     isStored = word === "stored";
     settle(word);
