@@ -1,5 +1,5 @@
 /**
- * Logs: one JSON line per event on stdout: ts, level, msg (an event word), then fields.
+ * Logs: one JSON line per event on stdout: ts, level, msg (an event word), then fields; or its console form.
  * Field names are camelCase in code and snake_case in the log. Redaction is the first format, so no line bypasses it.
  * A winston call below its level still costs microseconds: the data path checks {@link Logger.isOn} first.
  */
@@ -7,6 +7,7 @@ import type { Clock } from "@sticky-proxy/protocol";
 import type { Writable } from "node:stream";
 import winston from "winston";
 import type { Config } from "./config/config.ts";
+import { consoleLine } from "./log-console.ts";
 import { createLogRepeats } from "./log-repeats.ts";
 import { after, systemClock } from "./loop.ts";
 import { redact as sharedRedact, type Redact } from "./redact.ts";
@@ -30,6 +31,8 @@ export interface LoggerOptions {
   /** Fields of every line, e.g. service_name and replica. */
   readonly fields?: LogFields;
   readonly stream?: Writable;
+  /** Default: auto, which is console where the stream is a terminal. */
+  readonly format?: Config["log"]["format"];
   readonly redact?: Redact;
   readonly clock?: Pick<Clock, "monotonic">;
 }
@@ -41,10 +44,13 @@ const maxTracked = 1000;
 
 export function createLogger(options: LoggerOptions): Logger {
   const { level, stream = process.stdout, redact = sharedRedact, clock = systemClock } = options;
+  const { format = "auto", fields: always = {} } = options;
+  const isForPeople =
+    format === "auto" ? (stream as { isTTY?: boolean }).isTTY === true : format === "console";
   const lines = winston.createLogger({
     level,
     levels,
-    format: winston.format.combine(redacted({ redact }), line()),
+    format: winston.format.combine(redacted({ redact }), isForPeople ? shownLine({ always }) : line()),
     transports: [new winston.transports.Stream({ stream, eol: "\n" })],
     exitOnError: false,
   });
@@ -74,7 +80,7 @@ export function createLogger(options: LoggerOptions): Logger {
       child: (fields) => withFields({ ...own, ...fields }),
     };
   }
-  return withFields(options.fields ?? {});
+  return withFields(always);
 }
 
 const redacted = winston.format((info, options) => {
@@ -96,6 +102,17 @@ const line = winston.format((info) => {
     if (!ownNames.has(given)) shown[given] = fields[name];
   }
   info[lineSymbol] = JSON.stringify(shown);
+  return info;
+});
+
+/** The fields of every line are left out: there is one process at a terminal. */
+const shownLine = winston.format((info, options) => {
+  const { always } = options as { always: LogFields };
+  const shown: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(info.fields as LogFields)) {
+    if (!Object.hasOwn(always, name)) shown[snakeCase(name)] = value;
+  }
+  info[lineSymbol] = consoleLine(new Date(), info.level, String(info.message), shown);
   return info;
 });
 

@@ -5,10 +5,17 @@ import { headerValue, type HeaderList } from "@sticky-proxy/core/http";
 import type { Instance } from "@sticky-proxy/core/registry";
 import type { Duplex } from "node:stream";
 import { Exchange, type ResponseStart } from "./exchange.ts";
-import { holderOf, type ForwardRequest } from "./forward-request.ts";
-import { isInstanceFault, type Failed, type Responded, type UpstreamOutcome } from "./outcome.ts";
+import { holderOf, type ForwardRequest, type UpstreamSeen } from "./forward-request.ts";
+import { failureSeen } from "./failure-seen.ts";
+import {
+  isInstanceFault,
+  UpstreamBodyError,
+  type Failed,
+  type Responded,
+  type UpstreamOutcome,
+} from "./outcome.ts";
 import { incomingHeaders } from "./outgoing.ts";
-import { requestBody } from "./request-body.ts";
+import { requestBody, type OutgoingBody } from "./request-body.ts";
 import type { Choice, HealthView, ServiceTraffic } from "./traffic.ts";
 
 /** The service switched protocols: connection and slot stay taken until the socket closes. */
@@ -75,6 +82,8 @@ export async function attempt(deps: AttemptDeps, one: OneAttempt): Promise<Tried
   const body = requestBody(request.body, request.maxBodyBytes ?? Number.POSITIVE_INFINITY);
   const onAbort = (): void => exchange.abort(new Error("the request was given up"));
   signal.addEventListener("abort", onAbort);
+  const { seen = null } = request;
+  if (seen !== null) began(seen, instance, body);
   counters.inFlight += 1;
   counters.beginTry();
   const finish = (): void => {
@@ -111,7 +120,11 @@ export async function attempt(deps: AttemptDeps, one: OneAttempt): Promise<Tried
   if (result.kind === "started") {
     const { status } = result;
     note(status < 400 ? "ok" : status < 500 ? "4xx" : "5xx", isGatewayFailure(status), ms, ms);
-    result.body.once("close", finish);
+    result.body.once("close", () => {
+      finish();
+      const { errored } = result.body;
+      if (seen !== null && errored instanceof UpstreamBodyError) seen.failed = failureSeen(errored.outcome);
+    });
     const pauseMs = status === 503 ? retryAfterOf(result.headers, deps.epochNow()) : null;
     const refusal =
       pauseMs === null
@@ -146,6 +159,12 @@ export async function attempt(deps: AttemptDeps, one: OneAttempt): Promise<Tried
     body.repeatable() &&
     (failed.executed === "no" || (result.unanswered && result.reused && mayResend(request)));
   return { outcome: failed, repeatable };
+}
+
+function began(seen: UpstreamSeen, { name }: Instance, { streamed }: OutgoingBody): void {
+  seen.attempts += 1;
+  seen.instance = name;
+  seen.streamed = streamed;
 }
 
 function mayResend({ resend, head, service, set }: ForwardRequest): boolean {

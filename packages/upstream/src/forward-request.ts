@@ -2,6 +2,7 @@
 import type { Readable } from "node:stream";
 import type { HeaderList, RequestHead } from "@sticky-proxy/core/http";
 import type { Route, Service, UpstreamTimeouts } from "@sticky-proxy/core/registry";
+import type { FailureSeen } from "./failure-seen.ts";
 
 export interface ForwardClient {
   /** Client address: the right-most hop that is not a trusted proxy. */
@@ -17,6 +18,18 @@ export interface ForwardClient {
   readonly protocol: "http" | "https";
   readonly host: string;
   readonly httpVersion?: "1.0" | "1.1";
+}
+
+/** What became of a request at its service, for its access line. The forwarder writes it as it happens. */
+export interface UpstreamSeen {
+  /** Exchanges with an instance, those included that failed before a byte was sent. */
+  attempts: number;
+  /** That the last one went to; null: none was chosen. */
+  instance: string | null;
+  /** The last failure, also where a later attempt was answered; null: none failed. */
+  failed: FailureSeen | null;
+  /** Bytes of a streamed body that were read so far; null: it was not streamed. */
+  streamed: (() => number) | null;
 }
 
 export interface ForwardRequest {
@@ -41,6 +54,8 @@ export interface ForwardRequest {
   readonly timeouts?: Partial<UpstreamTimeouts>;
   /** false: never resend once bytes were sent, even for idempotent methods. Default true. */
   readonly resend?: boolean;
+  /** Told what becomes of it; null: nobody asks. */
+  readonly seen?: UpstreamSeen | null;
 }
 
 /** What the gateway sends on its own is one holder's. */

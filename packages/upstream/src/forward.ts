@@ -11,6 +11,7 @@ import { holderOf, type ForwardRequest } from "./forward-request.ts";
 import { affinityValue, type Service } from "@sticky-proxy/core/registry";
 
 import { attempt, type AttemptDeps, type TunnelOpen, type TunnelOutcome } from "./attempt.ts";
+import { failureSeen } from "./failure-seen.ts";
 import { failedWith, type Failed, type UpstreamOutcome } from "./outcome.ts";
 import { outgoingHeaders, type Names } from "./outgoing.ts";
 import { allUnknown, ServiceTraffic, type HealthView, type TrafficView } from "./traffic.ts";
@@ -67,11 +68,11 @@ export function createForwarder(options: ForwarderOptions): Forwarder & Tunnelle
   async function send(request: ForwardRequest, upgrade: string | null): Promise<TunnelOutcome> {
     const traffic = trafficOf(request.service);
     const refused = await admit(request, traffic, clock.monotonic());
-    if (refused !== null) return refused;
+    if (refused !== null) return seenBy(request, refused);
     let release: (() => void) | null = () =>
       traffic.bulkhead.leave(request.service.limits, holderOf(request));
     try {
-      const outcome = await attemptAll(sending, request, traffic, upgrade);
+      const outcome = seenBy(request, await attemptAll(sending, request, traffic, upgrade));
       if (outcome.kind !== "failed") {
         (outcome.kind === "switched" ? outcome.socket : outcome.body).once("close", release);
         release = null;
@@ -97,6 +98,11 @@ export function createForwarder(options: ForwarderOptions): Forwarder & Tunnelle
 }
 
 type SendingDeps = AttemptDeps & Names;
+
+function seenBy<Outcome extends TunnelOutcome>({ seen = null }: ForwardRequest, outcome: Outcome): Outcome {
+  if (seen !== null && outcome.kind === "failed") seen.failed = failureSeen(outcome);
+  return outcome;
+}
 
 /** null: a slot of the service is taken; release it with `leave`. */
 async function admit(request: ForwardRequest, traffic: ServiceTraffic, now: number): Promise<Failed | null> {
@@ -146,7 +152,7 @@ async function attemptAll(
     if (last !== null && last.executed === "no" && avoid.has(choice.instance.name)) return last;
     const tried = await attempt(deps, { request, headers, traffic, choice, upgrade });
     if (tried.outcome.kind !== "failed") return tried.outcome;
-    last = tried.outcome;
+    last = seenBy(request, tried.outcome);
     if (last.aborted || !tried.repeatable || attempts >= maxAttempts) return last;
     avoid = new Set([...avoid, choice.instance.name]);
   }

@@ -14,4 +14,4 @@ export {
 export { failedWith, type Failed, type Responded, type UpstreamOutcome } from "./outcome.ts";
 export type { HealthView, TrafficSnapshot, TrafficView } from "./traffic.ts";
 export { contentCodings, decodeBody, type DecodeBounds } from "./decode-body.ts";
-export type { ForwardClient, ForwardRequest } from "./forward-request.ts";
+export type { ForwardClient, ForwardRequest, UpstreamSeen } from "./forward-request.ts";

@@ -198,8 +198,8 @@ export function isInstanceFault({ aborted, proxyStatus }: Failed): boolean {
   return !aborted && proxyStatus !== "http_request_error" && proxyStatus !== "proxy_internal_error";
 }
 
-/** Node wraps the errors of several tried addresses into one AggregateError. */
-function codeOf(error: unknown): string {
+/** Empty: it has none. Node wraps the errors of several tried addresses into one AggregateError. */
+export function codeOf(error: unknown): string {
   if (error === null || typeof error !== "object") return "";
   const { code, cause } = error as { code?: unknown; cause?: unknown };
   if (typeof code === "string") return code;

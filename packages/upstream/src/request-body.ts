@@ -11,18 +11,25 @@ export interface OutgoingBody {
   repeatable(): boolean;
   /** Ends the attempt; the rest of a wrapped stream stays unread. */
   discard(): void;
+  /** How many bytes of a stream were read so far; null: it is none. */
+  readonly streamed: (() => number) | null;
 }
 
-const none: OutgoingBody = { content: null, repeatable: () => true, discard: () => {} };
+const none: OutgoingBody = { content: null, repeatable: () => true, discard: () => {}, streamed: null };
 
 export function requestBody(body: Uint8Array | Readable | null, maxBytes: number): OutgoingBody {
   if (body === null) return none;
   if (body instanceof Uint8Array) {
     const content = Buffer.isBuffer(body) ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength);
-    return { content, repeatable: () => true, discard: () => {} };
+    return { content, repeatable: () => true, discard: () => {}, streamed: null };
   }
   const wrapper = new Detached(body, maxBytes);
-  return { content: wrapper, repeatable: () => !wrapper.touched, discard: () => wrapper.destroy() };
+  return {
+    content: wrapper,
+    repeatable: () => !wrapper.touched,
+    discard: () => wrapper.destroy(),
+    streamed: () => wrapper.taken,
+  };
 }
 
 /** The streamed request is longer than allowed; the service has received part of it. */
@@ -48,6 +55,7 @@ export class RequestCut extends CodedError {
 class Detached extends Readable {
   /** Part of the source was read, so it cannot be sent again. */
   touched = false;
+  taken = 0;
   readonly #source: Readable;
   #attached = false;
   #left: number;
@@ -82,6 +90,7 @@ class Detached extends Readable {
 
   readonly #onData = (chunk: Buffer): void => {
     this.touched = true;
+    this.taken += chunk.length;
     this.#left -= chunk.length;
     if (this.#left < 0) {
       this.destroy(new BodyTooLarge());

@@ -6,7 +6,7 @@ import type { HeaderLine, RequestHead } from "@sticky-proxy/core/http";
 import type { Principal, Proof } from "@sticky-proxy/core/principal";
 import type { Route, Service } from "@sticky-proxy/core/registry";
 import type { Problem } from "@sticky-proxy/protocol";
-import type { ForwardClient } from "@sticky-proxy/upstream";
+import type { ForwardClient, UpstreamSeen } from "@sticky-proxy/upstream";
 import type { SubmissionOptions } from "./submit/submission-options.ts";
 import type { RateStanding } from "./authentication/rates.ts";
 import type { Reply } from "./reply.ts";
@@ -65,6 +65,8 @@ export interface ProxyState extends Received {
   awaitsContinue: () => boolean;
   /** Set by the step that answers; the steps above may change it; `write` writes it. null: no step has answered. */
   reply: Reply | null;
+  /** What became of it at its service; who joins another's execution or fetch has none of its own. */
+  seen: UpstreamSeen;
   /** Fields of the access line that only a later step knows (processId, attempt, verdict …). */
   logFields: Record<string, unknown>;
 }

@@ -118,6 +118,7 @@ function forwarded(
     // One fence, at most one start at the service: sending again is the process's decision, with a new fence.
     resend: false,
     signal,
+    seen: execution.seen ?? null,
     ...(execution.avoid === undefined ? {} : { avoid: execution.avoid }),
     ...(execution.onInformational === undefined ? {} : { onInformational: execution.onInformational }),
   });

@@ -17,6 +17,7 @@ export interface Execution {
   /** Instances that have just refused it. */
   readonly avoid?: ForwardRequest["avoid"];
   readonly onInformational?: ForwardRequest["onInformational"];
+  readonly seen?: ForwardRequest["seen"];
 }
 
 export interface Run {

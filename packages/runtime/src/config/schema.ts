@@ -55,8 +55,13 @@ export const schema = mapping({
   ).meta({ defaultText: "<host name>-<random>" }),
   log: mapping({
     level: oneOf("Least level that is written.", ["error", "warn", "info", "debug"], "info"),
+    format: oneOf(
+      "Form of a line: json, console (for people), or auto: console where stdout is a terminal.",
+      ["auto", "json", "console"],
+      "auto",
+    ),
   })
-    .description("Logs: JSON lines on stdout.")
+    .description("Logs: a line per event on stdout.")
     .default(),
   host: text("Address of the data plane; null: every interface.", checkAddressName).allow(null).default(null),
   port: port("Port of the data plane; 0: any free one.", 8080),

@@ -57,6 +57,7 @@ export const options: readonly Option[] = [
   option("purge-token", "text", "cache.purgeToken", "Bearer token that allows PURGE on the data plane."),
   option("node", "text", "node", "Name of this node."),
   option("log-level", "text", "log.level", "error, warn, info or debug."),
+  option("log-format", "text", "log.format", "auto, json or console."),
   option("origin", "text", null, "Quick form: one service that takes every path."),
   option("idempotent", "switch", null, "Quick form: Idempotency-Key on every method."),
   option("cache", "switch", null, "Quick form: cache GET and HEAD (RFC 9111)."),

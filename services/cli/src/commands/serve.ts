@@ -55,7 +55,7 @@ async function serve(
   const config: LiveConfig = { ...loaded };
   const { promise: ended, resolve: exit } = Promise.withResolvers<number>();
   const serviceName = role === "all" ? "sticky-proxy" : role;
-  const logger = createLogger({ level: config.log.level, fields: { serviceName, replica: config.node } });
+  const logger = createLogger({ ...config.log, fields: { serviceName, replica: config.node } });
   process.on("uncaughtExceptionMonitor", (err) => logger.error("process.crashed", { err }));
   const metrics = createMetrics({
     version: version(),

@@ -3,7 +3,7 @@ import { keyedHead, keyOf, shownHost, type EntryPoint } from "@sticky-proxy/core
 import { provedDigest } from "@sticky-proxy/core/principal";
 import type { CachePolicy, Route, Service } from "@sticky-proxy/core/registry";
 import type { HeaderList, RequestHead } from "@sticky-proxy/core/http";
-import type { ForwardClient } from "@sticky-proxy/upstream";
+import type { ForwardClient, UpstreamSeen } from "@sticky-proxy/upstream";
 import type { ProxyState } from "../state.ts";
 
 export interface CachedRequest {
@@ -18,6 +18,8 @@ export interface CachedRequest {
   /** Forwarded to the service with the configured host, unless the service preserves the client's Host. */
   readonly client: ForwardClient;
   readonly trace: HeaderList;
+  /** Of the request that leads a fetch; null: the fetch is nobody's. */
+  readonly seen: UpstreamSeen | null;
 }
 
 export function entryPointOf({ client, principal }: Pick<ProxyState, "client" | "principal">): EntryPoint {
@@ -42,6 +44,7 @@ export function cachedRequest(
     head,
     client: { ...client, host: shownHost(service, client.host) },
     trace,
+    seen: state.seen,
   };
 }
 

@@ -66,6 +66,7 @@ export async function exchange(
       body: null,
       bodyLength: null,
       client: request.client,
+      seen: request.seen,
       signal: plan.signal,
       // The stored response replaces a failure, so the request is not sent twice.
       resend: !fallback.onDisconnect,

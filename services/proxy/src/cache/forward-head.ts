@@ -42,6 +42,7 @@ export async function forwardHead(
     body: null,
     bodyLength: null,
     client: request.client,
+    seen: request.seen,
     signal,
   });
   if (outcome.kind === "failed") return { kind: "failed", failed: outcome };

@@ -104,7 +104,7 @@ export function revalidateInBackground(
   found: Lookup,
 ): void {
   const conditions = validationFields(stored.headers);
-  const get = { ...request, head: asGet(request.head) };
+  const get = { ...request, head: asGet(request.head), seen: null };
   flights.refresh(get, variantOf(request.head.headers, found.varyNames), found, {
     validates: conditions.length === 0 ? null : { stored, conditions },
     outdates: stored,

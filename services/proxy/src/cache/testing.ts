@@ -58,6 +58,7 @@ export function createCacheWorld(changes: Partial<CachePolicy> = {}) {
     head: { method, path: "/x", query: null, headers },
     client: { address: "127.0.0.1", protocol: "http", host: "h" } as CachedRequest["client"],
     trace: [],
+    seen: null,
   });
   const client: Pick<Round, "gone" | "onInformational"> = {
     gone: new AbortController().signal,

@@ -39,6 +39,7 @@ export function begin(received: WeakMap<IncomingMessage, Received>): Middleware 
       bodyLength: null,
       onStream: null,
       reply: null,
+      seen: { attempts: 0, instance: null, failed: null, streamed: null },
       logFields: {},
       acceptBody() {
         if (waitsForContinue) res.writeContinue(); // its turn has come: pipeline.ts

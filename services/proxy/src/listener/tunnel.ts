@@ -16,14 +16,15 @@ import {
   type RequestHead,
 } from "@sticky-proxy/core/http";
 import { fields, Problem } from "@sticky-proxy/protocol";
-import type { Tunneller } from "@sticky-proxy/upstream";
+import type { Tunneller, UpstreamSeen } from "@sticky-proxy/upstream";
 
 import { holderOfPrincipal } from "@sticky-proxy/core/budgets";
 import { admit, admitAnybody } from "../authentication/admit.ts";
 import { countRequest } from "../authentication/rates.ts";
 import type { ProxyDeps } from "../deps.ts";
 import { problemOf } from "../middleware/forward.ts";
-import { traceOf } from "../middleware/trace-context.ts";
+import { traceOf, type Trace } from "../middleware/trace-context.ts";
+import { accessFields } from "./access-fields.ts";
 import { joinSockets } from "./join-sockets.ts";
 import { problemReply } from "./problem-reply.ts";
 import type { Reply } from "../reply.ts";
@@ -55,6 +56,13 @@ interface Handshake {
   readonly found: Found;
 }
 
+interface Shaking {
+  readonly tunneller: Tunneller;
+  readonly deps: ProxyDeps;
+  readonly trace: Trace;
+  readonly seen: UpstreamSeen;
+}
+
 type Outcome = { readonly reply: Reply } | { readonly service: Duplex; readonly headers: HeaderList };
 
 export function createTunnels(tunneller: Tunneller, deps: ProxyDeps): Tunnels {
@@ -67,8 +75,13 @@ export function createTunnels(tunneller: Tunneller, deps: ProxyDeps): Tunnels {
     const gone = new AbortController();
     client.once("close", () => gone.abort());
     client.on("error", () => client.destroy());
-    const outcome = await shakeHands(tunneller, deps, handshake, gone.signal);
+    const seen: UpstreamSeen = { attempts: 0, instance: null, failed: null, streamed: null };
+    const trace = traceOf(handshake.received.head, handshake.received.requestId);
+    const ended = lineOf(log, handshake, client, trace, seen);
+    const outcome = await shakeHands({ tunneller, deps, trace, seen }, handshake, gone.signal);
     const { requestId } = handshake.received;
+    client.once("close", () => ended("reply" in outcome ? outcome.reply.status : 101));
+    if (client.closed) ended(null);
     if ("reply" in outcome) {
       await answer(request, client, requestId, outcome.reply, deps);
       return;
@@ -96,6 +109,31 @@ export function createTunnels(tunneller: Tunneller, deps: ProxyDeps): Tunnels {
   };
 }
 
+/** The access line of a tunnel, when its connection has closed. @returns tells its status; null: nothing was sent */
+function lineOf(
+  log: ProxyDeps["log"],
+  { received, found }: Handshake,
+  client: Socket,
+  { traceparent }: Trace,
+  seen: UpstreamSeen,
+): (status: number | null) => void {
+  const startedAt = performance.now();
+  const [readBefore, writtenBefore] = [client.bytesRead, client.bytesWritten];
+  return (status) => {
+    if (!log.isOn("info")) return;
+    const ended = {
+      status,
+      durationMs: performance.now() - startedAt,
+      bytesIn: client.bytesRead - readBefore,
+      bytesOut: client.bytesWritten - writtenBefore,
+    };
+    log.info("request", {
+      ...accessFields({ ...received, ...found, traceparent, seen }, ended),
+      tunnel: true,
+    });
+  };
+}
+
 function asksForTunnel({ head, hasBody, client }: Received, { route }: Found): boolean {
   if (route?.allowUpgrade !== true || head.method !== "GET" || hasBody) return false;
   if (client.httpVersion !== "1.1") return false;
@@ -104,8 +142,7 @@ function asksForTunnel({ head, hasBody, client }: Received, { route }: Found): b
 
 /** Opening handshake with the service (RFC 6455 4). @returns the open connection, or the response for the client */
 async function shakeHands(
-  tunneller: Tunneller,
-  deps: ProxyDeps,
+  { tunneller, deps, trace, seen }: Shaking,
   { received, found }: Handshake,
   gone: AbortSignal,
 ): Promise<Outcome> {
@@ -129,7 +166,8 @@ async function shakeHands(
     service,
     route,
     head: admitted.head,
-    set: traceOf(received.head, received.requestId).lines,
+    set: trace.lines,
+    seen,
     client: { ...received.client, holder: admitted.holder },
     signal: gone,
     protocol: "websocket",

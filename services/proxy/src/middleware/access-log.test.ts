@@ -49,16 +49,21 @@ describe("the access log", () => {
   ]) {
     it(`writes one line for ${what}, when it has ended`, async () => {
       const { line: written, lines, observed } = await logged(end);
-      const { durationMs, ...rest } = written!;
+      const { durationMs, ...rest } = written!; // what its service made of it: test/http/access-line.test.ts
       expect(durationMs).to.be.a("number");
       expect(lines).to.have.length(1);
       expect(rest).to.deep.equal({
         requestId: "r1",
+        traceId: null,
         client: "192.0.2.1",
         method: "POST",
         path: "/charges",
         service: "payments",
         route: "r",
+        bytesIn: 0,
+        bytesOut: 42,
+        instance: null,
+        attempts: 0,
         processId: "p1",
         ...line,
       });

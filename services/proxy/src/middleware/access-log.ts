@@ -1,4 +1,5 @@
 import type { ProxyDeps } from "../deps.ts";
+import { accessFields } from "../listener/access-fields.ts";
 import type { Middleware } from "../state.ts";
 import { isReserved } from "./reserved.ts";
 
@@ -29,15 +30,9 @@ export function accessLog({ log, onRequest }: ProxyDeps): Middleware {
         responseBytes,
       });
       if (!log.isOn("info")) return;
+      const bytesIn = requestBytes ?? state.seen.streamed?.() ?? 0;
       log.info("request", {
-        requestId: state.requestId,
-        client: state.client.address,
-        method,
-        path,
-        service,
-        route,
-        status,
-        durationMs: Math.round(durationMs * 10) / 10,
+        ...accessFields(state, { status, durationMs, bytesIn, bytesOut: responseBytes }),
         ...(res.writableFinished ? {} : { cut: true }),
         ...state.logFields,
       });

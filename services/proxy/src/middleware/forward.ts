@@ -30,6 +30,7 @@ export function forward({ forwarder, settings }: ProxyDeps): Middleware {
       bodyLength,
       ...(body === null ? {} : { maxBodyBytes: bodyBound(state, settings) }),
       client,
+      seen: state.seen,
       // Nobody needs the answer to a safe request of a client that left; an unsafe one is let finish once it is whole.
       signal: isSafe(serviceHead.method) ? gone : body === null ? never : untilWhole(req, gone),
       onInformational: (status, headers) => informational(res, client.httpVersion, status, headers),

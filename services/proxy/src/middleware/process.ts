@@ -37,6 +37,7 @@ export function stickyProcess(deps: SubmitDeps, gate: Gate): Middleware {
       traceparent: state.traceparent,
       client,
       gone: state.gone,
+      seen: state.seen,
       onInformational: (status, headers) => informational(res, client.httpVersion, status, headers),
       onBegun: (record, verdict) => {
         state.logFields["processId"] = processId(record);

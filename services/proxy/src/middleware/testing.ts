@@ -49,6 +49,7 @@ export function testState(over: Partial<ProxyState> = {}): ProxyState {
     giveUp: () => undefined,
     awaitsContinue: () => false,
     reply: null,
+    seen: { attempts: 0, instance: null, failed: null, streamed: null },
     logFields: {},
     ...over,
   } as ProxyState;

@@ -62,6 +62,7 @@ export interface Submission {
   /** Aborts when the client is gone. */
   readonly gone: AbortSignal;
   readonly onInformational?: ForwardRequest["onInformational"];
+  readonly seen?: ForwardRequest["seen"];
   /** Called with the process before the client waits for it. */
   readonly onBegun: (record: ProcessRecord, verdict: Begun["verdict"]) => void;
 }

@@ -194,6 +194,7 @@ function serve(deps: SubmitDeps, submission: Submission, begun: Begun): Promise<
         request: requestOf(submission),
         extra: submission.extra,
         client: submission.client,
+        seen: submission.seen ?? null,
         ...(submission.onInformational === undefined ? {} : { onInformational: submission.onInformational }),
       });
       return awaitResult(deps, submission, begun.record, run);
