@@ -10,6 +10,7 @@ import {
   type ProxyDeps,
   type ProxyServer,
   type ProxySettings,
+  type ListenerTls,
   type RequestObserved,
 } from "@sticky-proxy/proxy";
 
@@ -27,6 +28,7 @@ export interface GatewayOptions {
   readonly limits?: Partial<ProxySettings["limits"]>;
   readonly forwarder?: Partial<ForwarderOptions>;
   readonly authenticator?: ProxyDeps["authenticator"];
+  readonly tls?: ListenerTls;
 }
 
 export const settings: ProxySettings = {
@@ -94,6 +96,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     services: () => options.services,
     forwarder,
     tunnels: forwarder,
+    tls: options.tls ?? null,
     log,
     settings: used,
     newRequestId: () => `req-${(ids += 1)}`,

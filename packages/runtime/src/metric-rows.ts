@@ -283,6 +283,11 @@ export function nodeMetrics({ counter, gauge }: MetricKinds) {
       "1: the last configuration that was read is in use.",
       {},
     ),
+    certificateEnd: gauge(
+      "tls_certificate_end_timestamp_seconds",
+      "When the first of the listener's certificates ends.",
+      {},
+    ),
     configReloadTimestamp: gauge("config_reload_timestamp_seconds", "When it was read.", {}),
   };
 }

@@ -12,6 +12,7 @@ import type { Rates } from "./authentication/rates.ts";
 import type { CacheDeps } from "./cache/cache-deps.ts";
 import type { DurableCopyDeps } from "./middleware/durable-copy.ts";
 import type { IdentifyDeps } from "./middleware/identify.ts";
+import type { ListenerTls } from "./listener/http-server.ts";
 import type { MirrorDeps } from "./middleware/mirror.ts";
 import type { SubmitDeps } from "./submit/submission.ts";
 
@@ -86,6 +87,8 @@ export interface ProxyDeps {
   readonly tunnels?: Tunneller;
   readonly log: Logger;
   readonly settings: ProxySettings;
+  /** null: clear text. */
+  readonly tls?: ListenerTls | null;
   /** Fresh, unguessable, [A-Za-z0-9._-]. */
   readonly newRequestId: () => string;
   /** Told of what a caller's share did not allow. */

@@ -40,6 +40,7 @@ import { openApiRoute } from "./routes/openapi.ts";
 import { endOf, readBody, setReply } from "./routes/route-context.ts";
 import { createRefusedNotes } from "./routes/refused-notes.ts";
 import { processRoutes, type ProcessRouteDeps } from "./routes/processes.ts";
+import type { ListenerTls } from "./listener/http-server.ts";
 import { createServer, type ProxyServer } from "./listener/server.ts";
 
 export interface GatewayDeps {
@@ -61,6 +62,8 @@ export interface GatewayDeps {
   readonly engine: Engine;
   readonly pacing: Pacing;
   readonly cancelHook: (record: ProcessRecord) => void;
+  /** null: clear text. */
+  readonly tls?: ListenerTls | null;
   readonly newRequestId: () => string;
   /** Whether every live replica can compare that version of the fingerprint. */
   readonly allKnowFingerprint: (version: number) => boolean;
@@ -126,6 +129,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
     tunnels: deps.forwarder,
     log: deps.log,
     settings: deps.settings,
+    tls: deps.tls ?? null,
     newRequestId: deps.newRequestId,
     budgetRefused: (budget) => metrics.budgetRefusals.inc({ budget }),
     onRequest: (observed) => observeRequest(metrics, observed),

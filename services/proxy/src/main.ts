@@ -1,5 +1,7 @@
 /** Wiring of the proxy: the only file of this service that knows the concrete store and upstream. */
 import { randomUUID } from "node:crypto";
+import { readFile } from "node:fs/promises";
+
 import { fingerprintVersions } from "@sticky-proxy/core/idempotency";
 import { processId } from "@sticky-proxy/core/process";
 import { createCancelHook, type Engine } from "@sticky-proxy/engine";
@@ -32,6 +34,8 @@ import { createRates, type Rates } from "./authentication/rates.ts";
 import { createCacheParts } from "./cache/cache-parts.ts";
 import type { ProxySettings } from "./deps.ts";
 import { createGateway, type Gateway } from "./gateway.ts";
+import type { ListenerTls } from "./listener/http-server.ts";
+import { openTlsMaterial } from "./listener/tls-material.ts";
 import { openFormerScopes } from "./submit/former-scopes.ts";
 import { openProxyMirror, type ProxyMirror } from "./open-mirror.ts";
 
@@ -56,6 +60,7 @@ export async function startProxy(config: Config, parts: ServiceParts): Promise<{
     logger,
     metrics,
   });
+  const tls = await openTls(config, parts);
   const apiKeys = createApiKeys(createApiKeyStore(store), systemClock);
   const authenticator = createAuthenticator(config.authentication, {
     apiKeys,
@@ -92,6 +97,7 @@ export async function startProxy(config: Config, parts: ServiceParts): Promise<{
       monotonic,
     }),
     forwarder,
+    tls,
     engine,
     pacing: node.pacing,
     cancelHook: (record) => cancelHook.tell(record),
@@ -179,6 +185,25 @@ function openRates(
     onFailure: (err) => logger.warn("rates.not-shared", { err }),
   });
 }
+
+/** null: clear text. Changed files are taken over by themselves; files that cannot be used are told, and the old ones serve on. */
+async function openTls({ tls: policy }: Config, parts: ServiceParts): Promise<ListenerTls | null> {
+  if (policy === null) return null;
+  const material = await openTlsMaterial(policy, (path) => readFile(path));
+  const { logger, metrics } = parts;
+  const note = (): void => metrics.certificateEnd.set({}, material.firstEnd / 1000);
+  note();
+  material.onReplaced(() => {
+    note();
+    logger.info("tls.certificates-replaced", { firstEnd: new Date(material.firstEnd).toISOString() });
+  });
+  const run = async (): Promise<void> => void (await material.reload());
+  startTasks([{ name: "proxy.read-certificates", periodMs: certificatesMs, run }], parts);
+  return { policy, material };
+}
+
+/** Between two looks at the certificates' files. */
+const certificatesMs = 5000;
 
 interface TaskParts extends NodeTaskParts {
   readonly node: OpenNode;

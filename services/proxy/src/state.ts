@@ -3,7 +3,7 @@ import type { Readable } from "node:stream";
 
 import type { Begun } from "@sticky-proxy/engine";
 import type { HeaderLine, RequestHead } from "@sticky-proxy/core/http";
-import type { Principal, Proof } from "@sticky-proxy/core/principal";
+import type { ClientCertificate, Principal, Proof } from "@sticky-proxy/core/principal";
 import type { Route, Service } from "@sticky-proxy/core/registry";
 import type { Problem } from "@sticky-proxy/protocol";
 import type { ForwardClient, UpstreamSeen } from "@sticky-proxy/upstream";
@@ -22,6 +22,8 @@ export interface Received {
   /** Lower-case, without port; null: the request has none (HTTP/1.0). */
   readonly host: string | null;
   readonly client: Required<ForwardClient>;
+  /** Shown in the TLS handshake with us; null: none. */
+  readonly certificate: ClientCertificate | null;
   /** Content-Length, null: chunked or no body. */
   readonly declaredLength: number | null;
   readonly hasBody: boolean;

@@ -1,4 +1,5 @@
 /** How clients prove who they are, after configuration, and what a service sees of it. */
+import type { CertificateName } from "./certificate.ts";
 import { headerLines, type HeaderLine, type HeaderList } from "../http/message.ts";
 import type { Grant } from "./grant.ts";
 
@@ -61,7 +62,18 @@ export interface ForwardAuthMethod {
   readonly timeoutMs: number;
 }
 
-export type AuthenticationMethod = ApiKeyMethod | JwtMethod | TrustedHeaderMethod | ForwardAuthMethod;
+export interface ClientCertificateMethod {
+  readonly type: "client-certificate";
+  /** Which name of the certificate is the principal. */
+  readonly principal: CertificateName;
+}
+
+export type AuthenticationMethod =
+  | ApiKeyMethod
+  | JwtMethod
+  | TrustedHeaderMethod
+  | ForwardAuthMethod
+  | ClientCertificateMethod;
 
 export interface Authentication {
   /** Tried in order; empty: authentication is off. */

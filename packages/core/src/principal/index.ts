@@ -16,10 +16,12 @@ export {
   type Authentication,
   type AuthenticationMethod,
   type AuthenticationMode,
+  type ClientCertificateMethod,
   type ForwardAuthMethod,
   type JwtMethod,
   type TrustedHeaderMethod,
 } from "./authentication.ts";
+export { certificateNames, subjectOfCertificate, type ClientCertificate } from "./certificate.ts";
 export {
   grantScopes,
   maySend,

@@ -26,6 +26,6 @@ export interface RedisConfig extends Omit<ValidConfig["redis"], "url"> {
 type WebhookEndpoint = ValidConfig["webhooks"][string] & { readonly name: string };
 
 /** The base of callback URLs once the data plane listens on `boundPort`. */
-export function publicBase(config: Pick<Config, "publicUrl">, boundPort: number): string {
-  return config.publicUrl ?? `http://127.0.0.1:${boundPort}`;
+export function publicBase(config: Pick<Config, "publicUrl" | "tls">, boundPort: number): string {
+  return config.publicUrl ?? `${config.tls === null ? "http" : "https"}://127.0.0.1:${boundPort}`;
 }

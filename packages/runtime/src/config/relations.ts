@@ -55,7 +55,14 @@ export function brokenRelations(
   return errors;
 }
 
-function checkAuthentication({ authentication, services }: SoundConfig, report: Report): void {
+function checkAuthentication({ authentication, services, tls }: SoundConfig, report: Report): void {
+  const byCertificate = authentication.methods.findIndex((method) => method?.type === "client-certificate");
+  if (byCertificate !== -1 && (tls?.clientCa ?? null) === null)
+    report(
+      `authentication.methods.${byCertificate}`,
+      "needs tls.clientCa: nobody is asked for a certificate",
+      "tls",
+    );
   if (authentication.methods.length > 0) return;
   for (const [name, { authentication: mode }] of Object.entries(services))
     if (mode === "required" || mode === "optional")

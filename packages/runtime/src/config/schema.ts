@@ -22,6 +22,7 @@ import { cors } from "./schema/cors.ts";
 import { limits } from "./schema/limits.ts";
 import { redis } from "./schema/redis.ts";
 import { service } from "./schema/service.ts";
+import { tls } from "./schema/tls.ts";
 import { mapping, record } from "./shapes.ts";
 
 const checkAddressName = (value: string): string | null =>
@@ -93,6 +94,10 @@ export const schema = mapping({
   trustedPeers: list("Peers whose x-dual-write-executed counts.", text("A CIDR block.", checkCidr), {
     max: 1000,
   }),
+  tls: tls
+    .allow(null)
+    .description("TLS of the data plane; null: clear text. Changed files are taken over without a restart.")
+    .default(null),
   authentication,
   cors: cors
     .allow(null)

@@ -90,7 +90,10 @@ async function serve(
     isStarted = true;
     lifecycle.onReload(() => reload(config, reread, { logger, metrics }));
     const { port, admin } = started;
-    const what = port === null ? `${role} running` : `listening on ${shown(config.host, port)}`;
+    const what =
+      port === null
+        ? `${role} running`
+        : `listening on ${shown(config.host, port, config.tls === null ? "http" : "https")}`;
     io.err(`sticky-proxy ${what} (ops ${shown(config.opsHost, opsPort)}, node ${config.node})`);
     if (admin !== null) io.err(`admin panel ${panelLink(config, admin)}`);
   } catch (error) {
@@ -189,7 +192,7 @@ function isSystemError(error: unknown): error is SystemError {
   return error instanceof Error && "syscall" in error;
 }
 
-function shown(host: string | null, port: number): string {
+function shown(host: string | null, port: number, scheme: "http" | "https" = "http"): string {
   const name = host === null || host === "0.0.0.0" || host === "::" ? "127.0.0.1" : host;
-  return `http://${name.includes(":") ? `[${name}]` : name}:${port}`;
+  return `${scheme}://${name.includes(":") ? `[${name}]` : name}:${port}`;
 }

@@ -29,9 +29,13 @@ export interface Admitted {
   readonly serviceHead: RequestHead;
 }
 
-export function askingOf({ head, client }: Pick<Received, "head" | "client">): Asking {
+export function askingOf({
+  head,
+  client,
+  certificate,
+}: Pick<Received, "head" | "client" | "certificate">): Asking {
   const target = head.query === null ? head.path : `${head.path}?${head.query}`;
-  return { headers: head.headers, method: head.method, target, client };
+  return { headers: head.headers, method: head.method, target, certificate, client };
 }
 
 /** Where no authentication is configured; waits for nobody. */

@@ -11,6 +11,7 @@ import { isSafe } from "@sticky-proxy/protocol/http";
 import { Problem } from "@sticky-proxy/protocol";
 import type { ApiKeys } from "./api-keys.ts";
 import { apiKeyMethod } from "./api-keys.ts";
+import { clientCertificateMethod } from "./client-certificate.ts";
 import { forwardAuthMethod } from "./forward-auth.ts";
 import { createJwks } from "./jwks.ts";
 import { jwtMethod } from "./jwt.ts";
@@ -38,6 +39,8 @@ export function createAuthenticator(policy: Authentication, deps: AuthenticatorD
         return jwtMethod(method, createJwks(method, deps), deps.clock);
       case "trusted-header":
         return trustedHeaderMethod(method);
+      case "client-certificate":
+        return clientCertificateMethod(method);
       case "forward-auth":
         return forwardAuthMethod(method, deps);
     }

@@ -1,5 +1,5 @@
 import type { HeaderList } from "@sticky-proxy/core/http";
-import type { Proof } from "@sticky-proxy/core/principal";
+import type { ClientCertificate, Proof } from "@sticky-proxy/core/principal";
 import type { Clock } from "@sticky-proxy/protocol";
 import type { OutboundCaller } from "@sticky-proxy/upstream";
 
@@ -9,6 +9,8 @@ export interface Asking {
   readonly method: string;
   /** As the client sent it: path and query. */
   readonly target: string;
+  /** Shown in the TLS handshake with us; null: none. */
+  readonly certificate: ClientCertificate | null;
   readonly client: {
     readonly peer: string;
     readonly address: string;

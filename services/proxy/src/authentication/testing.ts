@@ -30,5 +30,5 @@ export function methodWorld() {
 
 export function asking(headers: HeaderList, peer = "192.0.2.1"): Asking {
   const client = { peer, address: peer, protocol: "http", host: "gateway.test" };
-  return { headers, method: "GET", target: "/x?a=1", client };
+  return { headers, method: "GET", target: "/x?a=1", certificate: null, client };
 }

@@ -8,8 +8,10 @@ import { watchHalfClosed } from "./half-closed.ts";
 import type { Pipelines } from "./pipeline.ts";
 
 export interface Connections {
-  /** Refuses a connection above the limit of its address; else watches for a client that closes its side. */
+  /** Refuses a connection above the limit of its address. */
   accept(socket: Socket): void;
+  /** Watches for a client that closes its side. */
+  watch(socket: Socket): void;
   /** Closes the connection after this response where it may carry no further request. */
   countRequest(request: IncomingMessage, response: ServerResponse): void;
 }
@@ -37,10 +39,10 @@ export function createConnections(limits: ConnectionLimits, pipelines: Pipelines
 
   return {
     accept(socket) {
-      if (!enter(socket)) {
-        socket.destroy();
-        return;
-      }
+      if (!enter(socket)) socket.destroy();
+    },
+    watch(socket) {
+      if (socket.destroyed) return;
       socket.once("end", () => {
         const last = pipelines.last(socket);
         if (last === null) return;

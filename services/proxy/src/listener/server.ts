@@ -3,20 +3,21 @@
  * problems in place of Node's built-in error responses. It calls Koa for each valid request.
  */
 import { addressSet, pathRefusal } from "@sticky-proxy/core/http";
-import http from "node:http";
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
+import { TLSSocket } from "node:tls";
 import type { Duplex } from "node:stream";
 
 import { Problem } from "@sticky-proxy/protocol";
-import type { Limits } from "@sticky-proxy/runtime";
 
 import { createApp } from "../app.ts";
 import type { ProxyDeps } from "../deps.ts";
 import { serviceFinder } from "../middleware/service-finder.ts";
 import { answerUnrouted, logUnparsed } from "./answer-unrouted.ts";
 import { answerClientError, answerSocket } from "./client-error.ts";
+import { certificateOf } from "./client-certificate.ts";
 import { createConnections } from "./connections.ts";
+import { createHttpServer } from "./http-server.ts";
 import { createInFlight, type InFlight } from "./in-flight.ts";
 import { createPipelines, type Pipelines } from "./pipeline.ts";
 import { allowedMethods, strictRequest, type StrictResult } from "./strict-request.ts";
@@ -33,15 +34,6 @@ export interface ProxyServer {
   /** Stops listening, waits for running requests up to `graceMs`, then closes all connections. */
   close(graceMs?: number): Promise<void>;
 }
-
-/**
- * Limit of the parser; the configured limits are checked on the parsed head. Less than
- * one read of a socket (64 KiB), so that an oversized packet still shows whether the target or the fields are too long.
- */
-const parserHeadBytes = 49_152;
-
-/** Period of Node's check of head and request timeouts. */
-const timerCheckMs = 1_000;
 
 export function createServer(deps: ProxyDeps): ProxyServer {
   const { limits } = deps.settings;
@@ -85,34 +77,15 @@ export function createServer(deps: ProxyDeps): ProxyServer {
     handle(request, response, result.received);
   }
 
-  const server = httpServer(limits, becomesTunnel);
+  const tls = deps.tls ?? null;
+  const server = createHttpServer(limits, becomesTunnel, tls);
   server.on("request", onRequest);
   server.on("checkContinue", onRequest);
   server.on("checkExpectation", onRequest);
   server.on("connection", connections.accept);
+  if (tls === null) server.on("connection", connections.watch);
   answerOutsideRequests(server, pipelines, tunnels, deps);
   return serverOf(server, gate, inFlight, tunnels, limits.listenBacklog);
-}
-
-function httpServer(limits: Limits, becomesTunnel: (request: IncomingMessage) => boolean): Server {
-  const server = http.createServer({
-    // Node counts target and header section together, so it would report a long target as a long header (RFC 9112 3: 414).
-    maxHeaderSize: Math.max(parserHeadBytes, limits.targetBytes + limits.headerBytes),
-    // Checked by strict-request, so that the response is a problem.
-    requireHostHeader: false,
-    headersTimeout: limits.headersTimeoutMs,
-    // A large upload takes as long as it takes: what holds it to account is its rate (upload-rate.ts).
-    requestTimeout: limits.bodyTimeoutMs === 0 ? 0 : Math.max(limits.bodyTimeoutMs, limits.headersTimeoutMs),
-    keepAliveTimeout: limits.keepAliveMs,
-    connectionsCheckingInterval: Math.min(timerCheckMs, limits.headersTimeoutMs),
-    shouldUpgradeCallback: becomesTunnel,
-  });
-  // Node drops the lines beyond this number silently; strict-request counts all lines instead.
-  server.maxHeadersCount = 0;
-  // Not in Node's types. A client that half-closes may still read its response (half-closed.ts).
-  (server as { httpAllowHalfOpen?: boolean }).httpAllowHalfOpen = true;
-  if (limits.maxConnections > 0) server.maxConnections = limits.maxConnections;
-  return server;
 }
 
 /** Checks a parsed request against HTTP's rules and the configured limits. */
@@ -128,6 +101,7 @@ function requestChecker(deps: ProxyDeps): (request: IncomingMessage) => StrictRe
         rawHeaders,
         peer: socket.remoteAddress ?? "",
         encrypted: "encrypted" in socket,
+        certificate: certificateOf(socket),
       },
       checks,
     );
@@ -149,7 +123,15 @@ function answerOutsideRequests(
   server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     tunnels?.open(request, socket, head);
   });
+  const secure = new WeakSet<TLSSocket>();
+  server.on("secureConnection", (socket: TLSSocket) => void secure.add(socket));
   server.on("clientError", (error: NodeJS.ErrnoException & { rawPacket?: Buffer }, socket: Duplex) => {
+    // A handshake that failed: there is nobody to whom a response could be written.
+    if (socket instanceof TLSSocket && !secure.has(socket)) {
+      log.info("tls.refused", { client: socket.remoteAddress ?? null, err: error });
+      socket.destroy();
+      return;
+    }
     answerClientError(error, socket, pipelines.last(socket), {
       pseudonym,
       onRefused: (problem, of, packet, requestId) =>

@@ -3,6 +3,7 @@
  * Pure over the received head; runs on the bare server, before Koa. Reads raw lines, never the folded `headers`.
  */
 import { holderOfAddress } from "@sticky-proxy/core/budgets";
+import type { ClientCertificate } from "@sticky-proxy/core/principal";
 import { METHODS } from "node:http";
 
 import {
@@ -33,6 +34,8 @@ export interface RawRequest {
   readonly rawHeaders: readonly string[];
   readonly peer: string;
   readonly encrypted: boolean;
+  /** Shown in the handshake; null: none. */
+  readonly certificate: ClientCertificate | null;
 }
 
 export interface StrictOptions {
@@ -142,6 +145,7 @@ function check(
         host: authority?.text ?? "",
         httpVersion,
       },
+      certificate: raw.certificate,
       declaredLength,
       hasBody,
       expectsContinue,

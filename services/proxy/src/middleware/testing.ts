@@ -29,6 +29,7 @@ export function testState(over: Partial<ProxyState> = {}): ProxyState {
       host: "h",
       httpVersion: "1.1",
     },
+    certificate: null,
     declaredLength: null,
     hasBody: false,
     expectsContinue: false,

@@ -1,5 +1,5 @@
 /** How clients prove who they are. */
-import { jwtAlgorithms, type AuthenticationMethod } from "@sticky-proxy/core/principal";
+import { certificateNames, jwtAlgorithms, type AuthenticationMethod } from "@sticky-proxy/core/principal";
 import { checkCidr, checkFieldName } from "../checks.ts";
 import { list, millis, oneOf, text, url } from "../formats.ts";
 import { exactlyOne, mapping } from "../shapes.ts";
@@ -73,7 +73,11 @@ const forwardAuth = mapping({
   timeoutMs: millis("A slower answer is 503.", 2000, { min: 10, max: 60_000 }),
 }).description("An HTTP service that says yes or no.");
 
-const named = exactlyOne({ apiKey, jwt, trustedHeader, forwardAuth });
+const clientCertificate = mapping({
+  principal: oneOf("Which name of the certificate is the principal.", certificateNames, "common-name"),
+}).description("A certificate shown in the TLS handshake with this gateway: needs tls.clientCa.");
+
+const named = exactlyOne({ apiKey, jwt, trustedHeader, forwardAuth, clientCertificate });
 
 /** As in the file: one name and its settings. Elsewhere the name is the method's type. */
 const method = named.as(
@@ -81,6 +85,7 @@ const method = named.as(
     if ("apiKey" in written) return { type: "api-key", ...written.apiKey };
     if ("jwt" in written) return { type: "jwt", ...written.jwt };
     if ("trustedHeader" in written) return { type: "trusted-header", ...written.trustedHeader };
+    if ("clientCertificate" in written) return { type: "client-certificate", ...written.clientCertificate };
     return { type: "forward-auth", ...written.forwardAuth };
   },
   (value): (typeof named)["value"] => {
@@ -93,12 +98,14 @@ const method = named.as(
         return { trustedHeader: value };
       case "forward-auth":
         return { forwardAuth: value };
+      case "client-certificate":
+        return { clientCertificate: value };
     }
   },
 );
 
 export const authentication = mapping({
-  methods: list("Tried in order, one of the four in each entry; empty: authentication is off.", method, {
+  methods: list("Tried in order, one of the five in each entry; empty: authentication is off.", method, {
     max: 10,
   }),
   principalField: fieldName("The field under which services are told the principal; null: they are not.")
