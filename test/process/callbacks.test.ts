@@ -155,8 +155,8 @@ for (const [kind, openSuiteStore] of Object.entries(suiteStores))
       ];
       const bodies = await Promise.all(
         answers.map(async (answer) => {
-          const { requestId, ...body } = (await answer.json()) as Record<string, unknown>;
-          expect(requestId).to.be.a("string");
+          const { requestId, instance, ...body } = (await answer.json()) as Record<string, unknown>;
+          expect(instance).to.equal(`urn:sticky-proxy:request:${String(requestId)}`);
           return { status: answer.status, ...body };
         }),
       );

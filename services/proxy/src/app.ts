@@ -4,6 +4,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import Koa from "koa";
 
 import type { ProxyDeps } from "./deps.ts";
+import { createBodyRooms } from "./listener/body-rooms.ts";
 import { begin, type Gate } from "./listener/begin.ts";
 import { accessLog } from "./middleware/access-log.ts";
 import { authenticate } from "./middleware/authenticate.ts";
@@ -36,6 +37,7 @@ export function createApp(deps: ProxyDeps, gate: Gate, find: FindService): Handl
   const purges = (deps.cache?.purge ?? null) !== null;
   const received = new WeakMap<IncomingMessage, Received>();
   const validator = createBodyValidator({ limitMs: deps.settings.limits.validationMs });
+  const rooms = createBodyRooms(deps.settings.limits.bodyBytes, () => deps.budgetRefused?.("bodies"));
   const chain: readonly Middleware[] = [
     write(deps, gate), // the only place that writes a response
     cors(deps.settings), // every reply, whatever made it
@@ -43,7 +45,7 @@ export function createApp(deps: ProxyDeps, gate: Gate, find: FindService): Handl
     problems(deps), // what the steps throw becomes a reply
     accessLog(deps), // inside problems, so that it sees every way out
     traceContext(), // ids before anything is sent anywhere
-    ...(parts === undefined ? [] : [reserved(parts.routers, deps.settings)]), // our own resources never reach a service
+    ...(parts === undefined ? [] : [reserved(parts.routers, deps.settings, rooms)]), // our own resources never reach a service
     matchServiceStep({ ...deps, find, development: deps.settings.development }), // everything below is the service's policy
     mount(), // what the service says of its own paths, as its clients find them
     preflight(deps.settings), // a browser asks before it may send key and credential
@@ -51,7 +53,7 @@ export function createApp(deps: ProxyDeps, gate: Gate, find: FindService): Handl
     ...(deps.mirror === undefined ? [] : [mirror(deps.mirror)]), // a copy made before us takes the mirror off the route
     ...(parts === undefined ? [] : [identify(parts.identify)]), // a bad key is refused before its body is read
     methodOverride(), // where a decision hangs on the method, there is one
-    readBody(deps), // decides about 413 and 100-continue before a byte is asked for
+    readBody(deps, rooms), // decides about 413 and 100-continue before a byte is asked for
     ...(parts === undefined ? [] : [keyInBody()]), // where the route's key is no header field
     validateBody(deps.services, validator), // what the route's schema refuses is not begun, cached or sent
     ...(deps.cache === undefined ? [] : [cache(deps.cache)]), // before processes: it drops what their answers change

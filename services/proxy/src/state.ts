@@ -8,6 +8,7 @@ import type { Route, Service } from "@sticky-proxy/core/registry";
 import type { Problem } from "@sticky-proxy/protocol";
 import type { ForwardClient, UpstreamSeen } from "@sticky-proxy/upstream";
 import type { SubmissionOptions } from "./submit/submission-options.ts";
+import type { BodyRoom } from "./listener/body-rooms.ts";
 import type { RateStanding } from "./authentication/rates.ts";
 import type { Reply } from "./reply.ts";
 import type { DefaultContext, ParameterizedContext } from "koa";
@@ -57,6 +58,8 @@ export interface ProxyState extends Received {
   /** After read-body: bytes where the route needs them, a stream where it passes through. */
   body: Uint8Array | Readable | null;
   bodyLength: number | null;
+  /** Of the bytes of bodies that this node has in memory; null: no body is read here. */
+  room: BodyRoom | null;
   /** Told of a body that passes through, before anybody reads it; null: nobody copies it. */
   onStream: ((body: Readable) => void) | null;
   /** Asks a client that waits for 100 to go on; call before reading the body. */

@@ -30,6 +30,7 @@ export function begin(received: WeakMap<IncomingMessage, Received>): Middleware 
       service: null,
       route: null,
       serviceHead: from.head,
+      room: null,
       standing: null,
       principal: nobody,
       proof: { kind: "absent" },

@@ -6,13 +6,17 @@ import { expect } from "chai";
 import type { ProxyDeps } from "../deps.ts";
 import type { ProxyState } from "../state.ts";
 import type { SubmissionOptions } from "../submit/submission-options.ts";
+import { createBodyRooms } from "../listener/body-rooms.ts";
 import { readBody, readBytes } from "./read-body.ts";
 import { outcomeOf, testContext, testHead, testState } from "./testing.ts";
 
-const options = {} as SubmissionOptions;
-const step = readBody({
-  settings: { plainBodyBytes: 8, limits: { bodyMinBytesPerSecond: 0, bodyBytes: 1000 } },
-} as unknown as ProxyDeps);
+const options = {
+  rules: { policy: { callback: { inject: { json: null } } } },
+} as unknown as SubmissionOptions;
+const step = readBody(
+  { settings: { plainBodyBytes: 8, limits: { bodyMinBytesPerSecond: 0 } } } as unknown as ProxyDeps,
+  createBodyRooms(1000, () => undefined),
+);
 
 async function read(over: Partial<ProxyState>, chunks: readonly string[] = ["he", "llo"]) {
   let accepted = 0;
@@ -24,11 +28,11 @@ async function read(over: Partial<ProxyState>, chunks: readonly string[] = ["he"
 
 describe("the step that reads the body", () => {
   describe("with a bound on the bytes in memory", () => {
-    const refused: string[] = [];
-    const bounded = readBody({
-      settings: { plainBodyBytes: 100, limits: { bodyMinBytesPerSecond: 0, bodyBytes: 100 } },
-      budgetRefused: (budget: string) => void refused.push(budget),
-    } as unknown as ProxyDeps);
+    let refused = 0;
+    const bounded = readBody(
+      { settings: { plainBodyBytes: 100, limits: { bodyMinBytesPerSecond: 0 } } } as unknown as ProxyDeps,
+      createBodyRooms(100, () => void (refused += 1)),
+    );
     const state = (holder: string, declaredLength: number | null): ProxyState =>
       testState({
         hasBody: true,
@@ -45,7 +49,7 @@ describe("the step that reads the body", () => {
       const more = testContext(state("a", 15), ["x".repeat(15)]);
       const problem = (await outcomeOf(bounded, more.ctx)) as Problem;
       expect([problem.slug, problem.status, problem.options.close]).to.deep.equal(["over-budget", 429, true]);
-      expect(refused).to.deep.equal(["bodies"]);
+      expect(refused).to.equal(1);
       expect(await outcomeOf(bounded, testContext(state("b", 15), ["x".repeat(15)]).ctx)).to.equal("next");
       end();
       await first;
@@ -59,6 +63,39 @@ describe("the step that reads the body", () => {
       expect(((await outcomeOf(bounded, chunked.ctx)) as Problem).slug).to.equal("over-budget");
       expect(await outcomeOf(bounded, testContext(state("d", 30), ["x".repeat(30)]).ctx)).to.equal("next");
     });
+  });
+
+  it("a body that a thread reads counts with its working memory until that has been done", async () => {
+    const size = 100_000;
+    const large = readBody(
+      { settings: { plainBodyBytes: size, limits: { bodyMinBytesPerSecond: 0 } } } as unknown as ProxyDeps,
+      createBodyRooms(1_000_000, () => undefined),
+    );
+    const sent = (declaredLength: number | null) =>
+      testContext(
+        testState({
+          hasBody: true,
+          declaredLength,
+          route: testRoute({ maxBodyBytes: size, bodySchema: {} as Route["bodySchema"] }),
+        }),
+        ["x".repeat(size)],
+      );
+    const until = Promise.withResolvers<void>();
+    const first = sent(size);
+    const entered = Promise.withResolvers<void>();
+    const runs = [first, sent(null)].map(({ ctx }) =>
+      large(ctx, () => {
+        if (ctx === first.ctx) entered.resolve();
+        return until.promise;
+      }),
+    );
+    await entered.promise;
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(((await outcomeOf(large, sent(size).ctx)) as Problem).slug).to.equal("over-budget");
+    first.ctx.state.room!.keep(size); // validated
+    expect(await outcomeOf(large, sent(size).ctx)).to.equal("next");
+    until.resolve();
+    await Promise.all(runs);
   });
 
   const shadow = { mode: "shadow" } as MirrorPolicy;

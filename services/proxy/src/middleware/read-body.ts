@@ -1,43 +1,30 @@
 import type { IncomingMessage } from "node:http";
 
-import { createFairPool, shareOf } from "@sticky-proxy/core/budgets";
-import { Problem, rateLimitFields } from "@sticky-proxy/protocol";
+import { Problem } from "@sticky-proxy/protocol";
 
 import type { ProxyDeps } from "../deps.ts";
 import type { Middleware, ProxyContext, ProxyState } from "../state.ts";
+import type { BodyRoom, BodyRooms } from "../listener/body-rooms.ts";
 import { watchUploadRate } from "../listener/upload-rate.ts";
 
-export type ReadBodyDeps = Pick<ProxyDeps, "settings" | "budgetRefused">;
+export type ReadBodyDeps = Pick<ProxyDeps, "settings">;
 
-/** What a request has taken of the bytes that this node may have in memory. */
-interface Room {
-  /** @throws Problem over-budget, and nothing is taken: the node is full, or this caller has its share */
-  take(bytes: number): void;
-  release(): void;
-}
+/** A body that a thread has to read as JSON is there as itself, as its copy in the thread, as text and as values. */
+const timesParsed = 4;
+/** Smaller ones are read at once, one at a time. */
+const smallBytes = 65_536;
 
 /**
  * Decides about the body before a byte of it is asked for. Reads state.route, state.options, state.declaredLength; writes state.body,
  * state.bodyLength: bytes where a policy needs the whole body, else the stream itself.
  */
-export function readBody({ settings, budgetRefused }: ReadBodyDeps): Middleware {
-  const pool = createFairPool(settings.limits.bodyBytes);
-
-  function roomFor(holder: string): Room {
-    let taken = 0;
-    return {
-      take(bytes) {
-        if (!pool.take(holder, bytes)) {
-          budgetRefused?.("bodies");
-          throw overBudget(shareOf(settings.limits.bodyBytes));
-        }
-        taken += bytes;
-      },
-      release() {
-        pool.give(holder, taken);
-        taken = 0;
-      },
-    };
+export function readBody({ settings }: ReadBodyDeps, rooms: BodyRooms): Middleware {
+  /** What the body takes until it has been read as JSON, if it is: as much as a caller may have is enough for one. */
+  function bytesInMemory({ route, options }: ProxyState, length: number): number {
+    const injected = options?.rules.policy.callback.inject.json ?? null;
+    const isParsed = (route?.bodySchema ?? null) !== null || injected !== null;
+    if (!isParsed || length <= smallBytes) return length;
+    return Math.max(length, Math.min(timesParsed * length, rooms.share));
   }
 
   return async function readBody(ctx, next) {
@@ -57,12 +44,15 @@ export function readBody({ settings, budgetRefused }: ReadBodyDeps): Middleware 
       state.giveUp(new Problem("request-timeout", { detail: "The body comes too slowly.", close: true }));
     });
     state.bodyLength = declaredLength;
-    const room = roomFor(state.client.holder);
+    const room = rooms.open(state.client.holder);
+    state.room = room;
     try {
       if (needsBytes(state)) {
-        room.take(declaredLength ?? 0); // before a byte of it is asked for
+        if (declaredLength !== null) room.take(bytesInMemory(state, declaredLength)); // before a byte of it is asked for
         state.acceptBody();
-        state.body = await collect(req, max, state.gone, declaredLength === null ? room : null);
+        state.body = await collect(req, max, state.gone, declaredLength ?? room);
+        if (declaredLength === null)
+          room.take(bytesInMemory(state, state.body.byteLength) - state.body.byteLength);
         state.bodyLength = state.body.byteLength;
       } else {
         state.body = req;
@@ -70,7 +60,7 @@ export function readBody({ settings, budgetRefused }: ReadBodyDeps): Middleware 
       }
       return await next();
     } finally {
-      room.release();
+      room.keep(0);
       watch.stop();
     }
   };
@@ -78,10 +68,12 @@ export function readBody({ settings, budgetRefused }: ReadBodyDeps): Middleware 
 
 /** The whole body of a request to one of our own resources. @throws Problem payload-too-large */
 export async function readBytes({ state, req }: ProxyContext, max: number): Promise<Uint8Array> {
-  if (!state.hasBody) return new Uint8Array(0);
-  if (state.declaredLength !== null && state.declaredLength > max) throw tooLarge(max);
+  const { hasBody, declaredLength, room } = state;
+  if (!hasBody) return new Uint8Array(0);
+  if (declaredLength !== null && declaredLength > max) throw tooLarge(max);
+  if (declaredLength !== null) room?.take(declaredLength);
   state.acceptBody();
-  return collect(req, max, state.gone, null);
+  return collect(req, max, state.gone, declaredLength ?? room);
 }
 
 /** Largest body in bytes. A request that its route leaves plain is bound as if there were no process (git push without a key). */
@@ -102,30 +94,18 @@ function tooLarge(max: number): Problem {
   return new Problem("payload-too-large", { detail: `The limit is ${max} bytes.`, close: true });
 }
 
-function overBudget(quota: number): Problem {
-  const facts = {
-    name: "bodies",
-    quota,
-    unit: "content-bytes",
-    windowS: null,
-    left: 0,
-    resetS: null,
-  } as const;
-  return new Problem("over-budget", {
-    detail: "Too many bytes of bodies are in memory.",
-    headers: { ...rateLimitFields(facts), "Retry-After": "1" },
-    close: true,
-  });
-}
-
-/** @param room where the length is not known ahead: each part is taken from it */
+/**
+ * @param from the length as declared, for which room was taken: its bytes are kept once, in one piece; else where each
+ *   part takes its room from, null: nobody counts
+ */
 function collect(
   request: IncomingMessage,
   max: number,
   gone: AbortSignal,
-  room: Room | null,
+  from: number | BodyRoom | null,
 ): Promise<Buffer> {
   return new Promise((resolve, reject) => {
+    const whole = typeof from === "number" ? Buffer.allocUnsafe(from) : null;
     const chunks: Buffer[] = [];
     let size = 0;
     const settle = (act: () => void): void => {
@@ -136,17 +116,21 @@ function collect(
       act();
     };
     const onData = (chunk: Buffer): void => {
-      size += chunk.length;
-      if (size > max) return settle(() => reject(tooLarge(max)));
+      if (size + chunk.length > max) return settle(() => reject(tooLarge(max)));
       try {
-        room?.take(chunk.length);
+        if (whole === null) {
+          if (typeof from !== "number") from?.take(chunk.length);
+          chunks.push(chunk);
+        } else chunk.copy(whole, size);
       } catch (error) {
         return settle(() => reject(error as Problem));
       }
-      chunks.push(chunk);
+      size += chunk.length;
     };
     const onEnd = (): void =>
-      settle(() => resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, size)));
+      settle(() =>
+        resolve(whole?.subarray(0, size) ?? (chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, size))),
+      );
     const onCut = (): void => settle(() => reject(cutReason(gone)));
     if (gone.aborted) {
       reject(cutReason(gone));

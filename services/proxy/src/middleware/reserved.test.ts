@@ -3,8 +3,11 @@ import { StoreUnavailable } from "@sticky-proxy/core/process";
 import type { HeaderList } from "@sticky-proxy/core/http";
 import { Problem } from "@sticky-proxy/protocol";
 import { expect } from "chai";
+import { createBodyRooms } from "../listener/body-rooms.ts";
 import { reserved } from "./reserved.ts";
 import { outcomeOf, testContext, testHead, testState } from "./testing.ts";
+
+const rooms = createBodyRooms(1000, () => undefined);
 
 async function routed(method: string, path: string) {
   const called: string[] = [];
@@ -15,7 +18,10 @@ async function routed(method: string, path: string) {
   others.post("/_sticky/away", async () => Promise.reject(new StoreUnavailable("no answer")));
   others.post("/_sticky/broken", async () => Promise.reject(new TypeError("a fault")));
   const { ctx } = testContext(testState({ head: testHead({ method, path }) }));
-  return { outcome: await outcomeOf(reserved([things, others], { cors: null, ownHosts: [] }), ctx), called };
+  return {
+    outcome: await outcomeOf(reserved([things, others], { cors: null, ownHosts: [] }, rooms), ctx),
+    called,
+  };
 }
 
 describe("the gateway's own resources", () => {
@@ -74,7 +80,7 @@ describe("the gateway's own resources", () => {
       const { ctx } = testContext(
         testState({ head: testHead({ method, path: "/_sticky/things", headers }) }),
       );
-      const outcome = await outcomeOf(reserved([things], { cors, ownHosts: ["public.test"] }), ctx);
+      const outcome = await outcomeOf(reserved([things], { cors, ownHosts: ["public.test"] }, rooms), ctx);
       return outcome instanceof Problem ? outcome.slug : outcome;
     }
     for (const [who, headers, expected] of [

@@ -5,6 +5,7 @@ import { Problem } from "@sticky-proxy/protocol";
 import { isSafe } from "@sticky-proxy/protocol/http";
 
 import type { ProxySettings } from "../deps.ts";
+import type { BodyRooms } from "../listener/body-rooms.ts";
 import type { Middleware, ProxyContext, ProxyState } from "../state.ts";
 import { preflight } from "./cors.ts";
 
@@ -22,12 +23,23 @@ export function isReserved(path: string): boolean {
 export function reserved(
   routers: readonly Router[],
   settings: Pick<ProxySettings, "cors" | "ownHosts">,
+  rooms: BodyRooms,
 ): Middleware {
   const answerPreflight = preflight(settings);
   return async function reserved(ctx, next) {
     if (!isReserved(ctx.state.head.path)) return next();
-    return answerPreflight(ctx, () => route(ctx));
+    return answerPreflight(ctx, () => routeWithRoom(ctx));
   };
+
+  async function routeWithRoom(ctx: ProxyContext): Promise<void> {
+    const room = rooms.open(ctx.state.client.holder);
+    ctx.state.room = room;
+    try {
+      await route(ctx);
+    } finally {
+      room.keep(0);
+    }
+  }
 
   async function route(ctx: ProxyContext): Promise<void> {
     refuseCrossSite(settings, ctx.state);

@@ -38,6 +38,7 @@ export function testState(over: Partial<ProxyState> = {}): ProxyState {
     traceparent: "",
     service: testService(route === null ? {} : { routes: [route] }),
     route,
+    room: null,
     standing: null,
     principal: nobody,
     proof: { kind: "absent" },

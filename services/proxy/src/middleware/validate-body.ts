@@ -21,7 +21,7 @@ interface Compiled {
 
 /**
  * Refuses a body that does not match the route's schema, or that cannot take the callback's address where the service
- * looks for it, before anything is begun or sent. Reads state.route, state.options, state.body; writes nothing. The
+ * looks for it, before anything is begun or sent. Reads state.route, state.options, state.body; gives back a part of state.room; writes nothing. The
  * schemas known at the start are compiled then. What may take long is done by `validator`, off the event loop.
  * @throws Error when the schema of one of `services` cannot be compiled
  */
@@ -74,6 +74,7 @@ export function validateBody(services: () => readonly Service[], validator: Body
     const address = options?.rules.policy.callback.inject.json ?? null;
     if (schema === null && address === null) return next();
     const { faults, blocked } = await checked(ctx.state, schema, address);
+    ctx.state.room?.keep(bytesOf(ctx.state).byteLength); // no thread has a copy of it any more
     const errors = [...faults];
     if (blocked !== null)
       errors.push({ pointer: blocked, message: "must be an object, to hold the callback's address" });

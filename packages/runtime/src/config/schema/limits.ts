@@ -41,7 +41,7 @@ export const limits = mapping({
   maxConnections: integer("Client connections of this node.", 10_000, { min: 1 }),
   maxConnectionsPerAddress: integer("Client connections per address; 0: no limit.", 0),
   bodyBytes: bytes(
-    "Request bodies in this node's memory at once, 429; one caller gets nine tenths.",
+    "Request bodies in this node's memory at once, 429; one caller gets nine tenths. One that is validated in a thread counts four times meanwhile.",
     512 * 1024 * 1024,
   ),
   copyBytes: bytes(
