@@ -151,6 +151,21 @@ describeWithRedis("purges and invalidation of the cache", () => {
       expect(await xCache("/guarded")).to.equal("HIT");
       expect(origin.seen("/guarded").filter(({ method }) => method === "PURGE")).to.have.lengthOf(0);
     });
+    it("PURGE that a page of another site asks for is refused, whatever its token", async () => {
+      await stored("/held");
+      for (const [fields, status] of [
+        [{ "Sec-Fetch-Site": "cross-site", Origin: "https://evil.test" }, 403],
+        [{ "Sec-Fetch-Site": "same-site" }, 403],
+        [{ Origin: "https://evil.test" }, 403],
+        [{ Origin: "null" }, 403],
+      ] as const) {
+        const headers = { ...bearer, ...fields };
+        expect((await replicas.get("/held", { method: "PURGE", headers })).status).to.equal(status);
+      }
+      expect(await xCache("/held", 2)).to.equal("HIT");
+      const own = { ...bearer, "Sec-Fetch-Site": "same-origin" };
+      expect((await replicas.get("/held", { method: "PURGE", headers: own })).status).to.equal(200);
+    });
     it("PURGE removes its URL, or makes it stale", async () => {
       await stored("/purged", { ETag: '"p"' });
       const done = await replicas.get("/purged", { method: "PURGE", headers: bearer }, 1);

@@ -20,6 +20,7 @@ for (const [kind, openSuiteStore] of Object.entries(suiteStores))
         count: 2,
         store: suite.store,
         yaml: `
+trustedProxies: [127.0.0.1/32]
 services:
   jobs:
     instances: [${upstream.origin}]
@@ -61,12 +62,13 @@ services:
       readonly sent: RecordedRequest;
     }
     let bodies = 0;
-    async function begin(who: string | null, path = "/jobs"): Promise<Begun> {
+    async function begin(who: string | null, path = "/jobs", address = "198.51.100.1"): Promise<Begun> {
       const before = upstream.requests.length;
       const answer = await fetch(cluster.url(0) + path, {
         method: "POST",
         headers: {
           "Content-Type": "application/json",
+          "X-Forwarded-For": address,
           ...(who === null ? {} : { Authorization: `Bearer ${who}` }),
         },
         body: JSON.stringify({ n: (bodies += 1) }),
@@ -113,6 +115,17 @@ services:
       expect((await hook({ is: "ready", paper: "for ann" })).status).to.equal(200);
       expect(await statusOf(first)).to.equal("completed");
       expect(await statusOf(second)).to.equal("failed");
+    });
+
+    it("callers without a credential are as many owners as they have addresses", async () => {
+      const first = await begin(null, "/jobs", "198.51.100.7");
+      await untilWaiting(first);
+      const stranger = await begin(null, "/jobs", "198.51.100.8");
+      expect(await untilEnded(stranger)).to.equal("failed");
+      const own = await begin(null, "/jobs", "198.51.100.7");
+      await untilWaiting(own);
+      expect((await hook({ is: "ready", paper: "theirs" })).status).to.equal(200);
+      expect([await statusOf(first), await statusOf(own)]).to.deep.equal(["completed", "completed"]);
     });
 
     it("one owner's two processes with one id are ended by one report", async () => {

@@ -24,6 +24,15 @@ describe("who holds a job id", () => {
   it("is not another owner's process while the first one runs", () => {
     expect(holdersWith([held(record("a", { credential: "bob" }))], mine)).to.equal(null);
   });
+  it("is not another anonymous caller's process either: without a credential the address tells them apart", () => {
+    const from = (scope: string, holder: string) => record(scope, { credential: "", holder });
+    const here = from("mine", "address:192.0.2.1");
+    expect(holdersWith([held(from("a", "address:192.0.2.2"))], here)).to.equal(null);
+    expect(holdersWith([held(from("a", "address:192.0.2.1"))], here)).to.have.length(2);
+    const proved = (scope: string, holder: string) => record(scope, { credential: "ann", holder });
+    const own = proved("mine", "address:192.0.2.1");
+    expect(holdersWith([held(proved("a", "address:192.0.2.2"))], own), "one credential").to.have.length(2);
+  });
   it("are both where one owner's two processes get it", () => {
     const first = record("a");
     expect(holdersWith([held(first)], mine)).to.deep.equal([refOf(first), refOf(mine)]);

@@ -23,10 +23,16 @@ export function holdersWith(held: readonly Holder[], record: ProcessRecord): rea
     (holder) =>
       holder.record !== null && !isTerminal(holder.record.status) && !isSameProcess(holder.record, record),
   );
-  const isShared = others.every((holder) => holder.record?.credential === record.credential);
+  const isShared = others.every((holder) => isSameOwner(holder.record!, record));
   if (!isShared || others.length >= maxHolders) return null;
   const { partition, scope, epoch, attempt } = record;
   return [...others.map(({ ref }) => ref), { partition, scope, epoch, attempt }];
+}
+
+/** Who sent no credential is nobody in particular: what is known of it is its address. */
+function isSameOwner(a: ProcessRecord, b: ProcessRecord): boolean {
+  if (a.credential !== b.credential) return false;
+  return a.credential !== "" || a.holder === b.holder;
 }
 
 function isSameProcess(a: ProcessRecord, b: ProcessRecord): boolean {

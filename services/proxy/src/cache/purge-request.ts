@@ -1,12 +1,12 @@
 /** PURGE on the data plane: drops a URL with all its variants, or the tags it names. Off without a configured token. */
-import { headerLines, headerValue, type HeaderList } from "@sticky-proxy/core/http";
+import { headerLines, headerValue, isCrossSite, type HeaderList } from "@sticky-proxy/core/http";
 import { keysOfUri, selectorOf, type EntryPoint } from "@sticky-proxy/core/cache";
 import type { Service } from "@sticky-proxy/core/registry";
 import { Problem } from "@sticky-proxy/protocol";
 import type { ProxyContext } from "../state.ts";
 import type { CacheDeps } from "./cache-deps.ts";
 
-/** `Authorization: Bearer <token>`; `Sticky-Purge: soft` makes responses stale instead of dropping them; Surrogate-Key or Cache-Tag name tags. */
+/** Never for a page of another site. `Authorization: Bearer <token>`; `Sticky-Purge: soft` makes responses stale instead of dropping them; Surrogate-Key or Cache-Tag name tags. */
 export async function purgeRequest(
   deps: CacheDeps,
   ctx: ProxyContext,
@@ -14,8 +14,11 @@ export async function purgeRequest(
   at: EntryPoint,
 ): Promise<void> {
   const { store, log, observe } = deps;
-  const { serviceHead, requestId, client } = ctx.state;
+  const { head, serviceHead, requestId, client } = ctx.state;
   const { headers } = serviceHead;
+  const ownHosts = [client.host, ...deps.publicOrigins.map((origin) => new URL(origin).host)];
+  if (isCrossSite(head.headers, ownHosts, service.cors))
+    throw new Problem("csrf-rejected", { detail: "A page of another site asks for a purge." });
   const grant = granted(deps, headers, client.address, service);
   const soft = headerValue(headers, "sticky-purge")?.trim().toLowerCase() === "soft";
   const tags = [...headerLines(headers, "surrogate-key"), ...headerLines(headers, "cache-tag")]
