@@ -94,6 +94,7 @@ function service({ origin, policy = {}, methods = [], service: changes = {} }: R
     honoursKey: false,
     paceBy: "principal",
     affinity: null,
+    migration: null,
     cors: null,
     routes: [cachedRoute(policy, methods)],
     ...changes,

@@ -139,6 +139,7 @@ export function service(origins: string | readonly string[], more: Partial<Servi
     honoursKey: false,
     paceBy: "principal",
     affinity: null,
+    migration: null,
     cors: null,
     routes: [],
     ...more,

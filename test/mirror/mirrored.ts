@@ -6,9 +6,10 @@ import {
   type Coverage,
   type Differences,
   type Lag,
+  type Migrations,
   type Outbox,
 } from "@sticky-proxy/core/mirror";
-import { createDifferences, createMirrorOutbox, openStore } from "@sticky-proxy/store";
+import { createDifferences, createMigrations, createMirrorOutbox, openStore } from "@sticky-proxy/store";
 import { expect } from "chai";
 import { startCluster, type Cluster } from "../support/cluster.ts";
 
@@ -16,6 +17,7 @@ export interface Mirrored {
   readonly cluster: Cluster;
   readonly outbox: Outbox;
   readonly differences: Differences;
+  readonly migrations: Migrations;
   /** Sum over all routes of a service. Asserts the invariant. */
   coverage(service?: string): Promise<Coverage>;
   lag(service?: string): Promise<Lag>;
@@ -31,6 +33,8 @@ export interface MirroredOptions {
   readonly proxies?: number;
   readonly sweepers?: number;
   readonly config?: Record<string, unknown>;
+  /** Entries of the primary's service. */
+  readonly primaryConfig?: Record<string, unknown>;
   /** Entries of the secondary's service. */
   readonly secondaryConfig?: Record<string, unknown>;
 }
@@ -43,7 +47,12 @@ export async function startMirrored(options: MirroredOptions): Promise<Mirrored>
     sweepers: options.sweepers ?? 1,
     config: {
       services: {
-        users: { instances: [options.primary], match: { path: "/" }, routes: withoutAliases(options.routes) },
+        users: {
+          instances: [options.primary],
+          match: { path: "/" },
+          routes: withoutAliases(options.routes),
+          ...options.primaryConfig,
+        },
         "users-v2": { instances: [options.secondary], match: "none", ...options.secondaryConfig },
       },
       ...options.config,
@@ -84,6 +93,7 @@ export async function startMirrored(options: MirroredOptions): Promise<Mirrored>
     cluster,
     outbox,
     differences,
+    migrations: createMigrations(deps),
     coverage,
     lag,
     async drained(calls = 1, timeoutMs = 20_000) {

@@ -53,6 +53,7 @@ describe("one request to the secondary", () => {
       credential: ["authorization"],
       preserveHost: false,
       affinity: null,
+      migration: null,
       breaker: null,
       honoursKey: false,
       routes: [],

@@ -89,6 +89,7 @@ export class World {
   readonly processes = this.engine.processes;
   readonly intents = createMirrorIntents({
     memory: () => ({ limit: null, share: null }),
+    begin: () => () => undefined,
     outbox: this.mirror,
     policyOf: () => this.policy,
     secret: "s",

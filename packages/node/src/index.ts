@@ -1,5 +1,6 @@
 export { createHealthRounds, type HealthRounds } from "./health-rounds.ts";
 export { heartbeatMs, openHeartbeat, type Heartbeat } from "./heartbeat.ts";
+export { barrierDetail, staleDetail, type NodeMigrations } from "./migrations.ts";
 export { nodeTasks, type NodeTaskParts } from "./node-tasks.ts";
 export { openEngine } from "./open-engine.ts";
 export { openMirror } from "./open-mirror.ts";

@@ -6,7 +6,7 @@ import type { OpenNode } from "./open-node.ts";
 
 export interface NodeTaskParts {
   readonly engine: Pick<Engine, "watchdog" | "rules">;
-  readonly node: Pick<OpenNode, "pacing" | "storeClock">;
+  readonly node: Pick<OpenNode, "pacing" | "storeClock" | "migrations">;
   readonly invalidation: Pick<CacheInvalidation, "payOwed">;
   readonly health: { refresh(): Promise<void> };
   readonly heartbeat: Pick<Heartbeat, "beat">;
@@ -26,6 +26,13 @@ export function nodeTasks(
       stopIn: "stop-watchdog",
     },
     { name: `${kind}.read-pauses`, periodMs: 1000, run: () => node.pacing.refresh() },
+    {
+      name: `${kind}.read-migrations`,
+      periodMs: 200,
+      jitter: 0.1,
+      run: () => node.migrations.refresh(),
+      stopIn: "stop-watchdog",
+    },
     { name: `${kind}.read-store-clock`, periodMs: 10_000, run: () => node.storeClock.refresh() },
     { name: `${kind}.keep-rules`, periodMs: 60_000, run: () => engine.rules.keep(), atOnce: true },
     { name: `${kind}.pay-owed-invalidations`, periodMs: 1000, run: () => invalidation.payOwed() },

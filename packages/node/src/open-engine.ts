@@ -32,7 +32,7 @@ export interface EngineParts {
 export function openEngine(parts: EngineParts): Engine {
   const { config, node, invalidation, logger, metrics } = parts;
   const { store, nodeLocks, pacing } = node;
-  const services = () => config.services;
+  const services = () => node.migrations.services();
   return createEngine({
     // Invalidates the cache around the commit that ends a process.
     store: invalidatingStore(store.processes, { invalidation, services }),

@@ -26,11 +26,13 @@ import type { Clock } from "@sticky-proxy/protocol";
 import { configHash, systemClock, type Config, type Lifecycle, type Logger } from "@sticky-proxy/runtime";
 import { createIdMap, createMirrorOutbox, type OpenStore } from "@sticky-proxy/store";
 import { createForwarder, type HealthView } from "@sticky-proxy/upstream";
+import type { NodeMigrations } from "./migrations.ts";
 import { outgoingLimits } from "./open-node.ts";
 
 export interface NodeMirrorParts {
   readonly config: Config;
   readonly store: OpenStore;
+  readonly migrations: NodeMigrations;
   /** Health of the secondary's instances; absent: all are usable. */
   readonly health?: HealthView;
   readonly logger: Logger;
@@ -64,6 +66,7 @@ export interface NodeMirror {
 export function openMirror({
   config,
   store,
+  migrations,
   health,
   logger,
   storeClock,
@@ -77,7 +80,7 @@ export function openMirror({
   const marks = (head: RequestHead, id: string, hop: number): HeaderLine[] =>
     markLines(keys, head, id, hop, Date.now());
   const ownMarks = (head: RequestHead): HeaderList => marks(head, newId(), 0);
-  const find = mirrorRoutes(() => config.services);
+  const find = mirrorRoutes(() => migrations.services());
   const outbox = createMirrorOutbox({ writes, reads, keys: store.keys, partitions });
   const configVersion = (): string => configHash(config);
   const intents = createMirrorIntents({
@@ -88,9 +91,11 @@ export function openMirror({
     clock: { now: storeNow },
     validForMs: store.redis.commandTimeoutMs,
     memory: () => store.memory(),
+    begin: (service) => migrations.begin(service),
     marks: ownMarks,
     onGap: (gap, { service, route }) => logger.warn("mirror.gap", { service, route, reason: gap }),
   });
+  migrations.alsoCount(() => intents.unwritten);
   const forwarder = createForwarder({
     ...outgoingLimits(config),
     loopId: keys.source,

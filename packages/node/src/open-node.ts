@@ -13,6 +13,7 @@ import {
   type Metrics,
 } from "@sticky-proxy/runtime";
 import {
+  createMigrations,
   createRegistry,
   openCache,
   openNodeLocks,
@@ -32,9 +33,12 @@ import {
   type TrafficView,
   type Tunneller,
 } from "@sticky-proxy/upstream";
+import { createNodeMigrations, type NodeMigrations } from "./migrations.ts";
 import { openStoreClock, type StoreClock } from "./store-clock.ts";
 
 export interface NodeParts {
+  /** Unlike that of any other node. */
+  readonly name: string;
   readonly config: Config;
   readonly logger: Logger;
   readonly metrics: Metrics;
@@ -50,6 +54,8 @@ export interface OpenNode {
   readonly pacing: ServicePacing;
   readonly storeClock: StoreClock;
   readonly callers: OutboundCallers;
+  /** Which backends answer now. */
+  readonly migrations: NodeMigrations;
   /** Forwarder for requests of clients and of the engine; its attempts are counted. */
   openForwarder(health: HealthView): Forwarder & Tunneller & TrafficView;
   /** Locks, cache and store, after everything that uses them has ended. */
@@ -57,7 +63,13 @@ export interface OpenNode {
 }
 
 /** @throws StoreUnreachable; MetaMismatch when another node has written other settings */
-export async function openNode({ config, logger, metrics, cacheMemoryBytes }: NodeParts): Promise<OpenNode> {
+export async function openNode({
+  name,
+  config,
+  logger,
+  metrics,
+  cacheMemoryBytes,
+}: NodeParts): Promise<OpenNode> {
   const store = await openStore({
     ...storeSettings(config),
     waitMs: 10_000,
@@ -100,8 +112,16 @@ export async function openNode({ config, logger, metrics, cacheMemoryBytes }: No
     random: Math.random,
     onFailure: (what, err) => logger.warn("pacing.failed", { what, err }),
   });
+  const migrations = createNodeMigrations({
+    migrations: createMigrations({ ...store.redis, keys: store.keys, partitions: store.meta.partitions }),
+    configured: () => config.services,
+    node: name,
+    clock: systemClock,
+  });
+  await migrations.refresh();
   return {
     store,
+    migrations,
     cached,
     registry,
     nodeLocks,
@@ -109,13 +129,16 @@ export async function openNode({ config, logger, metrics, cacheMemoryBytes }: No
     storeClock: await openStoreClock(store.readTime, systemClock),
     callers: createOutboundCallers(),
     openForwarder: (health) =>
-      createForwarder({
-        ...outgoingLimits(config),
-        loopId: store.loopId,
-        health,
-        ...observeAttempts(metrics),
-      }),
+      migrations.guard(
+        createForwarder({
+          ...outgoingLimits(config),
+          loopId: store.loopId,
+          health,
+          ...observeAttempts(metrics),
+        }),
+      ),
     async close() {
+      await migrations.leave().catch(() => undefined); // its last word ages, and is then forgotten
       await Promise.all([nodeLocks.close(), cached.close()]);
       await store.close();
     },

@@ -34,6 +34,16 @@ export {
 } from "./mirror/differences.ts";
 export { exportIds, importIds, readIdPair } from "./mirror/ids.ts";
 export { listGaps, listParkedKeys, skipParked, unparkKey } from "./mirror/outbox.ts";
+export {
+  listMigrations,
+  migrationView,
+  setPhase,
+  showMigration,
+  switchAuthority,
+  type MigrationFacts,
+  type MigrationPorts,
+  type SwitchResult,
+} from "./mirror/migration.ts";
 export type { MirrorPorts } from "./mirror/ports.ts";
 // Operators' tokens.
 export { checkToken, createToken, listTokens, revokeToken, type TokenPorts } from "./tokens/tokens.ts";

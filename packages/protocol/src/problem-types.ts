@@ -123,6 +123,13 @@ export const problemTypes = {
     true,
     "The service failed repeatedly and is given a pause. Retry later.",
   ),
+  switching: type(
+    503,
+    "The service is being moved",
+    "no",
+    true,
+    "Its clients are moved to another backend, and writes wait for that. Retry in a moment.",
+  ),
   "authentication-unavailable": type(
     503,
     "The credential cannot be checked now",

@@ -21,6 +21,7 @@ const expected: Record<ProblemSlug, readonly [number, "no" | "yes" | "unknown" |
   "validation-timeout": [503, "no", true],
   "queue-full": [429, "no", true],
   "circuit-open": [503, "no", true],
+  switching: [503, "no", true],
   "authentication-unavailable": [503, "no", true],
   "store-unavailable": [503, "no", true],
   "rules-unknown": [503, null, true],

@@ -14,5 +14,6 @@ export { createRegistry, type HealthReport, type Registry, type Replica } from "
 export { openNodeLocks, type NodeLocks } from "./cluster/quorum.ts";
 export { createDifferences } from "./mirror/differences.ts";
 export { createIdMap } from "./mirror/ids.ts";
+export { createMigrations } from "./mirror/migrations.ts";
 export { createMirrorOutbox } from "./mirror/outbox.ts";
 export { StoreUnreachable, openStore, type OpenStore } from "./open.ts";

@@ -34,6 +34,8 @@
  *   {meta}:rules:<digest>     STRING  pins: rules that processes are pinned to              TTL
  *   {meta}:rules-of:<service> SET     pins: digests of the service's descriptions           TTL
  *   {meta}:forgotten          STRING  incarnation: a fail-over has lost confirmed writes      TTL
+ *   {meta}:migration:<service> HASH  migrations: authority, phase, epoch, barrier             never
+ *   {meta}:migration-views:<service>  ZSET  migrations: each node's last word by its time    trimmed; TTL
  *   {meta}:canary             HASH    profile: the canary's record       TTL
  *   {meta}:audit              STREAM  what operators do                  capped by length and age
  *   {meta}:audit-results      HASH    results by the entry's id          trimmed with it

@@ -13,6 +13,7 @@ import { bulkRoutes } from "./routes/bulk.ts";
 import { cacheRoutes } from "./routes/cache.ts";
 import { deadLetterRoutes } from "./routes/dead-letters.ts";
 import { documentRoutes } from "./routes/documents.ts";
+import { migrationRoutes } from "./routes/migrations.ts";
 import { mirrorRoutes } from "./routes/mirror.ts";
 import { auditRoutes, tokenRoutes } from "./routes/operators.ts";
 import { overviewRoutes } from "./routes/overview.ts";
@@ -43,6 +44,7 @@ export function adminRoutes(deps: AdminDeps): readonly Route[] {
     deadLetterRoutes,
     bulkRoutes,
     cacheRoutes,
+    migrationRoutes,
     mirrorRoutes,
     serviceRoutes,
     auditRoutes,

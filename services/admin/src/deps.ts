@@ -1,5 +1,11 @@
 /** What the routes of the admin API work with. Wired by main.ts. */
-import type { BulkPorts, CachePorts, MirrorPorts, TokenPorts } from "@sticky-proxy/operations";
+import type {
+  BulkPorts,
+  CachePorts,
+  MigrationPorts,
+  MirrorPorts,
+  TokenPorts,
+} from "@sticky-proxy/operations";
 import type { Processes } from "@sticky-proxy/engine";
 import type { ProcessRecord } from "@sticky-proxy/core/process";
 import type { Audit, BulkJobs } from "@sticky-proxy/core/operators";
@@ -72,6 +78,7 @@ export interface AdminDeps {
   readonly registry: RegistryView;
   readonly cache: CachePorts;
   readonly mirror: MirrorPorts;
+  readonly moving: MigrationPorts;
   readonly version: string;
   readonly environment: string;
   readonly configText: () => string;

@@ -24,6 +24,7 @@ import {
   createBulkJobs,
   createDifferences,
   createIdMap,
+  createMigrations,
   createMirrorOutbox,
   createOperatorTokens,
   createSessions,
@@ -56,7 +57,8 @@ const panelFolder = fileURLToPath(new URL("../panel/dist", import.meta.url));
 /** Resolves when it listens. @throws StoreUnreachable, MetaMismatch; a system error when the address is taken */
 export async function startAdmin(config: Config, parts: ServiceParts): Promise<StartedAdmin> {
   const { logger, metrics, lifecycle } = parts;
-  const opened = await openNode({ config, logger, metrics, cacheMemoryBytes: 0 });
+  const node = `${config.node}-admin`;
+  const opened = await openNode({ name: node, config, logger, metrics, cacheMemoryBytes: 0 });
   const { store, registry, callers } = opened;
   const { trustedHeader, firstLogin } = config.admin;
   const hasOtherWay = isPrivate(config.adminHost) || trustedHeader !== null || firstLogin;
@@ -67,7 +69,6 @@ export async function startAdmin(config: Config, parts: ServiceParts): Promise<S
         "with sticky-proxy token create, or leave adminHost at 127.0.0.1",
     );
   }
-  const node = `${config.node}-admin`;
   const deps = adminDeps(config, opened, node, logger);
   const heartbeat = await openHeartbeat({
     registry,
@@ -208,9 +209,22 @@ function adminDeps(
       differences: createDifferences(mirrorParts),
       clock: systemClock,
     },
+    moving: movingPorts(config, mirrorParts),
     version: version(),
     environment: config.admin.environment ?? config.node,
     configText: () => configText(config),
+  };
+}
+
+function movingPorts(config: Config, parts: Parameters<typeof createMigrations>[0]): AdminDeps["moving"] {
+  return {
+    migrations: createMigrations(parts),
+    outbox: createMirrorOutbox(parts),
+    differences: createDifferences(parts),
+    configured: () => config.services,
+    clock: systemClock,
+    sleep,
+    newToken: () => randomBytes(9).toString("base64url"),
   };
 }
 

@@ -4,6 +4,7 @@ import type Router from "@koa/router";
 import type { CacheInvalidation } from "@sticky-proxy/engine";
 import type { CorsPolicy } from "@sticky-proxy/core/http";
 import type { Service } from "@sticky-proxy/core/registry";
+import type { NodeMigrations } from "@sticky-proxy/node";
 import type { Limits, Logger } from "@sticky-proxy/runtime";
 import type { Forwarder, Tunneller } from "@sticky-proxy/upstream";
 
@@ -83,6 +84,8 @@ export interface ProxyDeps {
   /** The registry's current snapshot: a new array when anything changed. */
   readonly services: () => readonly Service[];
   readonly forwarder: Forwarder;
+  /** Which writes wait, because their service may be moved; absent: none. */
+  readonly migrations?: Pick<NodeMigrations, "holdOf" | "next">;
   /** For routes that allow upgrades; without it no upgrade is taken. */
   readonly tunnels?: Tunneller;
   readonly log: Logger;

@@ -25,7 +25,7 @@ import type { Execution, Pacing, Engine } from "@sticky-proxy/engine";
 import type { Forwarder, Tunneller } from "@sticky-proxy/upstream";
 import type { Authenticator } from "./authentication/authenticator.ts";
 import type { Rates } from "./authentication/rates.ts";
-import type { CacheParts, ProxySettings, RequestObserved } from "./deps.ts";
+import type { CacheParts, ProxyDeps, ProxySettings, RequestObserved } from "./deps.ts";
 import type { DurableCopyDeps } from "./middleware/durable-copy.ts";
 import type { MirrorDeps } from "./middleware/mirror.ts";
 import { createCallbackVerifier } from "./routes/verify-callback.ts";
@@ -54,6 +54,8 @@ export interface GatewayDeps {
   readonly rates: Rates | null;
   readonly formerScopes: FormerScopes;
   readonly forwarder: Forwarder & Tunneller;
+  /** As in ProxyDeps; absent: no service may be moved. */
+  readonly migrations?: ProxyDeps["migrations"];
   readonly cache?: CacheParts;
   readonly mirror?: MirrorDeps;
   readonly copies?: DurableCopyDeps;
@@ -124,6 +126,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
     ...(deps.cache === undefined ? {} : { cache: deps.cache }),
     ...(deps.mirror === undefined ? {} : { mirror: deps.mirror }),
     ...(deps.copies === undefined ? {} : { copies: deps.copies }),
+    ...(deps.migrations === undefined ? {} : { migrations: deps.migrations }),
     services: deps.services,
     forwarder: deps.forwarder,
     tunnels: deps.forwarder,

@@ -43,11 +43,18 @@ const plainBodyBytes = 1024 ** 3;
 
 export async function startProxy(config: Config, parts: ServiceParts): Promise<{ port: number }> {
   const { logger, metrics, lifecycle, ops } = parts;
-  const node = await openNode({ config, logger, metrics, cacheMemoryBytes: config.cache.memoryBytes });
+  const node = await openNode({
+    name: config.node,
+    config,
+    logger,
+    metrics,
+    cacheMemoryBytes: config.cache.memoryBytes,
+  });
   const { store } = node;
-  const health = openHealth(config, node, parts);
+  const health = openHealth(node, parts);
   const forwarder = node.openForwarder(health.view);
-  exportTraffic({ services: () => config.services, traffic: forwarder, health: health.view, metrics });
+  const services = (): ReturnType<OpenNode["migrations"]["services"]> => node.migrations.services();
+  exportTraffic({ services, traffic: forwarder, health: health.view, metrics });
   const cache = createCacheParts({ config, store: node.cached.store, forwarder, metrics, log: logger });
   const checks = await openStoreChecks({ config, store, confirm: store.confirm, logger, metrics, ops });
   const heartbeat = await openHeartbeat({
@@ -85,7 +92,8 @@ export async function startProxy(config: Config, parts: ServiceParts): Promise<{
   const cancelHook = openCancelHook(node, engine, parts);
   const gateway = createGateway({
     config,
-    services: () => config.services,
+    services,
+    migrations: node.migrations,
     settings: settingsOf(config, store.loopId),
     store: engine.processes.store,
     changes: store.changes,
@@ -120,13 +128,7 @@ export async function startProxy(config: Config, parts: ServiceParts): Promise<{
     tasksOf({ node, engine, invalidation: cache.invalidation, checks, health, heartbeat, mirror }),
     parts,
   );
-  if (authenticator !== null)
-    startTasks(
-      [{ name: "proxy.read-api-keys", periodMs: 1000, run: () => apiKeys.refresh(), atOnce: true }],
-      parts,
-    );
-  if (rates !== null)
-    startTasks([{ name: "proxy.share-rates", periodMs: 50, run: () => rates.share() }], parts);
+  startCallerTasks({ apiKeys: authenticator === null ? null : apiKeys, rates }, parts);
   stopGateway(config, gateway, lifecycle);
   lifecycle.onShutdown("finish", "executions", () => engine.executor.idle());
   lifecycle.onShutdown("finish", "side-copies", () => copies.idle());
@@ -140,9 +142,9 @@ export async function startProxy(config: Config, parts: ServiceParts): Promise<{
   return { port };
 }
 
-function openHealth(config: Config, node: OpenNode, { logger }: ServiceParts): HealthRounds {
+function openHealth(node: OpenNode, { logger }: ServiceParts): HealthRounds {
   return createHealthRounds({
-    services: () => config.services,
+    services: () => node.migrations.services(),
     registry: node.registry,
     locks: node.nodeLocks.locks,
     caller: node.callers.allowingPrivate,
@@ -225,6 +227,20 @@ function tasksOf(parts: TaskParts): readonly Task[] {
     { name: "proxy.ping-redis", periodMs: 1000, jitter: 0.1, run: () => checks.ping(), atOnce: true },
     { name: "proxy.mirror", periodMs: 1000, run: () => mirror.tick(), stopIn: "release-outbox" },
   ];
+}
+
+/** What a node reads and tells about callers; null: nothing of the kind is configured. */
+function startCallerTasks(
+  { apiKeys, rates }: { readonly apiKeys: { refresh(): Promise<void> } | null; readonly rates: Rates | null },
+  parts: ServiceParts,
+): void {
+  if (apiKeys !== null)
+    startTasks(
+      [{ name: "proxy.read-api-keys", periodMs: 1000, run: () => apiKeys.refresh(), atOnce: true }],
+      parts,
+    );
+  if (rates !== null)
+    startTasks([{ name: "proxy.share-rates", periodMs: 50, run: () => rates.share() }], parts);
 }
 
 /** New requests are refused, waiting clients let go; then what still runs may end until half the hard limit is over. */

@@ -34,7 +34,7 @@ export function openProxyMirror(
   storeNow: Clock["now"],
 ): ProxyMirror {
   const { store, storeClock } = node;
-  const mirror = openMirror({ config, store, logger, storeClock, storeNow });
+  const mirror = openMirror({ config, store, migrations: node.migrations, logger, storeClock, storeNow });
   const { intents, keys, newId, marks, secret, clock } = mirror;
   const { writes, reads } = store.redis;
   const { partitions } = store.meta;
@@ -58,7 +58,7 @@ export function openProxyMirror(
       }),
       shadow,
       taps,
-      serviceOf: (name) => config.services.find((service) => service.name === name) ?? null,
+      serviceOf: (name) => node.migrations.services().find((service) => service.name === name) ?? null,
       secret,
       clock,
     },
@@ -75,7 +75,7 @@ export function openProxyMirror(
     async tick() {
       await shadow.tick();
       // A reload may bring the first mirrored route; until then there is nothing to ask for.
-      if (isAnyMirrored(config.services) || intents.unwritten > 0) await intents.tick();
+      if (isAnyMirrored(node.migrations.services()) || intents.unwritten > 0) await intents.tick();
     },
     stopWith(lifecycle) {
       mirror.stopWith(lifecycle, "mirror-copies", () =>

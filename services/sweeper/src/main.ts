@@ -39,12 +39,16 @@ export async function startSweeper(
 ): Promise<void> {
   const { logger, metrics, lifecycle } = parts;
   const name = `${config.node}-sweeper`;
-  const node = await openNode({ config, logger, metrics, cacheMemoryBytes: 0 });
+  const node = await openNode({ name, config, logger, metrics, cacheMemoryBytes: 0 });
   const { store, cached, registry, pacing } = node;
   const { locks } = node.nodeLocks;
   const invalidation = openInvalidation(config, node, parts);
   // A proxy runs the health checks; the published results also apply to the sweeper's dispatches.
-  const health = createHealthView({ services: () => config.services, shared: registry, clock: systemClock });
+  const health = createHealthView({
+    services: () => node.migrations.services(),
+    shared: registry,
+    clock: systemClock,
+  });
   const forwarder = node.openForwarder(health);
   const now = (): ReturnType<Engine["processes"]["now"]> => engine.processes.now();
   const mirror = openSweeperMirror({ config, node, health, logger, metrics }, now);

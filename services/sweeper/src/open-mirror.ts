@@ -41,12 +41,20 @@ export function openSweeperMirror(
 ): SweeperMirror {
   const { store, storeClock } = node;
   const { locks } = node.nodeLocks;
-  const mirror = openMirror({ config, store, health, logger, storeClock, storeNow });
+  const mirror = openMirror({
+    config,
+    store,
+    migrations: node.migrations,
+    health,
+    logger,
+    storeClock,
+    storeNow,
+  });
   const { intents } = mirror;
   return {
     intents,
     start({ processes, rules }, othersMayKnow, lifecycle) {
-      const pinned = pinnedMirrorRoutes(() => config.services, rules);
+      const pinned = pinnedMirrorRoutes(() => node.migrations.services(), rules);
       const unknown = watchUnknownCopies(metrics);
       const begin = (): OutboxDrain =>
         startOutboxDrain({
@@ -88,7 +96,7 @@ export function openSweeperMirror(
       return {
         async tick() {
           // A reload may bring the first mirrored route; until then nobody stands for election.
-          if (drain === null && !isAnyMirrored(config.services)) return;
+          if (drain === null && !isAnyMirrored(node.migrations.services())) return;
           drain ??= begin();
           await intents.tick();
           exportLag(metrics, intents.lag, drain.leadsFirst);

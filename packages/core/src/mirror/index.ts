@@ -60,5 +60,21 @@ export type {
   Parking,
   Settlement,
 } from "./outbox.ts";
+// Moving a service's clients from one backend to the other.
+export {
+  isWrite,
+  migrationPhases,
+  servicesUnder,
+  stateOr,
+  viewMs,
+  type Authority,
+  type Barrier,
+  type MigrationPhase,
+  type MigrationReading,
+  type Migrations,
+  type MigrationState,
+  type NodeView,
+} from "./migration.ts";
+export { areDrained, gatesOf, type Gate } from "./migration-gates.ts";
 // How an operator sees them.
 export { coverageView, differenceView, gapView, parkedKeyName, parkedView, parseParkedKey } from "./view.ts";

@@ -45,7 +45,20 @@ export interface Service {
   readonly paceBy: "principal" | "service";
   /** What pages of other origins may do; null: the service itself says. */
   readonly cors: CorsPolicy | null;
+  /** Its clients may be moved to another backend; null: they stay. */
+  readonly migration: MigrationPolicy | null;
   readonly routes: readonly Route[];
+}
+
+export interface MigrationPolicy {
+  /** Name of the service that stands for the other backend, and that no client reaches. */
+  readonly to: string;
+  /** Largest share of the compared pairs that may differ at a switch. */
+  readonly maxDifferenceRate: number;
+  /** Pairs that must have been compared before a switch. */
+  readonly minCompared: number;
+  /** How long writes wait at most while the outbox drains. */
+  readonly barrierMs: number;
 }
 
 export type Affinity = "address" | { readonly cookie: string } | { readonly field: string };

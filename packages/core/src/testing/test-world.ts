@@ -149,6 +149,7 @@ export function testService(over: Partial<Service> = {}): Service {
     preserveHost: false,
     rewrite: "auto",
     affinity: null,
+    migration: null,
     breaker: null,
     honoursKey: false,
     paceBy: "principal",

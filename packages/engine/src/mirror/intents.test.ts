@@ -56,6 +56,7 @@ describe("mirror intents", () => {
       clock: createManualClock(1000),
       validForMs: 100,
       memory: () => ({ limit: null, share: null }),
+      begin: () => () => undefined,
       marks: () => [["X-Mark", "1"]],
       onGap: (gap) => told.push(gap),
     });

@@ -39,6 +39,8 @@ export interface MirrorIntentsDeps {
   readonly onGap: (gap: GapReason, place: { readonly service: string; readonly route: string }) => void;
   /** What the store has room for in copies, by its memory. */
   readonly memory: () => StoreMemory;
+  /** A call whose intent may not stand yet is under way until the returned function is called. */
+  readonly begin: (service: string) => () => void;
 }
 
 /** What stands in the outbox for one dispatch. */
@@ -68,6 +70,8 @@ export interface MirrorIntents {
   recover(record: ProcessRecord, request: StoredRequest): Promise<void>;
   /** Whether one more copy of so many bytes may wait for the secondary. */
   hasRoom(service: string, policy: MirrorPolicy, bytes: number): boolean;
+  /** A call of the service that will have an intent is under way until the returned function is called. */
+  begin(service: string): () => void;
   /** A plain call that cannot be copied: written with the next tick. */
   noteUncopied(service: string, route: string, reason: GapReason): void;
   /** Refreshes the lag and writes the gaps that are due. Call it every second or so. @throws StoreUnavailable */
@@ -89,6 +93,7 @@ export function createMirrorIntents(deps: MirrorIntentsDeps): MirrorIntents {
     get lag() {
       return backlog.lag;
     },
+    begin: deps.begin,
     hasRoom: (service, policy, bytes) => backlog.hasRoom(service, policy.maxLag, bytes),
     noteUncopied(service, route, reason) {
       deps.onGap(reason, { service, route });
@@ -112,9 +117,13 @@ export function createMirrorIntents(deps: MirrorIntentsDeps): MirrorIntents {
       const intent = intentOf(deps, record, request, policy);
       const bytes = request.body.length;
       const behind = policy !== null && !backlog.hasRoom(record.service, policy.maxLag, bytes);
+      const end = deps.begin(record.service);
       if (!behind) backlog.added(record.service, bytes);
       let standing = behind ? Promise.resolve(false) : isAppended(deps, intent);
-      if (policy?.outbox === "required" && !(await standing)) throw intentRequired(record.service);
+      if (policy?.outbox === "required" && !(await standing)) {
+        end();
+        throw intentRequired(record.service);
+      }
       // If a try without an answer took effect after all, the drain finds the next one already mirrored.
       async function ensure(): Promise<void> {
         if (behind || (await standing)) return;
@@ -126,10 +135,12 @@ export function createMirrorIntents(deps: MirrorIntentsDeps): MirrorIntents {
         ensure,
         async close() {
           await ensure();
-          if (await standing) return;
-          const gap = behind ? "lag" : "gap";
-          deps.onGap(gap, intent);
-          gaps.remember(intent, gap);
+          if (!(await standing)) {
+            const gap = behind ? "lag" : "gap";
+            deps.onGap(gap, intent);
+            gaps.remember(intent, gap);
+          }
+          end();
         },
       };
     },

@@ -52,6 +52,7 @@ async function noted(
           close: () => Promise.resolve(void intents.push("closed")),
         });
       },
+      begin: () => () => undefined,
       hasRoom: () => given.hasRoom ?? true,
       noteUncopied: (_service: string, _route: string, reason: string) => gaps.push(reason),
     } as never,

@@ -77,9 +77,13 @@ export function createSideCopies(deps: SideCopiesDeps): SideCopies {
   const running = new Set<Promise<void>>();
   return {
     begin(call) {
+      const end = deps.intents.begin(call.service.name);
       const done = noteCall(deps, call)
         .catch(deps.onFailure)
-        .finally(() => running.delete(done));
+        .finally(() => {
+          end();
+          running.delete(done);
+        });
       running.add(done);
     },
     async idle() {

@@ -198,6 +198,31 @@ describe("configuration: what is refused", () => {
       route("{cache: {}, mirror: {to: b, mode: dual-write}}"),
       /may not be on a cached route/,
     ],
+    [
+      "a migration with a write that is not copied",
+      "services: {a: {instances: ['http://h'], migration: {to: b}, routes: [{match: {path: /x}}, {mirror: {to: b, mode: dual-write}}]}, b: {instances: ['http://i'], match: none}}",
+      /routes\[0\]\.mirror: must go to b: a write past it would be lacking/,
+    ],
+    [
+      "a migration whose routes leave paths out",
+      "services: {a: {instances: ['http://h'], migration: {to: b}, routes: [{match: {path: /x}, mirror: {to: b, mode: dual-write}}]}, b: {instances: ['http://i'], match: none}}",
+      /needs a mirrored route for every method and path/,
+    ],
+    [
+      "a migration to a service that clients reach",
+      "services: {a: {instances: ['http://h'], migration: {to: b}, routes: [{mirror: {to: b, mode: dual-write}}]}, b: {instances: ['http://i'], match: {path: /b}}}",
+      /migration\.to: b needs match: none/,
+    ],
+    [
+      "a migration to nobody",
+      "services: {a: {instances: ['http://h'], migration: {to: c}, routes: [{mirror: {to: b, mode: dual-write}}]}, b: {instances: ['http://i'], match: none}}",
+      /migration\.to: there is no service named c/,
+    ],
+    [
+      "a migration of what has differing ids",
+      "services: {a: {instances: ['http://h'], migration: {to: b}, routes: [{mirror: {to: b, mode: dual-write, idMap: {into: [path.id]}}}]}, b: {instances: ['http://i'], match: none}}",
+      /idMap: a service whose ids differ cannot be switched/,
+    ],
     ["a dual-read of writes", route("{mirror: {to: b, mode: dual-read}}"), /GET and HEAD only/],
     [
       "a tolerance without an amount",

@@ -4,7 +4,7 @@
  */
 import { addressFault, addressOfHost, isLoopbackHost, portFault } from "@sticky-proxy/core/http";
 import { conditionText } from "@sticky-proxy/core/registry";
-import { checkMirrors } from "./relations-mirror.ts";
+import { checkMigrations, checkMirrors } from "./relations-mirror.ts";
 import { derivedName } from "./resolve-route.ts";
 import { checkReserved, checkRoute } from "./relations-route.ts";
 import type { SoundConfig } from "./schema.ts";
@@ -50,6 +50,7 @@ export function brokenRelations(
   checkMatches(services, report);
   for (const [name, service] of Object.entries(services)) checkService(name, service, config, report);
   checkMirrors(services, report);
+  checkMigrations(services, report);
   checkCors("cors", config.cors, report);
   for (const [name, { cors }] of Object.entries(services)) checkCors(`services.${name}.cors`, cors, report);
   return errors;

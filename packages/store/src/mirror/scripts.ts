@@ -5,6 +5,7 @@ import { appendScript } from "./append.ts";
 import { claimScript } from "./claim.ts";
 import { gapScript } from "./gap.ts";
 import { lagScript } from "./lag.ts";
+import { migrationChangeScript } from "./migrations.ts";
 import { parkScript } from "./park.ts";
 import { peekScript } from "./peek.ts";
 import { settleScript } from "./settle.ts";
@@ -19,6 +20,7 @@ export const mirrorScripts = [
   claimScript,
   gapScript,
   lagScript,
+  migrationChangeScript,
   parkScript,
   peekScript,
   settleScript,

@@ -20,7 +20,11 @@ describe("sticky-proxy mirror", () => {
     err = [];
     const parsed = parseFlags(args, mirrorFlags, { maxWords: 3 });
     const ports = { outbox: mirror, differences: mirror, ids: createMemoryIdMap(), clock: systemClock };
-    return runMirror({ mirror: ports, act: actWith(createMemoryAudit()) }, parsed, io as never);
+    return runMirror(
+      { mirror: ports, act: actWith(createMemoryAudit()), moving: null as never },
+      parsed,
+      io as never,
+    );
   }
   async function observe(more: Partial<NewDifference> = {}): Promise<void> {
     await mirror.observe({

@@ -25,11 +25,13 @@ import {
   skipParked,
   unparkKey,
   type DifferenceFilter,
+  type MigrationPorts,
   type MirrorPorts,
 } from "@sticky-proxy/operations";
 import { exitCodes, parseFlags, UsageError, type Command, type Io, type Parsed } from "../command.ts";
 import { whyFlag, type Act } from "../connections/audit.ts";
 import { withMirror } from "../connections/mirror.ts";
+import { phase, switchOver } from "./migration.ts";
 import { coverageTable, differenceTable, gapTable, groupTable, parkedTable } from "../printing/mirror.ts";
 import { countFlag, spanFlag, textFlag, wordFlag } from "../flags.ts";
 
@@ -50,11 +52,12 @@ export const mirrorFlags = {
   note: text,
   file: text,
   all: { type: "boolean" },
+  back: { type: "boolean" },
   json: { type: "boolean" },
 } as const;
 
 export const command: Command = {
-  summary: "what the mirror found: differences, coverage, gaps, parked keys",
+  summary: "the second backend: differences, coverage, gaps, parked keys, phases and the switch",
   usage: [
     `mirror differences ${filterUsage} [--limit 50] [--cursor CURSOR] [--json]`,
     "mirror groups [--since 24h] [--json]",
@@ -66,11 +69,13 @@ export const command: Command = {
     "mirror parked [--limit 50] [--json]",
     "mirror unpark KEY [--why TEXT]",
     "mirror skip KEY --why TEXT",
+    "mirror phase [SERVICE [off|dual-read|dual-write]] [--why TEXT] [--json]",
+    "mirror switch SERVICE [--back] [--why TEXT] [--json]",
     "mirror ids export|import SERVICE [--file FILE] [--why TEXT]",
   ].join("\n  sticky-proxy "),
   run(args, io) {
     const parsed = parseFlags(args, mirrorFlags, { maxWords: 3 });
-    return withMirror(parsed, io, (mirror, act) => runMirror({ mirror, act }, parsed, io));
+    return withMirror(parsed, io, (mirror, act, moving) => runMirror({ mirror, act, moving }, parsed, io));
   },
 };
 
@@ -78,6 +83,7 @@ export const command: Command = {
 interface Call {
   readonly mirror: MirrorPorts;
   readonly act: Act;
+  readonly moving: MigrationPorts;
   readonly flags: Parsed["flags"];
   /** The id or key of an action that needs one, else "". */
   readonly word: string;
@@ -102,13 +108,15 @@ const actions: ReadonlyMap<string, Action> = new Map([
   ["unpark", unpark],
   ["skip", skip],
   ["ids", ids],
+  ["phase", ({ word, second, ...call }) => phase({ ...call, service: word || null, phase: second })],
+  ["switch", ({ word, ...call }) => switchOver({ ...call, service: word, phase: null })],
 ]);
 
-const actionsWithWord: ReadonlySet<string> = new Set(["show", "ack", "unpark", "skip", "ids"]);
+const actionsWithWord: ReadonlySet<string> = new Set(["show", "ack", "unpark", "skip", "ids", "switch"]);
 
 /** @throws UsageError, StoreUnavailable */
 export async function runMirror(
-  { mirror, act }: Pick<Call, "mirror" | "act">,
+  { mirror, act, moving }: Pick<Call, "mirror" | "act" | "moving">,
   { flags, words }: Parsed,
   io: Io,
 ): Promise<number> {
@@ -116,14 +124,17 @@ export async function runMirror(
   const limit = countFlag("limit", flags["limit"], 50, 1000);
   if (name === undefined) throw new UsageError(`mirror what? one of: ${[...actions.keys()].join(", ")}`);
   const needsWord = actionsWithWord.has(name);
-  if (word !== undefined && !needsWord) throw new UsageError(`unexpected argument "${word}"`);
+  if (word !== undefined && !needsWord && name !== "phase")
+    throw new UsageError(`unexpected argument "${word}"`);
   if (word === undefined && needsWord) throw new UsageError(`mirror ${name} what? give its id`);
-  if (second !== undefined && name !== "ids") throw new UsageError(`unexpected argument "${second}"`);
+  if (second !== undefined && name !== "ids" && name !== "phase")
+    throw new UsageError(`unexpected argument "${second}"`);
   const action = actions.get(name);
   if (action === undefined) throw new UsageError(`there is no "mirror ${name}"`);
   return action({
     mirror,
     act,
+    moving,
     flags,
     word: word ?? "",
     second: second ?? null,

@@ -1,10 +1,12 @@
 /** The connections of the mirror's commands: outbox and differences in Redis, without a node. */
-import type { MirrorPorts } from "@sticky-proxy/operations";
-import { storeSettings, systemClock } from "@sticky-proxy/runtime";
+import { randomBytes } from "node:crypto";
+import type { MigrationPorts, MirrorPorts } from "@sticky-proxy/operations";
+import { sleep, storeSettings, systemClock } from "@sticky-proxy/runtime";
 import {
   createAudit,
   createDifferences,
   createIdMap,
+  createMigrations,
   createMirrorOutbox,
   openStore,
 } from "@sticky-proxy/store";
@@ -16,7 +18,7 @@ import { exitUnavailable, waitForRedisMs } from "./unavailable.ts";
 export async function withMirror(
   parsed: Parsed,
   io: Io,
-  run: (mirror: MirrorPorts, act: Act) => Promise<number>,
+  run: (mirror: MirrorPorts, act: Act, moving: MigrationPorts) => Promise<number>,
 ): Promise<number> {
   const loaded = loadOrExplain(parsed.flags, io, "tool");
   if (loaded === null) return exitCodes.config;
@@ -35,7 +37,14 @@ export async function withMirror(
         ids: createIdMap(deps),
         clock: systemClock,
       };
-      return await run(mirror, actWith(createAudit(store)));
+      const moving = {
+        ...mirror,
+        migrations: createMigrations(deps),
+        configured: () => loaded.config.services,
+        sleep,
+        newToken: () => randomBytes(9).toString("base64url"),
+      };
+      return await run(mirror, actWith(createAudit(store)), moving);
     } finally {
       await store.close();
     }

@@ -109,3 +109,35 @@ describe("the step that finds the service", () => {
     expect(find(at)?.service).to.equal(all);
   });
 });
+
+describe("a write to a service that may be moved", () => {
+  const migration = { to: "other", maxDifferenceRate: 0, minCompared: 1, barrierMs: 60_000 };
+  const before = { ...pay, migration };
+  const after = { ...before, honoursKey: true };
+
+  async function matchedUnder(holds: ("stale" | "barrier" | null)[], method = "POST") {
+    let services: readonly Service[] = [before];
+    const find = serviceFinder(() => services);
+    const migrations = {
+      holdOf: () => holds[0] ?? null,
+      next: async () => {
+        holds.shift();
+        services = [after];
+      },
+    };
+    const state = testState({ head: testHead({ method, path: "/pay/jobs" }), service: null, route: null });
+    const move = matchServiceStep({ find, services: () => services, development: false, migrations });
+    return { outcome: await outcomeOf(move, testContext(state).ctx), service: state.service };
+  }
+
+  it("waits for the barrier to fall, and is then matched anew", async () => {
+    const { service } = await matchedUnder(["barrier", "barrier", null]);
+    expect(service).to.equal(after);
+  });
+
+  it("is refused where this node cannot learn who answers", async () => {
+    const { outcome, service } = await matchedUnder(["stale"]);
+    expect(outcome).to.include({ slug: "store-unavailable", executed: "no" });
+    expect(service).to.equal(null);
+  });
+});

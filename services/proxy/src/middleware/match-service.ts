@@ -2,24 +2,30 @@ import { pathRefusal } from "@sticky-proxy/core/http";
 import { routesOfPath, type Service } from "@sticky-proxy/core/registry";
 import { Problem } from "@sticky-proxy/protocol";
 
-import type { FindService } from "./service-finder.ts";
-import type { Middleware } from "../state.ts";
+import { barrierDetail, staleDetail } from "@sticky-proxy/node";
+import type { ProxyDeps } from "../deps.ts";
+import type { FindService, Found } from "./service-finder.ts";
+import type { Middleware, ProxyState } from "../state.ts";
 
 export interface MatchDeps {
   readonly find: FindService;
   readonly services: () => readonly Service[];
   /** Whether clients are told the names of services. */
   readonly development: boolean;
+  readonly migrations?: ProxyDeps["migrations"];
 }
 
 /**
- * Finds the service and the route, and refuses a path that the route has not opted in to. Reads state.head, state.host;
- * writes state.service, state.route, state.serviceHead.
+ * Finds the service and the route, and refuses a path that the route has not opted in to. A write to a service that is
+ * being moved waits here, and is then matched anew (M2). Reads state.head, state.host; writes state.service, state.route,
+ * state.serviceHead.
  */
-export function matchServiceStep({ find, services, development }: MatchDeps): Middleware {
-  return function matchServiceStep(ctx, next) {
+export function matchServiceStep({ find, services, development, migrations }: MatchDeps): Middleware {
+  return async function matchServiceStep(ctx, next) {
     const { head } = ctx.state;
-    const found = find(ctx.state);
+    let found = find(ctx.state);
+    if (migrations !== undefined && found !== null && found.service.migration !== null)
+      found = await whereItIsNow(ctx.state, found, find, migrations);
     const refusal = pathRefusal(head.path, found?.route ?? {});
     if (refusal !== null) throw new Problem("path-invalid", { detail: `The path is refused: ${refusal}.` });
     if (found === null)
@@ -31,6 +37,27 @@ export function matchServiceStep({ find, services, development }: MatchDeps): Mi
     ctx.state.serviceHead = found.serviceHead;
     return next();
   };
+}
+
+/** @throws Problem where the wait does not end in time; nothing was sent */
+async function whereItIsNow(
+  { head, gone, host, receivedPath }: ProxyState,
+  first: Found,
+  find: FindService,
+  migrations: NonNullable<ProxyDeps["migrations"]>,
+): Promise<Found | null> {
+  let found: Found | null = first;
+  const until = AbortSignal.timeout(first.service.migration!.barrierMs);
+  while (found !== null) {
+    const hold = migrations.holdOf(found.service, head.method);
+    if (hold === null) return found;
+    const more = { service: found.service.name, executed: "no", headers: { "Retry-After": "1" } } as const;
+    if (hold === "stale") throw new Problem("store-unavailable", { ...more, detail: staleDetail });
+    if (until.aborted || gone.aborted) throw new Problem("switching", { ...more, detail: barrierDetail });
+    await migrations.next();
+    found = find({ head, host, receivedPath });
+  }
+  return null;
 }
 
 /** Most services that a 404 lists. */

@@ -5,6 +5,7 @@ import { checkFieldName, checkHost } from "../checks.ts";
 import {
   decimal,
   flag,
+  fraction,
   integer,
   list,
   millis,
@@ -15,6 +16,7 @@ import {
   signingSecret,
   text,
   token,
+  word,
 } from "../formats.ts";
 import { anyMapping, either, exactlyOne, mapping, record, wordOr } from "../shapes.ts";
 import { authenticationMode } from "./authentication.ts";
@@ -193,6 +195,20 @@ export const service = mapping({
   cors: cors
     .allow(null)
     .description("What pages of other origins may do; null: the service's own answers say.")
+    .default(null),
+  migration: mapping({
+    to: word("The service of the other backend, with `match: none`.", 63).required(),
+    maxDifferenceRate: fraction("Largest share of compared pairs that may differ at a switch.", 0),
+    minCompared: integer("Pairs that must have been compared before a switch.", 1),
+    barrierMs: millis("How long writes wait at most while the last copies are made.", 10_000, {
+      min: 3000,
+      max: 60_000,
+    }),
+  })
+    .allow(null)
+    .description(
+      "`mirror phase` and `mirror switch` may move its clients to another backend: its writes then need a fresh look at Redis, and are 503 where a node cannot have one; null: its file alone says where they go.",
+    )
     .default(null),
   routes: list("Policies by method and path; what no route matches is proxied plainly.", route, {
     max: 1000,
