@@ -81,6 +81,7 @@ function service({ origin, policy = {}, methods = [], service: changes = {} }: R
     health: null,
     callbackAuth: { mode: "token", secrets: [], sharedToken: null },
     limits: { maxInFlight: 1000, maxQueue: 1000, queueTimeoutMs: 5000 },
+    tls: null,
     timeouts: { connectMs: 2000, firstByteMs: 5000, idleMs: 5000 },
     access: "id",
     credential: [],

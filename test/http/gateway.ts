@@ -126,6 +126,7 @@ export function service(origins: string | readonly string[], more: Partial<Servi
     health: null,
     callbackAuth: { mode: "token", secrets: [], sharedToken: null },
     limits: { maxInFlight: 100, maxQueue: 100, queueTimeoutMs: 1_000 },
+    tls: null,
     timeouts: { connectMs: 1_000, firstByteMs: 5_000, idleMs: 5_000 },
     access: "id",
     credential: ["authorization", "cookie"],

@@ -49,6 +49,7 @@ describe("one request to the secondary", () => {
       name: "users-v2",
       instances: [{ name: "v2", origin: `http://127.0.0.1:${port}`, weight: 1 }],
       limits: { maxInFlight: 10, maxQueue: 10, queueTimeoutMs: 100 },
+      tls: null,
       timeouts: { connectMs: 1000, firstByteMs: 5000, idleMs: 5000 },
       credential: ["authorization"],
       preserveHost: false,

@@ -96,6 +96,7 @@ export function createProber(options: ProberOptions): Prober {
       url: new URL(instance.origin + policy.path),
       headers: [["User-Agent", "sticky-proxy-health"]],
       body: null,
+      tls: service.tls,
       timeoutMs: policy.timeoutMs,
       maxBytes: maxAnswerBytes,
     });

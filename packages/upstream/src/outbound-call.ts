@@ -6,15 +6,19 @@ import http from "node:http";
 import https from "node:https";
 
 import { headerList, type HeaderList } from "@sticky-proxy/core/http";
+import type { UpstreamTls } from "@sticky-proxy/core/registry";
 import got from "got";
 
 import { createAddressGuard, type AddressGuard } from "./guard.ts";
+import { createTlsFiles, TlsFilesUnusable, type TlsOptions } from "./tls-files.ts";
 
 export interface OutboundRequest {
   readonly method: "GET" | "POST";
   readonly url: URL;
   readonly headers: HeaderList;
   readonly body: Uint8Array | null;
+  /** Of the service that is called; absent or null: the system's authorities, no client certificate. */
+  readonly tls?: UpstreamTls | null;
   /** For the whole exchange. */
   readonly timeoutMs: number;
   /** Limit of the response body; a longer one is truncated and marked `tooLarge`. */
@@ -43,21 +47,43 @@ export interface OutboundCaller {
 }
 
 const maxHeaderBytes = 16_384;
+const maxSecureAgents = 100;
+
+function forgetOldest(secure: Map<TlsOptions, https.Agent>): void {
+  const [files, agent] = secure.entries().next().value!;
+  secure.delete(files);
+  agent.destroy();
+}
 
 export function createOutboundCaller(guard: AddressGuard): OutboundCaller {
   // Separate agents: a connection that another guard allowed must never be reused here.
-  const agents = {
-    http: new http.Agent({ keepAlive: true, maxSockets: 64, maxFreeSockets: 8, timeout: 10_000 }),
-    https: new https.Agent({ keepAlive: true, maxSockets: 64, maxFreeSockets: 8, timeout: 10_000 }),
-  };
+  const kept = { keepAlive: true, maxSockets: 64, maxFreeSockets: 8, timeout: 10_000 };
+  const agents = { http: new http.Agent(kept), https: new https.Agent(kept) };
+  const filesOf = createTlsFiles(() => performance.now());
+  const secure = new Map<TlsOptions, https.Agent>();
 
-  function exchange({ method, url, headers, body, timeoutMs, maxBytes }: OutboundRequest) {
+  /** One agent for each set of files; those of files that were replaced go with their last connection. */
+  function agentsFor(policy: UpstreamTls | null): typeof agents {
+    if (policy === null) return agents;
+    const files = filesOf(policy);
+    let agent = secure.get(files);
+    if (agent === undefined) {
+      if (secure.size >= maxSecureAgents) forgetOldest(secure);
+      secure.set(files, (agent = new https.Agent({ ...kept, ...files })));
+    }
+    return { http: agents.http, https: agent };
+  }
+
+  function exchange(
+    { method, url, headers, body, timeoutMs, maxBytes }: OutboundRequest,
+    agent: typeof agents,
+  ) {
     return new Promise<OutboundAnswer>((resolve) => {
       const stream = got.stream(url, {
         method,
         headers: { "user-agent": "sticky-proxy", ...grouped(headers) },
         ...(body === null ? {} : { body }),
-        agent: agents,
+        agent,
         dnsLookup: guard.lookup,
         retry: { limit: 0 },
         followRedirect: false,
@@ -100,11 +126,17 @@ export function createOutboundCaller(guard: AddressGuard): OutboundCaller {
     async call(request) {
       const detail = guard.refuses(request.url);
       if (detail !== null) return { kind: "failed", reason: "refused", detail };
-      return exchange(request);
+      try {
+        return await exchange(request, agentsFor(request.tls ?? null));
+      } catch (error) {
+        if (!(error instanceof TlsFilesUnusable)) throw error;
+        return { kind: "failed", reason: "connection", detail: error.message };
+      }
     },
     close() {
       agents.http.destroy();
       agents.https.destroy();
+      for (const agent of secure.values()) agent.destroy();
     },
   };
 }

@@ -98,6 +98,10 @@ const meanings: ReadonlyMap<string, Meaning> = new Map([
   ["EHOSTDOWN", noRoute],
   ["UND_ERR_CONNECT_TIMEOUT", connectTimeout],
   ["ETIMEDOUT", connectTimeout],
+  [
+    "ERR_TLS_FILES",
+    unreachable("tls_certificate_error", "The files for TLS with the service cannot be used."),
+  ],
   ["EPROTO", unreachable("tls_protocol_error", "The TLS handshake with the service failed.")],
   [
     "UND_ERR_HEADERS_TIMEOUT",
@@ -170,6 +174,14 @@ export function failedBy(error: unknown, sent: boolean, instance: Instance | nul
   };
 }
 
+function certificateFault(code: string): string {
+  if (code === "CERT_HAS_EXPIRED") return "has expired";
+  if (code === "CERT_NOT_YET_VALID") return "is not valid yet";
+  if (code.includes("ALTNAME")) return "is for another name";
+  if (/SELF_SIGNED|UNABLE_TO_/.test(code)) return "is of an authority that is not trusted";
+  return "is not accepted";
+}
+
 function meaningOf(error: unknown, sent: boolean): Meaning {
   const code = codeOf(error);
   const known = meanings.get(code);
@@ -183,7 +195,7 @@ function meaningOf(error: unknown, sent: boolean): Meaning {
   }
   if (!sent) {
     if (certificateCode.test(code)) {
-      return unreachable("tls_certificate_error", "The service's certificate is not accepted.");
+      return unreachable("tls_certificate_error", `The service's certificate ${certificateFault(code)}.`);
     }
     if (code.startsWith("ERR_SSL") || code.startsWith("ERR_TLS")) {
       return unreachable("tls_protocol_error", "The TLS handshake with the service failed.");

@@ -13,12 +13,13 @@ import {
   type ProbeState,
   type Service,
 } from "@sticky-proxy/core/registry";
-import { Pool } from "undici";
+import { Pool, type buildConnector } from "undici";
 
 import type { Refusal } from "./outcome.ts";
 import { Breaker } from "./breaker.ts";
 import { Bulkhead } from "./bulkhead.ts";
 import { WatchedClient } from "./connection.ts";
+import { connectorOf } from "./connector.ts";
 
 /** Shared results of the active checks. An expired or missing result is "unknown"; an unknown instance is usable. */
 export interface HealthView {
@@ -66,7 +67,11 @@ export class InstanceTraffic {
   /** It said 503 with Retry-After once: when, and whether the one try on a new connection is under way. */
   #doubt: { readonly since: number; isTrying: boolean } | null = null;
 
-  constructor(origin: string, connectMs: number, { keepAliveMs, maxHeaderBytes }: ConnectionLimits) {
+  constructor(
+    origin: string,
+    connect: buildConnector.connector,
+    { keepAliveMs, maxHeaderBytes }: ConnectionLimits,
+  ) {
     this.#newPool = () =>
       new Pool(origin, {
         factory: (base, options) => new WatchedClient(base, options),
@@ -75,7 +80,7 @@ export class InstanceTraffic {
         keepAliveTimeout: keepAliveMs,
         keepAliveMaxTimeout: keepAliveMs,
         maxHeaderSize: maxHeaderBytes,
-        connect: { timeout: connectMs },
+        connect,
       });
     this.#pool = this.#newPool();
   }
@@ -153,6 +158,8 @@ export class ServiceTraffic {
   readonly #instances = new Map<string, InstanceTraffic>();
   readonly #random: () => number;
   readonly #limits: ConnectionLimits;
+  /** As the configuration says it now: for connections that are opened from here on. */
+  #tls: Service["tls"] = null;
 
   constructor(random: () => number, limits: ConnectionLimits) {
     this.#random = random;
@@ -178,8 +185,10 @@ export class ServiceTraffic {
 
   instance(service: Service, instance: Instance): InstanceTraffic {
     let traffic = this.#instances.get(instance.origin);
+    this.#tls = service.tls;
     if (traffic === undefined) {
-      traffic = new InstanceTraffic(instance.origin, service.timeouts.connectMs, this.#limits);
+      const connect = connectorOf(service.timeouts.connectMs, () => this.#tls);
+      traffic = new InstanceTraffic(instance.origin, connect, this.#limits);
       this.#instances.set(instance.origin, traffic);
       if (this.#instances.size > service.instances.length) this.#forgetGone(service);
     }

@@ -23,6 +23,7 @@ export type {
   ServiceLimits,
   ServiceMatch,
   UpstreamTimeouts,
+  UpstreamTls,
 } from "./service.ts";
 // Which host it counts as.
 export { identityHost } from "./host.ts";

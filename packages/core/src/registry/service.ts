@@ -17,6 +17,8 @@ export interface Service {
   readonly callbackAuth: CallbackAuth;
   readonly limits: ServiceLimits;
   readonly timeouts: UpstreamTimeouts;
+  /** Of connections to `https` instances; null: the system's authorities, no client certificate, TLS 1.2. */
+  readonly tls: UpstreamTls | null;
   /** Header names (lower-case) or "cookie.<name>" whose values are the request's credential; empty: none. */
   readonly credential: readonly string[];
   /** Names of cookies that tell nothing about who asks; a name may end in "*". */
@@ -62,6 +64,18 @@ export interface MigrationPolicy {
 }
 
 export type Affinity = "address" | { readonly cookie: string } | { readonly field: string };
+
+/** Paths of PEM files; null: none. */
+export interface UpstreamTls {
+  /** Authorities that are trusted instead of the system's. */
+  readonly ca: string | null;
+  /** This gateway's own certificate and key, which the service asks for. */
+  readonly cert: string | null;
+  readonly key: string | null;
+  /** The name that is asked for and that the service's certificate must have; null: the host. */
+  readonly serverName: string | null;
+  readonly minVersion: "TLSv1.2" | "TLSv1.3";
+}
 
 export interface Instance {
   /** Shown in logs, metrics and admin, never to clients: "<host>:<port>" unless configured. */

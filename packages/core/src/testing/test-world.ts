@@ -139,6 +139,7 @@ export function testService(over: Partial<Service> = {}): Service {
     health: null,
     callbackAuth: { mode: "token", secrets: [], sharedToken: null },
     limits: { maxInFlight: 100, maxQueue: 100, queueTimeoutMs: 1000 },
+    tls: null,
     timeouts: { connectMs: 1000, firstByteMs: 1000, idleMs: 1000 },
     credential: [],
     ignoredCookies: [],

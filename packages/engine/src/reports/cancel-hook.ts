@@ -56,6 +56,7 @@ export function createCancelHook(deps: CancelHookDeps): CancelHook {
       url,
       headers,
       body: Buffer.from(JSON.stringify({ processId: id, service: record.service, attempt, fence, jobId })),
+      tls: isOwn ? service.tls : null,
       timeoutMs: deps.timeoutMs ?? 5000,
       maxBytes: 4096,
     });

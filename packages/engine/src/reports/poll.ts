@@ -69,12 +69,14 @@ export function createPoller(deps: PollerDeps): Poller {
     target: Target,
     lines: readonly HeaderLine[],
     policy: ProcessPolicy,
+    { tls }: Pick<Service, "tls">,
   ): Promise<OutboundAnswer> {
     return (target.isOwn ? deps.callers.allowingPrivate : deps.callers.guarded).call({
       method: "GET",
       url: target.url,
       headers: [...(target.isOwn ? lines : [["Accept", "*/*"] as const]), ["Accept-Encoding", "identity"]],
       body: null,
+      tls: target.isOwn ? tls : null,
       timeoutMs: deps.timeoutMs ?? 10_000,
       maxBytes: policy.maxResultBytes,
     });
@@ -100,12 +102,12 @@ export function createPoller(deps: PollerDeps): Poller {
     let target = targetOf(record, record.pollUrl, service, request, random());
     if (target === null) return ended("bad-address");
     const lines = ownLines(record, service, request);
-    let answer = await ask(target, lines, policy);
+    let answer = await ask(target, lines, policy, service);
     const isElsewhere = answer.kind === "failed" && !target.isOwn && cannotBeAsked(answer);
     if (isElsewhere) {
       // A name for clients, or for the service's own host: the work is known to the instances behind it.
       target = onInstance(target.url, service, random());
-      answer = await ask(target, lines, policy);
+      answer = await ask(target, lines, policy, service);
     }
     if (answer.kind === "failed") return later(answer.detail);
     if (isElsewhere && refusals.has(answer.status)) return ended("address-unusable");
@@ -123,7 +125,7 @@ export function createPoller(deps: PollerDeps): Poller {
       const next = resolve(polled.location, target.url, service);
       if (next === null) return later("bad-location");
       if (next.isOwn) {
-        answer = await ask(next, lines, policy);
+        answer = await ask(next, lines, policy, service);
         if (answer.kind === "failed") return later(answer.detail);
       }
       // A redirect to somebody else (a signed address of a storage, say) is itself the result: for the client to follow.

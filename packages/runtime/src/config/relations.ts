@@ -148,6 +148,11 @@ function checkService(name: string, service: SoundService, config: SoundConfig, 
   const { health } = service;
   if (health !== null && health.timeoutMs > health.intervalMs)
     report(`${at}.health.timeoutMs`, "must not exceed intervalMs", `${at}.health.intervalMs`);
+  const { tls } = service;
+  if (tls !== null && (tls.cert === null) !== (tls.key === null))
+    report(`${at}.tls`, "needs cert and key, or neither", `${at}.tls.cert`, `${at}.tls.key`);
+  if (tls !== null && soundItems(service.instances).every(([, { url }]) => url?.startsWith("http:") === true))
+    report(`${at}.tls`, "no instance is https", `${at}.instances`);
   checkCallbackAuth(`${at}.callbackAuth`, service.callbackAuth, report);
   for (const [i, route] of soundItems(service.routes))
     checkRoute(at, `${at}.routes.${i}`, route, service, report);

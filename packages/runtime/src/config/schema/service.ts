@@ -23,6 +23,7 @@ import { authenticationMode } from "./authentication.ts";
 import { cors } from "./cors.ts";
 import { conditions, hostPatterns } from "./match.ts";
 import { route } from "./route.ts";
+import { upstreamTls } from "./tls.ts";
 
 const hostName = /^[a-z0-9_][a-z0-9_.-]{0,252}$/;
 
@@ -111,6 +112,10 @@ export const service = mapping({
   })
     .description("How long the service may take.")
     .default(),
+  tls: upstreamTls
+    .allow(null)
+    .description("TLS with `https` instances; null: the system's authorities, no client certificate.")
+    .default(null),
   credential: wordOr(["none"], list("Field names, or cookie.<name>.", credentialName))
     .as(
       (names) => (names === "none" ? [] : names),

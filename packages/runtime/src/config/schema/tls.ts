@@ -1,4 +1,5 @@
-/** TLS of the data plane's listener. */
+/** TLS of the data plane's listener, and with services. */
+import { checkHost } from "../checks.ts";
 import { list, oneOf, text } from "../formats.ts";
 import { mapping } from "../shapes.ts";
 
@@ -26,4 +27,17 @@ export const tls = mapping({
     ["request", "require"],
     "request",
   ),
+});
+
+export const upstreamTls = mapping({
+  ca: file("PEM file: authorities that are trusted instead of the system's.").allow(null).default(null),
+  cert: file("PEM file: the certificate that this gateway shows.").allow(null).default(null),
+  key: file("PEM file: its private key.").allow(null).default(null),
+  serverName: text(
+    "Asked for (SNI), and what the certificate must name; null: the instance's host.",
+    checkHost,
+  )
+    .allow(null)
+    .default(null),
+  minVersion: oneOf("Least version that is spoken.", ["TLSv1.2", "TLSv1.3"], "TLSv1.2"),
 });
