@@ -227,6 +227,7 @@ async function startNode(
     clock: systemClock,
   });
   const gateway = createGateway({
+    onDropped: () => undefined,
     authenticator,
     rates: rates?.(config, name) ?? null,
     formerScopes: { mayHold: (_service, part) => formerly.includes(part) },

@@ -7,6 +7,13 @@ export { redisTarget } from "./config/redis-target.ts";
 export { needsRestart } from "./config/reload.ts";
 export { options, type FlagValue, type Sources } from "./config/sources.ts";
 export { maxLeaseMs, storeSettings } from "./config/store-settings.ts";
+export {
+  createDescriptorWatch,
+  descriptorLimit,
+  fittingConnections,
+  openDescriptors,
+  type DescriptorWatch,
+} from "./descriptors.ts";
 export { createLifecycle, type Lifecycle } from "./lifecycle.ts";
 export { createLogger, type Logger } from "./logger.ts";
 export { after, monotonic, sleep, systemClock } from "./loop.ts";

@@ -97,4 +97,6 @@ export interface ProxyDeps {
   /** Told of what a caller's share did not allow. */
   readonly budgetRefused?: (budget: "bodies") => void;
   readonly onRequest?: (observed: RequestObserved) => void;
+  /** A connection was closed at once: there are limits.maxConnections. */
+  readonly onDropped?: () => void;
 }

@@ -71,6 +71,7 @@ export interface GatewayDeps {
   readonly allKnowFingerprint: (version: number) => boolean;
   readonly log: Logger;
   readonly metrics: Metrics;
+  readonly onDropped: () => void;
 }
 
 export interface Gateway {
@@ -136,6 +137,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
     newRequestId: deps.newRequestId,
     budgetRefused: (budget) => metrics.budgetRefusals.inc({ budget }),
     onRequest: (observed) => observeRequest(metrics, observed),
+    onDropped: deps.onDropped,
   });
   metrics.httpRequestsInFlight.onScrape(() => metrics.httpRequestsInFlight.set({}, server.inFlight));
   return { server, releaseWaiters: () => releaseWaiters.abort(), giveUp: () => giveUp.abort() };

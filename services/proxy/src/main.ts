@@ -20,10 +20,15 @@ import {
 } from "@sticky-proxy/node";
 import {
   after,
+  createDescriptorWatch,
+  descriptorLimit,
+  fittingConnections,
   monotonic,
+  openDescriptors,
   startTasks,
   systemClock,
   type Config,
+  type DescriptorWatch,
   type ServiceParts,
   type Task,
 } from "@sticky-proxy/runtime";
@@ -75,6 +80,7 @@ export async function startProxy(config: Config, parts: ServiceParts): Promise<{
     clock: systemClock,
   });
   const rates = openRates(config, node, parts);
+  const descriptors = watchDescriptors(config, parts);
   let port = config.port;
   const mirror = openProxyMirror({ config, node, logger, metrics }, () => engine.processes.now());
   const engine = openEngine({
@@ -94,7 +100,8 @@ export async function startProxy(config: Config, parts: ServiceParts): Promise<{
     config,
     services,
     migrations: node.migrations,
-    settings: settingsOf(config, store.loopId),
+    settings: settingsOf(config, store.loopId, descriptors.accepted),
+    onDropped: () => descriptors.watch.dropped(),
     store: engine.processes.store,
     changes: store.changes,
     secret: store.meta.secret,
@@ -169,6 +176,29 @@ function openCancelHook(
         detail,
       }),
   });
+}
+
+/** @returns `accepted`: client connections at once, of which the system may allow fewer than the configuration */
+function watchDescriptors(
+  { limits: { maxConnections } }: Config,
+  parts: ServiceParts,
+): { readonly watch: DescriptorWatch; readonly accepted: number } {
+  const { logger, lifecycle } = parts;
+  const limit = descriptorLimit();
+  const accepted = fittingConnections(maxConnections, limit, openDescriptors());
+  if (accepted < maxConnections)
+    logger.warn("descriptors.too-few", {
+      descriptors: limit,
+      maxConnections,
+      accepted,
+      cure: "raise ulimit -n (two for each client connection) or lower limits.maxConnections",
+    });
+  const isBoundByLimit = accepted < maxConnections;
+  const watch = createDescriptorWatch({ log: logger, monotonic, accepted, isBoundByLimit, limit });
+  const run = (): void => watch.look();
+  startTasks([{ name: "proxy.watch-descriptors", periodMs: 1000, run, atOnce: true }], parts);
+  lifecycle.onShutdown("flush", "descriptors", () => watch.close());
+  return { watch, accepted };
 }
 
 /** null: no caller's requests are bounded. */
@@ -260,7 +290,7 @@ function stopGateway(
   });
 }
 
-function settingsOf(config: Config, loopId: string): ProxySettings {
+function settingsOf(config: Config, loopId: string, maxConnections: number): ProxySettings {
   return {
     pseudonym: "sticky-proxy",
     loopId,
@@ -268,7 +298,7 @@ function settingsOf(config: Config, loopId: string): ProxySettings {
     trustedProxies: config.trustedProxies,
     cors: config.cors,
     ownHosts: config.publicUrl === null ? [] : [new URL(config.publicUrl).host],
-    limits: config.limits,
+    limits: { ...config.limits, maxConnections },
     plainBodyBytes,
     development: config.redis.profile === "dev",
   };

@@ -84,6 +84,7 @@ export function createServer(deps: ProxyDeps): ProxyServer {
   server.on("checkExpectation", onRequest);
   server.on("connection", connections.accept);
   if (tls === null) server.on("connection", connections.watch);
+  server.on("drop", () => deps.onDropped?.());
   answerOutsideRequests(server, pipelines, tunnels, deps);
   return serverOf(server, gate, inFlight, tunnels, limits.listenBacklog);
 }

@@ -38,7 +38,11 @@ export const limits = mapping({
     4096,
     { min: 1, max: 65_535 },
   ),
-  maxConnections: integer("Client connections of this node.", 10_000, { min: 1 }),
+  maxConnections: integer(
+    "Client connections of this node; fewer where the system's limit of open files has no room for two of each.",
+    10_000,
+    { min: 1 },
+  ),
   maxConnectionsPerAddress: integer("Client connections per address; 0: no limit.", 0),
   bodyBytes: bytes(
     "Request bodies in this node's memory at once, 429; one caller gets nine tenths. One that is validated in a thread counts four times meanwhile.",
