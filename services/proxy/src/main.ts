@@ -131,14 +131,11 @@ export async function startProxy(config: Config, parts: ServiceParts): Promise<{
 
   health.start(lifecycle);
   mirror.stopWith(lifecycle);
-  startTasks(
-    tasksOf({ node, engine, invalidation: cache.invalidation, checks, health, heartbeat, mirror }),
-    parts,
-  );
+  const { invalidation } = cache;
+  startTasks(tasksOf({ node, engine, invalidation, checks, health, heartbeat, mirror }), parts);
   startCallerTasks({ apiKeys: authenticator === null ? null : apiKeys, rates }, parts);
   stopGateway(config, gateway, lifecycle);
-  lifecycle.onShutdown("finish", "executions", () => engine.executor.idle());
-  lifecycle.onShutdown("finish", "side-copies", () => copies.idle());
+  finishWork(lifecycle, engine, copies);
   lifecycle.onShutdown("release-outbox", "heartbeat", () => heartbeat.leave());
   lifecycle.onShutdown("flush", "upstream", async () => {
     await cancelHook.idle();
@@ -147,6 +144,15 @@ export async function startProxy(config: Config, parts: ServiceParts): Promise<{
   });
   lifecycle.onShutdown("close-store", "store", () => node.close());
   return { port };
+}
+
+function finishWork(
+  lifecycle: ServiceParts["lifecycle"],
+  { executor }: Engine,
+  copies: { idle(): Promise<void> },
+): void {
+  lifecycle.onShutdown("finish", "executions", () => executor.idle());
+  lifecycle.onShutdown("finish", "side-copies", () => copies.idle());
 }
 
 function openHealth(node: OpenNode, { logger }: ServiceParts): HealthRounds {
