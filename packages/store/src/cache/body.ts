@@ -19,7 +19,7 @@ const piecesPerChunk = chunkBytes / pieceBytes;
 /** How long the chunks of a body that nothing names any more stay for running readers. */
 const graceMs = 60_000;
 /** Of a body that was evicted: nobody had asked for it for long. */
-const evictedGraceMs = 15_000;
+const evictedGraceMs = 5000;
 /** Of a body in one piece: a reader reads it at once. */
 const onePieceGraceMs = 2000;
 

@@ -93,7 +93,9 @@ export function createCacheBudget(
 
   /** The claim is told before the others' are read, so that of nodes that claim at once none passes the bound. */
   async function mayClaim(bytes: number, holder: string): Promise<boolean> {
-    if (bytes > allowance || clock.monotonic() - lookedAt > recentMs) {
+    const isRecent = clock.monotonic() - lookedAt <= recentMs;
+    if (isRecent && roomOf(fill) < 0) return false; // a full store is not asked for each response
+    if (bytes > allowance || !isRecent) {
       await looking; // begun before the claim
       await look();
     }
