@@ -44,6 +44,7 @@ export {
   type MigrationPorts,
   type SwitchResult,
 } from "./mirror/migration.ts";
+export { verifyMirror, type Verified } from "./mirror/verify.ts";
 export type { MirrorPorts } from "./mirror/ports.ts";
 // Operators' tokens.
 export { checkToken, createToken, listTokens, revokeToken, type TokenPorts } from "./tokens/tokens.ts";

@@ -25,6 +25,7 @@ import {
   createDifferences,
   createIdMap,
   createMigrations,
+  createMirrorChain,
   createMirrorOutbox,
   createOperatorTokens,
   createSessions,
@@ -205,6 +206,7 @@ function adminDeps(
     },
     mirror: {
       ids: createIdMap(mirrorParts),
+      chain: createMirrorChain(mirrorParts),
       outbox: createMirrorOutbox(mirrorParts),
       differences: createDifferences(mirrorParts),
       clock: systemClock,

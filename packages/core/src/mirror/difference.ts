@@ -58,6 +58,8 @@ export interface Difference {
   /** Call times at the primary overlapped another write of the key (R7). */
   readonly concurrent: boolean;
   readonly acknowledged: Acknowledgement | null;
+  /** The link before this record's and its own (chain.ts); absent: an older version wrote it. */
+  readonly chain?: { readonly previous: string; readonly link: string };
 }
 
 /** Somebody has seen it; it stays until its TTL but is not listed as open. */
@@ -68,7 +70,7 @@ export interface Acknowledgement {
 }
 
 /** A difference before the store gave it id, time and state. */
-export type NewDifference = Omit<Difference, "id" | "at" | "acknowledged">;
+export type NewDifference = Omit<Difference, "id" | "at" | "acknowledged" | "chain">;
 
 export const maxDifferenceBytes = 32 * 1024;
 

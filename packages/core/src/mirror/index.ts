@@ -60,6 +60,15 @@ export type {
   Parking,
   Settlement,
 } from "./outbox.ts";
+// Tamper evidence.
+export {
+  chainDigest,
+  chainLength,
+  checkChain,
+  type ChainLink,
+  type ChainReport,
+  type MirrorChain,
+} from "./chain.ts";
 // Moving a service's clients from one backend to the other.
 export {
   isWrite,

@@ -1,4 +1,4 @@
-import type { Differences, IdMap, Outbox } from "@sticky-proxy/core/mirror";
+import type { Differences, IdMap, MirrorChain, Outbox } from "@sticky-proxy/core/mirror";
 import type { Clock } from "@sticky-proxy/protocol";
 
 /** What the verbs of the mirror work on. */
@@ -6,6 +6,7 @@ export interface MirrorPorts {
   readonly differences: Differences;
   readonly outbox: Pick<Outbox, "partitions" | "gaps" | "parkedKeys" | "unpark" | "skip">;
   readonly ids: IdMap;
+  readonly chain: MirrorChain;
   /** Turns spans into times. */
   readonly clock: Pick<Clock, "now">;
 }

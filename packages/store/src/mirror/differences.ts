@@ -14,7 +14,7 @@ import { asStore, mirrorKeepMs, type MirrorIo, type MirrorStoreDeps } from "./io
 import { createMirrorKeys } from "./keys.ts";
 import { createRecords, idOf, mirrorTime, parseId } from "./records.ts";
 import { createReports } from "./reports.ts";
-import { settleKeys, settleScript } from "./settle.ts";
+import { recordArgs, settleKeys, settleScript } from "./settle.ts";
 
 /** A page looks at no more records than this; then it ends early, with a cursor. */
 const maxScanned = 2000;
@@ -45,7 +45,7 @@ export function createDifferences(deps: MirrorStoreDeps): Differences {
             eligible: observation.isCounted ? 0 : count,
             diverged: 0,
             endedAt: "",
-            record: difference === null ? "" : JSON.stringify(difference),
+            ...recordArgs(difference),
             groups: JSON.stringify(groups),
             ttlMs: limits.ttlMs,
             max: limits.maxDifferences,

@@ -15,7 +15,9 @@
  *   {p}:or:<hour>    HASH    settle: sums of differences                 8 days
  *   {p}:on           ZSET    settle: difference records by time          TTL and bound of the route
  *   {p}:onx          ZSET    settle: the same by end                     the same
- *   {p}:onr          HASH    settle: the records; "a:<member>" a note    the same
+ *   {p}:onr          HASH    settle: the records; "a:…" a note, "c:…" a link the same
+ *   {p}:onc          STREAM  settle, acknowledge: links over records     capped by length
+ *   {p}:onh          HASH    settle, acknowledge: the chain's head       never
  *   {p}:om:<service> HASH    ids: "<collection> <id>" → secondary's id   never
  */
 import type { Keys } from "../keys.ts";
@@ -35,6 +37,8 @@ export interface MirrorKeys {
   byTime(partition: number): string;
   byEnd(partition: number): string;
   records(partition: number): string;
+  links(partition: number): string;
+  chain(partition: number): string;
   ids(partition: number, service: string): string;
 }
 
@@ -55,6 +59,8 @@ export function createMirrorKeys(keys: Pick<Keys, "partition">): MirrorKeys {
     byTime: of("on"),
     byEnd: of("onx"),
     records: of("onr"),
+    links: of("onc"),
+    chain: of("onh"),
     ids: (p, service) => `${keys.partition(p)}om:${service}`,
   };
 }

@@ -57,19 +57,23 @@ export function createRecords({ reads, keys, partitions }: MirrorIo): Records {
       Promise.all([
         mirrorTime({ reads }),
         Promise.all(
-          found.map(({ partition, stamp }) => reads.hmget(keys.records(partition), `${stamp}`, `a:${stamp}`)),
+          found.map(({ partition, stamp }) =>
+            reads.hmget(keys.records(partition), `${stamp}`, `a:${stamp}`, `c:${stamp}`),
+          ),
         ),
         Promise.all(found.map(({ partition, stamp }) => reads.zscore(keys.byEnd(partition), `${stamp}`))),
       ]),
     );
     return found.map((one, i) => {
-      const [record, acknowledged] = pairs[i]!;
+      const [record, acknowledged, links] = pairs[i]!;
+      const [previous, link] = links?.split(" ") ?? [];
       // Past its time counts as gone, also before somebody tidied up.
       if (record == null || Number(ends[i] ?? 0) <= now) return null;
       return {
         ...(JSON.parse(record) as NewDifference),
         id: idOf(one),
         at: Math.floor(one.stamp / 1000),
+        ...(previous === undefined || link === undefined ? {} : { chain: { previous, link } }),
         acknowledged: acknowledged == null ? null : (JSON.parse(acknowledged) as Acknowledgement),
       };
     });

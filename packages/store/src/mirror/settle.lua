@@ -5,12 +5,14 @@ twice nor loses one; and a former owner is refused. An observation has no entry:
 counted eligible here unless it was while it was under way; without an outcome it still is.
 KEYS[1]  owner     STRING   KEYS[2]  settled  HASH   KEYS[3]  counters  HASH   KEYS[4]  state  HASH
 KEYS[5]  records   HASH     KEYS[6]  byTime   ZSET   KEYS[7]  byEnd     ZSET   KEYS[8]  sums   HASH
+KEYS[9]  chain     HASH     KEYS[10]  links   STREAM
 ARGV[1]  entryId   ARGV[2]  call      ARGV[3]  fence (empty: an observation)   ARGV[4]  counter (prefix of names)
 ARGV[5]  outcome (empty: none yet)  ARGV[6]  count     ARGV[7]  diverged (1 or 0)               ARGV[8]  endedAt (empty: not known)
 ARGV[9]  record (empty: none)         ARGV[10]  groups (JSON list of names)    ARGV[11]  ttlMs
-ARGV[12]  max      ARGV[13]  keepMs   ARGV[14]  eligible (how many more)
+ARGV[12]  max      ARGV[13]  keepMs   ARGV[14]  eligible (how many more)   ARGV[15]  digest (of the record)
 Returns  {entryId, call, 'settled' | 'known' | 'lost'} ]]
 --@include mirror-trim
+--@include mirror-chain
 local function answer(word) return { ARGV[1], ARGV[2], word } end
 if ARGV[3] ~= '' then
   if redis.call('GET', KEYS[1]) ~= ARGV[3] then return answer('lost') end
@@ -42,8 +44,10 @@ if newest then stamp = math.max(stamp, tonumber(newest) + 1) end
 local member = string.format('%.0f', stamp)
 redis.call('HSET', KEYS[5], member, ARGV[9])
 redis.call('ZADD', KEYS[6], member, member)
-redis.call('ZADD', KEYS[7], string.format('%.0f', now + ARGV[11]), member)
-trim(KEYS[5], KEYS[6], KEYS[7], now, tonumber(ARGV[12]))
+local ends = string.format('%.0f', now + ARGV[11])
+redis.call('ZADD', KEYS[7], ends, member)
+redis.call('HSET', KEYS[5], 'c:' .. member, addLink(KEYS[9], KEYS[10], member, 'difference', ARGV[15], ends))
+trim(KEYS[5], KEYS[6], KEYS[7], KEYS[9], now, tonumber(ARGV[12]))
 for _, name in ipairs(cjson.decode(ARGV[10])) do
   -- Names come from bodies, so their number is limited.
   if redis.call('HLEN', KEYS[8]) >= 1000 and redis.call('HEXISTS', KEYS[8], name) == 0 then

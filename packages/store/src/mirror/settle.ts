@@ -1,5 +1,5 @@
 /** Settles an entry: outcome, counters and difference in one step; the outcome of its first settlement stays. */
-import { bounded, type Outbox } from "@sticky-proxy/core/mirror";
+import { bounded, chainDigest, type NewDifference, type Outbox } from "@sticky-proxy/core/mirror";
 import { defineScript, newCall, replyText, runScript } from "../redis/scripts.ts";
 import { counterName, groupNames } from "./counters.ts";
 import { asStore, fenceText, mirrorKeepMs, type MirrorIo } from "./io.ts";
@@ -8,7 +8,7 @@ import type { MirrorKeys } from "./keys.ts";
 export const settleScript = defineScript({
   name: "mirror-settle",
   file: new URL("./settle.lua", import.meta.url),
-  keys: ["owner", "settled", "counters", "state", "records", "byTime", "byEnd", "sums"],
+  keys: ["owner", "settled", "counters", "state", "records", "byTime", "byEnd", "sums", "chain", "links"],
   args: [
     "entryId",
     "call",
@@ -24,6 +24,7 @@ export const settleScript = defineScript({
     "max",
     "keepMs",
     "eligible",
+    "digest",
   ],
 });
 
@@ -46,7 +47,7 @@ export function createSettle({ writes, keys }: MirrorIo): Outbox["settle"] {
           eligible: 0,
           diverged: diverged ? 1 : 0,
           endedAt: endedAt === null ? "" : endedAt,
-          record: difference === null ? "" : JSON.stringify(difference),
+          ...recordArgs(difference),
           groups: JSON.stringify(groups),
           ttlMs: limits.ttlMs,
           max: limits.maxDifferences,
@@ -56,6 +57,13 @@ export function createSettle({ writes, keys }: MirrorIo): Outbox["settle"] {
     );
     return replyText(word) as "settled" | "known" | "lost";
   };
+}
+
+/** The record as it is kept, and what its link covers. */
+export function recordArgs(difference: NewDifference | null): { record: string; digest: string } {
+  if (difference === null) return { record: "", digest: "" };
+  const record = JSON.stringify(difference);
+  return { record, digest: chainDigest(record) };
 }
 
 export function settleKeys(keys: MirrorKeys, partition: number, window: number, orderKey: string) {
@@ -68,5 +76,7 @@ export function settleKeys(keys: MirrorKeys, partition: number, window: number, 
     byTime: keys.byTime(partition),
     byEnd: keys.byEnd(partition),
     sums: keys.sums(partition, window),
+    chain: keys.chain(partition),
+    links: keys.links(partition),
   };
 }

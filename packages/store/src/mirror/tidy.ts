@@ -6,7 +6,7 @@ import { asStore, type MirrorIo } from "./io.ts";
 export const tidyScript = defineScript({
   name: "mirror-tidy",
   file: new URL("./tidy.lua", import.meta.url),
-  keys: ["records", "byTime", "byEnd"],
+  keys: ["records", "byTime", "byEnd", "chain"],
   args: ["partition", "call"],
 });
 
@@ -19,6 +19,7 @@ export function createTidy({ writes, keys }: MirrorIo): Outbox["tidy"] {
           records: keys.records(partition),
           byTime: keys.byTime(partition),
           byEnd: keys.byEnd(partition),
+          chain: keys.chain(partition),
         },
         args: { partition, call: newCall() },
       }),

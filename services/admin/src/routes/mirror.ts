@@ -18,6 +18,7 @@ import {
   showDifference,
   skipParked,
   unparkKey,
+  verifyMirror,
 } from "@sticky-proxy/operations";
 import { Readable } from "node:stream";
 import { Problem } from "@sticky-proxy/protocol";
@@ -88,6 +89,13 @@ function readingRoutes({ mirror, pages, now }: AdminDeps): readonly Route[] {
           service: query.service ?? null,
         });
         return { status: 200, body: { rows: rows.map(coverageView) } };
+      },
+    }),
+    route({
+      ...reading("\\:verify", "verifyMirror", "Whether the record of differences is as it was written"),
+      answer: answerObject({ links: { type: "integer" }, broken: list({ type: "string" }) }),
+      async run() {
+        return { status: 200, body: await verifyMirror(mirror) };
       },
     }),
     route<Since>({

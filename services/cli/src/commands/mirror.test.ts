@@ -19,7 +19,13 @@ describe("sticky-proxy mirror", () => {
     out = [];
     err = [];
     const parsed = parseFlags(args, mirrorFlags, { maxWords: 3 });
-    const ports = { outbox: mirror, differences: mirror, ids: createMemoryIdMap(), clock: systemClock };
+    const ports = {
+      outbox: mirror,
+      differences: mirror,
+      ids: createMemoryIdMap(),
+      chain: { verify: async () => [] },
+      clock: systemClock,
+    };
     return runMirror(
       { mirror: ports, act: actWith(createMemoryAudit()), moving: null as never },
       parsed,

@@ -24,6 +24,7 @@ import {
   showDifference,
   skipParked,
   unparkKey,
+  verifyMirror,
   type DifferenceFilter,
   type MigrationPorts,
   type MirrorPorts,
@@ -65,6 +66,7 @@ export const command: Command = {
     "mirror ack ID [--by NAME] [--note TEXT] [--json]",
     `mirror export ${filterUsage}`,
     "mirror coverage [--service NAME] [--since 24h] [--json]",
+    "mirror verify [--json]",
     "mirror gaps [--limit 50] [--json]",
     "mirror parked [--limit 50] [--json]",
     "mirror unpark KEY [--why TEXT]",
@@ -103,6 +105,7 @@ const actions: ReadonlyMap<string, Action> = new Map([
   ["ack", acknowledge],
   ["export", exportAll],
   ["coverage", coverage],
+  ["verify", verify],
   ["gaps", gaps],
   ["parked", parked],
   ["unpark", unpark],
@@ -190,6 +193,21 @@ async function coverage({ mirror, flags, json, io }: Call): Promise<number> {
   const rows = await mirrorCoverage(mirror, query);
   if (json) return print(io, { coverage: rows.map(coverageView) });
   return printLines(io, coverageTable(rows));
+}
+
+/** Exit code 1: something has been changed, taken out or put in. */
+async function verify({ mirror, json, io }: Call): Promise<number> {
+  const found = await verifyMirror(mirror);
+  const code = found.broken.length === 0 ? exitCodes.ok : exitCodes.failed;
+  if (json) {
+    print(io, found);
+    return code;
+  }
+  for (const line of found.broken) io.err(line);
+  const word = code === exitCodes.ok ? "the chain holds" : `broken at ${found.broken.length} places`;
+  const rest = found.unchained === 0 ? "" : `, ${found.unchained} records older than the chain`;
+  io.out(`${word}: ${found.links} links, ${found.records} records${rest}`);
+  return code;
 }
 
 async function gaps({ mirror, limit, json, io }: Call): Promise<number> {

@@ -7,6 +7,7 @@ import {
   createDifferences,
   createIdMap,
   createMigrations,
+  createMirrorChain,
   createMirrorOutbox,
   openStore,
 } from "@sticky-proxy/store";
@@ -35,6 +36,7 @@ export async function withMirror(
         outbox: createMirrorOutbox(deps),
         differences: createDifferences(deps),
         ids: createIdMap(deps),
+        chain: createMirrorChain(deps),
         clock: systemClock,
       };
       const moving = {
