@@ -1,3 +1,4 @@
+export { createMirrorAlerts, type MirrorAlerts } from "./alerts.ts";
 export { createComparer, type Comparer } from "./comparer.ts";
 export { exportLag, observeLatencies, observeMirror } from "./observe-mirror.ts";
 export { createPartitionDrain, type PartitionDrain, type PartitionDrainDeps } from "./partition-drain.ts";

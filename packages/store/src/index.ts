@@ -12,6 +12,7 @@ export type { Finding } from "./cluster/profile.ts";
 export { createSharedRates } from "./cluster/shared-rates.ts";
 export { createRegistry, type HealthReport, type Registry, type Replica } from "./cluster/registry.ts";
 export { openNodeLocks, type NodeLocks } from "./cluster/quorum.ts";
+export { createKnownAlerts } from "./mirror/alerts.ts";
 export { createMirrorChain } from "./mirror/chain.ts";
 export { createDifferences } from "./mirror/differences.ts";
 export { createIdMap } from "./mirror/ids.ts";

@@ -36,6 +36,7 @@
  *   {meta}:forgotten          STRING  incarnation: a fail-over has lost confirmed writes      TTL
  *   {meta}:migration:<service> HASH  migrations: authority, phase, epoch, barrier             never
  *   {meta}:migration-views:<service>  ZSET  migrations: each node's last word by its time    trimmed; TTL
+ *   {meta}:mirror-alerts     HASH    alerts of the mirror that are on       when it is over
  *   {meta}:canary             HASH    profile: the canary's record       TTL
  *   {meta}:audit              STREAM  what operators do                  capped by length and age
  *   {meta}:audit-results      HASH    results by the entry's id          trimmed with it

@@ -27,7 +27,7 @@ import {
 } from "@sticky-proxy/runtime";
 import { createHealthView } from "@sticky-proxy/upstream";
 import { startGauges } from "./gauges.ts";
-import { openSweeperMirror } from "./open-mirror.ts";
+import { alertTasks, openSweeperMirror } from "./open-mirror.ts";
 import { createSweeper, type SweepDeps } from "./sweep.ts";
 import { createUnknownWork, type UnknownWork } from "./unknown-work.ts";
 
@@ -110,6 +110,7 @@ export async function startSweeper(
         atOnce: true,
         stopIn: "stop-claiming",
       },
+      ...alertTasks(config, mirroring),
     ],
     parts,
   );

@@ -2,15 +2,30 @@
 import { parkedKeyName } from "@sticky-proxy/core/mirror";
 import type { Engine, MirrorIntents, Processes } from "@sticky-proxy/engine";
 import { openMirror, type OpenNode } from "@sticky-proxy/node";
-import { sleep, type Config, type Lifecycle, type Logger, type Metrics } from "@sticky-proxy/runtime";
+import {
+  sleep,
+  type Config,
+  type Lifecycle,
+  type Logger,
+  type Metrics,
+  type Task,
+} from "@sticky-proxy/runtime";
 import type { HealthView } from "@sticky-proxy/upstream";
 import {
+  createMirrorAlerts,
   exportLag,
+  type MirrorAlerts,
   observeLatencies,
   observeMirror,
   isAnyMirrored,
   pinnedMirrorRoutes,
 } from "@sticky-proxy/mirror";
+import {
+  createDifferences,
+  createKnownAlerts,
+  createMirrorChain,
+  createMirrorOutbox,
+} from "@sticky-proxy/store";
 import { watchUnknownCopies } from "./unknown-copies.ts";
 import { startOutboxDrain, type OutboxDrain } from "./drain-outbox.ts";
 
@@ -32,7 +47,7 @@ export interface SweeperMirror {
     engine: Pick<Engine, "processes" | "rules">,
     othersMayKnow: () => boolean,
     lifecycle: Lifecycle,
-  ): { tick(): Promise<void> };
+  ): { tick(): Promise<void>; alert(): Promise<void> };
 }
 
 export function openSweeperMirror(
@@ -51,6 +66,7 @@ export function openSweeperMirror(
     storeNow,
   });
   const { intents } = mirror;
+  const alerts = openAlerts(config, node, logger);
   return {
     intents,
     start({ processes, rules }, othersMayKnow, lifecycle) {
@@ -101,7 +117,45 @@ export function openSweeperMirror(
           await intents.tick();
           exportLag(metrics, intents.lag, drain.leadsFirst);
         },
+        async alert() {
+          if (drain?.leadsFirst === true) await alerts?.look();
+          else alerts?.rest();
+        },
       };
     },
   };
+}
+
+/** null: nobody is to be told. */
+function openAlerts(
+  { mirror: { alerts: policy }, webhooks }: Config,
+  { store, callers, storeClock }: OpenNode,
+  logger: Logger,
+): MirrorAlerts | null {
+  const endpoint = webhooks.find(({ name }) => name === policy?.webhook);
+  if (policy === null || endpoint === undefined) return null;
+  const { writes, reads } = store.redis;
+  const parts = { writes, reads, keys: store.keys, partitions: store.meta.partitions };
+  return createMirrorAlerts({
+    policy,
+    endpoint,
+    callers,
+    differences: createDifferences(parts),
+    outbox: createMirrorOutbox(parts),
+    chain: createMirrorChain(parts),
+    known: createKnownAlerts(parts),
+    clock: storeClock,
+    onTold: ({ kind, service, state, found }, detail) =>
+      logger.warn("mirror.alert", { kind, service, state, found, answer: detail }),
+  });
+}
+
+/** None where nobody is to be told; else often enough for the short window. */
+export function alertTasks(
+  { mirror: { alerts } }: Config,
+  mirroring: { alert(): Promise<void> },
+): readonly Task[] {
+  if (alerts === null) return [];
+  const periodMs = Math.max(1000, Math.min(30_000, alerts.shortMs / 10));
+  return [{ name: "sweeper.mirror-alerts", periodMs, run: () => mirroring.alert(), stopIn: "stop-claiming" }];
 }

@@ -60,6 +60,19 @@ export type {
   Parking,
   Settlement,
 } from "./outbox.ts";
+// Telling people.
+export {
+  alertsOf,
+  decideAlerts,
+  noSums,
+  sumsBetween,
+  windowSums,
+  type Alert,
+  type AlertEvent,
+  type AlertPolicy,
+  type KnownAlert,
+  type WindowSums,
+} from "./alerts.ts";
 // Tamper evidence.
 export {
   chainDigest,

@@ -1,5 +1,6 @@
 /** What must hold before the authority of a service changes. Pure. */
 import type { Service } from "../registry/service.ts";
+import type { Coverage } from "./coverage.ts";
 import type { CoverageRow } from "./differences.ts";
 import { readsOnly, viewMs, type MigrationState, type NodeView } from "./migration.ts";
 import type { Lag } from "./outbox.ts";
@@ -35,6 +36,11 @@ const losses = [
   "unconfigured",
 ] as const;
 
+/** Calls whose copy the other backend lacks. */
+export function lossesOf({ skipped }: Pick<Coverage, "skipped">): number {
+  return losses.reduce((sum, reason) => sum + (skipped.get(reason) ?? 0), 0);
+}
+
 /**
  * All gates, open or not.
  * @param token of the barrier that the caller has raised; null: none. The lag is asked for below it alone: under load it
@@ -52,7 +58,7 @@ export function gatesOf(facts: GateFacts, token: string | null): readonly Gate[]
     compared += sums.matched + sums.masked + sums.different;
     different += sums.different;
     if (!writing.has(row.route)) continue;
-    lost += sums.failed + losses.reduce((sum, reason) => sum + (sums.skipped.get(reason) ?? 0), 0);
+    lost += sums.failed + lossesOf(sums);
   }
   const rate = compared === 0 ? 0 : different / compared;
   const entries = lag?.entries ?? 0;

@@ -46,6 +46,9 @@ export function brokenRelations(
       "no service is configured: give a configuration file (--config, STICKY_CONFIG) or --origin",
       "services",
     );
+  const told = config.mirror.alerts?.webhook;
+  if (told !== undefined && !Object.hasOwn(config.webhooks, told))
+    report("mirror.alerts.webhook", `there is no webhook named ${told}`, `webhooks.${told}`);
   checkAuthentication(config, report);
   checkMatches(services, report);
   for (const [name, service] of Object.entries(services)) checkService(name, service, config, report);

@@ -15,6 +15,7 @@ import {
   token,
   url,
 } from "./formats.ts";
+import { alerts } from "./schema/alerts.ts";
 import { admin } from "./schema/admin.ts";
 import { authentication } from "./schema/authentication.ts";
 import { budgets } from "./schema/budgets.ts";
@@ -111,6 +112,7 @@ export const schema = mapping({
       signingSecret("A secret."),
       { max: 10 },
     ),
+    alerts,
   })
     .description("What all mirrored routes share.")
     .default(),
