@@ -1,4 +1,5 @@
 /** The admin API over a running gateway: login, roles, processes, acts, audit. */
+import { request } from "node:http";
 import { expect } from "chai";
 import { logIn, startAdminGateway, type AdminClient, type AdminGateway } from "./gateway.ts";
 
@@ -37,9 +38,24 @@ describe("admin API", function () {
 
   before(async () => {
     gateway = await startAdminGateway({
+      config: {
+        authentication: { methods: [{ trustedHeader: { field: "X-SSO-User", peers: ["127.0.0.1/32"] } }] },
+      },
       services: (origin) => ({
+        wallet: {
+          instances: [origin],
+          authentication: "required",
+          routes: [{ name: "spend", process: { identity: "key" } }],
+        },
+        shop: {
+          instances: [origin],
+          authentication: "off",
+          preserveHost: true,
+          routes: [{ name: "buy", process: { identity: "key" } }],
+        },
         pay: {
           instances: [origin],
+          authentication: "off",
           routes: [
             {
               name: "dead",
@@ -181,6 +197,31 @@ describe("admin API", function () {
     expect(unknown.status).to.equal(404);
     expect(gateway.log()).not.to.include("secret-key-4711");
     expect(await (await admin.get("/audit")).text()).not.to.include("secret-key-4711");
+  });
+
+  it("a key of a proved principal is found by both, a key at a host without being told the host where it is known", async () => {
+    const sent = (path: string, headers: Record<string, string>): Promise<number | undefined> =>
+      new Promise((resolve, reject) => {
+        const call = request(gateway.url + path, { method: "POST", headers }, (answer) => {
+          answer.resume().once("end", () => resolve(answer.statusCode));
+        });
+        call.once("error", reject).end("{}");
+      });
+    const found = async (body: Record<string, string>): Promise<number> =>
+      (await admin.send("POST", "/processes:lookup", body)).status;
+    const key = { "Idempotency-Key": "whose-4711" };
+    expect(await sent("/wallet", { ...key, "X-SSO-User": "ann" })).to.equal(200);
+    const wallet = { service: "wallet", idempotencyKey: "whose-4711" };
+    expect(await found({ ...wallet, principal: "ann" })).to.equal(200);
+    expect(await found({ ...wallet, principal: "bob" })).to.equal(404);
+    expect(await found(wallet), "a principal that no API key names").to.equal(404);
+    expect(await sent("/shop", { ...key, Host: "www.shop.test" })).to.equal(200);
+    const shop = { service: "shop", idempotencyKey: "whose-4711" };
+    expect(await found({ ...shop, host: "www.shop.test" })).to.equal(200);
+    expect(await found({ ...shop, host: "other.test" })).to.equal(404);
+    const here = { service: "shop", idempotencyKey: "here-4711" };
+    expect(await sent("/shop", { "Idempotency-Key": here.idempotencyKey })).to.equal(200);
+    expect(await found(here)).to.equal(200);
   });
 
   it("an act on another version than the one seen is 412 with the process as it is, and changes nothing", async () => {

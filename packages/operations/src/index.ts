@@ -1,4 +1,5 @@
 // Processes.
+export { findByKey, placesOfKey, type KeyQuery } from "./processes/find-by-key.ts";
 export { findProcesses, isFoundByList, type ProcessFilter } from "./processes/find.ts";
 export { processHistory } from "./processes/history.ts";
 export { listProcesses, statusesInOrder } from "./processes/list.ts";

@@ -2,6 +2,7 @@
 import type {
   BulkPorts,
   CachePorts,
+  KeyQuery,
   MigrationPorts,
   MirrorPorts,
   TokenPorts,
@@ -64,9 +65,7 @@ export interface AdminDeps {
   readonly tellCancelled: (record: ProcessRecord) => void;
   /** By the client's key or the service's own job id; null: none is kept. @throws StoreUnavailable */
   readonly lookUp: (
-    by:
-      | { readonly service: string; readonly idempotencyKey: string }
-      | { readonly service: string; readonly jobId: string },
+    by: KeyQuery | { readonly service: string; readonly jobId: string },
   ) => Promise<ProcessRecord | null>;
   /** The configured services, as this replica's file has them. */
   readonly configured: () => readonly Service[];

@@ -1,13 +1,20 @@
 /** Wiring of the admin service: the only file of this service that knows the concrete store and upstream. */
-import { randomBytes } from "node:crypto";
+import { createSecretKey, randomBytes } from "node:crypto";
 import { createServer, type IncomingMessage, type Server } from "node:http";
 import { fileURLToPath } from "node:url";
-import { partitionOf, scopeOf } from "@sticky-proxy/core/idempotency";
 import { CodedError } from "@sticky-proxy/protocol";
 import { addressSet, clientAddress, headerList, isLoopbackHost } from "@sticky-proxy/core/http";
 import { createRuleBook, type ProcessRecord } from "@sticky-proxy/core/process";
-import { createCancelHook, createProcesses } from "@sticky-proxy/engine";
-import { createToken, listServices, listTokens, storeNow, type TokenPorts } from "@sticky-proxy/operations";
+import { createCancelHook, createProcesses, type Processes } from "@sticky-proxy/engine";
+import {
+  createToken,
+  findByKey,
+  listServices,
+  listTokens,
+  placesOfKey,
+  storeNow,
+  type TokenPorts,
+} from "@sticky-proxy/operations";
 import { heartbeatMs, openHeartbeat, openNode, type OpenNode } from "@sticky-proxy/node";
 import {
   configText,
@@ -20,6 +27,7 @@ import {
   type ServiceParts,
 } from "@sticky-proxy/runtime";
 import {
+  createApiKeyStore,
   createAudit,
   createBulkJobs,
   createDifferences,
@@ -168,16 +176,7 @@ function adminDeps(
     pages: createPages(secret.toString("base64url")),
     processes,
     tellCancelled,
-    async lookUp(by) {
-      if ("jobId" in by) {
-        const ref = (await store.processes.jobHolders(by.service, by.jobId)).at(-1);
-        return ref === undefined ? null : (await processes.read(ref, { withResult: false })).record;
-      }
-      const identity = { kind: "key", key: by.idempotencyKey } as const;
-      const scope = scopeOf(secret, { principal: "", service: by.service, host: "", identity });
-      const partition = partitionOf(scope, meta.partitions);
-      return (await processes.read({ partition, scope, epoch: null }, { withResult: false })).record;
-    },
+    lookUp: lookUpIn(config, store, processes),
     configured: () => config.services,
     serviceNames,
     now: () => storeNow(processes),
@@ -235,6 +234,24 @@ function addressOf(request: IncomingMessage, config: Config): string {
   const isTrusted = addressSet(config.trustedProxies);
   const found = clientAddress(request.socket.remoteAddress ?? "", headerList(request.rawHeaders), isTrusted);
   return found.ok ? found.address : (request.socket.remoteAddress ?? "");
+}
+
+function lookUpIn(config: Config, store: OpenNode["store"], processes: Processes): AdminDeps["lookUp"] {
+  const secret = createSecretKey(store.meta.secret);
+  const apiKeys = createApiKeyStore(store);
+  return async function lookUp(by) {
+    if ("jobId" in by) {
+      const ref = (await store.processes.jobHolders(by.service, by.jobId)).at(-1);
+      return ref === undefined ? null : (await processes.read(ref, { withResult: false })).record;
+    }
+    const holders = by.principal === undefined ? [...(await apiKeys.all()).values()] : [];
+    const scopes = placesOfKey(secret, by, {
+      service: config.services.find(({ name }) => name === by.service) ?? null,
+      principals: [...new Set(holders.map(({ principal }) => principal))],
+      hosts: config.publicUrl === null ? ["localhost"] : [new URL(config.publicUrl).host, "localhost"],
+    });
+    return findByKey(processes, scopes);
+  };
 }
 
 /** null: operators log in by tokens alone. */

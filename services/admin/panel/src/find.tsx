@@ -20,6 +20,8 @@ export function FindDialog({
   const dialog = useRef<HTMLDialogElement>(null);
   const [, navigate] = useLocation();
   const [text, setText] = useState("");
+  const [principal, setPrincipal] = useState("");
+  const [host, setHost] = useState("");
   const [found, setFound] = useState<{
     readonly hits: readonly Hit[];
     readonly keys: readonly CacheKey[];
@@ -37,9 +39,13 @@ export function FindDialog({
     if (wanted === "") return;
     if (/^\d{1,4}\.[\w-]{22}\.[0-9a-z]+$/.test(wanted)) return openProcess(wanted);
     setState("looking");
+    const whose = {
+      ...(principal.trim() === "" ? {} : { principal: principal.trim() }),
+      ...(host.trim() === "" ? {} : { host: host.trim() }),
+    };
     try {
       const lookUps = services.flatMap((service) => [
-        lookUp({ service, idempotencyKey: wanted }, `key of ${service}`),
+        lookUp({ service, idempotencyKey: wanted, ...whose }, `key of ${service}`),
         lookUp({ service, jobId: wanted }, `job of ${service}`),
       ]);
       const isUrl = wanted.startsWith("/") || URL.canParse(wanted);
@@ -76,6 +82,11 @@ export function FindDialog({
             }}
           />
         </label>
+        <details>
+          <summary>A key of one principal or host</summary>
+          <Whose label="Principal, as it was proved" value={principal} onChange={setPrincipal} />
+          <Whose label="Host, as clients send it" value={host} onChange={setHost} />
+        </details>
         <div aria-live="polite">
           {state === "failed" && <p class="warning">The store does not answer.</p>}
           {found !== null && found.hits.length === 0 && found.keys.length === 0 && (
@@ -106,6 +117,31 @@ export function FindDialog({
         </div>
       </form>
     </dialog>
+  );
+}
+
+/** Keys are looked for under every principal with an API key and every host of the configuration; others are told here. */
+function Whose({
+  label,
+  value,
+  onChange,
+}: {
+  readonly label: string;
+  readonly value: string;
+  readonly onChange: (value: string) => void;
+}) {
+  return (
+    <label class="field">
+      <span>{label}</span>
+      <input
+        type="text"
+        value={value}
+        maxLength={255}
+        autoComplete="off"
+        spellcheck={false}
+        onInput={(event) => onChange(event.currentTarget.value)}
+      />
+    </label>
   );
 }
 

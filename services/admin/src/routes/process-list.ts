@@ -1,5 +1,5 @@
 /** The list of processes, newest first over all services and statuses, and the look-up by key or job id. */
-import { findProcesses, isFoundByList, processHistory } from "@sticky-proxy/operations";
+import { type KeyQuery, findProcesses, isFoundByList, processHistory } from "@sticky-proxy/operations";
 import type { ProcessRecord } from "@sticky-proxy/core/process";
 import { Problem } from "@sticky-proxy/protocol";
 import type { AdminDeps } from "../deps.ts";
@@ -8,9 +8,7 @@ import { processFilter, processQuery, type ProcessQuery } from "./process-query.
 import { detailView, listView } from "./process-view.ts";
 import { anyObject, answerObject, list, object, pageOf, text } from "./schemas.ts";
 
-type Lookup =
-  | { readonly service: string; readonly idempotencyKey: string }
-  | { readonly service: string; readonly jobId: string };
+type Lookup = KeyQuery | { readonly service: string; readonly jobId: string };
 
 export function processListRoutes(deps: AdminDeps): readonly Route[] {
   const { processes, pages, serviceNames, now } = deps;
@@ -70,7 +68,10 @@ export function processListRoutes(deps: AdminDeps): readonly Route[] {
         "The process of an idempotency key or of a service's job id; nothing of the question is logged or echoed",
       body: {
         oneOf: [
-          object({ service: text(64), idempotencyKey: text(255) }, ["service", "idempotencyKey"]),
+          object({ service: text(64), idempotencyKey: text(255), principal: text(255), host: text(261) }, [
+            "service",
+            "idempotencyKey",
+          ]),
           object({ service: text(64), jobId: text(2048) }, ["service", "jobId"]),
         ],
       },
