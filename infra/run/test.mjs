@@ -31,18 +31,21 @@ export async function test({ node, env, args }) {
 async function programs() {
   const redis = await findRedisBinary();
   const haproxy = await findProgram({ names: ["haproxy"], packages: ["haproxy"], formula: "haproxy" });
+  const nginx = await findProgram({ names: ["nginx"], packages: ["nginx"], formula: "nginx" });
   const chromium = await findProgram({ names: ["chromium", "google-chrome"], packages: ["chromium"] });
   const promtool = await findProgram({ names: ["promtool"], packages: ["prometheus"] });
-  const libraries = [redis, haproxy, chromium, promtool]
+  const libraries = [redis, haproxy, nginx, chromium, promtool]
     .map((program) => program?.env.LD_LIBRARY_PATH)
     .filter(Boolean);
   if (!redis) say("No local redis-server: tests that kill and restart Redis will fail.");
   if (!haproxy) say("No haproxy: tests of the cluster behind a balancer will fail.");
   if (!promtool) say("No promtool: the alert rules are read, not tried.");
+  if (!nginx) say("No nginx: tests of the gateway behind it will fail.");
   if (!chromium) say("No chromium: tests in a browser will fail.");
   return {
     ...(redis && { STICKY_TEST_REDIS_SERVER: redis.file }),
     ...(haproxy && { STICKY_TEST_HAPROXY: haproxy.file }),
+    ...(nginx && { STICKY_TEST_NGINX: nginx.file }),
     ...(chromium && { STICKY_TEST_CHROMIUM: chromium.file }),
     ...(promtool && { STICKY_TEST_PROMTOOL: promtool.file }),
     ...(libraries.length > 0 && { LD_LIBRARY_PATH: libraries.join(":") }),

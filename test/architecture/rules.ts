@@ -47,6 +47,7 @@ const timerExceptions = new Map([
   ["packages/runtime/src/loop.ts", "the only timers of the services"],
   ["packages/engine/src/execution/attempt.ts", "the deadline of one request"],
   ["services/proxy/src/listener/client-error.ts", "how long one refused client may take to read why"],
+  ["services/proxy/src/listener/proxied-sources.ts", "how long one connection's PROXY header may take"],
   [
     "services/proxy/src/listener/half-closed.ts",
     "asks a client that has closed its side whether it still reads",

@@ -6,7 +6,13 @@ import { createInvalidation } from "@sticky-proxy/engine";
 import type { CachePorts } from "@sticky-proxy/operations";
 import { defaultCachePolicy, type CacheStore } from "@sticky-proxy/core/cache";
 import type { CachePolicy, Route, Service } from "@sticky-proxy/core/registry";
-import { createPurgeAccess, createServer, type CacheParts, type ProxyServer } from "@sticky-proxy/proxy";
+import {
+  createPurgeAccess,
+  createServer,
+  type CacheParts,
+  type ProxyServer,
+  type ProxySettings,
+} from "@sticky-proxy/proxy";
 import { monotonic, sleep, type Logger } from "@sticky-proxy/runtime";
 import { connectRedis, createRedisCacheStore } from "@sticky-proxy/store/testing";
 import { sharedRedisUrl, uniquePrefix } from "@sticky-proxy/testkit";
@@ -51,6 +57,7 @@ export interface ReplicaOptions {
   readonly keyPrefix?: string;
   readonly purgeToken?: string | null;
   readonly silenceMs?: number;
+  readonly settings?: Partial<ProxySettings>;
   /** Milliseconds that never go back; the real ones otherwise. */
   readonly monotonic?: () => number;
 }
@@ -165,7 +172,7 @@ export async function startReplicas(options: ReplicaOptions): Promise<Replicas> 
         services: () => services,
         forwarder,
         log,
-        settings,
+        settings: { ...settings, ...options.settings },
         newRequestId: () => randomBytes(9).toString("base64url"),
       });
       const port = await server.listen(0, "127.0.0.1");

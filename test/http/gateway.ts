@@ -36,6 +36,7 @@ export const settings: ProxySettings = {
   loopId: "sticky-proxy-test",
   hosts: [],
   trustedProxies: [],
+  proxyProtocol: [],
   cors: null,
   development: false,
   ownHosts: [],

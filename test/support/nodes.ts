@@ -238,6 +238,7 @@ async function startNode(
       loopId: "test",
       hosts: [],
       trustedProxies: config.trustedProxies,
+      proxyProtocol: config.proxyProtocol,
       cors: config.cors,
       development: false,
       ownHosts: [],

@@ -44,6 +44,8 @@ export interface ProxySettings {
   readonly hosts: readonly string[];
   /** CIDR blocks of our own proxies, whose forwarding fields are believed. */
   readonly trustedProxies: readonly string[];
+  /** CIDR blocks of peers whose connections begin with a PROXY protocol header. */
+  readonly proxyProtocol: readonly string[];
   /** For pages of other origins on the gateway's own resources; null: none may ask. */
   readonly cors: CorsPolicy | null;
   /** Clients are told names of services where that helps them. */

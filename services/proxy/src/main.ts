@@ -302,6 +302,7 @@ function settingsOf(config: Config, loopId: string, maxConnections: number): Pro
     loopId,
     hosts: config.hosts,
     trustedProxies: config.trustedProxies,
+    proxyProtocol: config.proxyProtocol,
     cors: config.cors,
     ownHosts: config.publicUrl === null ? [] : [new URL(config.publicUrl).host],
     limits: { ...config.limits, maxConnections },

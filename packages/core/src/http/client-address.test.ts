@@ -143,3 +143,53 @@ describe("what our proxies say of the client", () => {
     it(what, () => expect(factsOf(said)).to.deep.include(facts));
   }
 });
+
+describe("the client behind a balancer that names it in a PROXY protocol header", () => {
+  const said: [string, string][] = [
+    ["X-Forwarded-For", "1.1.1.1"],
+    ["X-Forwarded-Proto", "https"],
+    ["X-Forwarded-Host", "shop.example"],
+  ];
+  const fields = { protocol: "https", host: "shop.example" };
+  const none = { protocol: null, host: null };
+
+  for (const { what, peer, source, encrypted = null, facts } of [
+    {
+      what: "no fields of a client that a balancer of layer 4 passes on are believed",
+      peer: "192.0.2.9",
+      source: "6.6.6.6",
+      facts: { address: "6.6.6.6", peer: "6.6.6.6", trustedPeer: false, hops: [], ...none },
+    },
+    {
+      what: "its word about TLS counts",
+      peer: "192.0.2.9",
+      source: "6.6.6.6",
+      encrypted: true,
+      facts: { address: "6.6.6.6", protocol: "https", host: null },
+    },
+    {
+      what: "a trusted balancer's fields say scheme and host, and never another address",
+      peer: "10.0.0.1",
+      source: "6.6.6.6",
+      facts: { address: "6.6.6.6", peer: "6.6.6.6", trustedPeer: true, hops: [], ...fields },
+    },
+    {
+      what: "the header outweighs fields about the scheme of its own client",
+      peer: "10.0.0.1",
+      source: "6.6.6.6",
+      encrypted: false,
+      facts: { address: "6.6.6.6", protocol: "http", host: "shop.example" },
+    },
+    {
+      what: "a source that is a trusted proxy has its fields believed, whoever passed its connection on",
+      peer: "192.0.2.9",
+      source: "10.0.0.7",
+      encrypted: false,
+      facts: { address: "1.1.1.1", peer: "10.0.0.7", trustedPeer: true, hops: ["1.1.1.1"], ...fields },
+    },
+  ]) {
+    it(what, () =>
+      expect(clientAddress(peer, said, ours, { address: source, encrypted })).to.deep.include(facts),
+    );
+  }
+});

@@ -7,12 +7,14 @@ import { splitList, unquote } from "@sticky-proxy/protocol/http";
 import { isAddress, withoutMapping } from "./addresses.ts";
 import { headerJoined, headerLines, type HeaderList } from "./message.ts";
 import { parseAuthority } from "./host.ts";
+import type { ProxiedSource } from "./proxy-protocol.ts";
 
 export interface ClientFacts {
   /** The right-most hop that is no trusted proxy. Hops to its left are the client's own claim. */
   readonly address: string;
-  /** The socket's address, IPv4 spelled as IPv4. */
+  /** The socket's address, IPv4 spelled as IPv4; by a PROXY protocol header, its source. */
   readonly peer: string;
+  /** Whether what the request says in forwarding fields is a proxy of ours speaking. */
   readonly trustedPeer: boolean;
   /** What trusted proxies said of the hops before the peer, left to right, addresses without port and brackets. */
   readonly hops: readonly string[];
@@ -29,17 +31,21 @@ export type ClientAddress =
 const maxHops = 20;
 
 /**
- * `peer` is the socket's address, `isTrusted` says which addresses are our own proxies.
+ * `peer` is the socket's address, `isTrusted` says which addresses are our own proxies, `source` what a PROXY protocol
+ * header said (null: there was none, or it named nobody): the hop before the peer, which no field outweighs.
  * The walk stops at the first entry that is not an address: what stands left of it proves nothing.
  */
 export function clientAddress(
   peer: string,
   headers: HeaderList,
   isTrusted: (address: string) => boolean,
+  source: ProxiedSource | null = null,
 ): ClientAddress {
-  const near = withoutMapping(peer);
-  const bare = { ok: true, address: near, peer: near, hops: [], protocol: null, host: null } as const;
-  if (!isTrusted(near)) return { ...bare, trustedPeer: false };
+  const near = source?.address ?? withoutMapping(peer);
+  const told = source === null || source.encrypted === null ? null : source.encrypted ? "https" : "http";
+  const trustedPeer = isTrusted(near) || (source !== null && isTrusted(withoutMapping(peer)));
+  const bare = { ok: true, address: near, peer: near, trustedPeer, hops: [] } as const;
+  if (!trustedPeer) return { ...bare, protocol: told, host: null };
   const elements = forwardedElements(headers);
   const joined = splitList(headerJoined(headers, "x-forwarded-for") ?? "").filter((hop) => hop !== "");
   const hops = (joined.length > 0 ? joined : elements.map((element) => element.get("for") ?? "")).map(
@@ -53,15 +59,30 @@ export function clientAddress(
     at = i;
     if (!isTrusted(address)) break;
   }
+  // The source is the client itself: addresses in fields are its own claim. Scheme and host are what our proxy wrote.
+  if (!isTrusted(near)) {
+    const { protocol, host } = sayings(headers, elements.at(-1));
+    return { ...bare, protocol: told ?? protocol, host };
+  }
   const own = (elements.length === hops.length ? elements[at] : null) ?? elements.at(-1);
+  const { protocol, host } = sayings(headers, own);
   return {
-    ok: true,
+    ...bare,
     address,
-    peer: near,
-    trustedPeer: true,
     hops: hops.filter((hop) => hop !== ""),
-    protocol: protocolOf(first(headers, "x-forwarded-proto") ?? own?.get("proto")),
-    host: hostOf(first(headers, "x-forwarded-host") ?? own?.get("host")),
+    protocol: protocol ?? told,
+    host,
+  };
+}
+
+/** Scheme and host, by X-Forwarded-* or else by the element of Forwarded. */
+function sayings(
+  headers: HeaderList,
+  element: ReadonlyMap<string, string> | undefined,
+): Pick<ClientFacts, "protocol" | "host"> {
+  return {
+    protocol: protocolOf(first(headers, "x-forwarded-proto") ?? element?.get("proto")),
+    host: hostOf(first(headers, "x-forwarded-host") ?? element?.get("host")),
   };
 }
 

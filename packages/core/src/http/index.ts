@@ -28,6 +28,7 @@ export {
 export { isCrossSite, isPreflight, preflightFields, withCors, type CorsPolicy } from "./cors.ts";
 // Where a request comes from and goes to.
 export { clientAddress, type ClientFacts } from "./client-address.ts";
+export { looksProxied, readProxyHeader, type ProxiedSource } from "./proxy-protocol.ts";
 export { parseAuthority, type Authority } from "./host.ts";
 export { isSpeltAlike, normalisePath, pathRefusal } from "./path.ts";
 export { parseRequestTarget, type RequestTarget } from "./request-target.ts";

@@ -143,6 +143,7 @@ describe("configuration: defaults", () => {
       publicUrl: null,
       hosts: [],
       trustedProxies: [],
+      proxyProtocol: [],
     });
     expect(load(minimal).redis).to.include({
       url: "redis://127.0.0.1:6379",

@@ -92,6 +92,11 @@ export const schema = mapping({
   trustedProxies: list("Peers whose forwarding fields are believed.", text("A CIDR block.", checkCidr), {
     max: 1000,
   }),
+  proxyProtocol: list(
+    "Peers whose connections begin with a PROXY protocol header (v1 or v2), before TLS too; nobody else's may.",
+    text("A CIDR block.", checkCidr),
+    { max: 1000 },
+  ),
   trustedPeers: list("Peers whose x-dual-write-executed counts.", text("A CIDR block.", checkCidr), {
     max: 1000,
   }),

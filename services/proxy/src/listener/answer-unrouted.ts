@@ -1,6 +1,5 @@
 /** Answers requests that do not reach the chain: those refused by strict-request, and OPTIONS of the whole server. */
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { Socket } from "node:net";
 
 import { headerList } from "@sticky-proxy/core/http";
 import { fields, type Problem } from "@sticky-proxy/protocol";
@@ -35,7 +34,7 @@ export function shownPath(target: string): string {
 export function logUnparsed(
   log: ProxyDeps["log"],
   problem: Problem,
-  { remoteAddress }: Pick<Socket, "remoteAddress">,
+  client: string,
   packet: Buffer | null,
   requestId: string,
 ): void {
@@ -45,7 +44,7 @@ export function logUnparsed(
   );
   log.info("request.refused", {
     requestId,
-    client: remoteAddress ?? null,
+    client: client === "" ? null : client,
     method: line?.[1] ?? null,
     path: line === null ? null : shownPath(line[2]!),
     status: problem.status,

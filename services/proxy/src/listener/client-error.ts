@@ -1,6 +1,7 @@
 /** Responds on a connection whose request could not be parsed, and closes it: the start of a next request is unknown. */
 import { randomUUID } from "node:crypto";
 
+import { looksProxied } from "@sticky-proxy/core/http";
 import { tokenCharacters } from "@sticky-proxy/protocol/http";
 import type { ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
@@ -22,6 +23,7 @@ const slugs: ReadonlyMap<string, ProblemSlug> = new Map([
 /** A well-formed request line, of which method or version may be unknown. Anything else is not HTTP/1. */
 const requestLine = new RegExp(`^(?:\\r?\\n)*[${tokenCharacters}]+ [^ \\r\\n]+ HTTP/[0-9]\\.[0-9]\\r\\n`);
 const lingerMs = 1_000;
+const proxiedDetail = "A PROXY protocol header is taken from the peers that proxyProtocol names alone.";
 
 /** Sockets that got a response: Node reports an error for every further packet. */
 const answered = new WeakSet<Duplex>();
@@ -62,7 +64,8 @@ export function answerClientError(
       return;
     }
   }
-  const problem = new Problem(slugOf(error));
+  const isProxied = error.rawPacket !== undefined && looksProxied(error.rawPacket);
+  const problem = new Problem(slugOf(error), isProxied ? { detail: proxiedDetail } : {});
   const requestId = randomUUID();
   told.onRefused(problem, socket, error.rawPacket ?? null, requestId);
   answerSocket(socket, problem, told.pseudonym, requestId);

@@ -9,7 +9,7 @@ import type { Pipelines } from "./pipeline.ts";
 
 export interface Connections {
   /** Refuses a connection above the limit of its address. */
-  accept(socket: Socket): void;
+  accept(socket: Socket, address: string): void;
   /** Watches for a client that closes its side. */
   watch(socket: Socket): void;
   /** Closes the connection after this response where it may carry no further request. */
@@ -24,8 +24,7 @@ export function createConnections(limits: ConnectionLimits, pipelines: Pipelines
   const perAddress = new Map<string, number>();
 
   /** @returns false: the address has reached its limit */
-  function enter(socket: Socket): boolean {
-    const address = socket.remoteAddress ?? "";
+  function enter(socket: Socket, address: string): boolean {
     const open = (perAddress.get(address) ?? 0) + 1;
     if (limits.maxConnectionsPerAddress > 0 && open > limits.maxConnectionsPerAddress) return false;
     perAddress.set(address, open);
@@ -38,8 +37,8 @@ export function createConnections(limits: ConnectionLimits, pipelines: Pipelines
   }
 
   return {
-    accept(socket) {
-      if (!enter(socket)) socket.destroy();
+    accept(socket, address) {
+      if (!enter(socket, address)) socket.destroy();
     },
     watch(socket) {
       if (socket.destroyed) return;

@@ -20,6 +20,7 @@ import { createConnections } from "./connections.ts";
 import { createHttpServer } from "./http-server.ts";
 import { createInFlight, type InFlight } from "./in-flight.ts";
 import { createPipelines, type Pipelines } from "./pipeline.ts";
+import { createProxiedSources, type ProxiedSources } from "./proxied-sources.ts";
 import { allowedMethods, strictRequest, type StrictResult } from "./strict-request.ts";
 import { createTunnels, type Tunnels } from "./tunnel.ts";
 
@@ -41,7 +42,8 @@ export function createServer(deps: ProxyDeps): ProxyServer {
   const find = serviceFinder(deps.services);
   const handle = createApp(deps, gate, find);
   const tunnels = deps.tunnels === undefined ? null : createTunnels(deps.tunnels, deps);
-  const check = requestChecker(deps);
+  const sources = proxiedSources(deps);
+  const check = requestChecker(deps, sources);
   const pipelines = createPipelines();
   const connections = createConnections(limits, pipelines);
   const inFlight = createInFlight();
@@ -82,15 +84,42 @@ export function createServer(deps: ProxyDeps): ProxyServer {
   server.on("request", onRequest);
   server.on("checkContinue", onRequest);
   server.on("checkExpectation", onRequest);
-  server.on("connection", connections.accept);
+  server.on("connection", (socket: Socket) => connections.accept(socket, addressOf(socket, sources)));
   if (tls === null) server.on("connection", connections.watch);
   server.on("drop", () => deps.onDropped?.());
-  answerOutsideRequests(server, pipelines, tunnels, deps);
-  return serverOf(server, gate, inFlight, tunnels, limits.listenBacklog);
+  if (deps.settings.proxyProtocol.length > 0) sources.readBefore(server);
+  answerOutsideRequests(server, pipelines, tunnels, deps, sources);
+  const letGo = (): void => {
+    sources.close();
+    tunnels?.close();
+  };
+  return serverOf(server, gate, inFlight, letGo, limits.listenBacklog);
+}
+
+/** Who has connected, for limits and logs. */
+function addressOf(socket: Socket, sources: Pick<ProxiedSources, "of">): string {
+  return sources.of(socket)?.address ?? socket.remoteAddress ?? "";
+}
+
+/** Over TLS a connection without its header gets no answer: nothing is agreed on in which it could be written. */
+function proxiedSources({ settings, log, tls }: Pick<ProxyDeps, "settings" | "log" | "tls">): ProxiedSources {
+  return createProxiedSources({
+    peers: settings.proxyProtocol,
+    timeoutMs: settings.limits.headersTimeoutMs,
+    onRefused(socket, reason) {
+      log.info("proxy-protocol.refused", { client: socket.remoteAddress ?? null, reason });
+      const detail = `A PROXY protocol header is expected from this peer: ${reason}.`;
+      if ((tls ?? null) !== null) socket.destroy();
+      else answerSocket(socket, new Problem("malformed-request", { detail }), settings.pseudonym);
+    },
+  });
 }
 
 /** Checks a parsed request against HTTP's rules and the configured limits. */
-function requestChecker(deps: ProxyDeps): (request: IncomingMessage) => StrictResult {
+function requestChecker(
+  deps: ProxyDeps,
+  sources: Pick<ProxiedSources, "of">,
+): (request: IncomingMessage) => StrictResult {
   const isTrusted = addressSet(deps.settings.trustedProxies);
   const checks = { settings: deps.settings, isTrusted, newRequestId: deps.newRequestId };
   return ({ socket, method, url, httpVersion, rawHeaders }) =>
@@ -101,6 +130,7 @@ function requestChecker(deps: ProxyDeps): (request: IncomingMessage) => StrictRe
         httpVersion,
         rawHeaders,
         peer: socket.remoteAddress ?? "",
+        source: sources.of(socket),
         encrypted: "encrypted" in socket,
         certificate: certificateOf(socket),
       },
@@ -114,6 +144,7 @@ function answerOutsideRequests(
   pipelines: Pipelines,
   tunnels: Tunnels | null,
   { settings: { pseudonym }, log }: Pick<ProxyDeps, "settings" | "log">,
+  sources: Pick<ProxiedSources, "of">,
 ): void {
   server.on("connect", (_request: IncomingMessage, socket: Duplex) => {
     const problem = new Problem("method-not-allowed", { headers: { Allow: allowedMethods } });
@@ -136,7 +167,7 @@ function answerOutsideRequests(
     answerClientError(error, socket, pipelines.last(socket), {
       pseudonym,
       onRefused: (problem, of, packet, requestId) =>
-        logUnparsed(log, problem, of as Socket, packet, requestId),
+        logUnparsed(log, problem, addressOf(of as Socket, sources), packet, requestId),
     });
   });
 }
@@ -145,7 +176,7 @@ function serverOf(
   server: Server,
   gate: { draining: boolean },
   inFlight: InFlight,
-  tunnels: Tunnels | null,
+  letGo: () => void,
   backlog: number,
 ): ProxyServer {
   return {
@@ -172,7 +203,7 @@ function serverOf(
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       await inFlight.settled(graceMs);
       server.closeAllConnections();
-      tunnels?.close();
+      letGo();
       await closed;
     },
   };

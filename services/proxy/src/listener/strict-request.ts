@@ -18,6 +18,7 @@ import {
   repeatedSingleField,
   type Authority,
   type HeaderList,
+  type ProxiedSource,
   type RequestTarget,
 } from "@sticky-proxy/core/http";
 import { Problem } from "@sticky-proxy/protocol";
@@ -33,6 +34,8 @@ export interface RawRequest {
   readonly httpVersion: string;
   readonly rawHeaders: readonly string[];
   readonly peer: string;
+  /** What a PROXY protocol header said before the connection; null: nothing. */
+  readonly source: ProxiedSource | null;
   readonly encrypted: boolean;
   /** Shown in the handshake; null: none. */
   readonly certificate: ClientCertificate | null;
@@ -71,9 +74,9 @@ export const allowedMethods = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 export function strictRequest(raw: RawRequest, options: StrictOptions): StrictResult {
   const headers = headerList(raw.rawHeaders);
   let requestId: string | null = null;
-  let client = raw.peer;
+  let client = raw.source?.address ?? raw.peer;
   try {
-    const from = clientAddress(raw.peer, headers, options.isTrusted);
+    const from = clientAddress(raw.peer, headers, options.isTrusted, raw.source);
     if (!from.ok) throw malformed(from.reason);
     client = from.address;
     requestId = idOf(headers, from.trustedPeer) ?? options.newRequestId();
@@ -114,7 +117,7 @@ function check(
   const host = hostOf(headers, httpVersion);
   const target = targetOf(raw, host);
   // RFC 9110 7.4; a trusted proxy may have terminated TLS.
-  if (!raw.encrypted && !from.trustedPeer && /^https:/i.test(raw.url)) {
+  if (!raw.encrypted && !from.trustedPeer && from.protocol !== "https" && /^https:/i.test(raw.url)) {
     throw new Problem("misdirected-request", { detail: "An https URI was asked for in clear text." });
   }
   if (loopCount(headers, settings.loopId) > settings.limits.loops) throw new Problem("loop-detected");
