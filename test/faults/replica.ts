@@ -2,6 +2,7 @@
  * One replica's heart without its wire: processes, watchdog and executor over a Redis connection of its own, with
  * every store call under the test's control. Several of them share one key prefix, as replicas do.
  */
+import { tokenKeys } from "@sticky-proxy/core/principal";
 import { asMonotonicMs, asScope } from "@sticky-proxy/protocol";
 import { randomBytes } from "node:crypto";
 import { partitionOf } from "@sticky-proxy/core/idempotency";
@@ -118,6 +119,7 @@ export async function startReplica(options: ReplicaOptions): Promise<Replica> {
     services: () => services,
     publicUrl: () => "http://127.0.0.1:1",
     secret: open.meta.secret,
+    tokens: tokenKeys({ secrets: [], acceptStored: false }, open.meta.secret),
     intents: null,
     guard: null,
     pacing: {

@@ -2,6 +2,7 @@
  * Replicas and a sweeper inside the test's own process, over one store: quick to start, every wire real.
  * The configuration comes from YAML text through the product's own loader.
  */
+import { tokenKeys } from "@sticky-proxy/core/principal";
 import {
   createApiKeys,
   createAuthenticator,
@@ -75,6 +76,7 @@ export interface NodesOptions {
 }
 
 export const secret = Buffer.alloc(32, 7);
+const tokens = tokenKeys({ secrets: [], acceptStored: false }, secret);
 
 export async function startNodes(options: NodesOptions): Promise<Nodes> {
   const loaded = loadConfig({ yaml: options.yaml, env: {}, flags: {}, node: "test" });
@@ -96,6 +98,7 @@ export async function startNodes(options: NodesOptions): Promise<Nodes> {
     services: () => config.services,
     publicUrl: base,
     secret,
+    tokens,
     intents: null,
     guard: null,
     pacing: options.pacing ?? noPacing,
@@ -200,6 +203,7 @@ async function startNode(
     services: () => config.services,
     publicUrl: () => `http://127.0.0.1:${port}`,
     secret,
+    tokens,
     intents: null,
     guard,
     pacing,
@@ -248,6 +252,7 @@ async function startNode(
     store,
     changes: store,
     secret,
+    tokens,
     forwarder,
     engine,
     pacing,

@@ -10,6 +10,7 @@ import {
 } from "@sticky-proxy/core/process";
 import { createPinnedRules, type PinnedRuleBook } from "./process/pinned-rules.ts";
 import { createWatchdog, type Watchdog } from "./process/watchdog.ts";
+import type { TokenKeys } from "@sticky-proxy/core/principal";
 import type { Service } from "@sticky-proxy/core/registry";
 import { executionToken, type Clock } from "@sticky-proxy/protocol";
 import {
@@ -31,6 +32,8 @@ export interface EngineDeps {
   readonly services: () => readonly Service[];
   readonly publicUrl: () => string;
   readonly secret: Buffer;
+  /** Makes execution tokens. */
+  readonly tokens: Pick<TokenKeys, "mint">;
   readonly intents: DispatchIntents | null;
   readonly guard: QuorumGuard | null;
   readonly pacing: Pacing;
@@ -88,7 +91,7 @@ export function createEngine(deps: EngineDeps): Engine {
     watchdog,
     node,
     publicUrl: deps.publicUrl,
-    tokenOf: (id, attempt) => executionToken(key, id, attempt),
+    tokenOf: (id, attempt) => executionToken(deps.tokens.mint, id, attempt),
     intents: deps.intents,
     guard: deps.guard,
     pacing: deps.pacing,

@@ -1,5 +1,6 @@
 /** Creates the engine on a node's stores and connections, with its metrics and log lines. */
 import { createEngine, invalidatingStore, type CacheInvalidation, type Engine } from "@sticky-proxy/engine";
+import { tokenKeys } from "@sticky-proxy/core/principal";
 import { processId, type Lease, type ProcessRecord } from "@sticky-proxy/core/process";
 import {
   observeTransitions,
@@ -43,6 +44,7 @@ export function openEngine(parts: EngineParts): Engine {
     services,
     publicUrl: () => publicBase(config, parts.port()),
     secret: store.meta.secret,
+    tokens: tokenKeys(config.tokens, store.meta.secret),
     intents: parts.intents,
     guard: nodeLocks.guard,
     pacing,

@@ -21,6 +21,7 @@ import {
   unknownName,
   systemClock,
 } from "@sticky-proxy/runtime";
+import type { TokenKeys } from "@sticky-proxy/core/principal";
 import type { Execution, Pacing, Engine } from "@sticky-proxy/engine";
 import type { Forwarder, Tunneller } from "@sticky-proxy/upstream";
 import type { Authenticator } from "./authentication/authenticator.ts";
@@ -50,6 +51,7 @@ export interface GatewayDeps {
   readonly store: ProcessStore;
   readonly changes: Changes;
   readonly secret: Buffer;
+  readonly tokens: TokenKeys;
   readonly authenticator: Authenticator | null;
   readonly rates: Rates | null;
   readonly formerScopes: FormerScopes;
@@ -109,6 +111,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
     tellCancelled: deps.cancelHook,
     // Made once: a Buffer would be turned into a key at every digest.
     secret: createSecretKey(deps.secret),
+    tokens: deps.tokens,
   };
   const server = createServer({
     secret: shared.secret,
@@ -144,7 +147,10 @@ export function createGateway(deps: GatewayDeps): Gateway {
 }
 
 /** What submissions and the process API both use. */
-type Shared = Pick<SubmitDeps, "processes" | "waiting" | "waiters" | "pacing" | "tellCancelled" | "secret">;
+type Shared = Pick<
+  SubmitDeps,
+  "processes" | "waiting" | "waiters" | "pacing" | "tellCancelled" | "secret" | "tokens"
+>;
 
 function submitDeps(
   { metrics, log, engine, allKnowFingerprint, formerScopes, outbox }: GatewayDeps,
@@ -189,10 +195,10 @@ function processRouteDeps(
   };
 }
 
-function executionRouteDeps({ metrics, secret, services, engine }: GatewayDeps): ExecutionRouteDeps {
+function executionRouteDeps({ metrics, tokens, services, engine }: GatewayDeps): ExecutionRouteDeps {
   return {
     processes: engine.processes,
-    verifier: createCallbackVerifier(secret, services(), engine.rules.keyId),
+    verifier: createCallbackVerifier(tokens.accept, services(), engine.rules.keyId),
     rules: engine.rules,
     findService: finderIn(services),
     readBody,

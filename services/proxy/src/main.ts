@@ -3,6 +3,7 @@ import { randomUUID } from "node:crypto";
 import { readFile } from "node:fs/promises";
 
 import { fingerprintVersions } from "@sticky-proxy/core/idempotency";
+import { tokenKeys } from "@sticky-proxy/core/principal";
 import { processId } from "@sticky-proxy/core/process";
 import { createCancelHook, type Engine } from "@sticky-proxy/engine";
 import {
@@ -56,6 +57,7 @@ export async function startProxy(config: Config, parts: ServiceParts): Promise<{
     cacheMemoryBytes: config.cache.memoryBytes,
   });
   const { store } = node;
+  const { secret } = store.meta;
   const health = openHealth(node, parts);
   const forwarder = node.openForwarder(health.view);
   const services = (): ReturnType<OpenNode["migrations"]["services"]> => node.migrations.services();
@@ -73,12 +75,7 @@ export async function startProxy(config: Config, parts: ServiceParts): Promise<{
     metrics,
   });
   const tls = await openTls(config, parts);
-  const apiKeys = createApiKeys(createApiKeyStore(store), systemClock);
-  const authenticator = createAuthenticator(config.authentication, {
-    apiKeys,
-    call: (request) => node.callers.allowingPrivate.call(request),
-    clock: systemClock,
-  });
+  const { apiKeys, authenticator } = openAuthenticator(config, node);
   const rates = openRates(config, node, parts);
   const descriptors = watchDescriptors(config, parts);
   let port = config.port;
@@ -104,7 +101,8 @@ export async function startProxy(config: Config, parts: ServiceParts): Promise<{
     onDropped: () => descriptors.watch.dropped(),
     store: engine.processes.store,
     changes: store.changes,
-    secret: store.meta.secret,
+    secret,
+    tokens: tokenKeys(config.tokens, secret),
     authenticator,
     rates,
     formerScopes: await openFormerScopes(config.services, {
@@ -205,6 +203,16 @@ function watchDescriptors(
   startTasks([{ name: "proxy.watch-descriptors", periodMs: 1000, run, atOnce: true }], parts);
   lifecycle.onShutdown("flush", "descriptors", () => watch.close());
   return { watch, accepted };
+}
+
+function openAuthenticator(config: Config, { store, callers }: OpenNode) {
+  const apiKeys = createApiKeys(createApiKeyStore(store), systemClock);
+  const authenticator = createAuthenticator(config.authentication, {
+    apiKeys,
+    call: (request) => callers.allowingPrivate.call(request),
+    clock: systemClock,
+  });
+  return { apiKeys, authenticator };
 }
 
 /** null: no caller's requests are bounded. */

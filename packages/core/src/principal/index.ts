@@ -31,3 +31,4 @@ export {
   type GrantScope,
   type Proof,
 } from "./grant.ts";
+export { tokenKeys, type TokenKeys } from "./token-keys.ts";

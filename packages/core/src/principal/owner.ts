@@ -25,16 +25,16 @@ export function ownerToken(secret: BinaryLike | KeyObject, processId: string): s
   return createHmac("sha256", secret).update(`owner;${processId}`).digest("base64url");
 }
 
-/** @param token the field Sticky-Owner; null: not sent */
+/** @param keys any may have made the token @param token the field Sticky-Owner; null: not sent */
 export function relationOf(
-  secret: BinaryLike | KeyObject,
+  keys: readonly (BinaryLike | KeyObject)[],
   owned: Owned,
   caller: Principal,
   token: string | null,
 ): Relation {
   if (owned.principal !== null)
     return caller.subject !== null && isEqual(caller.digest, owned.credential) ? "owner" : "stranger";
-  if (token !== null && isEqual(token, ownerToken(secret, owned.id))) return "owner";
+  if (token !== null && keys.some((key) => isEqual(token, ownerToken(key, owned.id)))) return "owner";
   // Begun before authentication was switched on, or for a service that asks for none: the fields are compared.
   if (!isEqual(caller.credential, owned.credential)) return "stranger";
   return owned.credential === "" ? "anonymous" : "owner";

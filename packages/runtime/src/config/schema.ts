@@ -105,6 +105,19 @@ export const schema = mapping({
     .description("TLS of the data plane; null: clear text. Changed files are taken over without a restart.")
     .default(null),
   authentication,
+  tokens: mapping({
+    secrets: list(
+      "Secrets of execution and owner tokens, newest first: the first makes them, all hold; empty: one that lies in the store.",
+      token("A secret of 32 characters or more."),
+      { max: 10 },
+    ),
+    acceptStored: flag(
+      "Tokens of the store's own secret hold as well: while processes of before are under way.",
+      false,
+    ),
+  })
+    .description("What makes the tokens by which services report and owners keep control.")
+    .default(),
   cors: cors
     .allow(null)
     .description(

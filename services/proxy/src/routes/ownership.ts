@@ -2,9 +2,8 @@
  * Whether a caller of the process API may do what it asks for. To read by id is a capability (132 bits) unless the
  * service says `access: owner` or a proved principal began the process; to change or forget a process takes its owner.
  */
-import type { KeyObject } from "node:crypto";
 import { headerLines, type HeaderLine, type HeaderList } from "@sticky-proxy/core/http";
-import { relationOf, type Relation } from "@sticky-proxy/core/principal";
+import { relationOf, type Relation, type TokenKeys } from "@sticky-proxy/core/principal";
 import { processId, type ProcessRecord } from "@sticky-proxy/core/process";
 import type { Service } from "@sticky-proxy/core/registry";
 import { lowerFields, Problem } from "@sticky-proxy/protocol";
@@ -13,7 +12,7 @@ import type { Callers } from "./callers.ts";
 import { linesOf } from "./route-context.ts";
 
 export interface OwnershipDeps {
-  readonly secret: KeyObject;
+  readonly tokens: Pick<TokenKeys, "accept">;
   /** null: the service is not configured any more. */
   readonly findService: (name: string) => Service | null;
   readonly callers: Pick<Callers, "principalFor">;
@@ -29,12 +28,12 @@ export interface Ownership {
   withoutCookies(ctx: Context, record: ProcessRecord, lines: HeaderList): HeaderLine[];
 }
 
-export function createOwnership({ secret, findService, callers }: OwnershipDeps): Ownership {
+export function createOwnership({ tokens, findService, callers }: OwnershipDeps): Ownership {
   function relation(ctx: Context, record: ProcessRecord): Relation {
     const { principal, credential } = record;
     const caller = callers.principalFor(ctx, findService(record.service), record.route);
     const token = headerLines(linesOf(ctx), lowerFields.stickyOwner)[0] ?? null;
-    return relationOf(secret, { id: processId(record), principal, credential }, caller, token);
+    return relationOf(tokens.accept, { id: processId(record), principal, credential }, caller, token);
   }
   return {
     relation,

@@ -2,7 +2,7 @@
 import type { KeyObject } from "node:crypto";
 import { partitionOf } from "@sticky-proxy/core/idempotency";
 import type { ProcessRecord, ProcessRef, Snapshot } from "@sticky-proxy/core/process";
-import type { GrantScope } from "@sticky-proxy/core/principal";
+import type { GrantScope, TokenKeys } from "@sticky-proxy/core/principal";
 import type { Service } from "@sticky-proxy/core/registry";
 import { waitFor, type Processes, type WaitDeps } from "@sticky-proxy/engine";
 import { parseProcessId, Problem } from "@sticky-proxy/protocol";
@@ -19,6 +19,7 @@ export interface ProcessAccessDeps {
   readonly waiting: WaitDeps;
   readonly waiters: Waiters;
   readonly secret: KeyObject;
+  readonly tokens: Pick<TokenKeys, "accept">;
   readonly findService: (name: string) => Service | null;
   readonly callers: Callers;
   /** Aborts when the client is gone or the node drains. */

@@ -1,3 +1,4 @@
+import { createSecretKey } from "node:crypto";
 import { createTestWorld } from "@sticky-proxy/core/testing";
 import type { CallbackAuth, Service } from "@sticky-proxy/core/registry";
 import { executionToken, readSigningKey, signWebhook } from "@sticky-proxy/protocol";
@@ -29,7 +30,11 @@ const serviceWith = (mode: CallbackAuth["mode"], ...secrets: string[]): Service 
 });
 
 function judge(service: Service | null, pin: Judged["pinned"], lines: HeaderList): string {
-  const verifier = createCallbackVerifier(secret, service === null ? [] : [service], keyId);
+  const verifier = createCallbackVerifier(
+    [createSecretKey(secret)],
+    service === null ? [] : [service],
+    keyId,
+  );
   const judgement = verifier.verify({ processId, service, pinned: pin }, lines, null, body, now);
   return typeof judgement === "string" ? judgement : judgement.via;
 }

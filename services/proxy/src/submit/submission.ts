@@ -3,7 +3,7 @@ import type { KeyObject } from "node:crypto";
 import type { ProcessRecord, StoredRequest } from "@sticky-proxy/core/process";
 import type { Begun, Executor, Pacing, Processes, WaitDeps } from "@sticky-proxy/engine";
 import type { HeaderList, RequestHead } from "@sticky-proxy/core/http";
-import type { Principal } from "@sticky-proxy/core/principal";
+import type { Principal, TokenKeys } from "@sticky-proxy/core/principal";
 import type { MirrorPolicy, Route, Service } from "@sticky-proxy/core/registry";
 import type { ForwardRequest } from "@sticky-proxy/upstream";
 import type { OtherKeys } from "./other-keys.ts";
@@ -22,6 +22,8 @@ export interface SubmitDeps {
   readonly tellCancelled: (record: ProcessRecord) => void;
   /** Keys the scopes and credential digests; shared by all replicas. */
   readonly secret: KeyObject;
+  /** Makes owner tokens. */
+  readonly tokens: TokenKeys;
   readonly newId: () => string;
   /** The outbox's bound: beyond it a call is no copy but a gap, for which nothing is kept. null: nothing is mirrored here. */
   readonly outbox: {

@@ -69,9 +69,9 @@ function withOwner(deps: SubmitDeps, begun: Begun, reply: Reply): Reply {
   return lines.length === 0 ? reply : { ...reply, headers: [...reply.headers, ...lines] };
 }
 
-function ownerFields({ secret }: SubmitDeps, { verdict, record }: Begun): Record<string, string> {
+function ownerFields({ tokens }: SubmitDeps, { verdict, record }: Begun): Record<string, string> {
   if (verdict !== "start" || record.identity === "none") return {};
-  return { [fields.stickyOwner]: ownerToken(secret, processId(record)) };
+  return { [fields.stickyOwner]: ownerToken(tokens.mint, processId(record)) };
 }
 
 async function begin(deps: SubmitDeps, submission: Submission): Promise<Begun> {
