@@ -219,7 +219,9 @@ describeWithRedis("the cache's store in Redis", () => {
   });
 
   it("who has its share stores no more, and is evicted itself; others still find room", async () => {
-    const small = bounded(1_000_000, { partitions: 1 });
+    let now = 0;
+    const clock = { monotonic: () => asMonotonicMs((now += 5)) };
+    const small = bounded(1_000_000, { partitions: 1, clock });
     for (let i = 0; i < 5; i += 1)
       expect(await fill(small, `calm-${i}`, 10_000, "address:calm")).to.equal(true);
     let refused = 0;
