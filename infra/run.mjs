@@ -6,7 +6,7 @@ import { ensureInstalled } from "./run/install.mjs";
 import { ensurePanel } from "./run/panel.mjs";
 import { childEnv, pickNode } from "./run/node.mjs";
 import { checkInterrupted, listenForSignals } from "./run/children.mjs";
-import { say, Trouble } from "./run/project.mjs";
+import { ofSystem, say, Trouble } from "./run/project.mjs";
 
 const verbs = {
   start: async (context) => (await import("./run/start.mjs")).start(context),
@@ -32,7 +32,8 @@ try {
   await ensurePanel({ node });
   process.exitCode = await verb({ node, env: childEnv(node), args });
 } catch (error) {
-  if (!(error instanceof Trouble)) throw error;
-  say(error.message);
-  process.exitCode = error.exitCode;
+  const known = error instanceof Trouble ? error : ofSystem(error);
+  if (known === null) throw error;
+  say(known.message);
+  process.exitCode = known.exitCode;
 }

@@ -27,8 +27,12 @@ export function onPath(...names) {
 }
 
 function isExecutable(file) {
-  const stat = statSync(file, { throwIfNoEntry: false });
-  return stat !== undefined && stat.isFile() && (stat.mode & 0o111) !== 0;
+  try {
+    const stat = statSync(file);
+    return stat.isFile() && (stat.mode & 0o111) !== 0;
+  } catch {
+    return false; // not there, or in a folder that this user may not read, or in no folder at all
+  }
 }
 
 /**

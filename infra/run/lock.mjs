@@ -2,12 +2,16 @@
 import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import process from "node:process";
+import { checkInterrupted } from "./children.mjs";
 import { setTimeout as sleep } from "node:timers/promises";
 
 /** Runs `work` while holding the lock file. A holder that is gone is followed at once; a living one is waited for. */
 export async function withLock(file, work) {
   mkdirSync(path.dirname(file), { recursive: true });
-  while (!tryLock(file)) await sleep(100);
+  while (!tryLock(file)) {
+    checkInterrupted();
+    await sleep(100);
+  }
   try {
     return await work();
   } finally {

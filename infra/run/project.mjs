@@ -30,3 +30,25 @@ export class Trouble extends Error {
     this.exitCode = exitCode;
   }
 }
+
+/** What the system refused as a sentence; null: the error is not of that kind, and is a fault of the project's. */
+export function ofSystem(error) {
+  const { code, path: file = "a file" } = error ?? {};
+  const why = {
+    EACCES: "this user may not",
+    EPERM: "this user may not",
+    EROFS: "the file system is read-only",
+    ENOSPC: "the disk is full",
+    EDQUOT: "the disk quota is used up",
+    EMFILE: "too many files are open",
+    ENOTDIR: "a part of its path is no folder",
+    EEXIST: "something else has its name",
+    EISDIR: "it is a folder",
+  }[code];
+  if (why === undefined || typeof error.path !== "string") return null;
+  const cure =
+    file.startsWith(dataFolder) || file.startsWith(root)
+      ? `\nA folder of your own for data: STICKY_PROXY_DATA=… npm start`
+      : "";
+  return new Trouble(`${file} cannot be read or written: ${why} (${code}).${cure}`);
+}

@@ -15,7 +15,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { findRedis } from "./find-redis.mjs";
 import { freePort } from "./free-port.mjs";
 import { isAlive, withLock } from "./lock.mjs";
-import { dataFolder, Trouble } from "./project.mjs";
+import { isSame } from "./left-behind.mjs";
+import { dataFolder, say, Trouble } from "./project.mjs";
 
 const keeperFile = fileURLToPath(new URL("redis-keeper.mjs", import.meta.url));
 
@@ -37,13 +38,35 @@ export async function useRedis(dir, { keepData }) {
   const users = path.join(dir, "users");
   mkdirSync(users, { recursive: true });
   const me = path.join(users, String(process.pid));
-  const server = await withLock(path.join(dir, "lock"), async () => {
-    writeFileSync(me, "");
-    return (await runningServer(dir)) ?? (await startServer(dir));
-  });
+  const ensure = () =>
+    withLock(path.join(dir, "lock"), async () => {
+      writeFileSync(me, "");
+      return (await runningServer(dir)) ?? (await startServer(dir));
+    });
+  let server = await ensure();
+  const first = server;
+  let checking = null;
+  const look = async () => {
+    try {
+      const next = await ensure();
+      const moved =
+        next.port === server.port ? "" : ` It listens on port ${next.port} now: start this again.`;
+      say(`Redis had lost its keeper; it is looked after again.${moved}`);
+      server = next;
+    } catch (error) {
+      say(`Redis has ended and does not start: ${error.message}`);
+    }
+    checking = null;
+  };
+  const watch = setInterval(() => {
+    if (!isAlive(server.keeper)) checking ??= look();
+  }, 1000);
+  watch.unref();
   return {
-    ...server,
+    ...first,
     async release() {
+      clearInterval(watch);
+      await checking;
       rmSync(me, { force: true });
       if (othersUse(users)) return;
       while (isAlive(server.keeper)) await sleep(50);
@@ -66,10 +89,11 @@ async function runningServer(dir) {
 
 async function startServer(dir) {
   const redis = await findRedis();
-  const port = await freePort(readState(dir)?.port);
+  const orphan = orphanOf(dir);
+  const port = orphan?.port ?? (await freePort(readState(dir)?.port));
   const keeper = spawn(
     process.execPath,
-    [keeperFile, JSON.stringify({ dir, ...redis.command({ dir, port }) })],
+    [keeperFile, JSON.stringify({ dir, ...redis.command({ dir, port }), orphan })],
     { detached: true, stdio: "ignore" },
   );
   const server = { url: `redis://127.0.0.1:${port}`, port, keeper: keeper.pid };
@@ -85,9 +109,16 @@ async function startServer(dir) {
   return { ...server, isShared: false };
 }
 
-function readState(dir) {
+/** A Redis that runs on this folder although its keeper was killed; null: there is none. */
+function orphanOf(dir) {
+  const redis = readState(dir, "redis.json");
+  const port = readState(dir)?.port;
+  return redis !== null && port !== undefined && isSame(redis) ? { ...redis, port } : null;
+}
+
+function readState(dir, name = "server.json") {
   try {
-    return JSON.parse(readFileSync(path.join(dir, "server.json"), "utf8"));
+    return JSON.parse(readFileSync(path.join(dir, name), "utf8"));
   } catch {
     return null; // first start
   }

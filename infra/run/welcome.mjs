@@ -1,7 +1,7 @@
 // What npm start prints when everything is ready.
 
-/** The table of addresses and three requests to try. */
-export function welcome({ port, opsPort, panel, demos, redis, logs }) {
+/** The table of addresses and requests to try. `tries` null: those of the demo. */
+export function welcome({ port, opsPort, panel, demos, redis, logs, tries }) {
   const base = `http://127.0.0.1:${port}`;
   const rows = [
     ["gateway", base],
@@ -19,7 +19,13 @@ ${table}
 
 Try it:
 
-  # A payment. Send it again: the same answer comes from the store, and nothing is charged twice.
+${tries === null ? ofDemo(base) : tries.map((line) => (line === "" ? "" : `  ${line}`)).join("\n")}
+
+`;
+}
+
+function ofDemo(base) {
+  return `  # A payment. Send it again: the same answer comes from the store, and nothing is charged twice.
   curl -i ${base}/payments/charges -H 'Idempotency-Key: "order-1"' -H 'Content-Type: application/json' -d '{"amount": 4200}'
 
   # Long work: 202 at once, and in Location the process to poll. Sent again it is the same process; after five
@@ -27,7 +33,5 @@ Try it:
   curl -i ${base}/work/reports -H 'Content-Type: application/json' -d '{"title": "sales", "delayMs": 5000, "heartbeats": 5}'
 
   # A job server with a webhook: you are held until its webhook brings the answer.
-  curl -i ${base}/work/jobs -H 'Content-Type: application/json' -d '{"account": "a-1", "delayMs": 2000}'
-
-`;
+  curl -i ${base}/work/jobs -H 'Content-Type: application/json' -d '{"account": "a-1", "delayMs": 2000}'`;
 }

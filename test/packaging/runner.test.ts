@@ -1,12 +1,12 @@
-import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 import { expect } from "chai";
-import { begin, beginRunner, endAll, processesWith, root, until } from "./runner.ts";
+import { begin, beginRunner, endAll, processesWith, root, signalGroup, until } from "./runner.ts";
 
 describe("the runner", function () {
-  this.timeout(30_000);
+  this.timeout(120_000);
   let folder: string;
 
   beforeEach(() => {
@@ -89,6 +89,73 @@ describe("the runner", function () {
     const commands = [...table.matchAll(/^ {2}"?([\w-]+)"?: \(\) => import\(/gm)].map((match) => match[1]);
     expect(commands).to.include("serve");
     expect([...withRedis, ...withoutRedis]).to.include.members(commands);
+  });
+
+  for (const { what, args, npm = {}, port } of [
+    { what: "--port 0", args: ["--port", "0"], port: "0" },
+    { what: "--port=0", args: ["--port=0"], port: "0" },
+    { what: "--port 0 that npm took", args: ["0"], npm: { npm_config_port: "true" }, port: "0" },
+    { what: "--port=0 that npm took", args: [], npm: { npm_config_port: "0" }, port: "0" },
+    { what: "a flag of serve alone", args: ["--origin", "http://127.0.0.1:9"], port: null },
+    {
+      what: "a flag of serve alone that npm took",
+      args: ["http://h"],
+      npm: { npm_config_origin: "true" },
+      port: null,
+    },
+    {
+      what: "two that npm took",
+      args: ["0", "1"],
+      npm: { npm_config_port: "true", npm_config_ops_port: "true" },
+      port: null,
+    },
+    { what: "a flag without its value", args: ["--port"], port: null },
+    { what: "a word", args: ["quickly"], port: null },
+  ] as const) {
+    it(`npm start ${port === null ? "refuses" : "takes"} ${what}`, async () => {
+      const { readFlags } = (await import(
+        pathToFileURL(path.join(root, "infra/run/start-flags.mjs")).href
+      )) as {
+        readFlags: (args: readonly string[], env: Record<string, string>) => Record<string, string>;
+      };
+      const read = () => readFlags(args, { npm_lifecycle_event: "start", ...npm });
+      if (port === null)
+        expect(read)
+          .to.throw(/npm start -- \[--port/)
+          .with.property("exitCode", 64);
+      else expect(read()).to.deep.equal({ STICKY_PORT: port });
+    });
+  }
+
+  it("says in a sentence what the system refuses, and passes by what is no folder on PATH", async () => {
+    const file = path.join(folder, "a-file");
+    writeFileSync(file, "");
+    const blocked = beginRunner(["cli", "ps"], { STICKY_PROXY_DATA: path.join(file, "data") });
+    expect(await blocked.ended).to.equal(1);
+    expect(blocked.stderr())
+      .to.match(/cannot be read or written: .* \(ENOTDIR\)/)
+      .and.not.match(/\n\s+at /);
+    const list = beginRunner(["cli", "ps", "--json"], {
+      STICKY_PROXY_DATA: folder,
+      PATH: `${file}:${process.env["PATH"]}`,
+    });
+    expect(await list.ended, list.stderr()).to.equal(0);
+  });
+
+  it("says that it was stopped when Ctrl-C comes during the install", async () => {
+    const clone = path.join(folder, "clone");
+    for (const name of ["infra", "package.json", "pnpm-lock.yaml", "pnpm-workspace.yaml"])
+      cpSync(path.join(root, name), path.join(clone, name), { recursive: true });
+    for (const name of ["packages", "services"]) mkdirSync(path.join(clone, name));
+    const npx = path.join(folder, "npx");
+    writeFileSync(npx, "#!/bin/sh\necho fetching >&2\nexec sleep 600\n", { mode: 0o755 });
+    const run = begin(process.execPath, [path.join(clone, "infra/run.mjs"), "start"], {
+      PATH: `${folder}:${process.env["PATH"]}`,
+    });
+    await run.says("fetching");
+    signalGroup(run, "SIGINT");
+    expect(await run.ended).to.equal(130);
+    expect(run.stderr()).to.match(/Stopped by SIGINT\.\n$/);
   });
 
   it("takes Docker's Redis when no server is on PATH", async () => {
