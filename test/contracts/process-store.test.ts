@@ -1,5 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { createMemoryStore } from "@sticky-proxy/core/testing";
+import { openStore } from "@sticky-proxy/store";
 import { connectRedis, createChanges, createKeys, createProcessStore } from "@sticky-proxy/store/testing";
 import { describeWithRedis, processStoreContract, sharedRedisUrl, uniquePrefix } from "@sticky-proxy/testkit";
 import { startRedisCluster } from "../support/redis-cluster.ts";
@@ -28,6 +29,24 @@ describeWithRedis("Redis", () => {
       changes: createChanges({ subscriber: redis.subscriber, keys, partitions }),
       pass: (ms) => delay(ms),
       close: () => redis.close(),
+    };
+  });
+
+  processStoreContract("Redis, sealed", async () => {
+    const open = await openStore({
+      target: { url: await sharedRedisUrl() },
+      keyPrefix: uniquePrefix(),
+      partitions: 8,
+      timelineLength: 100,
+      waitMs: 30_000,
+      onError: () => undefined,
+      encryption: { keys: [{ id: "k1", secret: Buffer.alloc(32, 1).toString("base64") }], write: true },
+    });
+    return {
+      store: open.processes,
+      changes: open.changes,
+      pass: (ms) => delay(ms),
+      close: () => open.close(),
     };
   });
 

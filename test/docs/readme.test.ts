@@ -156,7 +156,10 @@ describe("the documents' blocks", () => {
       if (info === "sh run" && text.includes("curl")) expect(shown, `${file} line ${line}`).to.be.a("string");
   });
 
-  const secret = { STICKY_SECRET_REPORTS: `whsec_${"c2VjcmV0".repeat(4)}` };
+  const secret = {
+    STICKY_SECRET_REPORTS: `whsec_${"c2VjcmV0".repeat(4)}`,
+    STICKY_SECRET_VAULT: Buffer.alloc(32, 1).toString("base64"),
+  };
   for (const { file, text, line } of blocks.filter(({ info }) => info === "yaml")) {
     it(`the configuration of ${file} line ${line} is valid`, () => {
       const loaded = loadConfig({ yaml: text, env: secret, flags: {}, node: "n" });

@@ -1,6 +1,6 @@
 import { coverageWindow, type Differences } from "@sticky-proxy/core/mirror";
 import { createDifferences, createMirrorChain } from "@sticky-proxy/store";
-import { createKeys, connectRedis } from "@sticky-proxy/store/testing";
+import { createKeys, connectRedis, unsealed } from "@sticky-proxy/store/testing";
 import {
   describeWithRedis,
   sharedRedisUrl,
@@ -25,7 +25,7 @@ describeWithRedis("the chain over difference records", function () {
     const connections = connectRedis({ url });
     expect(await connections.ready(30_000)).to.equal(true);
     prefix = uniquePrefix();
-    const deps = { ...connections, keys: createKeys(prefix), partitions: 1 };
+    const deps = { ...connections, keys: createKeys(prefix), partitions: 1, sealing: unsealed };
     differences = createDifferences(deps);
     const chain = createMirrorChain(deps);
     verify = () => verifyMirror({ chain });

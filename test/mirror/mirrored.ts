@@ -33,6 +33,8 @@ export interface MirroredOptions {
   readonly proxies?: number;
   readonly sweepers?: number;
   readonly config?: Record<string, unknown>;
+  /** For the test's own look into the store, beside `config.encryption`. */
+  readonly encryption?: Parameters<typeof openStore>[0]["encryption"];
   /** Entries of the primary's service. */
   readonly primaryConfig?: Record<string, unknown>;
   /** Entries of the secondary's service. */
@@ -61,13 +63,14 @@ export async function startMirrored(options: MirroredOptions): Promise<Mirrored>
   const store = await openStore({
     target: { url: cluster.redis.url },
     keyPrefix: "sp:",
+    ...(options.encryption === undefined ? {} : { encryption: options.encryption }),
     partitions: null,
     timelineLength: 10,
     waitMs: 5000,
     onError: () => undefined,
   });
   const { writes, reads } = store.redis;
-  const deps = { writes, reads, keys: store.keys, partitions: store.meta.partitions };
+  const deps = { writes, reads, keys: store.keys, partitions: store.meta.partitions, sealing: store.sealing };
   const outbox = createMirrorOutbox(deps);
   const differences = createDifferences(deps);
 

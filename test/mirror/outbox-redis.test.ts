@@ -1,5 +1,5 @@
 import { createDifferences, createMirrorOutbox } from "@sticky-proxy/store";
-import { createKeys, connectRedis, mirrorScripts } from "@sticky-proxy/store/testing";
+import { createKeys, connectRedis, mirrorScripts, unsealed } from "@sticky-proxy/store/testing";
 import {
   type MirrorUnderTest,
   describeDifferencesContract,
@@ -13,7 +13,7 @@ import { expect } from "chai";
 async function open(): Promise<MirrorUnderTest> {
   const connections = connectRedis({ url: await sharedRedisUrl() });
   expect(await connections.ready(5000)).to.equal(true);
-  const deps = { ...connections, keys: createKeys(uniquePrefix()), partitions: 8 };
+  const deps = { ...connections, keys: createKeys(uniquePrefix()), partitions: 8, sealing: unsealed };
   return {
     outbox: createMirrorOutbox(deps),
     differences: createDifferences(deps),

@@ -81,7 +81,7 @@ export function openMirror({
     markLines(keys, head, id, hop, Date.now());
   const ownMarks = (head: RequestHead): HeaderList => marks(head, newId(), 0);
   const find = mirrorRoutes(() => migrations.services());
-  const outbox = createMirrorOutbox({ writes, reads, keys: store.keys, partitions });
+  const outbox = createMirrorOutbox({ writes, reads, keys: store.keys, partitions, sealing: store.sealing });
   const configVersion = (): string => configHash(config);
   const intents = createMirrorIntents({
     outbox,

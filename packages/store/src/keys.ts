@@ -20,6 +20,7 @@
  *   {p}:m:<digest>            STRING  useMessage: what a signed message was used for          its own TTL
  *   {p}:g:<node>              STRING  the durability gate: how often the node asked           its own TTL
  *   {meta}:settings           HASH    openMeta                           never
+ *   {meta}:sealing            HASH    openStore: a proof of each key by its id             never
  *   {meta}:services           SET     the process store: names that have lists              never
  *   {meta}:health:<service>   STRING  registry: probe results            TTL
  *   {meta}:pause:<service>    STRING  registry: the service's pause      TTL

@@ -16,6 +16,8 @@ import { confirmedReads } from "./process/confirmed-reads.ts";
 import { createProcessStore, type RedisProcessStore } from "./process/process-store.ts";
 import { parseInfo } from "./cluster/info.ts";
 import type { Profile } from "./cluster/profile.ts";
+import { agreeOnKeys } from "./sealing/agreement.ts";
+import { createSealing, type Sealing, type SealingOptions, unsealed } from "./sealing/sealing.ts";
 import { isLoading } from "./redis/loading.ts";
 import { observeScripts, type ScriptObserver } from "./redis/scripts.ts";
 import {
@@ -33,6 +35,8 @@ export interface OpenStore {
   readonly redis: RedisConnections;
   readonly keys: Keys;
   readonly meta: Meta;
+  /** For whatever else keeps values of clients and services here. */
+  readonly sealing: Sealing;
   /** This deployment's name in CDN-Loop, the same on every node; it tells nothing about the secret. */
   readonly loopId: string;
   readonly processes: RedisProcessStore;
@@ -77,6 +81,8 @@ export interface OpenStoreOptions {
   readonly maxLeaseMs?: number;
   /** Claims pause, because Redis may have forgotten some. */
   readonly onPause?: IncarnationOptions["onPause"];
+  /** Absent: values are written as they are. */
+  readonly encryption?: SealingOptions;
   /** What one holder may store; absent: whatever the server takes. */
   readonly budget?: StoredLimits;
 }
@@ -114,6 +120,8 @@ export async function openStore(options: OpenStoreOptions): Promise<OpenStore> {
     const keys = createKeys(options.keyPrefix);
     const meta = await openMeta(redis.writes, keys, { partitions: options.partitions });
     const { partitions } = meta;
+    const sealing = options.encryption === undefined ? unsealed : createSealing(options.encryption);
+    await agreeOnKeys(redis.writes, keys, sealing);
     const { profile = "standard", maxLeaseMs = 30_000, onPause = () => {} } = options;
     const clock = { monotonic: () => asMonotonicMs(performance.now()) };
     const gate = profile.startsWith("ha") ? await openGate(options, redis, keys) : null;
@@ -139,6 +147,7 @@ export async function openStore(options: OpenStoreOptions): Promise<OpenStore> {
       ...(budget === null ? {} : { budget }),
       redis,
       keys,
+      sealing,
       partitions,
       timelineLength: options.timelineLength,
       maxLeaseMs,
@@ -152,6 +161,7 @@ export async function openStore(options: OpenStoreOptions): Promise<OpenStore> {
       redis,
       keys,
       meta,
+      sealing,
       loopId: `sticky-proxy-${createHmac("sha256", meta.secret).update("loop-id").digest("hex").slice(0, 8)}`,
       processes,
       pins: createPinStore({ redis, keys }),

@@ -14,4 +14,5 @@ export { createChanges } from "./process/changes.ts";
 export { createHolders } from "./process/holders.ts";
 export { createStoredBudget, type StoredLimits } from "./process/stored-budget.ts";
 export { createProcessStore, type RedisProcessStore } from "./process/process-store.ts";
+export { unsealed } from "./sealing/sealing.ts";
 export { connectRedis, destroyConnection, placeOf, type RedisConnections } from "./redis/redis.ts";

@@ -160,7 +160,13 @@ function adminDeps(
   const background = new Set<Promise<void>>();
   const tokens: TokenPorts = { tokens: createOperatorTokens(store), randomBytes };
   const cookie = cookieShape(config.admin.basePath ?? "");
-  const mirrorParts = { writes: redis.writes, reads: redis.reads, keys, partitions: meta.partitions };
+  const mirrorParts = {
+    writes: redis.writes,
+    reads: redis.reads,
+    keys,
+    partitions: meta.partitions,
+    sealing: store.sealing,
+  };
   const secret = meta.secret;
   return {
     audit: createAudit(store),
@@ -217,7 +223,7 @@ function adminDeps(
   };
 }
 
-function movingPorts(config: Config, parts: Parameters<typeof createMigrations>[0]): AdminDeps["moving"] {
+function movingPorts(config: Config, parts: Parameters<typeof createDifferences>[0]): AdminDeps["moving"] {
   return {
     migrations: createMigrations(parts),
     outbox: createMirrorOutbox(parts),

@@ -41,7 +41,7 @@ export function openProxyMirror(
   const taps = createBodyTaps(config.limits.copyBytes);
   const shadow = createShadowQueue({
     ...mirror,
-    differences: createDifferences({ writes, reads, keys: store.keys, partitions }),
+    differences: createDifferences({ writes, reads, keys: store.keys, partitions, sealing: store.sealing }),
     sleep,
     onAnswered: (service, latencies) => observeLatencies(metrics, service, latencies),
     onOutcome: (service, outcome, difference) => observeMirror(metrics, service, outcome, difference),

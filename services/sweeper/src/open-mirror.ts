@@ -135,7 +135,8 @@ function openAlerts(
   const endpoint = webhooks.find(({ name }) => name === policy?.webhook);
   if (policy === null || endpoint === undefined) return null;
   const { writes, reads } = store.redis;
-  const parts = { writes, reads, keys: store.keys, partitions: store.meta.partitions };
+  const { keys, sealing, meta } = store;
+  const parts = { writes, reads, keys, partitions: meta.partitions, sealing };
   return createMirrorAlerts({
     policy,
     endpoint,

@@ -123,6 +123,12 @@ export function checkSigningSecret(value: string): string | null {
   return readSigningKey(value) === null ? 'must be "whsec_" and the base64 of 24 to 64 random bytes' : null;
 }
 
+/** The base64 of an AES-256 key. */
+export function checkSealingKey(value: string): string | null {
+  const isKey = /^[A-Za-z0-9+/]{43}=$/.test(value);
+  return isKey ? null : "must be the base64 of 32 random bytes";
+}
+
 /** A shared token: long enough not to be guessed, fit for a header field. */
 export function checkToken(value: string): string | null {
   return /^[\x21-\x7e]{24,256}$/.test(value) ? null : "must be 24 to 256 printable characters without spaces";

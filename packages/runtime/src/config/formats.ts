@@ -8,6 +8,7 @@ import {
   checkPrefix,
   checkPointer,
   checkRedisUrl,
+  checkSealingKey,
   checkSigningSecret,
   checkToken,
   checkUrl,
@@ -207,4 +208,5 @@ export const url = (about: string): Entry<string> => text(about, checkUrl);
 export const redisUrl = (about: string): Entry<string> => text(about, checkRedisUrl);
 export const signingSecret = (about: string): Entry<string> =>
   text(about, checkSigningSecret).messages(secretText);
+export const sealingKey = (about: string): Entry<string> => text(about, checkSealingKey).messages(secretText);
 export const token = (about: string): Entry<string> => text(about, checkToken).messages(secretText);

@@ -4,7 +4,7 @@ import type { Config } from "./config.ts";
 import { writtenConfig } from "./written.ts";
 
 const hidden = "[redacted]";
-const secretEntry = /^(?:secrets|sharedToken|purgeToken|token|password|sentinelPassword)$/;
+const secretEntry = /^(?:secrets?|sharedToken|purgeToken|token|password|sentinelPassword)$/;
 const urlEntry = /^(?:url|redis|lockNodes|origin)$/;
 
 /** Plain data fit for JSON, every secret "[redacted]". */

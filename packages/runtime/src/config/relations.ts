@@ -33,6 +33,7 @@ export function brokenRelations(
   };
   checkPorts(config, report);
   checkRedis(config.redis, report);
+  checkKeys(config.encryption, report);
   const { shutdown, services } = config;
   if (shutdown.drainDelayMs >= shutdown.hardMs)
     report("shutdown.drainDelayMs", "must be below shutdown.hardMs", "shutdown.hardMs");
@@ -57,6 +58,14 @@ export function brokenRelations(
   checkCors("cors", config.cors, report);
   for (const [name, { cors }] of Object.entries(services)) checkCors(`services.${name}.cors`, cors, report);
   return errors;
+}
+
+function checkKeys({ keys }: SoundConfig["encryption"], report: Report): void {
+  const seen = new Set<string>();
+  for (const [i, { id }] of soundItems(keys)) {
+    if (id !== undefined && seen.has(id)) report(`encryption.keys.${i}.id`, "names another key already");
+    if (id !== undefined) seen.add(id);
+  }
 }
 
 function checkAuthentication({ authentication, services, tls }: SoundConfig, report: Report): void {

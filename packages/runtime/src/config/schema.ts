@@ -20,6 +20,7 @@ import { admin } from "./schema/admin.ts";
 import { authentication } from "./schema/authentication.ts";
 import { budgets } from "./schema/budgets.ts";
 import { cors } from "./schema/cors.ts";
+import { encryption } from "./schema/encryption.ts";
 import { limits } from "./schema/limits.ts";
 import { redis } from "./schema/redis.ts";
 import { service } from "./schema/service.ts";
@@ -137,6 +138,11 @@ export const schema = mapping({
   limits: limits.description("Sizes and times of the client side.").default(),
   budgets: budgets
     .description("What one caller may use: its proved principal, else its address (an IPv6 /64 is one).")
+    .default(),
+  encryption: encryption
+    .description(
+      "What clients and services sent, at rest in the state store (AES-256-GCM); without keys it stands there in clear.",
+    )
     .default(),
   redis: redis.description("The state store.").default(),
   cache: mapping({

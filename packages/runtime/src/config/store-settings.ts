@@ -7,14 +7,16 @@ export interface StoreSettings {
   readonly keyPrefix: string;
   readonly partitions: number | null;
   readonly timelineLength: number;
+  readonly encryption: Config["encryption"];
 }
 
-export function storeSettings({ redis, retention }: Config): StoreSettings {
+export function storeSettings({ redis, retention, encryption }: Config): StoreSettings {
   return {
     target: redisTarget(redis),
     keyPrefix: redis.keyPrefix,
     partitions: redis.partitions,
     timelineLength: retention.timelineEntries,
+    encryption,
   };
 }
 

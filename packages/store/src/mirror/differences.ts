@@ -10,7 +10,7 @@ import { InvalidCursor } from "@sticky-proxy/core/process";
 import { newCall, runScript } from "../redis/scripts.ts";
 import { writeAcknowledgement } from "./acknowledge.ts";
 import { counterName, groupNames } from "./counters.ts";
-import { asStore, mirrorKeepMs, type MirrorIo, type MirrorStoreDeps } from "./io.ts";
+import { asStore, mirrorKeepMs, type MirrorIo, type SealedStoreDeps } from "./io.ts";
 import { createMirrorKeys } from "./keys.ts";
 import { createRecords, idOf, mirrorTime, parseId } from "./records.ts";
 import { createReports } from "./reports.ts";
@@ -20,11 +20,11 @@ import { recordArgs, settleKeys, settleScript } from "./settle.ts";
 const maxScanned = 2000;
 
 /** @throws StoreUnavailable from every method. */
-export function createDifferences(deps: MirrorStoreDeps): Differences {
+export function createDifferences(deps: SealedStoreDeps): Differences {
   const { writes, partitions } = deps;
   const keys = createMirrorKeys(deps.keys);
   const io: MirrorIo = { ...deps, keys };
-  const records = createRecords(io);
+  const records = createRecords(io, deps.sealing);
 
   return {
     async observe(observation) {
@@ -45,7 +45,7 @@ export function createDifferences(deps: MirrorStoreDeps): Differences {
             eligible: observation.isCounted ? 0 : count,
             diverged: 0,
             endedAt: "",
-            ...recordArgs(difference),
+            ...recordArgs(deps.sealing, partition, difference),
             groups: JSON.stringify(groups),
             ttlMs: limits.ttlMs,
             max: limits.maxDifferences,

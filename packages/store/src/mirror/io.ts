@@ -4,12 +4,18 @@ import { StoreUnavailable } from "@sticky-proxy/core/process";
 import type { Keys } from "../keys.ts";
 import type { Connection } from "../redis/redis.ts";
 import type { MirrorKeys } from "./keys.ts";
+import type { Sealing } from "../sealing/sealing.ts";
 
 export interface MirrorStoreDeps {
   readonly writes: Connection;
   readonly reads: Connection;
   readonly keys: Keys;
   readonly partitions: number;
+}
+
+/** Of those that write what services answered. */
+export interface SealedStoreDeps extends MirrorStoreDeps {
+  readonly sealing: Sealing;
 }
 
 export interface MirrorIo extends Omit<MirrorStoreDeps, "keys"> {

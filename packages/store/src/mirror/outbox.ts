@@ -4,7 +4,7 @@ import { createAck } from "./ack.ts";
 import { createAppend } from "./append.ts";
 import { createClaim } from "./claim.ts";
 import { createGaps, createNoteGap } from "./gap.ts";
-import type { MirrorIo, MirrorStoreDeps } from "./io.ts";
+import type { MirrorIo, SealedStoreDeps } from "./io.ts";
 import { createMirrorKeys } from "./keys.ts";
 import { createLag } from "./lag.ts";
 import { createOrderKeys } from "./order-keys.ts";
@@ -16,7 +16,7 @@ import { createTidy } from "./tidy.ts";
 import { createUnpark } from "./unpark.ts";
 
 /** @throws StoreUnavailable from every method. */
-export function createMirrorOutbox(deps: MirrorStoreDeps): Outbox {
+export function createMirrorOutbox(deps: SealedStoreDeps): Outbox {
   const io: MirrorIo = { ...deps, keys: createMirrorKeys(deps.keys) };
   return {
     partitions: deps.partitions,
@@ -25,7 +25,7 @@ export function createMirrorOutbox(deps: MirrorStoreDeps): Outbox {
     gaps: createGaps(io),
     claim: createClaim(io),
     peek: createPeek(io),
-    settle: createSettle(io),
+    settle: createSettle(io, deps.sealing),
     ack: createAck(io),
     park: createPark(io),
     unpark: createUnpark(io),

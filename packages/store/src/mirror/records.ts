@@ -1,5 +1,6 @@
 /** Difference records: read newest first over all partitions, each under the instant of its partition's clock. */
 import type { Acknowledgement, Difference, NewDifference } from "@sticky-proxy/core/mirror";
+import type { Sealing } from "../sealing/sealing.ts";
 import { allPartitions, asStore, type MirrorIo } from "./io.ts";
 
 export interface RecordPlace {
@@ -22,7 +23,7 @@ export async function mirrorTime({ reads }: Pick<MirrorIo, "reads">): Promise<nu
 }
 
 /** @throws StoreUnavailable from every method */
-export function createRecords({ reads, keys, partitions }: MirrorIo): Records {
+export function createRecords({ reads, keys, partitions }: MirrorIo, sealing: Sealing): Records {
   async function newest(
     cursor: RecordPlace | null,
     limit: number,
@@ -70,7 +71,7 @@ export function createRecords({ reads, keys, partitions }: MirrorIo): Records {
       // Past its time counts as gone, also before somebody tidied up.
       if (record == null || Number(ends[i] ?? 0) <= now) return null;
       return {
-        ...(JSON.parse(record) as NewDifference),
+        ...(JSON.parse(sealing.openText(addressOf(one.partition), record)) as NewDifference),
         id: idOf(one),
         at: Math.floor(one.stamp / 1000),
         ...(previous === undefined || link === undefined ? {} : { chain: { previous, link } }),
@@ -80,6 +81,15 @@ export function createRecords({ reads, keys, partitions }: MirrorIo): Records {
   }
 
   return { newest, load };
+}
+
+/** As the script stores it. Its instant is minted there, so the partition is all it is bound to. */
+export function sealedRecord(sealing: Sealing, partition: number, difference: NewDifference): string {
+  return sealing.sealText(addressOf(partition), JSON.stringify(difference));
+}
+
+function addressOf(partition: number): string {
+  return `difference;${partition}`;
 }
 
 /** Newest first; at one instant, the lower partition first. */

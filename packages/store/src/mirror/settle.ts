@@ -4,6 +4,8 @@ import { defineScript, newCall, replyText, runScript } from "../redis/scripts.ts
 import { counterName, groupNames } from "./counters.ts";
 import { asStore, fenceText, mirrorKeepMs, type MirrorIo } from "./io.ts";
 import type { MirrorKeys } from "./keys.ts";
+import { sealedRecord } from "./records.ts";
+import type { Sealing } from "../sealing/sealing.ts";
 
 export const settleScript = defineScript({
   name: "mirror-settle",
@@ -29,7 +31,7 @@ export const settleScript = defineScript({
 });
 
 /** @throws StoreUnavailable */
-export function createSettle({ writes, keys }: MirrorIo): Outbox["settle"] {
+export function createSettle({ writes, keys }: MirrorIo, sealing: Sealing): Outbox["settle"] {
   return async function settle(partition, owner, entry, settlement) {
     const { outcome, diverged, endedAt, limits } = settlement;
     const difference = settlement.difference === null ? null : bounded(settlement.difference);
@@ -47,7 +49,7 @@ export function createSettle({ writes, keys }: MirrorIo): Outbox["settle"] {
           eligible: 0,
           diverged: diverged ? 1 : 0,
           endedAt: endedAt === null ? "" : endedAt,
-          ...recordArgs(difference),
+          ...recordArgs(sealing, partition, difference),
           groups: JSON.stringify(groups),
           ttlMs: limits.ttlMs,
           max: limits.maxDifferences,
@@ -60,9 +62,13 @@ export function createSettle({ writes, keys }: MirrorIo): Outbox["settle"] {
 }
 
 /** The record as it is kept, and what its link covers. */
-export function recordArgs(difference: NewDifference | null): { record: string; digest: string } {
+export function recordArgs(
+  sealing: Sealing,
+  partition: number,
+  difference: NewDifference | null,
+): { record: string; digest: string } {
   if (difference === null) return { record: "", digest: "" };
-  const record = JSON.stringify(difference);
+  const record = sealedRecord(sealing, partition, difference);
   return { record, digest: chainDigest(record) };
 }
 

@@ -60,7 +60,7 @@ export async function commitChange(
   const { partition: p, scope } = base;
   const place = placeEpoch(base);
   const after = { ...base, ...change.set };
-  const stored = storedResult(change);
+  const stored = storedResult(io.sealing, base, change);
   const writes = changeWrites(base, change, writeId);
   const answer = await io.repeatOnce(() =>
     io.run(io.redis.writes, commitScript, {

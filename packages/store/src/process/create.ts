@@ -40,7 +40,7 @@ export async function createProcess(
           call: writeId,
           validUntil,
           withResult: withResult ? 1 : 0,
-          stored: storedRequest(draft),
+          stored: storedRequest(io.sealing, draft),
         },
         moreArgs: writeArgs(writes),
       }),
@@ -57,6 +57,6 @@ export async function createProcess(
   }
   const record = recordOf(replyList(answer.rest[0]), p, scope)!;
   io.sawFence(p, record.fence);
-  const result = decodeResult(answer.rest[1], record.resultPayload);
+  const result = decodeResult(io.sealing, draft, answer.rest[1], record.resultPayload);
   return { kind: "exists", now: answer.now, record, result };
 }

@@ -4,11 +4,14 @@ import type { Incarnation } from "../cluster/incarnation.ts";
 import type { Keys } from "../keys.ts";
 import type { RedisConnections } from "../redis/redis.ts";
 import { unavailable } from "../redis/unavailable.ts";
+import type { Sealing } from "../sealing/sealing.ts";
 import type { ScriptSession } from "./script-session.ts";
 
 export interface ProcessIo extends Pick<ScriptSession, "run" | "start" | "repeatOnce"> {
   readonly redis: RedisConnections;
   readonly keys: Keys;
+  /** Of requests, results and early reports. */
+  readonly sealing: Sealing;
   readonly partitions: number;
   /** Lines kept of a process's timeline. */
   readonly timelineLength: number;

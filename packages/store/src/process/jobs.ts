@@ -26,7 +26,7 @@ export const holdJobScript = defineScript({
 });
 
 /** @throws StoreUnavailable */
-export function createJobs({ redis, keys, partitions, run }: ProcessIo): Jobs {
+export function createJobs({ redis, keys, partitions, run, sealing }: ProcessIo): Jobs {
   function digestOf(service: string, jobId: string): Buffer {
     return createHash("sha256").update(`${service.length}:${service}${jobId}`).digest();
   }
@@ -92,7 +92,12 @@ export function createJobs({ redis, keys, partitions, run }: ProcessIo): Jobs {
         await redis.writes.zremrangebyscore(index, "-inf", now);
         if ((await redis.writes.zcard(index)) >= maxEarlyReports) return false;
         await Promise.all([
-          redis.writes.set(key, encoded(report), "PX", Math.ceil(keepMs)),
+          redis.writes.set(
+            key,
+            sealing.sealText(`early;${service};${digest}`, encoded(report)),
+            "PX",
+            Math.ceil(keepMs),
+          ),
           redis.writes.zadd(index, asEpochMs(now + keepMs), digest),
           redis.writes.pexpire(index, Math.ceil(keepMs)),
         ]);
@@ -102,10 +107,13 @@ export function createJobs({ redis, keys, partitions, run }: ProcessIo): Jobs {
     takeEarly: (service, jobId) =>
       guarded("take-early", async () => {
         const { digest, index, report } = earlyKeys(service, jobId);
-        const text = await redis.writes.getdel(report);
+        const text = await redis.writes.get(report);
         if (text === null) return null;
+        // Opened before it is taken: what does not open is not lost.
+        const clear = sealing.openText(`early;${service};${digest}`, text);
+        if ((await redis.writes.getdel(report)) === null) return null;
         await redis.writes.zrem(index, digest);
-        return decoded(text);
+        return decoded(clear);
       }),
   };
 }

@@ -5,6 +5,7 @@ import type { Incarnation } from "../cluster/incarnation.ts";
 import type { Keys } from "../keys.ts";
 import type { RedisConnections } from "../redis/redis.ts";
 import { newCall } from "../redis/scripts.ts";
+import { type Sealing, unsealed } from "../sealing/sealing.ts";
 import { createClaimDue } from "./claim-due.ts";
 import { createClaims } from "./claims.ts";
 import { commitChange } from "./commit.ts";
@@ -26,6 +27,8 @@ import { createTimeline } from "./timeline.ts";
 export interface ProcessStoreOptions {
   readonly redis: RedisConnections;
   readonly keys: Keys;
+  /** Absent: payloads are written as they are. */
+  readonly sealing?: Sealing;
   /** From `openMeta`. */
   readonly partitions: number;
   /** Lines kept of a process's timeline; default 100. */
@@ -50,7 +53,7 @@ export interface RedisProcessStore extends ProcessStore {
 }
 
 export function createProcessStore(options: ProcessStoreOptions): RedisProcessStore {
-  const { redis, keys, partitions, incarnation } = options;
+  const { redis, keys, partitions, incarnation, sealing = unsealed } = options;
   const session = createScriptSession({
     redis,
     scripts: Object.values(processScripts),
@@ -62,12 +65,13 @@ export function createProcessStore(options: ProcessStoreOptions): RedisProcessSt
   const io: ProcessIo = {
     redis,
     keys,
+    sealing,
     partitions,
     timelineLength: options.timelineLength ?? 100,
     run,
     start,
     repeatOnce,
-    read: sharedReads(readProcess({ redis, keys, run })),
+    read: sharedReads(readProcess({ redis, keys, run, sealing })),
     sawFence: (partition, fence) => incarnation?.sawFence(partition, fence),
   };
   const noteService = createServiceNames(redis, keys);

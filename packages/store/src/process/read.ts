@@ -17,7 +17,8 @@ export function readProcess({
   redis,
   keys,
   run,
-}: Pick<ProcessIo, "redis" | "keys" | "run">): ProcessStore["read"] {
+  sealing,
+}: Pick<ProcessIo, "redis" | "keys" | "run" | "sealing">): ProcessStore["read"] {
   return async ({ partition: p, scope, epoch }, { withResult }) => {
     const { now, rest } = await run(redis.reads, readScript, {
       keys: {
@@ -29,6 +30,7 @@ export function readProcess({
       args: { scope, call: newCall(), epoch: epoch ?? "", withResult: withResult ? 1 : 0 },
     });
     const record = recordOf(replyList(rest[0]), p, scope);
-    return { now, record, result: decodeResult(rest[1], record?.resultPayload ?? null) };
+    const place = { partition: p, scope };
+    return { now, record, result: decodeResult(sealing, place, rest[1], record?.resultPayload ?? null) };
   };
 }

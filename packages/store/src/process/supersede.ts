@@ -93,7 +93,7 @@ export async function supersedeProcess(
         validUntil,
         listed: listOf(closed) === null ? 0 : 1,
         drop: dropWord(closing),
-        stored: storedRequest(draft),
+        stored: storedRequest(io.sealing, draft),
         notice: noticeOf(closed, base.version + 1, closed.status),
         closingEntry: JSON.stringify(closing.entry),
         cap: io.timelineLength,

@@ -31,7 +31,13 @@ export async function withMirror(
     });
     try {
       const { writes, reads } = store.redis;
-      const deps = { writes, reads, keys: store.keys, partitions: store.meta.partitions };
+      const deps = {
+        writes,
+        reads,
+        keys: store.keys,
+        partitions: store.meta.partitions,
+        sealing: store.sealing,
+      };
       const mirror = {
         outbox: createMirrorOutbox(deps),
         differences: createDifferences(deps),
