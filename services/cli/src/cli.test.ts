@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { expect } from "chai";
 import { commands, runCli, selectCommand } from "./cli.ts";
 import { exitCodes } from "./command.ts";
+import { visible } from "./printing/visible.ts";
 
 async function run(argv: readonly string[], env: Record<string, string> = {}) {
   const out: string[] = [];
@@ -53,7 +54,10 @@ describe("command line", () => {
     ["an unknown command", ["fly"], /no command "fly"/],
     ["a command named like a property", ["constructor"], /no command "constructor"/],
     ["help for nothing", ["help", "fly"], /no command "fly"/],
-    ["an unknown flag", ["serve", "--prot", "1"], /Unknown option '--prot'/],
+    ["a mistyped command", ["sevre"], /no command "sevre", did you mean "serve"\?; try/],
+    ["help for a mistyped command", ["help", "cancle"], /did you mean "cancel"\?; try/],
+    ["an unknown flag", ["serve", "--prot", "1"], /Unknown option '--prot', did you mean "--port"\?/],
+    ["a command of terminal controls", ["\u001b[31m\u009b2J\u202e"], /"\\u001b\[31m\\u009b2J\\u202e"/],
     [
       "a value that looks like a flag",
       ["serve", "--ttl", "-5"],
@@ -73,6 +77,13 @@ describe("command line", () => {
         .to.match(message)
         .and.match(/try: sticky-proxy help/);
     });
+
+  it("terminal controls in JSON are written as escapes of the same value", () => {
+    const value = { reason: "\u009b2J\u007f\u001b]0;x\u0007\u202e" };
+    const line = visible(JSON.stringify(value));
+    expect(line).to.match(/^[\u0020-\u007e]+$/);
+    expect(JSON.parse(line)).to.deep.equal(value);
+  });
 
   it("check-config counts services and routes", async () => {
     const { code, out } = await run(["check-config", ...origin, "--idempotent"]);

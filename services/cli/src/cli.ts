@@ -5,6 +5,8 @@
 import { environment } from "@sticky-proxy/runtime/environment";
 import { InvalidCursor } from "@sticky-proxy/core/process";
 import { exitCodes, UsageError, type Command, type Io } from "./command.ts";
+import { didYouMean } from "./nearest.ts";
+import { visible } from "./printing/visible.ts";
 
 /** One line per command. */
 export const commands: Readonly<Record<string, () => Promise<{ command: Command }>>> = {
@@ -25,6 +27,7 @@ export const commands: Readonly<Record<string, () => Promise<{ command: Command 
   token: () => import("./commands/token.ts"),
   mirror: () => import("./commands/mirror.ts"),
   "clear-cache": () => import("./commands/clear-cache.ts"),
+  completion: () => import("./commands/completion.ts"),
   help: () => import("./commands/help.ts"),
   version: () => import("./commands/version.ts"),
 };
@@ -47,11 +50,18 @@ export function selectCommand(argv: readonly string[]): {
 }
 
 /** Resolves to the exit code. */
-export async function runCli(argv: readonly string[], io: Io): Promise<number> {
+export async function runCli(argv: readonly string[], terminal: Io): Promise<number> {
+  const io: Io = {
+    out: (line) => terminal.out(visible(line)),
+    err: (line) => terminal.err(visible(line)),
+    env: terminal.env,
+  };
   const { name, args } = selectCommand(argv);
   const load = Object.hasOwn(commands, name) ? commands[name] : undefined;
   if (load === undefined) {
-    io.err(`sticky-proxy: there is no command "${name}"; try: sticky-proxy help`);
+    io.err(
+      `sticky-proxy: there is no command "${name}"${didYouMean(name, Object.keys(commands))}; try: sticky-proxy help`,
+    );
     return exitCodes.usage;
   }
   try {

@@ -12,6 +12,7 @@ import {
   type FlagValue,
   type Sources,
 } from "@sticky-proxy/runtime";
+import { didYouMean } from "./nearest.ts";
 import { brokenSchemas } from "@sticky-proxy/proxy/body-schema";
 
 /** Stable: scripts may rely on them (sysexits.h). */
@@ -66,7 +67,9 @@ export function parseFlags(
       strict: true,
     }));
   } catch (error) {
-    throw new UsageError(error instanceof Error ? firstSentence(error.message) : String(error));
+    const message = error instanceof Error ? firstSentence(error.message) : String(error);
+    const flag = /^Unknown option '--([^']*)'/.exec(message)?.[1];
+    throw new UsageError(flag === undefined ? message : message + didYouMean(flag, Object.keys(known), "--"));
   }
   if (words.length > maxWords) throw new UsageError(`unexpected argument "${words[maxWords]}"`);
   return { flags: values as Parsed["flags"], words };

@@ -1,6 +1,7 @@
 import { options } from "@sticky-proxy/runtime";
 import { commands } from "../cli.ts";
 import { exitCodes, UsageError, type Command } from "../command.ts";
+import { didYouMean } from "../nearest.ts";
 
 export const command: Command = {
   summary: "list commands, or explain one",
@@ -11,7 +12,8 @@ export const command: Command = {
     if (name !== undefined) {
       const load = Object.hasOwn(commands, name) ? commands[name] : undefined;
       if (load === undefined) {
-        io.err(`sticky-proxy: there is no command "${name}"; try: sticky-proxy help`);
+        const meant = didYouMean(name, Object.keys(commands));
+        io.err(`sticky-proxy: there is no command "${name}"${meant}; try: sticky-proxy help`);
         return exitCodes.usage;
       }
       const { command: found } = await load();
@@ -19,7 +21,8 @@ export const command: Command = {
       io.out("");
       io.out(`  sticky-proxy ${found.usage}`);
       if (found.usage.includes("[options")) for (const line of optionLines()) io.out(line);
-      else if (found !== command && name !== "version") for (const line of operatingLines) io.out(line);
+      else if (found !== command && name !== "version" && name !== "completion")
+        for (const line of operatingLines) io.out(line);
       return exitCodes.ok;
     }
     io.out("sticky-proxy: a gateway for requests that must not run twice");
