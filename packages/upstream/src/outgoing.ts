@@ -39,6 +39,8 @@ export function outgoingHeaders(request: ForwardRequest, names: Names): string[]
     const prefix = publicPrefix(said?.[1] ?? null, service.match.path);
     if (prefix !== "") lines = replaced(lines, [["X-Forwarded-Prefix", prefix]]);
   }
+  const own = service.fields?.set;
+  if (own !== undefined && own.size > 0) lines = replaced(lines, [...own]);
   if (route !== null && route.headers.request.size > 0) lines = replaced(lines, [...route.headers.request]);
   if (request.set.length > 0) lines = replaced(lines, request.set);
   const flat: string[] = [];

@@ -56,6 +56,16 @@ describe("what a migration's state means for the services", () => {
     });
   }
 
+  it("a backend's own credential goes with it, and to no other", () => {
+    const fields = { set: new Map([["authorization", "Bearer two"]]) };
+    const [front, other] = servicesUnder(
+      [a, { ...b, fields }],
+      new Map([["a", state({ authority: "second" })]]),
+    );
+    expect([...front!.fields!.set]).to.deep.equal([["authorization", "Bearer two"]]);
+    expect([...other!.fields!.set]).to.deep.equal([]);
+  });
+
   it("durable copies are not sampled", () => {
     expect(under({})[0]!.routes.map((route) => route.mirror?.rate)).to.deep.equal([0.5, 1, undefined]);
   });

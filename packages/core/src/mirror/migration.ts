@@ -114,10 +114,11 @@ export function servicesUnder(
 
 /** What belongs to the backend, and not to the name under which clients know it. */
 function backendOf(service: Service) {
-  const { instances, health, limits, timeouts, preserveHost, affinity, breaker } = service;
-  const { honoursKey, paceBy, callbackAuth } = service;
+  const { instances, tls, health, limits, timeouts, preserveHost, affinity, breaker } = service;
+  const { honoursKey, paceBy, callbackAuth, fields = { set: new Map<string, string>() } } = service;
   return {
     instances,
+    tls,
     health,
     limits,
     timeouts,
@@ -127,6 +128,7 @@ function backendOf(service: Service) {
     honoursKey,
     paceBy,
     callbackAuth,
+    fields,
   };
 }
 

@@ -19,6 +19,8 @@ export interface Service {
   readonly timeouts: UpstreamTimeouts;
   /** Of connections to `https` instances; null: the system's authorities, no client certificate, TLS 1.2. */
   readonly tls: UpstreamTls | null;
+  /** Lines that its instances get with every request, copies too, in place of the client's; names lower-case. */
+  readonly fields?: { readonly set: ReadonlyMap<string, string> };
   /** Header names (lower-case) or "cookie.<name>" whose values are the request's credential; empty: none. */
   readonly credential: readonly string[];
   /** Names of cookies that tell nothing about who asks; a name may end in "*". */
@@ -47,17 +49,15 @@ export interface Service {
   readonly paceBy: "principal" | "service";
   /** What pages of other origins may do; null: the service itself says. */
   readonly cors: CorsPolicy | null;
-  /** Its clients may be moved to another backend; null: they stay. */
+  /** Its clients may be moved to the backend of the service `to`, which no client reaches; null: they stay. */
   readonly migration: MigrationPolicy | null;
   readonly routes: readonly Route[];
 }
 
 export interface MigrationPolicy {
-  /** Name of the service that stands for the other backend, and that no client reaches. */
   readonly to: string;
-  /** Largest share of the compared pairs that may differ at a switch. */
+  /** Gates: largest share of compared pairs that may differ, and how many there must be. */
   readonly maxDifferenceRate: number;
-  /** Pairs that must have been compared before a switch. */
   readonly minCompared: number;
   /** How long writes wait at most while the outbox drains. */
   readonly barrierMs: number;

@@ -223,6 +223,11 @@ describe("configuration: what is refused", () => {
       "services: {a: {instances: ['http://h'], migration: {to: b}, routes: [{mirror: {to: b, mode: dual-write, idMap: {into: [path.id]}}}]}, b: {instances: ['http://i'], match: none}}",
       /idMap: a service whose ids differ cannot be switched/,
     ],
+    [
+      "a credential that a switch would send to the other backend",
+      "services: {a: {instances: ['http://h'], migration: {to: b}, routes: [{mirror: {to: b, mode: dual-write}}]}, b: {instances: ['http://i'], match: none, routes: [{headers: {request: {set: {Authorization: x}}}}]}}",
+      /services\.b\.routes\[0\]\.headers\.request\.set: would stay with the name at a switch/,
+    ],
     ["a dual-read of writes", route("{mirror: {to: b, mode: dual-read}}"), /GET and HEAD only/],
     [
       "a tolerance without an amount",

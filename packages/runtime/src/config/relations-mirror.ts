@@ -43,6 +43,12 @@ export function checkMigrations(services: SoundConfig["services"], report: Repor
         at,
         `${to} takes part in ${other === undefined ? "a migration of its own" : `that of ${other}`}`,
       );
+    for (const [i, { headers }] of soundItems(second?.routes))
+      if (headers.request.set.size > 0)
+        report(
+          `services.${to}.routes.${i}.headers.request.set`,
+          `would stay with the name at a switch: give it as services.${to}.fields.set`,
+        );
     targets.set(to, name);
     const routes = soundItems(service.routes);
     for (const [i, { mirror, match }] of routes) {

@@ -27,6 +27,7 @@ function unresolvedService(service: Service): ValidService {
   const { instances, match, callbackAuth, routes } = service;
   return {
     ...service,
+    fields: service.fields ?? { set: new Map() },
     instances: instances.map(({ origin, ...instance }) => ({ url: origin, ...instance })),
     match:
       match.host === ""

@@ -7,7 +7,7 @@ import { conditions, hostPatterns } from "./match.ts";
 import { mirror } from "./mirror.ts";
 import { defaults, process, retries } from "./process.ts";
 
-const setFields = (about: string) =>
+export const setFields = (about: string) =>
   mapping({
     set: record(fieldName, text("The value.", checkFieldValue, { min: 0, max: 4096 }), 32)
       .as(

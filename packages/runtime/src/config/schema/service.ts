@@ -22,7 +22,7 @@ import { anyMapping, either, exactlyOne, mapping, record, wordOr } from "../shap
 import { authenticationMode } from "./authentication.ts";
 import { cors } from "./cors.ts";
 import { conditions, hostPatterns } from "./match.ts";
-import { route } from "./route.ts";
+import { route, setFields } from "./route.ts";
 import { upstreamTls } from "./tls.ts";
 
 const hostName = /^[a-z0-9_][a-z0-9_.-]{0,252}$/;
@@ -116,6 +116,9 @@ export const service = mapping({
     .allow(null)
     .description("TLS with `https` instances; null: the system's authorities, no client certificate.")
     .default(null),
+  fields: setFields(
+    "Fields that its instances get with every request, copies too, in place of the client's: the gateway's own credential there. They go with the backend when it is switched.",
+  ),
   credential: wordOr(["none"], list("Field names, or cookie.<name>.", credentialName))
     .as(
       (names) => (names === "none" ? [] : names),
