@@ -255,6 +255,23 @@ describe("a request on its way to the service", () => {
     expect(request.headers.get("x-request-id")).to.match(/^req-/);
   });
 
+  it("a service that knows its prefix gets whole paths, and its own are left as they are", async () => {
+    const match = { host: null, path: "/grafana", strip: false } as const;
+    const mounted = await startGateway({ services: [service(upstream.origin, { match })] });
+    try {
+      upstream.respond((_, response) => response.writeHead(302, { Location: "/login" }).end());
+      const answer = await RawClient.exchange(
+        mounted.port,
+        "GET /grafana/d/1?a=b HTTP/1.1\r\nHost: a\r\n\r\n",
+      );
+      expect(upstream.last.target).to.equal("/grafana/d/1?a=b");
+      expect(upstream.last.headers.get("x-forwarded-prefix")).to.equal(undefined);
+      expect(answer.headers.get("location")).to.equal("/login");
+    } finally {
+      await mounted.close();
+    }
+  });
+
   it("what a trusted peer says is continued, and the client is the right-most hop that is not trusted", async () => {
     const behind = await startGateway({
       services: [service(upstream.origin)],

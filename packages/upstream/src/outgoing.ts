@@ -7,7 +7,7 @@ import {
   type HeaderLine,
   type HeaderList,
 } from "@sticky-proxy/core/http";
-import type { Route } from "@sticky-proxy/core/registry";
+import { strippedPrefix, type Route } from "@sticky-proxy/core/registry";
 import { isSafe } from "@sticky-proxy/protocol/http";
 
 import type { ForwardRequest } from "./forward-request.ts";
@@ -36,7 +36,7 @@ export function outgoingHeaders(request: ForwardRequest, names: Names): string[]
   });
   if (service.rewrite === "auto") {
     const said = lines.find(([name]) => name.toLowerCase() === "x-forwarded-prefix");
-    const prefix = publicPrefix(said?.[1] ?? null, service.match.path);
+    const prefix = publicPrefix(said?.[1] ?? null, strippedPrefix(service.match));
     if (prefix !== "") lines = replaced(lines, [["X-Forwarded-Prefix", prefix]]);
   }
   const own = service.fields?.set;

@@ -2,7 +2,7 @@
 import { normalisePath } from "../http/path.ts";
 import { hasConditions } from "../registry/conditions.ts";
 import { canonicalHost } from "../registry/host.ts";
-import { inMatchOrder, matchService, routesOfPath } from "../registry/match.ts";
+import { inMatchOrder, matchService, routesOfPath, strippedPrefix } from "../registry/match.ts";
 import type { CachePolicy, Service } from "../registry/service.ts";
 import { cacheKey } from "./key.ts";
 import type { LocalUri } from "./invalidation.ts";
@@ -61,7 +61,7 @@ export function hasCache(service: Service): boolean {
 export function keysOfUri(service: Service, uri: LocalUri, at: EntryPoint): string[] {
   const normal = normalisePath(uri.path);
   if (!normal.ok) return [];
-  const prefix = service.match.path;
+  const prefix = strippedPrefix(service.match);
   const paths = [normal.path];
   if (prefix !== "/" && normal.path.startsWith(`${prefix}/`)) paths.push(normal.path.slice(prefix.length));
   const keys = paths.flatMap((path) =>

@@ -1,7 +1,7 @@
 /** Which service and route a request meets, and why not the others. Pure; what `explain` prints. */
 import { belowPrefix } from "../http/path.ts";
 import type { RequestFacts } from "./conditions.ts";
-import { inMatchOrder, routeFaults, serviceFault, type RouteFault } from "./match.ts";
+import { inMatchOrder, routeFaults, serviceFault, strippedPrefix, type RouteFault } from "./match.ts";
 import type { Route, Service } from "./service.ts";
 
 export interface MatchLine<Of> {
@@ -40,7 +40,7 @@ export function explainMatch(
   }
   const found = [...lines].map(([of, outcome]) => ({ of, outcome }));
   if (service === null) return { services: found, routes: [], service, route: null, path: null };
-  const below = belowPrefix(service.match.path, path);
+  const below = belowPrefix(strippedPrefix(service.match), path);
   let route: Route | null = null;
   const routes = routeFaults(service, method, below, facts).map(({ route: of, fault }) => {
     const outcome = fault ?? (route === null ? "taken" : "later");

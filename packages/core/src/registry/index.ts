@@ -28,7 +28,14 @@ export type {
 // Which host it counts as.
 export { identityHost } from "./host.ts";
 // Which service and route a request matches.
-export { inMatchOrder, matchRoute, matchService, routesOfPath, type ServiceEntry } from "./match.ts";
+export {
+  inMatchOrder,
+  matchRoute,
+  matchService,
+  routesOfPath,
+  strippedPrefix,
+  type ServiceEntry,
+} from "./match.ts";
 export { conditionText, hasConditions } from "./conditions.ts";
 export { isPathPattern, pathPatternFault } from "./path-pattern.ts";
 export { explainMatch, type Explanation, type MatchLine } from "./explain.ts";

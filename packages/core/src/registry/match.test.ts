@@ -83,3 +83,20 @@ describe("the order of routes", () => {
     expect(get.routes.map(({ outcome }) => outcome)).to.deep.equal(["method", "method", "path"]);
   });
 });
+
+describe("a prefix that is not stripped", () => {
+  const grafana = service("grafana", { path: "/grafana", strip: false }, [
+    route("api", { path: "/grafana/api" }),
+    route("below", { path: "/api" }),
+  ]);
+
+  it("chooses the service, which and whose routes see the whole path", () => {
+    const found = (path: string) => matchService(inMatchOrder([grafana]), null, path);
+    expect(found("/grafana/api/x")?.path).to.equal("/grafana/api/x");
+    expect(found("/grafana")?.path).to.equal("/grafana");
+    expect(found("/api")).to.equal(null);
+    expect(matchRoute(grafana, "GET", "/grafana/api/x")?.name).to.equal("api");
+    const explained = explainMatch([grafana], "GET", "/grafana/api/x", facts);
+    expect([explained.path, explained.route?.name]).to.deep.equal(["/grafana/api/x", "api"]);
+  });
+});

@@ -8,11 +8,11 @@ import {
   type RequestFacts,
 } from "./conditions.ts";
 import { pathRule, type PathRule } from "./path-pattern.ts";
-import type { Route, Service } from "./service.ts";
+import type { Route, Service, ServiceMatch } from "./service.ts";
 
 export interface ServiceFound {
   readonly service: Service;
-  /** The path below the service's own prefix: what routes match and the service receives. */
+  /** The path below the service's own prefix, where that is stripped: what routes match and the service receives. */
   readonly path: string;
 }
 
@@ -65,9 +65,14 @@ export function matchService(
 ): ServiceFound | null {
   for (const entry of services) {
     if (serviceFault(entry, host, path, facts) !== null) continue;
-    return { service: entry.service, path: belowPrefix(entry.service.match.path, path) };
+    return { service: entry.service, path: belowPrefix(strippedPrefix(entry.service.match), path) };
   }
   return null;
+}
+
+/** What a service's own paths stand below in public ones; "/": nothing. */
+export function strippedPrefix({ path, strip }: ServiceMatch): string {
+  return strip === false ? "/" : path;
 }
 
 /** Why a request is not this service's; null: it is. */

@@ -101,8 +101,9 @@ export interface ServiceMatch extends MatchConditions {
    * secondary).
    */
   readonly host: string | null;
-  /** Prefix at segment ends, stripped before routing; "/" takes every path. Default "/<service>". */
+  /** Prefix at segment ends, stripped before routing unless `strip` is false; "/" takes every path. Default "/<service>". */
   readonly path: string;
+  readonly strip?: false;
 }
 
 export interface HealthPolicy {

@@ -44,10 +44,11 @@ function resolveInstance({ url: written, name, weight }: ValidService["instances
 
 function resolveMatch(name: string, match: ValidService["match"]): ServiceMatch {
   if (match === "none") return { host: "", path: "/" };
-  const { host: hosts = null, path = `/${name}`, ...conditions } = match ?? {};
-  const [only, ...others] = hosts ?? [];
+  const { host: hosts = null, path = `/${name}`, strip = true, ...others } = match ?? {};
+  const conditions = { ...others, ...(strip ? {} : { strip }) };
+  const [only, ...further] = hosts ?? [];
   // One name is the host that the service has; several, or a wildcard, are hosts that its requests may have.
-  if (only !== undefined && others.length === 0 && !only.startsWith("*."))
+  if (only !== undefined && further.length === 0 && !only.startsWith("*."))
     return { host: only, path, ...conditions };
   return { host: null, path, ...conditions, ...(hosts === null ? {} : { hosts }) };
 }

@@ -32,7 +32,11 @@ function unresolvedService(service: Service): ValidService {
     match:
       match.host === ""
         ? "none"
-        : { ...match, host: match.hosts ?? (match.host === null ? null : [match.host]) },
+        : {
+            ...match,
+            host: match.hosts ?? (match.host === null ? null : [match.host]),
+            strip: match.strip !== false,
+          },
     callbackAuth: { ...callbackAuth, insecure: callbackAuth.mode === "none" },
     routes: routes.map(unresolvedRoute),
   };

@@ -5,7 +5,7 @@ import {
   type HeaderList,
   type Mount,
 } from "@sticky-proxy/core/http";
-import type { Service } from "@sticky-proxy/core/registry";
+import { strippedPrefix, type Service } from "@sticky-proxy/core/registry";
 import { fields } from "@sticky-proxy/protocol";
 import type { Middleware } from "../state.ts";
 
@@ -21,7 +21,11 @@ export function mount(): Middleware {
     const { state } = ctx;
     const { service } = state;
     if (service === null || service.rewrite === "off") return next();
-    const place: Mount = { prefix: service.match.path, own: authoritiesOf(service), host: state.client.host };
+    const place: Mount = {
+      prefix: strippedPrefix(service.match),
+      own: authoritiesOf(service),
+      host: state.client.host,
+    };
     const { headers } = state.serviceHead;
     if (headerValue(headers, "destination") !== null)
       state.serviceHead = { ...state.serviceHead, headers: withOwnDestination(headers, place) };

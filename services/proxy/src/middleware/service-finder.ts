@@ -4,6 +4,7 @@ import {
   inMatchOrder,
   matchRoute,
   matchService,
+  strippedPrefix,
   type Route,
   type Service,
   type ServiceEntry,
@@ -51,7 +52,7 @@ export function serviceFinder(services: () => readonly Service[]): FindService {
     const matched = matchRoute(service, head.method, path, facts);
     const route = matched !== null && head.method === "OPTIONS" ? plain(matched) : matched;
     // A service that takes every path and has no policy for this one gets the path octet for octet (RFC 9110 7.7).
-    const untouched = route === null && service.match.path === "/" && isSpeltAlike(receivedPath);
+    const untouched = route === null && strippedPrefix(service.match) === "/" && isSpeltAlike(receivedPath);
     const headers = withoutNominated(head.headers, fieldsNamedBy(service));
     return { service, route, serviceHead: { ...head, path: untouched ? receivedPath : path, headers } };
   };

@@ -64,6 +64,7 @@ export const service = mapping({
         .description("One host or several, lower-case; `*.example.com` takes every name below it; null: any.")
         .default(null),
       path: prefix("Prefix at segment ends, stripped before routing.").meta({ defaultText: "/<service>" }),
+      strip: flag("false: the service knows the prefix, so its routes and itself see whole paths.", true),
       ...conditions,
     }),
     oneOf("Reached by no request.", ["none"]),
