@@ -163,6 +163,48 @@ describe("the panel in a browser", function () {
     await page.keyboard.press("Escape");
   });
 
+  it("a pasted request finds its process; its credentials come into no field", async () => {
+    await pay("order pasted");
+    for (const text of [
+      `curl -sSX POST '${gateway.url}/pay/charges' \\\n  -u ann:hidden -H "Idempotency-Key: order pasted" -d '{"a":1}'`,
+      `POST /pay/charges HTTP/1.1\r\nHost: pay.test\r\nAuthorization: Bearer hidden\r\nIdempotency-Key: "order pasted"\r\n\r\n{}`,
+    ]) {
+      await open("/");
+      await intoSearch();
+      await page.evaluate(`{
+        const clipboardData = new DataTransfer();
+        clipboardData.setData("text/plain", ${JSON.stringify(text)});
+        const paste = new ClipboardEvent("paste", { clipboardData, bubbles: true, cancelable: true });
+        document.activeElement.dispatchEvent(paste);
+      }`);
+      await page.waitForSelector("text=/Key and host of that POST are taken/");
+      const fields = await page.$$eval("dialog input", (all) => all.map((one) => one.value));
+      expect(fields[0]).to.equal("order pasted");
+      expect(fields.join(" ")).not.to.include("hidden");
+      await page.keyboard.press("Enter");
+      await page.waitForURL(/\/processes\/\d+\./);
+    }
+  });
+
+  it("a parked key's first copy is skipped with a reason", async () => {
+    const item = { key: "pay/k 1", parkedTime: new Date().toISOString() };
+    let skipped: string | null = null;
+    await page.route("**/api/v1/mirror/parked**", async (route) => {
+      const request = route.request();
+      if (request.method() === "GET")
+        return route.fulfill({ json: { items: skipped === null ? [item] : [] } });
+      skipped = `${new URL(request.url()).pathname} ${request.postData()}`;
+      return route.fulfill({ json: { result: "skipped" } });
+    });
+    await open("/mirror");
+    await page.click("text=Skip…");
+    await page.keyboard.type("sent by hand");
+    await page.locator("dialog button[type=submit]").click();
+    await page.waitForSelector("text=Parked keys", { state: "detached" });
+    expect(skipped).to.match(/\/mirror\/parked\/pay%2Fk%201:skip \{"reason":"sent by hand"\}$/);
+    await page.unroute("**/api/v1/mirror/parked**");
+  });
+
   it("running a process again asks for the reason, and the audit shows who and why", async () => {
     await open("/processes?service=pay");
     await page.waitForSelector("tbody tr");

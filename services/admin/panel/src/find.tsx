@@ -4,6 +4,7 @@ import { useLocation } from "wouter";
 import { ApiError, call } from "./api.ts";
 import { ProcessId, Status } from "./components/parts.tsx";
 import type { CacheKey, ProcessDetail } from "./answers.ts";
+import { readPastedRequest } from "./pasted-request.ts";
 
 interface Hit {
   readonly how: string;
@@ -27,7 +28,24 @@ export function FindDialog({
     readonly keys: readonly CacheKey[];
   } | null>(null);
   const [state, setState] = useState<"idle" | "looking" | "failed">("idle");
+  const [pasted, setPasted] = useState<string | null>(null);
   useEffect(() => dialog.current?.showModal(), []);
+
+  /** Only key or URL and host of a request come into the fields: its credentials and its body go nowhere. */
+  function takeRequest(value: string): boolean {
+    const request = readPastedRequest(value);
+    if (request === null) return false;
+    const { method, url, host: sentTo, idempotencyKey } = request;
+    setText(idempotencyKey ?? url);
+    setHost(sentTo ?? "");
+    setFound(null);
+    setPasted(
+      idempotencyKey === null
+        ? `That ${method} carries no Idempotency-Key: looking for its URL in the cache.`
+        : `Key and host of that ${method} are taken; its credentials and body are not.`,
+    );
+    return true;
+  }
 
   function openProcess(id: string): void {
     dialog.current?.close();
@@ -36,7 +54,7 @@ export function FindDialog({
 
   async function look(): Promise<void> {
     const wanted = text.trim();
-    if (wanted === "") return;
+    if (wanted === "" || takeRequest(wanted)) return;
     if (/^\d{1,4}\.[\w-]{22}\.[0-9a-z]+$/.test(wanted)) return openProcess(wanted);
     setState("looking");
     const whose = {
@@ -68,7 +86,7 @@ export function FindDialog({
         }}
       >
         <label class="field">
-          <span>Process id, idempotency key, job id or URL</span>
+          <span>Process id, idempotency key, job id or URL; or paste a request (curl, HTTP)</span>
           <input
             type="text"
             value={text}
@@ -76,13 +94,22 @@ export function FindDialog({
             autoFocus
             autoComplete="off"
             spellcheck={false}
+            onPaste={(event) => {
+              if (takeRequest(event.clipboardData?.getData("text/plain") ?? "")) event.preventDefault();
+            }}
             onInput={(event) => {
               setText(event.currentTarget.value);
               setFound(null);
+              setPasted(null);
             }}
           />
         </label>
-        <details>
+        {pasted !== null && (
+          <p class="quiet" role="status">
+            {pasted}
+          </p>
+        )}
+        <details open={pasted !== null && host !== ""}>
           <summary>A key of one principal or host</summary>
           <Whose label="Principal, as it was proved" value={principal} onChange={setPrincipal} />
           <Whose label="Host, as clients send it" value={host} onChange={setHost} />

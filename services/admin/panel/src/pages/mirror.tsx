@@ -261,26 +261,43 @@ function Parked() {
     { name: "Key", area: "a", cell: ({ key }) => <span class="mono cut">{key}</span> },
     { name: "Parked", area: "b", numeric: true, cell: ({ parkedTime }) => <Age time={parkedTime} /> },
     {
-      name: "Try again",
+      name: "Acts",
       area: "c",
       hidden: true,
       cell: ({ key }) =>
         mayAct && (
-          <button
-            type="button"
-            onClick={() =>
-              setAct({
-                verb: "Try again",
-                what: "The key's copies are sent again, oldest first, with fresh tries.",
-                command: `sticky-proxy mirror unpark '${key}'`,
-                run: (reason) =>
-                  call("POST", `/mirror/parked/${encodeURIComponent(key)}:unpark`, { body: { reason } }),
-                onDone: () => void client.invalidateQueries(),
-              })
-            }
-          >
-            Try again…
-          </button>
+          <>
+            <button
+              type="button"
+              onClick={() =>
+                setAct({
+                  verb: "Try again",
+                  what: "The key's copies are sent again, oldest first, with fresh tries.",
+                  command: `sticky-proxy mirror unpark '${key}'`,
+                  run: (reason) =>
+                    call("POST", `/mirror/parked/${encodeURIComponent(key)}:unpark`, { body: { reason } }),
+                  onDone: () => void client.invalidateQueries(),
+                })
+              }
+            >
+              Try again…
+            </button>{" "}
+            <button
+              type="button"
+              onClick={() =>
+                setAct({
+                  verb: "Skip",
+                  what: "The key's first copy is never sent: the second backend lacks it. Later copies go on.",
+                  command: `sticky-proxy mirror skip '${key}' --why '…'`,
+                  run: (reason) =>
+                    call("POST", `/mirror/parked/${encodeURIComponent(key)}:skip`, { body: { reason } }),
+                  onDone: () => void client.invalidateQueries(),
+                })
+              }
+            >
+              Skip…
+            </button>
+          </>
         ),
     },
   ];
