@@ -1,6 +1,6 @@
 /** What the panel's find reads out of a request that somebody pastes. */
 import { expect } from "chai";
-import { readPastedRequest } from "../../services/admin/panel/src/pasted-request.ts";
+import { readPastedRequest } from "./pasted-request.ts";
 
 const read = (text: string): string | null => {
   const request = readPastedRequest(text);
