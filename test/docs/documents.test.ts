@@ -15,6 +15,7 @@ const documents = [
   "API.md",
   "CONFIGURATION.md",
   "OPERATIONS.md",
+  "MIGRATING.md",
   "ARCHITECTURE.md",
   "DECISIONS.md",
   "CHANGELOG.md",

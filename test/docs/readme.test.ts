@@ -13,10 +13,12 @@ import { freePorts } from "../support/ports.ts";
 import { blocksOf, missingLine, replaceAll } from "./blocks.ts";
 import { root } from "./generated.ts";
 
-const pages = ["README.md", "USES.md", "API.md", "CONFIGURATION.md", "OPERATIONS.md"].map((file) => {
-  const text = readFileSync(path.join(root, file), "utf8");
-  return { file, text, blocks: blocksOf(text) };
-});
+const pages = ["README.md", "USES.md", "API.md", "CONFIGURATION.md", "OPERATIONS.md", "MIGRATING.md"].map(
+  (file) => {
+    const text = readFileSync(path.join(root, file), "utf8");
+    return { file, text, blocks: blocksOf(text) };
+  },
+);
 const readme = pages[0]!;
 const blocks = pages.flatMap(({ file, blocks: found }) => found.map((block) => ({ file, ...block })));
 const shell = blocks.filter(({ info }) => info.split(" ")[0] === "sh");

@@ -2,6 +2,7 @@
  * `sticky-proxy <command> [options]`. A command is loaded when it is called, so that `check-config` does not load
  * the modules of the data plane.
  */
+import { createInterface } from "node:readline/promises";
 import { environment } from "@sticky-proxy/runtime/environment";
 import { InvalidCursor } from "@sticky-proxy/core/process";
 import { exitCodes, UsageError, type Command, type Io } from "./command.ts";
@@ -11,6 +12,7 @@ import { visible } from "./printing/visible.ts";
 /** One line per command. */
 export const commands: Readonly<Record<string, () => Promise<{ command: Command }>>> = {
   serve: () => import("./commands/serve.ts"),
+  init: () => import("./commands/init.ts"),
   "check-config": () => import("./commands/check-config.ts"),
   explain: () => import("./commands/explain.ts"),
   "print-config": () => import("./commands/print-config.ts"),
@@ -55,6 +57,7 @@ export async function runCli(argv: readonly string[], terminal: Io): Promise<num
     out: (line) => terminal.out(visible(line)),
     err: (line) => terminal.err(visible(line)),
     env: terminal.env,
+    ...(terminal.ask === undefined ? {} : { ask: terminal.ask }),
   };
   const { name, args } = selectCommand(argv);
   const load = Object.hasOwn(commands, name) ? commands[name] : undefined;
@@ -79,6 +82,16 @@ export async function runCli(argv: readonly string[], terminal: Io): Promise<num
   }
 }
 
+/** One line that is typed at the terminal. */
+async function ask(question: string): Promise<string> {
+  const lines = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    return await lines.question(question);
+  } finally {
+    lines.close();
+  }
+}
+
 // `mirror export | head`: the reader closes the pipe when it has enough. That is not a failure.
 if (import.meta.main)
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
@@ -92,4 +105,5 @@ if (import.meta.main)
     out: (line) => void process.stdout.write(`${line}\n`),
     err: (line) => void process.stderr.write(`${line}\n`),
     env: environment,
+    ...(process.stdin.isTTY === true ? { ask } : {}),
   }).then((code) => process.exit(code));

@@ -24,6 +24,8 @@ export interface Io {
   /** One line of standard error: messages for people. */
   err(line: string): void;
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** Asks whoever sits at the terminal; absent: nobody does. */
+  readonly ask?: (question: string) => Promise<string>;
 }
 
 export interface Command {
