@@ -161,6 +161,8 @@ describe("the documents' blocks", () => {
   const secret = {
     STICKY_SECRET_REPORTS: `whsec_${"c2VjcmV0".repeat(4)}`,
     STICKY_SECRET_VAULT: Buffer.alloc(32, 1).toString("base64"),
+    STICKY_SECRET_TOKENS: "token-secret-of-today-0123456789abcdef",
+    STICKY_SECRET_TOKENS_BEFORE: "token-secret-of-before-0123456789abcdef",
   };
   for (const { file, text, line } of blocks.filter(({ info }) => info === "yaml")) {
     it(`the configuration of ${file} line ${line} is valid`, () => {
