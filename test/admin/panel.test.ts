@@ -198,7 +198,7 @@ describe("the panel in a browser", function () {
     });
     await open("/mirror");
     await page.click("text=Skip…");
-    await page.keyboard.type("sent by hand");
+    await page.locator("dialog input").fill("sent by hand");
     await page.locator("dialog button[type=submit]").click();
     await page.waitForSelector("text=Parked keys", { state: "detached" });
     expect(skipped).to.match(/\/mirror\/parked\/pay%2Fk%201:skip \{"reason":"sent by hand"\}$/);
