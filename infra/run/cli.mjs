@@ -39,7 +39,15 @@ export const withRedis = [
   "holders",
   "audit",
 ];
-export const withoutRedis = ["check-config", "explain", "print-config", "help", "version"];
+export const withoutRedis = [
+  "check-config",
+  "explain",
+  "print-config",
+  "init",
+  "completion",
+  "help",
+  "version",
+];
 const answeredAtOnce = ["--help", "-h", "--version", "-v"];
 
 function isServe([first = ""]) {

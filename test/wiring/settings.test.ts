@@ -13,6 +13,7 @@ const exceptions: Readonly<Record<string, string>> = {
   "authentication.methods[].apiKey": "the name becomes the method's type",
   "authentication.methods[].jwt": "the name becomes the method's type",
   "authentication.methods[].forwardAuth": "the name becomes the method's type",
+  "authentication.methods[].clientCertificate": "the name becomes the method's type",
   "services.<name>.routes[].process.resultTtlMs.2xx": "read by class, resultTtlMs[statusClass]",
   "services.<name>.routes[].process.resultTtlMs.3xx": "read by class, resultTtlMs[statusClass]",
   "services.<name>.routes[].process.resultTtlMs.4xx": "read by class, resultTtlMs[statusClass]",

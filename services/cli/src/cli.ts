@@ -105,5 +105,5 @@ if (import.meta.main)
     out: (line) => void process.stdout.write(`${line}\n`),
     err: (line) => void process.stderr.write(`${line}\n`),
     env: environment,
-    ...(process.stdin.isTTY === true ? { ask } : {}),
+    ...(process.stdin.isTTY ? { ask } : {}),
   }).then((code) => process.exit(code));
