@@ -207,8 +207,9 @@ describeWithRedis("the cache's store in Redis", () => {
         );
         most = Math.max(most, await taken());
       }
-      expect(most).to.be.below(max * 1.1);
-      if (bytes > 3000) expect(most).to.be.above(max / 3);
+      // A tenth for what Redis rounds up to, and one body that was let in for the last room.
+      expect(most).to.be.below(max * 1.1 + bytes);
+      expect(most, "something is stored").to.be.above(bytes);
     }).timeout(60_000);
 
   it("counts what the server takes, not the bodies' bytes", async () => {
