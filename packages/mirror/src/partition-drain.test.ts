@@ -1,4 +1,5 @@
 import { type OutboxEntry, orderKeyPartition, pending, settled } from "@sticky-proxy/core/mirror";
+import { StoreUnavailable } from "@sticky-proxy/core/process";
 import type { SecondaryOutcome } from "./secondary.ts";
 import { expect } from "chai";
 import fc from "fast-check";
@@ -22,6 +23,21 @@ describe("the outbox drain", () => {
     );
     expect(await w.coverage()).to.include({ eligible: 4, matched: 4 });
     expect((await w.mirror.lag()).size).to.equal(0);
+  });
+
+  it("looks where copies go after it has read them, and sends none without having looked", async () => {
+    await w.own();
+    await w.turn();
+    await w.call("/users/1");
+    w.isStoreAway = true;
+    const refused = await w.drain!.tick().catch((error: unknown) => error);
+    expect(refused).to.be.instanceOf(StoreUnavailable);
+    await w.drain!.idle();
+    expect(w.sent).to.deep.equal([]);
+    w.isStoreAway = false;
+    w.copiesTo.now = "users-v1";
+    await w.turn();
+    expect(w.sent.map(({ to }) => to)).to.deep.equal(["users-v1"]);
   });
 
   it("sends the process id as Idempotency-Key, so that the secondary recognises a repeat", async () => {

@@ -21,6 +21,8 @@ export interface PartitionDrain {
 }
 
 export interface PartitionDrainDeps extends MirrorEntryDeps {
+  /** Resolves after a look at the migrations that began after the call (M4). @throws StoreUnavailable */
+  readonly latestServices: () => Promise<void>;
   readonly onTrouble: (error: unknown) => void;
   /** A key stands aside until an operator says how it goes on. */
   readonly onStopped: (orderKey: string, partition: number, parking: Parking) => void;
@@ -79,6 +81,7 @@ class Drain implements PartitionDrain {
       after: this.#queues.cursor,
       limit: Math.max(1, Math.min(peekLimit, room)),
     });
+    if (peek.entries.length > 0 || peek.due.length > 0) await this.#deps.latestServices();
     this.#freshFrom ??= peek.now;
     if (room > 0) for (const entry of peek.entries) this.#queues.add(entry);
     for (const key of peek.due) this.#start(key, () => this.#drainParked(key));

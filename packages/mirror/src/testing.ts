@@ -72,7 +72,7 @@ export const down: Script = () => ({
 /** One partition with memory stores, on a manual clock. */
 export class World {
   readonly base = createTestWorld({ partitions: 1 });
-  sent: { path: string; key: string | null; fence: string }[] = [];
+  sent: { path: string; key: string | null; fence: string; to: string }[] = [];
   answer: Script = ok();
   changes: Partial<MirrorPolicy> = {};
   /** Called before and after every call of the drain to the outbox. */
@@ -103,6 +103,9 @@ export class World {
   /** Number of pairs that wait for the comparer. */
   comparing = 0;
   drain: PartitionDrain | null = null;
+  /** Backend of copies: as the drain sees it, and as it is; the drain sees it when it looks. */
+  copiesTo = { seen: "users-v2", now: "users-v2" };
+  isStoreAway = false;
   private count = 0;
 
   get now(): number {
@@ -181,7 +184,6 @@ export class World {
 
   async own(signal = new AbortController().signal): Promise<PartitionDrain> {
     const service = testService({ name: "users" });
-    const secondary = { ...service, name: "users-v2", timeouts };
     const route = testRoute({ name: "PUT /users" });
     const deps: PartitionDrainDeps = {
       outbox: this.outbox(),
@@ -189,11 +191,19 @@ export class World {
       markMirrored: async (record) => {
         await this.processes.apply(record, { type: "mirrored" });
       },
-      find: () => ({ service, route, policy: this.policy, secondary }),
+      find: () => {
+        const secondary = { ...service, name: this.copiesTo.seen, timeouts };
+        return { service, route, policy: this.policy, secondary };
+      },
+      latestServices: async () => {
+        if (this.isStoreAway) throw new StoreUnavailable("away");
+        this.copiesTo.seen = this.copiesTo.now;
+      },
       secondary: {
         send: async (request) => {
           const fence = request.extra.find(([name]) => name === "Sticky-Fence")![1];
-          this.sent.push({ path: request.head.path, key: request.idempotencyKey, fence });
+          const { secondary, head, idempotencyKey: key } = request;
+          this.sent.push({ path: head.path, key, fence, to: secondary.name });
           return this.answer(request);
         },
       },

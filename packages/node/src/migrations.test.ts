@@ -61,6 +61,25 @@ describe("a node's view of the migrations", () => {
     expect(answers).to.have.length(2);
   });
 
+  it("latest resolves after a look that began after the call, and callers share it", async () => {
+    const { node } = world();
+    const first = node.latest();
+    const shared = node.latest();
+    await first;
+    await shared;
+    expect(said).to.have.length(1);
+    reading = { state: second, barrier: null };
+    const [early, late] = [node.latest(), Promise.resolve().then(() => node.latest())];
+    await early;
+    expect(node.services()[0]!.instances).to.deep.equal(b.instances);
+    await late;
+    away = true;
+    const refused = await node.latest().catch((error: unknown) => error);
+    expect(refused).to.be.instanceOf(StoreUnavailable);
+    away = false;
+    await node.latest();
+  });
+
   it("a write waits while a barrier stands, which falls by itself", async () => {
     const { clock, node, send } = world();
     reading = { state: null, barrier: { token: "t", remainingMs: 800 } };

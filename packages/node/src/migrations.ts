@@ -1,7 +1,7 @@
 /**
- * A node's view of the migrations: the services as they count now, and the gate in front of the backends. Reads are
- * answered by the last known authority; a write needs a view that is young, names the authority that it was matched
- * under, and knows no barrier (M2). What a node has under way it says with every look, so that a switch can wait for it.
+ * A node's view of the migrations: the services under their current state, and the gate in front of the backends.
+ * Reads go to the last known authority. A write needs a recent view that shows no barrier and the authority under which
+ * the write was matched (M2). With each renewal the node reports its writes under way, so that a switch can wait for them.
  */
 import {
   isWrite,
@@ -43,6 +43,8 @@ export interface NodeMigrations {
   guard<F extends Forwarder>(forwarder: F): F;
   /** Looks, and says what is under way. @throws StoreUnavailable; then the old view grows older */
   refresh(): Promise<void>;
+  /** Resolves after a look that began after the call; calls share looks. @throws StoreUnavailable (M4) */
+  latest(): Promise<void>;
   /** Nothing is under way any more. @throws StoreUnavailable */
   leave(): Promise<void>;
 }
@@ -111,6 +113,7 @@ export function createNodeMigrations(deps: NodeMigrationsDeps): NodeMigrations {
   async function look(service: Service): Promise<void> {
     const at = clock.monotonic();
     const reading = await migrations.read(service.name);
+    if ((views.get(service.name)?.at ?? -Infinity) > at) return; // overtaken by a later look
     const remaining = reading.barrier?.remainingMs ?? 0;
     if (views.get(service.name)?.reading.state?.epoch !== reading.state?.epoch) memo = null;
     views.set(service.name, {
@@ -126,6 +129,18 @@ export function createNodeMigrations(deps: NodeMigrationsDeps): NodeMigrations {
     });
   }
 
+  async function refresh(): Promise<void> {
+    try {
+      await Promise.all(movable().map(look));
+    } finally {
+      const ended = looks;
+      looks = Promise.withResolvers();
+      ended.resolve();
+    }
+  }
+
+  const nextRefresh = sharedNext(refresh);
+
   return {
     services,
     holdOf,
@@ -133,18 +148,28 @@ export function createNodeMigrations(deps: NodeMigrationsDeps): NodeMigrations {
     begin,
     alsoCount,
     guard: (forwarder) => ({ ...forwarder, forward: (request) => forwardHeld(forwarder, request) }),
-    async refresh() {
-      try {
-        await Promise.all(movable().map(look));
-      } finally {
-        const ended = looks;
-        looks = Promise.withResolvers();
-        ended.resolve();
-      }
-    },
+    refresh,
+    latest: () => (movable().length === 0 ? Promise.resolve() : nextRefresh()),
     async leave() {
       await Promise.all(movable().map(({ name }) => migrations.leave(name, deps.node)));
     },
+  };
+}
+
+/** Each call gets a run of `work` that begins after it; runs follow one another, and calls that wait share the next. */
+function sharedNext(work: () => Promise<void>): () => Promise<void> {
+  let last: Promise<unknown> = Promise.resolve();
+  let next: Promise<void> | null = null;
+  return () => {
+    next ??= last
+      .catch(() => undefined) // it is another caller's
+      .then(() => {
+        next = null;
+        const running = work();
+        last = running;
+        return running;
+      });
+    return next;
   };
 }
 

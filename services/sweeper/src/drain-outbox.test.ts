@@ -57,6 +57,7 @@ describe("leading the outbox", () => {
       graceMs: 1,
       random: () => 0.5,
       clock: createManualClock(0),
+      latestServices: () => Promise.resolve(),
       onTrouble: (error: unknown) => troubles.push(error),
     } as unknown as OutboxDrainDeps);
   });

@@ -81,6 +81,7 @@ export function openSweeperMirror(
             return pinned(record);
           },
           onUnknown: unknown.saw,
+          latestServices: () => node.migrations.latest(),
           othersMayKnow,
           locks,
           markMirrored: async (record) => {

@@ -5,9 +5,12 @@
  * M1  Backends are exchanged, names are not: the service keeps its name, routes and records, and the secondary's name
  *     stands for the backend that answers nobody. So every copy, difference and key reads alike in both directions.
  * M2  A write of a service that may be switched goes out only under a view of the state that is younger than
- *     {@link viewMs}, names its own authority and knows no barrier: whoever cannot renew its view sends no write.
+ *     {@link viewMs}, shows the authority the node would write to, and shows no barrier: a node that cannot renew its
+ *     view sends no write.
  * M3  The authority changes only below a barrier that still stands for longer than {@link viewMs}, when every node that
  *     may have sent a write under an older view says that none is under way, and the outbox is empty.
+ * M4  A node sends a copy from the outbox only under a view that it read after the copy's entry. While the entry stands
+ *     the authority cannot change (M3), so the copy goes to the backend that did not answer its write.
  */
 import type { MirrorPolicy, Route, Service } from "../registry/service.ts";
 
