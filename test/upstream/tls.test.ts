@@ -1,5 +1,6 @@
 /** Services over TLS: whom the gateway trusts, what it shows, and what a client is told when it does not work out. */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createSecureServer } from "node:http2";
 import { createServer, type Server } from "node:https";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -28,7 +29,7 @@ describe("a service over TLS", () => {
   after(() => rmSync(folder, { recursive: true }));
   afterEach(async () => {
     for (const gateway of open.splice(0)) await gateway.close();
-    server.closeAllConnections();
+    server.closeAllConnections?.();
     await new Promise((resolve) => server.close(resolve));
   });
 
@@ -82,6 +83,23 @@ describe("a service over TLS", () => {
     expect(wrong.body).to.include("is for another name");
     expect((await ask(origin, trusting({ serverName: "pay.internal" }))).status).to.equal(200);
     expect(seen.map(({ servername }) => servername)).to.deep.equal(["pay.internal"]);
+  });
+
+  it("that knows HTTP/2 as well is spoken to in HTTP/1.1", async () => {
+    seen = [];
+    const versions: string[] = [];
+    const both = createSecureServer(
+      { ...(await authority.issue(["127.0.0.1"])), allowHTTP1: true },
+      (request, response) => {
+        versions.push(request.httpVersion);
+        response.end("both");
+      },
+    );
+    server = both as unknown as Server;
+    await new Promise<void>((resolve) => both.listen(0, "127.0.0.1", resolve));
+    const origin = `https://127.0.0.1:${(both.address() as AddressInfo).port}`;
+    expect(await ask(origin, trusting())).to.deep.equal({ status: 200, body: "both" });
+    expect(versions).to.deep.equal(["1.1"]);
   });
 
   it("that has expired is told so", async () => {

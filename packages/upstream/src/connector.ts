@@ -31,7 +31,9 @@ function connectorFor(files: TlsOptions, connectMs: number): buildConnector.conn
   let connector = ofFiles.get(connectMs);
   if (connector === undefined) {
     const { servername: _, ...options } = files;
-    ofFiles.set(connectMs, (connector = buildConnector({ timeout: connectMs, ...options })));
+    // undici offers h2 unless it is told not to; what stands behind this connection reads HTTP/1.1.
+    connector = buildConnector({ timeout: connectMs, allowH2: false, ...options });
+    ofFiles.set(connectMs, connector);
   }
   return connector;
 }
