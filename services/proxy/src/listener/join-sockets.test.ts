@@ -43,7 +43,7 @@ describe("a tunnel's two connections", () => {
   beforeEach(() => {
     client = new SlowSocket();
     service = new SlowSocket();
-    joinSockets(client as never, service, { idleMs: 1000, lifeMs: 60_000 });
+    joinSockets(client as never, service, { idleMs: 50, lifeMs: 60_000 });
   });
   afterEach(() => {
     client.destroy();
@@ -63,6 +63,18 @@ describe("a tunnel's two connections", () => {
       await closed;
       expect(slow.received).to.equal("one two three");
       expect(closing.destroyed).to.equal(true);
+    });
+  }
+
+  for (const side of ["service", "client"] as const) {
+    it(`the ${side} closes: the other side is closed although it never reads, when the idle time is over`, async () => {
+      const [closing, slow] = side === "service" ? [service, client] : [client, service];
+      closing.say("unread");
+      await new Promise((resolve) => setImmediate(resolve));
+      const closed = once(slow, "close");
+      closing.destroy();
+      await closed;
+      expect(slow.destroyed).to.equal(true);
     });
   }
 

@@ -22,15 +22,20 @@ export function joinSockets(
     client.destroy();
     service.destroy();
   };
-  const life = setTimeout(end, lifeMs);
-  life.unref();
-  client.once("close", () => clearTimeout(life));
+  let timer = setTimeout(end, lifeMs);
+  timer.unref();
   for (const [closed, other] of [
     [client, service],
     [service, client],
   ] as const) {
     closed.on("error", end);
-    closed.once("close", () => other.end(() => other.destroy()));
+    closed.once("close", () => {
+      clearTimeout(timer);
+      if (other.destroyed) return;
+      // A peer that never reads holds its side, and the service's slot (F2), no longer than an idle one.
+      timer = setTimeout(end, idleMs);
+      other.end(() => other.destroy());
+    });
   }
   client.setTimeout(idleMs, end);
   client.pipe(service);
