@@ -92,7 +92,7 @@ function addressOf({ partition, scope }: Place, id: string | null, kind: "reques
 
 function encode(sealing: Sealing, address: string, id: string, head: unknown, body: Uint8Array): Buffer {
   const sealed = sealing.seal(address, [Buffer.from(`${JSON.stringify(head)}\n`), body]);
-  return Buffer.concat([Buffer.from(`${id}\n`), sealed]);
+  return Buffer.concat([Buffer.from(`${id}\n`), ...sealed]);
 }
 
 function decode(

@@ -27,8 +27,8 @@ export interface SealingOptions {
 
 /** Each `at` names the value's place, and nothing else in the store has the same one. */
 export interface Sealing {
-  /** The parts, one after the other; sealed when there is a key that writes. */
-  seal(at: string, parts: readonly Uint8Array[]): Buffer;
+  /** The parts, to be joined; sealed when there is a key that writes. */
+  seal(at: string, parts: readonly Uint8Array[]): readonly Uint8Array[];
   /** @throws StoreUnavailable when the key is not here, or the value was changed or moved */
   open(at: string, stored: Buffer): Buffer;
   /** The same for JSON text. */
@@ -63,12 +63,12 @@ export function createSealing({ keys, write }: SealingOptions): Sealing {
     return decrypted(key, id, at, sealed.subarray(idEnd + 1));
   }
   const sealing: Sealing = {
-    seal: (at, parts) => (writing === null ? Buffer.concat(parts) : encrypted(writing, at, parts)),
+    seal: (at, parts) => (writing === null ? parts : encrypted(writing, at, parts)),
     open: (at, stored) => (stored[0] === sealedMark ? opened(at, stored) : stored),
     sealText: (at, text) =>
       writing === null
         ? text
-        : `${textMark}${encrypted(writing, at, [Buffer.from(text)]).toString("base64")}`,
+        : `${textMark}${Buffer.concat(encrypted(writing, at, [Buffer.from(text)])).toString("base64")}`,
     openText: (at, stored) =>
       stored.startsWith(textMark)
         ? opened(at, Buffer.from(stored.slice(textMark.length), "base64")).toString()
@@ -85,13 +85,13 @@ function encrypted(
   { id, key }: { readonly id: string; readonly key: KeyObject },
   at: string,
   parts: readonly Uint8Array[],
-): Buffer {
+): readonly Uint8Array[] {
   const nonce = randomBytes(nonceBytes);
   const cipher = createCipheriv("aes-256-gcm", key, nonce, { authTagLength: tagBytes });
   cipher.setAAD(Buffer.from(at));
   const sealed = parts.map((part) => cipher.update(part));
   sealed.push(cipher.final());
-  return Buffer.concat([Buffer.from(`\x01${id}\n`, "latin1"), nonce, cipher.getAuthTag(), ...sealed]);
+  return [Buffer.from(`\x01${id}\n`, "latin1"), nonce, cipher.getAuthTag(), ...sealed];
 }
 
 function decrypted(key: KeyObject, id: string, at: string, sealed: Buffer): Buffer {
