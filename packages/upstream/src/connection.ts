@@ -95,11 +95,13 @@ function watchReads(socket: Socket, watch: ConnectionWatch): void {
       const version = rest.toString("latin1", 0, 8);
       watch.oldVersion = version === "HTTP/1.0";
       watch.foreignVersion = /^HTTP\/[02-9]/.test(version);
-      watch.oddStatusLine = rest.indexOf("\r\r") === rest.indexOf("\r") && rest.includes("\r");
+      watch.oddStatusLine = rest[rest.indexOf(carriageReturn) + 1] === carriageReturn;
       return withPlainBlanks(rest);
     }
   };
 }
+
+const carriageReturn = 0x0d;
 
 const spaceBeforeColon = new RegExp(`(\\r\\n[${tokenCharacters}]+)[ \\t]+:`, "g");
 
@@ -114,7 +116,8 @@ function withPlainBlanks(bytes: Buffer): Buffer {
   const end = bytes.indexOf("\r\n\r\n");
   if (end === -1) return bytes;
   const head = bytes.toString("latin1", 0, end);
-  const mended = head.replace(spaceBeforeColon, "$1:").replace(tabbedLength, "$1 $2");
+  const spaced = head.replace(spaceBeforeColon, "$1:");
+  const mended = spaced.includes("\t") ? spaced.replace(tabbedLength, "$1 $2") : spaced;
   return mended === head ? bytes : Buffer.concat([Buffer.from(mended, "latin1"), bytes.subarray(end)]);
 }
 

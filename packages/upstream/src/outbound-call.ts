@@ -62,7 +62,7 @@ export function createOutboundCaller(guard: AddressGuard): OutboundCaller {
   const filesOf = createTlsFiles(() => performance.now());
   const secure = new Map<TlsOptions, https.Agent>();
 
-  /** One agent for each set of files; those of files that were replaced go with their last connection. */
+  /** One agent for each set of files. That of replaced files is used no more, and goes when it is the oldest of many. */
   function agentsFor(policy: UpstreamTls | null): typeof agents {
     if (policy === null) return agents;
     const files = filesOf(policy);

@@ -41,7 +41,7 @@ export function createApp(deps: ProxyDeps, gate: Gate, find: FindService): Handl
   const chain: readonly Middleware[] = [
     write(deps, gate), // the only place that writes a response
     cors(deps.settings), // every reply, whatever made it
-    rateFields(), // what its caller may still send, on what the gateway says itself
+    ...(deps.rates === null ? [] : [rateFields()]), // what its caller may still send, on what the gateway says itself
     problems(deps), // what the steps throw becomes a reply
     accessLog(deps), // inside problems, so that it sees every way out
     traceContext(), // ids before anything is sent anywhere

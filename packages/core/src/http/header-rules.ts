@@ -177,8 +177,8 @@ export function requestHeaders(headers: HeaderList, rules: RequestRules): Header
     const name = line[0].toLowerCase();
     if (isHopByHop(name) || rewrittenInRequest.has(name)) continue;
     if (named !== null && named.has(name)) continue;
-    const isTunnelled = rules.passesMethodOverride === true && methodOverrides.has(name);
-    if (!isTunnelled && isWithheld(name, rules.trustedPeer)) continue;
+    if (isWithheld(name, rules.trustedPeer) && !(rules.passesMethodOverride && methodOverrides.has(name)))
+      continue;
     if (name === "cdn-loop") {
       loop = loop === "" ? line[1] : `${loop}, ${line[1]}`;
       continue;

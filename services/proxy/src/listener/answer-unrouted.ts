@@ -61,11 +61,11 @@ export function answerUnrouted(
 ): void {
   const { requestId } = result;
   const refused = result.kind === "refused" ? result.problem : null;
-  const headers = headerList(request.rawHeaders);
+  const { pseudonym } = settings;
   const answer =
     refused === null
       ? serverOptions
-      : problemReply(refused, { requestId, pseudonym: settings.pseudonym, headers });
+      : problemReply(refused, { requestId, pseudonym, headers: headerList(request.rawHeaders) });
   const unread =
     request.headers["transfer-encoding"] !== undefined || Number(request.headers["content-length"]) > 0;
   if (result.kind === "refused" && log.isOn("info")) {

@@ -5,7 +5,7 @@ import { Problem } from "@sticky-proxy/protocol";
 import { barrierDetail, staleDetail } from "@sticky-proxy/node";
 import type { ProxyDeps } from "../deps.ts";
 import type { FindService, Found } from "./service-finder.ts";
-import type { Middleware, ProxyState } from "../state.ts";
+import type { Middleware, ProxyContext, ProxyState } from "../state.ts";
 
 export interface MatchDeps {
   readonly find: FindService;
@@ -21,21 +21,34 @@ export interface MatchDeps {
  * state.serviceHead.
  */
 export function matchServiceStep({ find, services, development, migrations }: MatchDeps): Middleware {
-  return async function matchServiceStep(ctx, next) {
-    const { head } = ctx.state;
-    let found = find(ctx.state);
-    if (migrations !== undefined && found !== null && found.service.migration !== null)
-      found = await whereItIsNow(ctx.state, found, find, migrations);
+  function enter({ state }: ProxyContext, found: Found | null): void {
+    const { head } = state;
     const refusal = pathRefusal(head.path, found?.route ?? {});
     if (refusal !== null) throw new Problem("path-invalid", { detail: `The path is refused: ${refusal}.` });
     if (found === null)
       throw new Problem("service-not-found", {
         detail: unmatched(services(), head.method, head.path, development),
       });
-    ctx.state.service = found.service;
-    ctx.state.route = found.route;
-    ctx.state.serviceHead = found.serviceHead;
+    state.service = found.service;
+    state.route = found.route;
+    state.serviceHead = found.serviceHead;
+  }
+  async function enterWithMigration(
+    ctx: ProxyContext,
+    found: Found,
+    known: NonNullable<MatchDeps["migrations"]>,
+    next: () => Promise<void>,
+  ): Promise<void> {
+    enter(ctx, await whereItIsNow(ctx.state, found, find, known));
     return next();
+  }
+  return function matchServiceStep(ctx, next) {
+    const found = find(ctx.state);
+    if (migrations === undefined || found === null || found.service.migration === null) {
+      enter(ctx, found);
+      return next();
+    }
+    return enterWithMigration(ctx, found, migrations, next);
   };
 }
 
