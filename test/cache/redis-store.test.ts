@@ -190,13 +190,12 @@ describeWithRedis("the cache's store in Redis", () => {
     expect(await isStored("k59")).to.equal(true);
   }).timeout(60_000);
 
-  for (const [what, bytes] of [
-    ["small ones", 3000],
-    ["bodies of one piece and a bit", 70_000],
-    ["bodies of many pieces", 700_000],
+  for (const [what, bytes, max] of [
+    ["small ones", 3000, 6_000_000],
+    ["bodies of one piece and a bit", 70_000, 6_000_000],
+    ["bodies of many pieces", 700_000, 20_000_000],
   ] as const)
     it(`several nodes that fill the store at once keep to the bound: ${what}`, async () => {
-      const max = 6_000_000;
       const nodes = Array.from({ length: 4 }, () => bounded(max));
       let most = 0;
       for (let round = 0; round < 6; round += 1) {
@@ -207,9 +206,13 @@ describeWithRedis("the cache's store in Redis", () => {
         );
         most = Math.max(most, await taken());
       }
-      // A tenth for what Redis rounds up to, and one body that was let in for the last room.
-      expect(most).to.be.below(max * 1.1 + bytes);
-      expect(most, "something is stored").to.be.above(bytes);
+      // Bodies that came at once may all have been refused for one another's sake; their room is free again for the next.
+      for (const end = performance.now() + 30_000; most <= max / 2 && performance.now() < end;) {
+        for (const [n, node] of nodes.entries())
+          await fill(node, `after-${performance.now()}`, bytes, `address:${n}`);
+        most = Math.max(most, await taken());
+      }
+      expect(most).to.be.within(max / 2, max * 1.1);
     }).timeout(60_000);
 
   it("counts what the server takes, not the bodies' bytes", async () => {
