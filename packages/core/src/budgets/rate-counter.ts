@@ -1,8 +1,8 @@
 /**
- * Requests of each holder in fixed windows, counted on this node and made one with other nodes' counts from time to time:
- * what a node has counted is told in batches, and the count of all that comes back bounds what it takes from then on.
- * Between two batches a node knows nothing of the others, so that n nodes may together take n times the quota at
- * worst, in the first moments of a window.
+ * Counts requests of each holder in fixed windows. A node counts by itself and exchanges counts with the other nodes in
+ * batches: it sends what it has counted since the last batch, and receives the total of all nodes, which bounds what it
+ * takes from then on. Between two batches a node does not see the others: at worst, at the start of a window, n nodes
+ * together take n times the quota.
  */
 
 /** Where a holder stands after one request. */
@@ -25,9 +25,9 @@ export interface Count {
 export interface RateCounter {
   /** @param now monotonic ms */
   take(holder: string, quota: number, now: number): Allowance;
-  /** What others should know by now, the largest first; it counts as told. */
+  /** The counts to send in the next batch, largest first. They count as sent. */
   due(now: number): readonly Count[];
-  /** What all nodes have counted in the window that ends in `endsInMs`, what was told included. */
+  /** What all nodes have counted in the window that ends in `endsInMs`, including what this node has sent. */
   learn(holder: string, requests: number, endsInMs: number, now: number): void;
 }
 

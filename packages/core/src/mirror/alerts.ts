@@ -1,6 +1,7 @@
 /**
- * What of the mirror is told to people, and how often: conditions over sums, never single differences; a rate counts only
- * where it is too high in a long and in a short window, so that neither a burst nor what is long over wakes anybody. Pure.
+ * Decides which alerts the mirror sends to operators, and how often. A condition is over sums, never over a single
+ * difference. A rate raises an alert only when it is too high in a long and in a short window: neither a burst nor a
+ * fault that has ended long ago wakes anybody. Pure.
  */
 import type { Coverage } from "./coverage.ts";
 import { lossesOf } from "./migration-gates.ts";
@@ -14,7 +15,7 @@ export interface AlertPolicy {
   /** Pairs, or copies, of a window below which it has no rate. */
   readonly minCompared: number;
   readonly lagMs: number;
-  /** What goes on is told again after this. */
+  /** An alert whose condition persists is sent again after this time. */
   readonly repeatMs: number;
 }
 
@@ -25,7 +26,7 @@ export interface Alert {
   readonly kind: AlertKind;
   /** "": all services. */
   readonly service: string;
-  /** For people: what was found, and from what on it is told. */
+  /** For people: the measured value and its limit. */
   readonly found: string;
 }
 
@@ -87,33 +88,33 @@ export function alertsOf(facts: ServiceFacts, policy: AlertPolicy): readonly Ale
     const [[part, all], [shortPart, shortAll]] = windows;
     add(
       kind,
-      `${part} of ${all}, lately ${shortPart} of ${shortAll}; told beyond a share of ${limit} in both`,
+      `${part} of ${all}, lately ${shortPart} of ${shortAll}; the limit is a share of ${limit} in both windows`,
     );
   };
   share("differences", policy.differenceRate, (sums) => [sums.different, sums.compared]);
   share("failures", policy.failureRate, (sums) => [sums.failed, sums.compared + sums.failed]);
   const oldestMs = lag?.oldestMs ?? 0;
   if (oldestMs > policy.lagMs)
-    add("lag", `the oldest copy waits for ${oldestMs} ms; told beyond ${policy.lagMs}`);
+    add("lag", `the oldest copy waits for ${oldestMs} ms; the limit is ${policy.lagMs} ms`);
   if (long.lost > 0) add("gaps", `${long.lost} calls were not copied`);
   if (stopped > 0) add("stopped", `${stopped} keys wait for an operator (mirror parked)`);
   return alerts;
 }
 
-/** What is known of an alert that is on. */
+/** What the store knows of an alert that is firing. */
 export interface KnownAlert {
   /** Since when, epoch ms. */
   readonly since: number;
-  /** When it was told last; 0: not yet. */
+  /** When it was last sent, epoch ms; 0: not yet. */
   readonly toldAt: number;
 }
 
 export interface AlertEvent extends Alert {
-  /** The name under which it is known. */
+  /** See {@link alertName}. */
   readonly name: string;
   readonly state: "firing" | "resolved";
   readonly since: number;
-  /** When it was told before; 0: never. */
+  /** When it was sent before, epoch ms; 0: never. */
   readonly toldAt: number;
 }
 
@@ -122,9 +123,9 @@ export function alertName({ kind, service }: Pick<Alert, "kind" | "service">): s
 }
 
 /**
- * What is to be told now: what has begun, what goes on for long, and what is over and had been told. An alert that was
- * not told yet and is over is told to nobody.
- * @returns also what is to be known from here on; an event counts as told only once its receiver has taken it
+ * Decides which events to send now: alerts that begin, alerts that were last sent `repeatMs` ago, and the end of alerts
+ * that had been sent. An alert that ends before it was sent makes no event.
+ * @returns also which alerts begin and which end; an event counts as sent only once its receiver has accepted it
  */
 export function decideAlerts(
   alerts: readonly Alert[],

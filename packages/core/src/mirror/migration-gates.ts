@@ -9,7 +9,7 @@ import type { Lag } from "./outbox.ts";
 export interface Gate {
   readonly name: "phase" | "nodes" | "copied" | "compared" | "differences" | "parked" | "lag";
   readonly isOpen: boolean;
-  /** For people: what was found, and what is asked for. */
+  /** For people: the measured value, and the value the gate requires. */
   readonly found: string;
 }
 

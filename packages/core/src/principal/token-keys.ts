@@ -1,6 +1,6 @@
 /**
  * The keys of execution and owner tokens. Not those of scopes and fingerprints: changing these would run every key again.
- * Kept outside the store, they cannot be read by whoever reads Redis.
+ * They stand outside the store, so that read access to Redis does not yield them.
  */
 import { createSecretKey, type KeyObject } from "node:crypto";
 
