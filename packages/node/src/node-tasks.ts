@@ -1,21 +1,22 @@
 /** The periodic tasks that a proxy and a sweeper share, as rows of the table that `startTasks` starts. */
 import type { CacheInvalidation, Engine } from "@sticky-proxy/engine";
-import type { Task } from "@sticky-proxy/runtime";
+import type { SeriesRecorder, Task } from "@sticky-proxy/runtime";
 import { heartbeatMs, type Heartbeat } from "./heartbeat.ts";
 import type { OpenNode } from "./open-node.ts";
 
 export interface NodeTaskParts {
   readonly engine: Pick<Engine, "watchdog" | "rules">;
-  readonly node: Pick<OpenNode, "pacing" | "storeClock" | "migrations">;
+  readonly node: Pick<OpenNode, "pacing" | "storeClock" | "migrations" | "series">;
   readonly invalidation: Pick<CacheInvalidation, "payOwed">;
   readonly health: { refresh(): Promise<void> };
   readonly heartbeat: Pick<Heartbeat, "beat">;
+  readonly series: Pick<SeriesRecorder, "tick">;
 }
 
 /** `kind`, of node, begins each name: proxy and sweeper of one process share the metrics. */
 export function nodeTasks(
   kind: "proxy" | "sweeper",
-  { engine, node, invalidation, health, heartbeat }: NodeTaskParts,
+  { engine, node, invalidation, health, heartbeat, series }: NodeTaskParts,
 ): readonly Task[] {
   return [
     {
@@ -43,6 +44,13 @@ export function nodeTasks(
       run: () => health.refresh(),
       atOnce: true,
       stopIn: "stop-claiming",
+    },
+    // Often, so that a bucket is written when it ends; between two ends a run does nothing.
+    {
+      name: `${kind}.record-series`,
+      periodMs: 500,
+      jitter: 0.1,
+      run: () => series.tick(node.series, node.storeClock.now()),
     },
     {
       name: `${kind}.heartbeat`,

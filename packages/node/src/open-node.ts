@@ -1,4 +1,5 @@
 /** Shared start-up of proxy and sweeper: the state store, the cache's store, locks, pauses, and the forwarder. */
+import type { SeriesStore } from "@sticky-proxy/core/series";
 import { createPacing, type ServicePacing } from "@sticky-proxy/engine";
 import {
   maxLeaseMs,
@@ -15,6 +16,7 @@ import {
 import {
   createMigrations,
   createRegistry,
+  createSeries,
   openCache,
   openNodeLocks,
   openStore,
@@ -54,6 +56,8 @@ export interface OpenNode {
   readonly pacing: ServicePacing;
   readonly storeClock: StoreClock;
   readonly callers: OutboundCallers;
+  /** What charts show of all nodes. */
+  readonly series: SeriesStore;
   /** Which backends answer now. */
   readonly migrations: NodeMigrations;
   /** Forwarder for requests of clients and of the engine; its attempts are counted. */
@@ -128,6 +132,7 @@ export async function openNode({
     pacing,
     storeClock: await openStoreClock(store.readTime, systemClock),
     callers: createOutboundCallers(),
+    series: createSeries(store),
     openForwarder: (health) =>
       migrations.guard(
         createForwarder({

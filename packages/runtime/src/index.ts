@@ -30,6 +30,7 @@ export { createOpsServer, type OpsServer } from "./ops-server.ts";
 export { observeTransitions } from "./process-metrics.ts";
 export { createRedactor, redact } from "./redact.ts";
 export { observeRedis } from "./redis-metrics.ts";
+export { createSeriesRecorder, type SeriesRecorder } from "./series/recorder.ts";
 export type { ServiceParts } from "./service-parts.ts";
 export { startTasks, type Task } from "./tasks.ts";
 export { observeAttempts } from "./upstream-metrics.ts";

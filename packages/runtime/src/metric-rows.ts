@@ -4,10 +4,11 @@
  * Gauges of the whole store (marked "leader only") are set by the sweeper's leader alone: exported by
  * every replica their sum would be N-fold.
  */
+import { latencyBoundsMs } from "@sticky-proxy/core/series";
 import { proxyErrorTypes } from "@sticky-proxy/protocol";
 import { text, type MetricKinds } from "./metric-kinds.ts";
 
-const httpBuckets = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10];
+const httpBuckets = latencyBoundsMs.map((ms) => ms / 1000);
 const processBuckets = [0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900, 1800, 3600];
 const redisBuckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1];
 const sizeBuckets = [256, 1024, 4096, 16_384, 65_536, 262_144, 1_048_576, 4_194_304, 16_777_216, 67_108_864];

@@ -2,6 +2,7 @@ import type { Lifecycle } from "./lifecycle.ts";
 import type { Logger } from "./logger.ts";
 import type { Metrics } from "./metrics.ts";
 import type { OpsServer } from "./ops-server.ts";
+import type { SeriesRecorder } from "./series/recorder.ts";
 
 /** Dependencies of a service; the services of one process share them. */
 export interface ServiceParts {
@@ -9,4 +10,5 @@ export interface ServiceParts {
   readonly metrics: Metrics;
   readonly lifecycle: Lifecycle;
   readonly ops: OpsServer;
+  readonly series: SeriesRecorder;
 }

@@ -18,4 +18,5 @@ export { createDifferences } from "./mirror/differences.ts";
 export { createIdMap } from "./mirror/ids.ts";
 export { createMigrations } from "./mirror/migrations.ts";
 export { createMirrorOutbox } from "./mirror/outbox.ts";
+export { createSeries } from "./series/series.ts";
 export { StoreUnreachable, openStore, type OpenStore } from "./open.ts";

@@ -47,6 +47,7 @@
  *   {meta}:admin-token:<id>   HASH    operators' tokens                  their expiry
  *   {meta}:admin-tokens       SET     operators' tokens: their ids       never
  *   {meta}:admin-session:<digest>  STRING  the panel's sessions          TTL
+ *   {meta}:ts:<seconds>:<start>:<service>  HASH  time series: counters of a bucket; no service: of all   TTL
  *   {lock}:<name>             STRING  redlock                            TTL
  *
  * A member of a set is `scope` for the current process, `scope:epoch` for a superseded one.

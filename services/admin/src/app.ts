@@ -20,6 +20,7 @@ import { overviewRoutes } from "./routes/overview.ts";
 import { processActRoutes } from "./routes/process-acts.ts";
 import { processDetailRoutes } from "./routes/process-detail.ts";
 import { processListRoutes } from "./routes/process-list.ts";
+import { seriesRoutes } from "./routes/series.ts";
 import { serviceRoutes } from "./routes/services.ts";
 import { sessionRoutes } from "./routes/session.ts";
 
@@ -47,6 +48,7 @@ export function adminRoutes(deps: AdminDeps): readonly Route[] {
     migrationRoutes,
     mirrorRoutes,
     serviceRoutes,
+    seriesRoutes,
     auditRoutes,
     tokenRoutes,
   ].flatMap((of) => of(deps));

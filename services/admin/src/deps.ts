@@ -11,6 +11,7 @@ import type { Processes } from "@sticky-proxy/engine";
 import type { ProcessRecord } from "@sticky-proxy/core/process";
 import type { Audit, BulkJobs } from "@sticky-proxy/core/operators";
 import type { Service } from "@sticky-proxy/core/registry";
+import type { SeriesStore } from "@sticky-proxy/core/series";
 import type { Logins } from "./access/logins.ts";
 import type { CookieShape } from "./access/cookie.ts";
 import type { Pages } from "./http/pages.ts";
@@ -78,6 +79,7 @@ export interface AdminDeps {
   readonly cache: CachePorts;
   readonly mirror: MirrorPorts;
   readonly moving: MigrationPorts;
+  readonly series: Pick<SeriesStore, "read">;
   readonly version: string;
   readonly environment: string;
   readonly configText: () => string;

@@ -130,7 +130,7 @@ export async function startAdmin(config: Config, parts: ServiceParts): Promise<S
 
 function adminDeps(
   config: Config,
-  { store, cached, registry, callers }: OpenNode,
+  { store, cached, registry, callers, series }: OpenNode,
   node: string,
   logger: ServiceParts["logger"],
 ): AdminDeps & { readonly idle: () => Promise<void> } {
@@ -217,6 +217,7 @@ function adminDeps(
       clock: systemClock,
     },
     moving: movingPorts(config, mirrorParts),
+    series,
     version: version(),
     environment: config.admin.environment ?? config.node,
     configText: () => configText(config),

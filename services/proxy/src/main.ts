@@ -48,7 +48,7 @@ import { openProxyMirror, type ProxyMirror } from "./open-mirror.ts";
 const plainBodyBytes = 1024 ** 3;
 
 export async function startProxy(config: Config, parts: ServiceParts): Promise<{ port: number }> {
-  const { logger, metrics, lifecycle, ops } = parts;
+  const { logger, metrics, lifecycle, ops, series } = parts;
   const node = await openNode({
     name: config.node,
     config,
@@ -130,7 +130,7 @@ export async function startProxy(config: Config, parts: ServiceParts): Promise<{
   health.start(lifecycle);
   mirror.stopWith(lifecycle);
   const { invalidation } = cache;
-  startTasks(tasksOf({ node, engine, invalidation, checks, health, heartbeat, mirror }), parts);
+  startTasks(tasksOf({ node, engine, invalidation, checks, health, heartbeat, mirror, series }), parts);
   startCallerTasks({ apiKeys: authenticator === null ? null : apiKeys, rates }, parts);
   stopGateway(config, gateway, lifecycle);
   finishWork(lifecycle, engine, copies);
@@ -140,6 +140,7 @@ export async function startProxy(config: Config, parts: ServiceParts): Promise<{
     node.callers.close();
     await forwarder.close();
   });
+  lifecycle.onShutdown("flush", "series", () => series.finish(node.series, node.storeClock.now()));
   lifecycle.onShutdown("close-store", "store", () => node.close());
   return { port };
 }

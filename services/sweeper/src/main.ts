@@ -37,7 +37,7 @@ export async function startSweeper(
   parts: ServiceParts,
   { isBesideProxy }: { readonly isBesideProxy: boolean },
 ): Promise<void> {
-  const { logger, metrics, lifecycle } = parts;
+  const { logger, metrics, lifecycle, series } = parts;
   const name = `${config.node}-sweeper`;
   const node = await openNode({ name, config, logger, metrics, cacheMemoryBytes: 0 });
   const { store, cached, registry, pacing } = node;
@@ -102,7 +102,7 @@ export async function startSweeper(
         atOnce: true,
         stopIn: "stop-claiming",
       },
-      ...nodeTasks("sweeper", { engine, node, invalidation, health, heartbeat }),
+      ...nodeTasks("sweeper", { engine, node, invalidation, health, heartbeat, series }),
       {
         name: "sweeper.mirror",
         periodMs: 1000,
@@ -121,6 +121,7 @@ export async function startSweeper(
     node.callers.close();
     await forwarder.close();
   });
+  lifecycle.onShutdown("flush", "sweeper-series", () => series.finish(node.series, node.storeClock.now()));
   lifecycle.onShutdown("close-store", "sweeper-store", () => node.close());
 }
 

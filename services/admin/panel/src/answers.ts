@@ -83,6 +83,30 @@ export interface Attention {
   readonly link: string;
 }
 
+export type SeriesName =
+  | "requests"
+  | `requests.${"run" | "saved" | "cache" | "plain" | "refused"}`
+  | "keyed"
+  | `errors.${"client" | "server"}`
+  | `${"latency" | "service"}.${"p50" | "p95" | "p99"}`
+  | "attempts"
+  | "attempts.failed"
+  | `saved.${"replayed" | "joined"}`
+  | `cache.${"requests" | "hits"}`
+  | `callbacks.${"accepted" | "refused"}`
+  | `processes.${"started" | "completed" | "failed" | "cancelled" | "running" | "pending"}`
+  | "deadLetters"
+  | `mirror.${"alike" | "different" | "failed" | "lag" | "waiting"}`;
+
+/** A value for each point, oldest first; null: no data. */
+export interface Series {
+  readonly from: string;
+  readonly step: number;
+  readonly lastStep: number;
+  readonly series: Readonly<Partial<Record<SeriesName, readonly (number | null)[]>>>;
+  readonly totals: Readonly<Partial<Record<SeriesName, number | null>>>;
+}
+
 export interface Overview {
   readonly checks: number;
   readonly needsALook: readonly Attention[];

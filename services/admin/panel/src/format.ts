@@ -5,6 +5,13 @@ export function count(value: number, zero = "0"): string {
   return value === 0 ? zero : String(value).replace(/\B(?=(\d{3})+$)/g, "\u2009");
 }
 
+/** Three digits: "0.05", "4.4", "210", "1 200". */
+export function short(value: number): string {
+  if (value === 0) return "0";
+  if (value < 1) return String(Math.round(value * 100) / 100);
+  return value < 10 ? String(Math.round(value * 10) / 10) : count(Math.round(value));
+}
+
 /** "62 ms", "4.4 s", "15 min", "3 h", "2 d". */
 export function span(ms: number): string {
   const abs = Math.abs(ms);

@@ -2,7 +2,8 @@
 import { keepPreviousData, useQuery, type UseQueryResult } from "@tanstack/react-query";
 import { useCallback, useEffect, useState } from "react";
 import { useSearch, useLocation } from "wouter";
-import { get, serverNow } from "./api.ts";
+import type { Series } from "./answers.ts";
+import { get, queryText, serverNow } from "./api.ts";
 
 /** Live is one switch for the whole panel. */
 const liveness = { isLive: true, listeners: new Set<() => void>() };
@@ -71,4 +72,19 @@ export function useTitle(title: string): void {
   useEffect(() => {
     document.title = `${title} · sticky-proxy`;
   }, [title]);
+}
+
+export const ranges = ["15m", "1h", "6h", "24h", "7d"] as const;
+
+/** The range of the page's charts, from the URL, and its series; nodes write them every 10 s. */
+export function useSeries(service: string | null): {
+  readonly range: string;
+  readonly setRange: (range: string) => void;
+  readonly data: Series | undefined;
+} {
+  const [filters, change] = useFilters();
+  const wanted = filters["range"] ?? "";
+  const range = (ranges as readonly string[]).includes(wanted) ? wanted : ranges[0];
+  const { data } = usePoll<Series>(`/series${queryText({ range, service })}`, 5000);
+  return { range, setRange: (next) => change({ range: next === ranges[0] ? null : next }), data };
 }

@@ -5,6 +5,7 @@ import {
   createLogger,
   createMetrics,
   createOpsServer,
+  createSeriesRecorder,
   loadConfig,
   needsRestart,
   readSources,
@@ -76,6 +77,7 @@ async function serve(
     exit,
     signals: process,
   });
+  const series = createSeriesRecorder(metrics);
   const ops = createOpsServer({ metrics, logger, isDraining: () => lifecycle.isDraining });
   lifecycle.onShutdown("close-ops", "ops-server", () => ops.close());
   for (const warning of warnings) logger.warn("config.warning", { warning });
@@ -86,7 +88,7 @@ async function serve(
   );
   try {
     const opsPort = await ops.listen(config.opsPort, config.opsHost);
-    const started = await start(config, role, { logger, metrics, lifecycle, ops });
+    const started = await start(config, role, { logger, metrics, lifecycle, ops, series });
     isStarted = true;
     lifecycle.onReload(() => reload(config, reread, { logger, metrics }));
     const { port, admin } = started;

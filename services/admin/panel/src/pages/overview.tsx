@@ -1,11 +1,14 @@
 /** What is going on now: what needs a look first, numbers after. */
 import { Link } from "wouter";
 import { Icon } from "../components/icons.tsx";
+import { Sparkline } from "../components/chart.tsx";
+import { Charts } from "../components/charts.tsx";
 import { Card, Count, Failure, Skeleton } from "../components/parts.tsx";
+import { RangeChoice } from "../components/range.tsx";
 import { DataTable, type Column } from "../components/table.tsx";
-import { bytes, count, percent, plural, span } from "../format.ts";
-import { usePoll, useTitle } from "../hooks.ts";
-import type { Attention, Overview } from "../answers.ts";
+import { bytes, count, percent, plural, short, span } from "../format.ts";
+import { usePoll, useSeries, useTitle } from "../hooks.ts";
+import type { Attention, Overview, Series } from "../answers.ts";
 
 const icons: Readonly<Record<string, string>> = {
   "instance-down": "services",
@@ -58,11 +61,20 @@ const serviceColumns: readonly Column<ServiceLine>[] = [
 export function OverviewPage() {
   useTitle("Overview");
   const { data, error, isPending } = usePoll<Overview>("/overview", 2000);
+  const { range, setRange, data: series } = useSeries(null);
   return (
     <>
-      <h1>Overview</h1>
+      <div class="title">
+        <h1>Overview</h1>
+        <RangeChoice range={range} onChange={setRange} />
+      </div>
       {data !== undefined ? (
-        <Numbers data={data} />
+        <>
+          <NeedsALook found={data.needsALook} checks={data.checks} />
+          {series !== undefined && <Numbers data={series} range={range} />}
+          {series !== undefined && <Charts data={series} />}
+          <Kept data={data} />
+        </>
       ) : isPending && error === null ? (
         <Skeleton />
       ) : (
@@ -72,7 +84,56 @@ export function OverviewPage() {
   );
 }
 
-function Numbers({ data }: { readonly data: Overview }) {
+/** What was counted in the range. */
+function Numbers({ data, range }: { readonly data: Series; readonly range: string }) {
+  const { series, totals, step, lastStep } = data;
+  const total = (name: keyof Series["totals"]): number => totals[name] ?? 0;
+  const points = series.requests ?? [];
+  const seconds = (points.filter((value) => value !== null).length * step - (step - lastStep)) / 1000;
+  const share = (part: number, all: number): string => (all === 0 ? "–" : short((100 * part) / all));
+  return (
+    <dl class="tiles">
+      <Tile
+        name="Requests"
+        value={seconds <= 0 ? "–" : short(total("requests") / seconds)}
+        unit="/s"
+        about={`${count(total("requests"))} in ${range}`}
+        spark={[series.requests, "series-1"]}
+      />
+      <Tile
+        name="Answered with 5xx"
+        value={share(total("errors.server"), total("requests"))}
+        unit="%"
+        about={plural(total("errors.server"), "answer")}
+        spark={[series["errors.server"], "series-6"]}
+      />
+      <Tile
+        name="Service p95"
+        value={totals["service.p95"] == null ? "–" : span(totals["service.p95"])}
+        about={
+          totals["service.p50"] == null ? "no service was asked" : `median ${span(totals["service.p50"])}`
+        }
+        spark={[series["service.p95"], "series-1"]}
+      />
+      <Tile
+        name="Executions saved"
+        value={count(total("requests.saved"))}
+        about={`${count(total("saved.replayed"))} replayed, ${count(total("saved.joined"))} joined`}
+        spark={[series["requests.saved"], "series-2"]}
+      />
+      <Tile
+        name="Cache hits"
+        value={share(total("cache.hits"), total("cache.requests"))}
+        unit="%"
+        about={plural(total("cache.requests"), "request")}
+        spark={[series["cache.hits"], "series-2"]}
+      />
+    </dl>
+  );
+}
+
+/** What is there now. */
+function Kept({ data }: { readonly data: Overview }) {
   const kept = data.services.reduce(
     (sum, { counts }) => sum + Object.values(counts).reduce((a, b) => a + b, 0),
     0,
@@ -80,7 +141,18 @@ function Numbers({ data }: { readonly data: Overview }) {
   const running = data.services.reduce((sum, service) => sum + service.running, 0);
   return (
     <>
-      <NeedsALook found={data.needsALook} checks={data.checks} />
+      <Card title="Services">
+        {data.services.length === 0 ? (
+          <p class="pad quiet">No service is configured.</p>
+        ) : (
+          <DataTable
+            label="Services"
+            columns={serviceColumns}
+            rows={data.services}
+            keyOf={({ name }) => name}
+          />
+        )}
+      </Card>
       <dl class="tiles">
         <Tile name="Running" value={count(running)} about={`${plural(kept, "process", "processes")} kept`} />
         <Tile
@@ -97,18 +169,6 @@ function Numbers({ data }: { readonly data: Overview }) {
           about="kept for everybody"
         />
       </dl>
-      <Card title="Services">
-        {data.services.length === 0 ? (
-          <p class="pad quiet">No service is configured.</p>
-        ) : (
-          <DataTable
-            label="Services"
-            columns={serviceColumns}
-            rows={data.services}
-            keyOf={({ name }) => name}
-          />
-        )}
-      </Card>
     </>
   );
 }
@@ -141,22 +201,25 @@ function NeedsALook({ found, checks }: { readonly found: readonly Attention[]; r
   );
 }
 
-function Tile({
-  name,
-  value,
-  about,
-  tone = "",
-}: {
+interface TileProps {
   readonly name: string;
   readonly value: string;
+  readonly unit?: string;
   readonly about: string;
   readonly tone?: string;
-}) {
+  readonly spark?: readonly [values: readonly (number | null)[] | undefined, color: string];
+}
+
+function Tile({ name, value, unit, about, tone = "", spark }: TileProps) {
   return (
     <div>
       <dt>{name}</dt>
-      <dd>
-        <strong class={tone}>{value}</strong>
+      <dd class={spark === undefined ? "" : "with-spark"}>
+        <span>
+          <strong class={tone}>{value}</strong>
+          {unit !== undefined && value !== "–" && <span class="unit"> {unit}</span>}
+        </span>
+        {spark?.[0] !== undefined && <Sparkline values={spark[0]} color={spark[1]} />}
         <span class="quiet">{about}</span>
       </dd>
     </div>

@@ -1,10 +1,12 @@
 /** Services: instances with their state, circuit, pause, and the routes in words. */
 import { Link } from "wouter";
+import { Charts } from "../components/charts.tsx";
 import { Icon } from "../components/icons.tsx";
 import { Age, Card, Empty, Failure, Skeleton } from "../components/parts.tsx";
+import { RangeChoice } from "../components/range.tsx";
 import { DataTable, type Column } from "../components/table.tsx";
 import { count, plural, span } from "../format.ts";
-import { usePoll, useTitle } from "../hooks.ts";
+import { usePoll, useSeries, useTitle } from "../hooks.ts";
 import type { ServiceView } from "../answers.ts";
 
 type Instance = ServiceView["instances"][number];
@@ -67,6 +69,7 @@ function policy({ process, isCached, isMirrored }: RouteLine): string {
 export function ServicesPage({ only }: { readonly only?: string }) {
   useTitle(only ?? "Services");
   const { data, error } = usePoll<{ items: readonly ServiceView[] }>("/services", 3000);
+  const { range, setRange, data: series } = useSeries(only ?? null);
   if (data === undefined)
     return (
       <>
@@ -77,15 +80,18 @@ export function ServicesPage({ only }: { readonly only?: string }) {
   const shown = data.items.filter(({ name }) => only === undefined || name === only);
   return (
     <>
-      <h1>
-        {only === undefined ? (
-          "Services"
-        ) : (
-          <>
-            <Link href="/services">Services</Link> / {only}
-          </>
-        )}
-      </h1>
+      <div class="title">
+        <h1>
+          {only === undefined ? (
+            "Services"
+          ) : (
+            <>
+              <Link href="/services">Services</Link> / {only}
+            </>
+          )}
+        </h1>
+        {shown.length > 0 && <RangeChoice range={range} onChange={setRange} />}
+      </div>
       {shown.length === 0 && (
         <div class="card">
           <Empty>{only === undefined ? "No service is configured." : `There is no service ${only}.`}</Empty>
@@ -94,7 +100,13 @@ export function ServicesPage({ only }: { readonly only?: string }) {
       {shown.map((service) => (
         <Card
           key={service.name}
-          title={service.name}
+          title={
+            only === undefined ? (
+              <Link href={`/services/${encodeURIComponent(service.name)}`}>{service.name}</Link>
+            ) : (
+              service.name
+            )
+          }
           about={aboutOf(service)}
           actions={<Link href={`/processes?service=${encodeURIComponent(service.name)}`}>Its processes</Link>}
         >
@@ -116,6 +128,7 @@ export function ServicesPage({ only }: { readonly only?: string }) {
           )}
         </Card>
       ))}
+      {shown.length > 0 && series !== undefined && <Charts data={series} />}
     </>
   );
 }
