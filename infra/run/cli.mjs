@@ -1,10 +1,10 @@
 // npm run -s sticky-proxy -- …: the command line of services/cli, with the same set-up as npm start.
-import { readFileSync } from "node:fs";
 import path from "node:path";
 import process from "node:process";
-import { pathToFileURL } from "node:url";
 import { checkInterrupted, run } from "./children.mjs";
 import { callersFolder, inRoot, say } from "./project.mjs";
+import { redisOf } from "./config-file.mjs";
+import { prefixAmong, prefixOf } from "./key-prefix.mjs";
 import { startRedis } from "./redis.mjs";
 
 /** Runs the command line with `args`. A command that needs Redis, when none is named, gets the project's own. */
@@ -15,7 +15,7 @@ export async function cli({ node, env, args }) {
     checkInterrupted();
     return await run(node, [inRoot("services", "cli", "src", "cli.ts"), ...args], {
       cwd: callersFolder("sticky-proxy"),
-      env: { ...env, ...(redis && { REDIS_URL: redis.url }) },
+      env: { ...env, ...(redis && { REDIS_URL: redis.url, ...(await keyPrefix(redis, args)) }) },
     });
   } finally {
     await redis?.release();
@@ -64,6 +64,23 @@ async function needsRedis(args) {
   return config === undefined || !(await settlesRedis(config));
 }
 
+/** The setting that keeps gateways of unlike configurations apart on the project's own Redis. */
+async function keyPrefix(redis, args) {
+  const given = (flag, variable) => option(args, flag) ?? (process.env[variable] || undefined);
+  const file = given("--config", "STICKY_CONFIG");
+  const config = file && path.resolve(callersFolder("sticky-proxy"), file);
+  const origin = given("--origin", "STICKY_ORIGIN");
+  const chosen = given("--key-prefix", "STICKY_KEY_PREFIX");
+  if ([config, origin, chosen].some((one) => one !== undefined) || isServe(args)) {
+    const own = await prefixOf({ config, origin, chosen });
+    if (isServe(args)) redis.serve(own);
+    return { STICKY_KEY_PREFIX: own.prefix };
+  }
+  const { prefix, hint } = prefixAmong(redis.running());
+  if (hint !== null) say(hint);
+  return { STICKY_KEY_PREFIX: prefix };
+}
+
 function option(args, name) {
   const at = args.findIndex((arg) => arg === name || arg.startsWith(`${name}=`));
   if (at < 0) return undefined;
@@ -72,11 +89,6 @@ function option(args, name) {
 
 /** Whether a configuration file says where Redis is. What is wrong with the file is for the command itself to tell. */
 async function settlesRedis(file) {
-  try {
-    const { parse } = await import(pathToFileURL(inRoot("node_modules", "yaml", "dist", "index.js")).href);
-    const { redis } = parse(readFileSync(path.resolve(callersFolder("sticky-proxy"), file), "utf8")) ?? {};
-    return ["url", "sentinels", "cluster"].some((name) => redis?.[name] !== undefined);
-  } catch {
-    return true;
-  }
+  const redis = await redisOf(path.resolve(callersFolder("sticky-proxy"), file));
+  return redis === null || ["url", "sentinels", "cluster"].some((name) => redis[name] !== undefined);
 }

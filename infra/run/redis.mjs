@@ -20,7 +20,7 @@ import { dataFolder, say, Trouble } from "./project.mjs";
 
 const keeperFile = fileURLToPath(new URL("redis-keeper.mjs", import.meta.url));
 
-/** The Redis whose data survives restarts: `redis` below the data folder. Returns { url, release }. */
+/** The Redis whose data survives restarts: `redis` below the data folder. Returns what `useRedis` does. */
 export function startRedis() {
   return useRedis(path.join(dataFolder, "redis"), { keepData: true });
 }
@@ -31,16 +31,18 @@ export function startThrowAwayRedis() {
 }
 
 /**
- * Uses the Redis of a data folder, starting it when none runs there. Returns { url, isShared, release }:
- * `isShared` when another run had started it.
+ * Uses the Redis of a data folder, starting it when none runs there. Returns { url, isShared, serve, running, release }:
+ * `isShared` when another run had started it, `serve(use)` says which keys a gateway of this run has ({ prefix, flags } of
+ * key-prefix.mjs), `running()` is what living runs have said.
  */
 export async function useRedis(dir, { keepData }) {
   const users = path.join(dir, "users");
   mkdirSync(users, { recursive: true });
   const me = path.join(users, String(process.pid));
+  let use = "";
   const ensure = () =>
     withLock(path.join(dir, "lock"), async () => {
-      writeFileSync(me, "");
+      writeFileSync(me, use);
       return (await runningServer(dir)) ?? (await startServer(dir));
     });
   let server = await ensure();
@@ -64,6 +66,11 @@ export async function useRedis(dir, { keepData }) {
   watch.unref();
   return {
     ...first,
+    serve(gateway) {
+      use = JSON.stringify(gateway);
+      writeFileSync(me, use);
+    },
+    running: () => livingUsers(users).flatMap((pid) => readUse(path.join(users, pid))),
     async release() {
       clearInterval(watch);
       await checking;
@@ -76,7 +83,20 @@ export async function useRedis(dir, { keepData }) {
 }
 
 function othersUse(users) {
-  return readdirSync(users).some((pid) => isAlive(Number(pid)));
+  return livingUsers(users).length > 0;
+}
+
+function livingUsers(users) {
+  return readdirSync(users).filter((pid) => isAlive(Number(pid)));
+}
+
+/** Of a run that serves nothing, or has just ended: []. */
+function readUse(file) {
+  try {
+    return [JSON.parse(readFileSync(file, "utf8"))];
+  } catch {
+    return [];
+  }
 }
 
 async function runningServer(dir) {

@@ -8,6 +8,7 @@ import { freePort } from "./free-port.mjs";
 import { enterRun } from "./left-behind.mjs";
 import { callersFolder, inRoot, root, say, Trouble } from "./project.mjs";
 import { readFlags, usage } from "./start-flags.mjs";
+import { prefixOf } from "./key-prefix.mjs";
 import { startRedis } from "./redis.mjs";
 import { suggestions } from "./suggestions.mjs";
 import { welcome } from "./welcome.mjs";
@@ -52,6 +53,9 @@ async function startParts({ node, env, own, entered }) {
   mkdirSync(logs, { recursive: true });
 
   const redis = process.env.REDIS_URL ? null : await startRedis();
+  const chosen = process.env.STICKY_KEY_PREFIX || undefined;
+  const use = await prefixOf({ ...(own && { config: own }), chosen });
+  redis?.serve(use);
   const parts = [];
   const begin = (name, args, extra = {}) => {
     checkInterrupted();
@@ -87,7 +91,7 @@ async function startParts({ node, env, own, entered }) {
       ...(listensWhereToldTo(own) ? {} : { STICKY_HOST: "127.0.0.1" }),
       STICKY_OPS_PORT: String(opsPort),
       STICKY_ADMIN_PORT: String(adminPort),
-      ...(redis && { REDIS_URL: redis.url }),
+      ...(redis && { REDIS_URL: redis.url, STICKY_KEY_PREFIX: use.prefix }),
     });
     const ended = Promise.race(parts.map(({ name, exited }) => exited.then(() => name)));
     await isReady(`http://127.0.0.1:${opsPort}/readyz`, { stopping, ended, logOf });

@@ -103,7 +103,7 @@ describe("the panel in a browser", function () {
     });
     browser = await startBrowser();
     page = await browser.context.newPage();
-    page.setDefaultTimeout(15_000);
+    page.setDefaultTimeout(60_000);
     watch(page);
     for (const key of ["order-1", "order-2", "order-3"]) await pay(key);
     for (const key of ["letter-1", "letter-2"]) await pay(key, "{}", "/down/x");

@@ -46,7 +46,7 @@ describe("the page of a process in a browser", function () {
     });
     browser = await startBrowser();
     page = await browser.context.newPage();
-    page.setDefaultTimeout(15_000);
+    page.setDefaultTimeout(60_000);
     await page.goto(`${gateway.adminUrl}/login#token=${gateway.firstToken}`);
     await page.waitForSelector("h1:has-text('Overview')");
   });

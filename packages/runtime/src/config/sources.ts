@@ -53,6 +53,7 @@ export const options: readonly Option[] = [
   option("public-url", "text", "publicUrl", "Base of callback URLs: usually the balancer's address."),
   option("redis", "text", "redis.url", "Redis for process state.", "REDIS_URL"),
   option("redis-profile", "text", "redis.profile", "dev, standard, ha or ha+quorum."),
+  option("key-prefix", "text", "redis.keyPrefix", "Begins every key in Redis: a word and a colon."),
   option("cache-redis", "text", "cache.redis", "A Redis of the cache's own.", "CACHE_REDIS_URL"),
   option("purge-token", "text", "cache.purgeToken", "Bearer token that allows PURGE on the data plane."),
   option("node", "text", "node", "Name of this node."),
