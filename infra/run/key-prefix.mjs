@@ -5,7 +5,7 @@ import { createHash } from "node:crypto";
 import { realpathSync } from "node:fs";
 import path from "node:path";
 import { redisOf } from "./config-file.mjs";
-import { inRoot, Trouble } from "./project.mjs";
+import { dataFolder, inRoot, Trouble } from "./project.mjs";
 
 export const defaultPrefix = "sp:";
 
@@ -47,8 +47,11 @@ function named(configuration) {
   return `sp-${createHash("sha256").update(configuration).digest("hex").slice(0, 8)}:`;
 }
 
+/** The file itself, or what npm start has written from it (start.mjs). */
 function isDemo(config) {
-  return realPath(config) === realPath(inRoot("infra", "demo", "sticky.yaml"));
+  const file = realPath(config);
+  const isWritten = path.basename(file) === "demo.sticky.yaml" && file.startsWith(realPath(dataFolder));
+  return isWritten || file === realPath(inRoot("infra", "demo", "sticky.yaml"));
 }
 
 function realPath(file) {

@@ -107,6 +107,18 @@ describeWithRedis("what replicas know", () => {
       expect(pauses[0]!.ms).to.be.within(50_000, 60_000);
     });
 
+    it("keys belong to the first installation that names itself, until it has not been there for the TTL", async () => {
+      const registry = createRegistry({ redis, keys });
+      expect(await registry.claimInstallation("shop", 60_000)).to.equal("shop");
+      expect(await registry.claimInstallation("lab", 10)).to.equal("shop");
+      expect(await redis.writes.pttl(keys.meta("installation")), "not shortened by another").to.be.above(
+        50_000,
+      );
+      await registry.claimInstallation("shop", 20);
+      while ((await registry.claimInstallation("lab", 60_000)) !== "lab") await sleep(5);
+      expect(await registry.claimInstallation("shop", 10)).to.equal("lab");
+    });
+
     it("an open breaker is told and forgotten instance by instance", async () => {
       const registry = createRegistry({ redis, keys });
       await registry.adviseOpen("svc", "a:1", 60_000);

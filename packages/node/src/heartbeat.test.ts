@@ -18,6 +18,7 @@ function configOf(text: string): Config {
 function world() {
   const replicas = new Map<string, Replica>();
   const lines: [string, unknown][] = [];
+  let owner: string | null = null;
   const metrics = createMetrics({ version: "1", node: "n", configHash: "", services: [], routes: [] });
   let now = 0;
   const open = (id: string, config: Config, fingerprints: readonly number[] = [1]) =>
@@ -25,6 +26,7 @@ function world() {
       registry: {
         heartbeat: async (replica) => void replicas.set(replica.id, replica),
         replicas: async () => [...replicas.values()],
+        claimInstallation: async (own) => (owner ??= own),
         leave: async (gone) => void replicas.delete(gone),
       },
       id,
@@ -47,6 +49,31 @@ function world() {
 }
 
 describe("the heartbeat", () => {
+  it("says once that replicas or keys are of another installation", async () => {
+    const { open, lines, replicas } = world();
+    const named = (name: string, port: number): Config =>
+      configOf(
+        `redis: { url: "redis://r", installation: ${name} }\nservices: { pay: { instances: ["http://127.0.0.1:${port}"] } }`,
+      );
+    const shared = (): unknown[] =>
+      lines.filter(([event]) => event === "store.shared-prefix").map(([, fields]) => fields);
+    const first = await open("a", named("shop", 1));
+    await open("b", named("shop", 2));
+    expect(shared()).to.deep.equal([]);
+    const other = await open("c", named("lab", 1));
+    await other.beat();
+    expect(shared()).to.have.length(1);
+    expect(shared()[0]).to.deep.include({
+      strangers: ['a: it is of installation "shop"', 'b: it is of installation "shop"'],
+      keysOf: "shop",
+    });
+    await first.beat();
+    expect(shared()[1]).to.deep.include({ strangers: ['c: it is of installation "lab"'], keysOf: null });
+    replicas.delete("c");
+    await first.beat();
+    expect(shared()).to.have.length(2);
+  });
+
   it("logs each change of the configurations in use once, and when all are equal again", async () => {
     const { open, lines, replicas } = world();
     const old = await open("a", configOf(yaml("pay")));

@@ -4,13 +4,16 @@
  */
 import { configHash, version, type Config, type Logger, type Metrics } from "@sticky-proxy/runtime";
 import type { Registry, Replica } from "@sticky-proxy/store";
+import { installationOf, strangeness, type Installation } from "./installation.ts";
 
 export const heartbeatMs = 2000;
 /** TTL of a heartbeat, about five periods, and largest age of what was read. */
 const ttlMs = 10_000;
+/** For so long keys belong to an installation of which no replica runs. */
+const installationMs = 30 * 24 * 3_600_000;
 
 export interface HeartbeatParts {
-  readonly registry: Pick<Registry, "heartbeat" | "replicas" | "leave">;
+  readonly registry: Pick<Registry, "heartbeat" | "replicas" | "leave" | "claimInstallation">;
   /** Unique among the live replicas. */
   readonly id: string;
   readonly role: Replica["role"];
@@ -19,7 +22,7 @@ export interface HeartbeatParts {
   readonly fingerprints: readonly number[];
   readonly monotonic: () => number;
   readonly logger: Pick<Logger, "info" | "warn">;
-  readonly metrics: Pick<Metrics, "configsInUse">;
+  readonly metrics: Pick<Metrics, "configsInUse" | "strangeReplicas">;
 }
 
 export interface Heartbeat {
@@ -60,16 +63,41 @@ export async function openHeartbeat(parts: HeartbeatParts): Promise<Heartbeat> {
     told = picture;
   }
 
+  let toldStrangers = "";
+
+  /** Logs replicas and keys of another installation, once for each change. */
+  function tellStrangers(replicas: readonly Replica[], own: Installation, owner: string | null): void {
+    const strangers = replicas.flatMap((other) => {
+      const why = other.id === id ? null : strangeness(own, other);
+      return why === null ? [] : [`${other.id}: ${why}`];
+    });
+    metrics.strangeReplicas.set({}, strangers.length);
+    const keysOf = owner === (own.installation ?? null) ? null : owner;
+    const picture = [keysOf ?? "", ...strangers.sort()].join("; ");
+    if (picture === toldStrangers) return;
+    toldStrangers = picture;
+    if (strangers.length > 0 || keysOf !== null)
+      logger.warn("store.shared-prefix", {
+        strangers,
+        keysOf,
+        hint: "give each installation a redis.keyPrefix of its own; replicas that belong together have one redis.installation",
+      });
+  }
+
   const heartbeat: Heartbeat = {
     async beat() {
       const digest = configHash(config);
+      const own = installationOf(config);
       await registry.heartbeat(
-        { id, role, version: version(), startedAt, config: digest, fingerprints },
+        { id, role, version: version(), startedAt, config: digest, fingerprints, ...own },
         ttlMs,
       );
+      const name = own.installation ?? null;
+      const owner = name === null ? null : await registry.claimInstallation(name, installationMs);
       const replicas = await registry.replicas();
       seen = { replicas, at: monotonic() };
       tellDrift(replicas);
+      tellStrangers(replicas, own, owner);
     },
     replicas: () => (seen === null || monotonic() - seen.at > ttlMs ? null : seen.replicas),
     allKnowFingerprint: (wanted) =>

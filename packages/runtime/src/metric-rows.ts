@@ -279,6 +279,11 @@ export function nodeMetrics({ counter, gauge }: MetricKinds) {
       "Configurations among the live replicas, as this node reads it; more than 1: a roll-out, or drift.",
       {},
     ),
+    strangeReplicas: gauge(
+      "strange_replicas",
+      "Live replicas that seem to be of another installation on the same keys.",
+      {},
+    ),
     configReloadSuccess: gauge(
       "config_reload_success",
       "1: the last configuration that was read is in use.",

@@ -28,6 +28,7 @@
  *   {meta}:rate:<seconds>:<holder>  STRING  shared rates: requests in the window          its window
  *   {meta}:breaker:<service>  ZSET    registry: breaker advice           TTL
  *   {meta}:replica:<id>       STRING  registry: heartbeat                TTL
+ *   {meta}:installation       STRING  registry: whose keys these are                        30 days after its last beat
  *   {meta}:replicas           ZSET    registry: replicas by last heartbeat                  trimmed
  *   {meta}:api-keys          HASH    api keys: digest → facts             revoke
  *   {meta}:api-keys-version  STRING  every change of an API key          never

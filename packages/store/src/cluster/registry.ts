@@ -27,6 +27,10 @@ export interface Replica {
   readonly config: string;
   /** Versions of the fingerprint that it can compute and compare; absent: it is older than the field and knows version 1. */
   readonly fingerprints?: readonly number[];
+  /** Name of its installation; null: it has none. */
+  readonly installation?: string | null;
+  /** Digests of each service's instances. */
+  readonly backends?: Readonly<Record<string, readonly string[]>>;
 }
 
 export interface Registry extends Pauses {
@@ -38,6 +42,8 @@ export interface Registry extends Pauses {
   heartbeat(replica: Replica, ttlMs: number): Promise<void>;
   /** The replicas whose heartbeat has not run out. */
   replicas(): Promise<readonly Replica[]>;
+  /** The installation that the keys belong to, which is `own` when they belonged to none; kept for ttlMs after its last call. */
+  claimInstallation(own: string, ttlMs: number): Promise<string>;
   /** Removes this replica from the list at once (clean shutdown). */
   leave(id: string): Promise<void>;
   /** Publishes that this node's breaker is open for the instance, for `ms`. */
@@ -93,6 +99,13 @@ export function createRegistry({
         const ids = await reads.zrange(replicasKey, 0, -1);
         const texts = ids.length === 0 ? [] : await reads.mget(ids.map((id) => keys.meta(`replica:${id}`)));
         return texts.filter((text) => text !== null).map((text) => JSON.parse(text) as Replica);
+      }),
+    claimInstallation: (own, ttlMs) =>
+      guarded("claim-installation", async () => {
+        const key = keys.meta("installation");
+        const known = await writes.set(key, own, "PX", Math.ceil(ttlMs), "NX", "GET");
+        if (known === own) await writes.pexpire(key, Math.ceil(ttlMs));
+        return known ?? own;
       }),
     leave: (id) =>
       guarded("leave", async () => {

@@ -10,6 +10,8 @@ export interface RedisNode {
 
 const checkPrefix = (value: string): string | null =>
   /^[A-Za-z0-9_.-]{1,32}:$/.test(value) ? null : 'must be a word and a colon, such as "sp:"';
+const checkInstallation = (value: string): string | null =>
+  /^[A-Za-z0-9_.-]{1,64}$/.test(value) ? null : "must be a word of at most 64 characters";
 const place = text("host:port.", checkHostPort).as(
   (written): RedisNode => {
     const colon = written.lastIndexOf(":");
@@ -52,6 +54,12 @@ export const redis = mapping({
   ),
   strict: flag("Redis settings that cannot be seen count as wrong.", false),
   keyPrefix: text("Begins every key.", checkPrefix).default("sp:"),
+  installation: text(
+    "Name of this installation; a replica of another one on the same keys is told in the log (`store.shared-prefix`).",
+    checkInstallation,
+  )
+    .allow(null)
+    .default(null),
   lockNodes: list("Independent lock Redises of ha+quorum: odd, at least 3.", redisUrl("One lock Redis."), {
     max: 15,
   }),
